@@ -1,0 +1,108 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"path"
+	"strconv"
+	"time"
+
+	"go.uber.org/zap/zapcore"
+)
+
+// minQueueOver is what an outbox must hold besides the longest message: the
+// answers and the membership that come with it.
+const minQueueOver = 4 << 10
+
+// check holds the settings against each other and against sense, and returns the
+// first fault.
+func (c *Config) check() error {
+	for _, check := range []func() error{c.checkListeners, c.checkNumbers, c.checkDurations, c.checkWords} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Config) checkListeners() error {
+	if err := address("listen", c.Listen); err != nil {
+		return err
+	}
+	if c.AdminListen != "" {
+		if err := address("admin-listen", c.AdminListen); err != nil {
+			return err
+		}
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return fmt.Errorf("tls-cert and tls-key go together")
+	}
+	return nil
+}
+
+func address(name, value string) error {
+	_, port, err := net.SplitHostPort(value)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %q is not host:port", name, value)
+	}
+	return nil
+}
+
+func (c *Config) checkNumbers() error {
+	for _, n := range []struct {
+		name       string
+		value, min int
+	}{
+		{"max-message-bytes", c.MaxMessageBytes, 1},
+		{"max-connections", c.MaxConnections, 0},
+		{"max-rooms", c.MaxRooms, 0},
+		{"max-room-members", c.MaxRoomMembers, 0},
+		{"queue-bytes", c.QueueBytes, c.MaxMessageBytes + minQueueOver},
+		{"rate", c.Rate, 0},
+		{"burst", c.Burst, 1},
+	} {
+		if n.value < n.min {
+			return fmt.Errorf("%s: %d is less than %d", n.name, n.value, n.min)
+		}
+	}
+	return nil
+}
+
+func (c *Config) checkDurations() error {
+	for _, d := range []struct {
+		name       string
+		value, min time.Duration
+	}{
+		{"ping-interval", c.PingInterval, 0},
+		{"ping-timeout", c.PingTimeout, time.Millisecond},
+		{"join-timeout", c.JoinTimeout, 0},
+		{"resume-window", c.ResumeWindow, 0},
+		{"drain-timeout", c.DrainTimeout, 0},
+	} {
+		if d.value < d.min {
+			return fmt.Errorf("%s: %s is less than %s", d.name, d.value, d.min)
+		}
+	}
+	return nil
+}
+
+func (c *Config) checkWords() error {
+	for _, p := range c.AllowOrigins {
+		if _, err := path.Match(p, ""); err != nil || p == "" {
+			return fmt.Errorf("allow-origin: %q is not a pattern", p)
+		}
+	}
+	if level, err := zapcore.ParseLevel(c.LogLevel); err != nil || level > zapcore.ErrorLevel {
+		return fmt.Errorf("log-level: %q is not debug, info, warn or error", c.LogLevel)
+	}
+	if c.LogFormat != "json" && c.LogFormat != "console" {
+		return fmt.Errorf("log-format: %q is not json or console", c.LogFormat)
+	}
+	if len(c.ICEServers) == 0 && c.TURNSecretFile != "" {
+		return fmt.Errorf("turn-secret-file: there is no ice-server to use it for")
+	}
+	return nil
+}

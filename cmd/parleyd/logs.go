@@ -1,0 +1,83 @@
+package main
+
+import (
+	"io"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/config"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/logsink"
+)
+
+// The events that the daemon itself logs; those of rooms and connections stand in
+// packages hub and wsconn.
+const (
+	eventStart       = "start"            // version, addresses, limits
+	eventDrain       = "drain"            // signal, connections
+	eventStopped     = "stopped"          // complete: every connection had ended
+	eventFailed      = "failed"           // error
+	eventHTTPError   = "http error"       // error: a request that could not be served
+	eventLogDropped  = "log dropped"      // lines
+	eventTLSReloaded = "tls reloaded"     // not_after
+	eventTLSFailed   = "tls not reloaded" // error: the old certificate stays
+	eventLogLevel    = "log level"        // log_level
+)
+
+// Names of fields in these lines.
+const (
+	fieldComplete    = "complete"
+	fieldConnections = "connections"
+	fieldError       = "error"
+	fieldLines       = "lines"
+	fieldLogLevel    = "log_level"
+	fieldNotAfter    = "not_after"
+	fieldSignal      = "signal"
+)
+
+// logFlush is how long the last lines may take to be written at the end.
+const logFlush = time.Second
+
+// logs is the daemon's logger with what it writes through.
+type logs struct {
+	*zap.Logger
+
+	level zap.AtomicLevel
+	sink  *logsink.Sink
+}
+
+func newLogs(c *config.Config, w io.Writer) *logs {
+	encoding := zapcore.EncoderConfig{
+		TimeKey: "ts", LevelKey: "level", MessageKey: "msg",
+		EncodeTime: func(t time.Time, e zapcore.PrimitiveArrayEncoder) {
+			e.AppendString(t.UTC().Format("2006-01-02T15:04:05.000Z"))
+		},
+		EncodeLevel:    zapcore.LowercaseLevelEncoder,
+		EncodeDuration: zapcore.SecondsDurationEncoder,
+		LineEnding:     "\n",
+	}
+	encoder := zapcore.NewJSONEncoder(encoding)
+	if c.LogFormat == "console" {
+		encoder = zapcore.NewConsoleEncoder(encoding)
+	}
+	level, err := zapcore.ParseLevel(c.LogLevel)
+	if err != nil {
+		panic(err) // config has checked it
+	}
+	l := &logs{level: zap.NewAtomicLevelAt(level)}
+	l.sink = logsink.New(w, func(n uint64) []byte {
+		line, err := encoder.EncodeEntry(
+			zapcore.Entry{Level: zapcore.WarnLevel, Time: time.Now(), Message: eventLogDropped},
+			[]zapcore.Field{zap.Uint64(fieldLines, n)},
+		)
+		if err != nil {
+			return nil
+		}
+		return line.Bytes()
+	})
+	l.Logger = zap.New(zapcore.NewCore(encoder, l.sink, l.level))
+	return l
+}
+
+func (l *logs) close() { l.sink.Close(logFlush) }

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+// metrics returns the registry of all metrics.
+func (d *daemon) metrics() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		&collector{d},
+	)
+	return r
+}
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("parley_"+name, help, labels, nil)
+}
+
+// The daemon's own metrics.
+var (
+	descConnections = desc("connections", "Open WebSocket connections.")
+	descRooms       = desc("rooms", "Open rooms.")
+	descMembers     = desc("members", "Members of all rooms.")
+	descOutbox      = desc("outbox_bytes", "Bytes that wait in all outboxes.")
+	descMessages    = desc("messages_total", "Messages forwarded; one to all members counts once.", "type")
+	descRefusals    = desc("refusals_total", "Messages refused with an error.", "code")
+	descUpgrades    = desc("upgrades_refused_total", "Upgrades refused.")
+	descCloses      = desc("closes_total", "Connections ended, by close code.", "code")
+	descBytesIn     = desc("received_bytes_total", "Bytes read from connections.")
+	descBytesOut    = desc("sent_bytes_total", "Bytes written to connections.")
+	descBatchSize   = desc("hub_batch_commands", "Commands in a batch of the hub's loop.")
+	descBatchTime   = desc("hub_batch_seconds", "Time that a batch of the hub's loop took.")
+	descTransit     = desc("transit_seconds", "Time that a forwarded message spent inside the server, from its arrival to its write.")
+	descDropped     = desc("log_lines_dropped_total", "Log lines dropped because the log's reader stalled.")
+	descBuild       = desc("build_info", "1, with the version as a label.", "version")
+)
+
+// collector reads the counters of the parts when metrics are asked for.
+type collector struct{ d *daemon }
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, ch) }
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	metric := func(d *prometheus.Desc, t prometheus.ValueType, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, t, v, labels...)
+	}
+	h, w := &c.d.hub.Stats, &c.d.handler.Stats
+	metric(descConnections, prometheus.GaugeValue, float64(w.Connections.Load()))
+	metric(descRooms, prometheus.GaugeValue, float64(h.Rooms.Load()))
+	metric(descMembers, prometheus.GaugeValue, float64(h.Members.Load()))
+	metric(descOutbox, prometheus.GaugeValue, float64(h.OutboxBytes.Load()))
+	for t := wire.Offer; t.Forwarded(); t++ {
+		metric(descMessages, prometheus.CounterValue, float64(h.Messages[t].Load()), t.String())
+	}
+	for code := wire.BadMessage; int(code) < wire.NumCodes; code++ {
+		metric(descRefusals, prometheus.CounterValue, float64(h.Refusals[code].Load()), code.String())
+	}
+	metric(descUpgrades, prometheus.CounterValue, float64(w.Refused.Load()))
+	w.Closes.Each(func(code string, n uint64) {
+		metric(descCloses, prometheus.CounterValue, float64(n), code)
+	})
+	metric(descBytesIn, prometheus.CounterValue, float64(w.BytesIn.Load()))
+	metric(descBytesOut, prometheus.CounterValue, float64(w.BytesOut.Load()))
+	metric(descDropped, prometheus.CounterValue, float64(c.d.logs.sink.Dropped()))
+	metric(descBuild, prometheus.GaugeValue, 1, buildVersion())
+	histogram := func(d *prometheus.Desc, h *hub.Histogram) {
+		count, sum, buckets := h.Snapshot()
+		ch <- prometheus.MustNewConstHistogram(d, count, sum, buckets)
+	}
+	histogram(descBatchSize, &h.BatchSize)
+	histogram(descBatchTime, &h.BatchTime)
+	histogram(descTransit, &h.Transit)
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"math"
+	"net"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+
+	"go.uber.org/zap"
+)
+
+// logStart says what this process is and what it will and won't do.
+func (d *daemon) logStart() {
+	c := d.config
+	d.logs.Info(eventStart,
+		zap.String("version", buildVersion()),
+		zap.String("go", runtime.Version()),
+		zap.String("listen", d.listener.Addr().String()),
+		zap.String("admin_listen", addressOf(d.adminListener)),
+		zap.Bool("tls", d.server.TLSConfig != nil),
+		zap.Strings("allow_origin", c.AllowOrigins),
+		zap.Int("max_message_bytes", c.MaxMessageBytes),
+		zap.Int("max_connections", c.MaxConnections),
+		zap.Int("max_rooms", c.MaxRooms),
+		zap.Int("max_room_members", c.MaxRoomMembers),
+		zap.Int("queue_bytes", c.QueueBytes),
+		zap.Int("rate", c.Rate),
+		zap.Int("burst", c.Burst),
+		zap.Duration("ping_interval", c.PingInterval),
+		zap.Duration("ping_timeout", c.PingTimeout),
+		zap.Duration("join_timeout", c.JoinTimeout),
+		zap.Duration("resume_window", c.ResumeWindow),
+		zap.Duration("drain_timeout", c.DrainTimeout),
+		zap.Strings("ice_servers", c.ICEServers),
+		zap.Int("gomaxprocs", runtime.GOMAXPROCS(0)),
+		zap.Int64("memory_limit", memoryLimit()),
+		zap.Uint64("open_files", openFiles()),
+	)
+}
+
+func addressOf(l net.Listener) string {
+	if l == nil {
+		return ""
+	}
+	return l.Addr().String()
+}
+
+// memoryLimit returns GOMEMLIMIT in bytes; 0: none is set.
+func memoryLimit() int64 {
+	limit := debug.SetMemoryLimit(-1)
+	if limit == math.MaxInt64 {
+		return 0
+	}
+	return limit
+}
+
+// openFiles returns how many descriptors the process may have. The Go runtime
+// has raised the soft limit to the hard one by then.
+func openFiles() uint64 {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return 0
+	}
+	return limit.Cur
+}

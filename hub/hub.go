@@ -1,0 +1,106 @@
+package hub
+
+import (
+	"context"
+	"errors"
+
+	"go.uber.org/zap"
+)
+
+// ErrClosed is returned for commands to a hub that has been closed.
+var ErrClosed = errors.New("hub: closed")
+
+// Options are the limits of a hub. The zero value has none.
+type Options struct {
+	MaxRooms       int         // rooms at one time; 0: no limit
+	MaxRoomMembers int         // members of one room; 0: no limit
+	Logger         *zap.Logger // events of rooms and members; nil: none. Its core must not block.
+}
+
+// Hub takes commands for the loop. Its methods may be called from any goroutine
+// but the loop.
+type Hub struct {
+	// Stats counts what the hub does.
+	Stats Stats
+
+	commands chan Command
+	drained  chan struct{} // closed by the loop: draining, and every client is gone
+	closing  chan struct{} // closed by Close
+	closed   chan struct{} // closed by the loop when it ends
+}
+
+// commandQueue is how many commands may wait for the loop before those who send
+// them wait too: enough for a batch while the one before it is at work.
+const commandQueue = 1024
+
+// New starts a hub's loop. Close ends it.
+func New(o Options) *Hub {
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	h := &Hub{
+		commands: make(chan Command, commandQueue),
+		drained:  make(chan struct{}),
+		closing:  make(chan struct{}),
+		closed:   make(chan struct{}),
+	}
+	go newLoop(h, o).run()
+	return h
+}
+
+// Command is something for the loop to do. The types that implement it are those
+// of this package.
+type Command interface {
+	// apply is called by the loop and must not block.
+	apply(l *loop)
+}
+
+// Do hands a command to the loop, and waits while the loop is behind. Commands
+// from one goroutine are applied in the order of their calls. The error is nil
+// or [ErrClosed].
+func (h *Hub) Do(c Command) error {
+	select {
+	case h.commands <- c:
+		return nil
+	default:
+	}
+	select {
+	case h.commands <- c:
+		return nil
+	case <-h.closing:
+		return ErrClosed
+	}
+}
+
+// Drain closes every client with 1001, also those that are registered later, and
+// returns when all are gone or ctx is done.
+func (h *Hub) Drain(ctx context.Context) error {
+	if err := h.Do(drain{}); err != nil {
+		return err
+	}
+	select {
+	case <-h.drained:
+		return nil
+	case <-h.closed:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Close ends the loop and waits for its end. Clients should be gone by then:
+// those that are not hear nothing more. It must be called once.
+func (h *Hub) Close() {
+	close(h.closing)
+	<-h.closed
+}
+
+// Await waits for the word on a [Join].
+func (h *Hub) Await(done <-chan bool) (bool, error) {
+	select {
+	case in := <-done:
+		return in, nil
+	case <-h.closed:
+		return false, ErrClosed
+	}
+}

@@ -1,0 +1,60 @@
+package hub
+
+import "github.com/parley-rtc/parley/hub/wire"
+
+// Join makes the client a member of Room under ID. Welcome, the encoded joined
+// message, is the first thing that it then gets; the room's members follow.
+type Join struct {
+	Client  *Client
+	Room    string
+	ID      string
+	Name    string // nickname; empty: none
+	Welcome *wire.Frame
+	// Refused says which message a refusal answers.
+	Refused wire.Refused
+	// Done gets one value: whether the client is in. It needs a capacity of one.
+	Done chan<- bool
+}
+
+var (
+	errAlreadyJoined = &wire.Refusal{Code: wire.AlreadyJoined, Text: "you are in a room already: leave it first"}
+	errDuplicateID   = &wire.Refusal{Code: wire.DuplicateID, Text: "a member of this room has this id"}
+	errRoomFull      = &wire.Refusal{Code: wire.RoomFull, Text: "this room has as many members as it may have"}
+	errServerFull    = &wire.Refusal{Code: wire.ServerFull, Text: "the server has as many rooms as it may have"}
+)
+
+func (j *Join) apply(l *loop) {
+	if j.Client.closed {
+		j.Welcome.Release()
+		j.Done <- false
+		return
+	}
+	if r := j.refusal(l); r != nil {
+		j.Welcome.Release()
+		l.refuse(j.Client, r, j.Refused)
+		j.Done <- false
+		return
+	}
+	l.enter(j)
+	l.queued(j.Client, j.Client.out.Send(j.Welcome))
+	j.Done <- true
+}
+
+// refusal returns why the join can't be, or nil.
+func (j *Join) refusal(l *loop) *wire.Refusal {
+	if j.Client.member != nil {
+		return errAlreadyJoined
+	}
+	r := l.rooms[j.Room]
+	switch {
+	case r == nil && l.options.MaxRooms > 0 && len(l.rooms) >= l.options.MaxRooms:
+		return errServerFull
+	case r == nil:
+		return nil
+	case r.member(j.ID) != nil:
+		return errDuplicateID
+	case l.options.MaxRoomMembers > 0 && len(r.members) >= l.options.MaxRoomMembers:
+		return errRoomFull
+	}
+	return nil
+}

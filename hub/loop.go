@@ -1,0 +1,89 @@
+package hub
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// maxBatch bounds the commands of one batch, so that membership and queued
+// frames leave in good time however many commands are waiting.
+const maxBatch = 512
+
+// loop is the state of the hub's goroutine. Everything in it is owned by the
+// loop but for hub, which is set before start.
+type loop struct {
+	hub     *Hub
+	options Options
+	log     *zap.Logger
+
+	clients  map[*Client]struct{}
+	rooms    map[string]*room
+	changed  []*room   // rooms with a change that not all members know yet
+	touched  []*Client // clients with frames queued in this batch
+	evicted  []*Client // clients whose queue overflowed in this batch
+	draining bool
+
+	now time.Time // when the batch began
+}
+
+func newLoop(h *Hub, o Options) *loop {
+	return &loop{
+		hub:     h,
+		options: o,
+		log:     o.Logger,
+		clients: make(map[*Client]struct{}),
+		rooms:   make(map[string]*room),
+	}
+}
+
+func (l *loop) run() {
+	defer close(l.hub.closed)
+	for {
+		select {
+		case c := <-l.hub.commands:
+			l.batch(c)
+		case <-l.hub.closing:
+			return
+		}
+	}
+}
+
+// batch applies first and the commands that wait behind it, then tells the rooms
+// and lets the frames go.
+func (l *loop) batch(first Command) {
+	l.now = time.Now()
+	first.apply(l)
+	n := 1
+more:
+	for ; n < maxBatch; n++ {
+		select {
+		case c := <-l.hub.commands:
+			c.apply(l)
+		default:
+			break more
+		}
+	}
+	l.settle()
+	for i, c := range l.touched {
+		c.touched = false
+		c.out.Flush()
+		l.touched[i] = nil
+	}
+	l.touched = l.touched[:0]
+	l.hub.Stats.BatchSize.Observe(float64(n))
+	l.hub.Stats.BatchTime.Observe(time.Since(l.now).Seconds())
+}
+
+// settle removes the clients that overflowed and tells the changed rooms, until
+// neither is left: telling a room can overflow further clients.
+func (l *loop) settle() {
+	for len(l.evicted) > 0 || len(l.changed) > 0 {
+		for len(l.evicted) > 0 {
+			c := l.evicted[len(l.evicted)-1]
+			l.evicted = l.evicted[:len(l.evicted)-1]
+			l.leaveRoom(c, ReasonSlow)
+		}
+		l.tellRooms()
+	}
+}

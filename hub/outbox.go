@@ -1,0 +1,282 @@
+package hub
+
+import (
+	"sync"
+	"time"
+
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+// Writer is the connection behind an [Outbox]. Its methods must not block.
+type Writer interface {
+	// Wake says that frames wait and nobody writes them.
+	Wake()
+	// Closing says that a close frame is among what waits: the connection is to
+	// end in bounded time even if the frame can't be written.
+	Closing()
+}
+
+// Outbox is the queue of frames for one connection, bounded in bytes. The hub
+// appends to it, the connection's writer takes from it; neither waits for the
+// other.
+type Outbox struct {
+	// Set by Init, then read only.
+	conn  Writer
+	stats *Stats
+	limit int
+
+	// Guarded by mu.
+	mu      sync.Mutex
+	frames  []*wire.Frame // frames[head:] wait or are being written
+	head    int
+	first   uint64         // number of frames[head]; frames count from 0
+	taken   uint64         // frames below this number are with the writer
+	written int            // bytes of frames[head] that are on their way already
+	bytes   int            // of all frames[head:], with what of the first is written
+	state   uint64         // number of the waiting room_members, or noState
+	writing bool           // a writer is at work or has been woken
+	closed  bool           // nothing more is taken in
+	told    bool           // the connection has been told that it is closing
+	code    wire.CloseCode // of the close frame; 0: none was queued
+	dead    bool           // the connection has ended: frames are only given back
+}
+
+const noState = ^uint64(0)
+
+// keptFrames is how long an empty queue may be to be kept for the next frames.
+const keptFrames = 8
+
+// Init prepares an outbox of at most limit bytes, headers included, for conn. A
+// frame that is larger by itself is taken in when nothing else waits.
+func (o *Outbox) Init(conn Writer, stats *Stats, limit int) {
+	o.conn, o.stats, o.limit, o.state = conn, stats, limit, noState
+}
+
+// Send implements [Receiver].
+func (o *Outbox) Send(f *wire.Frame) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.add(f)
+}
+
+func (o *Outbox) add(f *wire.Frame) bool {
+	if o.closed {
+		f.Release()
+		return true
+	}
+	if o.bytes > 0 && o.bytes+f.Size() > o.limit {
+		f.Release()
+		return false
+	}
+	o.push(f)
+	return true
+}
+
+func (o *Outbox) push(f *wire.Frame) {
+	if len(o.frames) == cap(o.frames) && o.head > len(o.frames)/2 {
+		n := copy(o.frames, o.frames[o.head:])
+		clear(o.frames[n:])
+		o.frames, o.head = o.frames[:n], 0
+	}
+	o.frames = append(o.frames, f)
+	o.grow(f.Size())
+}
+
+func (o *Outbox) grow(n int) {
+	o.bytes += n
+	o.stats.OutboxBytes.Add(int64(n))
+}
+
+// next is the number that the next frame gets.
+func (o *Outbox) next() uint64 { return o.first + uint64(len(o.frames)-o.head) }
+
+// SendState implements [Receiver].
+func (o *Outbox) SendState(f *wire.Frame, inPlace bool) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	last := o.next() - 1
+	if o.closed || o.state == noState || o.state < o.taken || o.state < o.first || !inPlace && o.state != last {
+		n := o.next()
+		ok := o.add(f)
+		if ok && !o.closed {
+			o.state = n
+		}
+		return ok
+	}
+	old := &o.frames[o.head+int(o.state-o.first)]
+	if o.bytes+f.Size()-(*old).Size() > o.limit && o.bytes > (*old).Size() {
+		f.Release()
+		return false
+	}
+	o.grow(f.Size() - (*old).Size())
+	(*old).Release()
+	*old = f
+	return true
+}
+
+// NewState implements [Receiver].
+func (o *Outbox) NewState() {
+	o.mu.Lock()
+	o.state = noState
+	o.mu.Unlock()
+}
+
+// Flush implements [Receiver].
+func (o *Outbox) Flush() {
+	o.mu.Lock()
+	closing := o.closed && !o.told && !o.dead
+	o.told = o.told || closing
+	wake := !o.writing && o.head < len(o.frames)
+	o.writing = o.writing || wake
+	o.mu.Unlock()
+	if closing {
+		o.conn.Closing()
+	}
+	if wake {
+		o.conn.Wake()
+	}
+}
+
+// Close implements [Receiver].
+func (o *Outbox) Close(code wire.CloseCode, reason string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return
+	}
+	if code == wire.CloseSlowConsumer {
+		// What the writer has, or has begun to write, must stay whole.
+		keep := max(o.taken, o.first)
+		if o.written > 0 {
+			keep = max(keep, o.first+1)
+		}
+		o.drop(o.head + int(keep-o.first))
+	}
+	o.closed, o.code = true, code
+	o.push(wire.WSClose(code, reason))
+}
+
+// Urgent queues a control frame ahead of what waits. It reports false when the
+// queue is full.
+func (o *Outbox) Urgent(f *wire.Frame) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	at := max(o.taken, o.first)
+	if o.written > 0 {
+		at = max(at, o.first+1)
+	}
+	if o.closed || at == o.next() || o.bytes+f.Size() > o.limit {
+		return o.add(f)
+	}
+	o.push(f)
+	i := o.head + int(at-o.first)
+	copy(o.frames[i+1:], o.frames[i:])
+	o.frames[i] = f
+	if o.state != noState && o.state >= at {
+		o.state++
+	}
+	return true
+}
+
+// Take appends to dst the frames that are to be written next: about max bytes,
+// at least one frame. Of the first, skip bytes have been written before. No
+// frames, which is after Discard only: the writer's work is over. There is one
+// writer at a time.
+func (o *Outbox) Take(dst []*wire.Frame, max int) (frames []*wire.Frame, skip int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.dead {
+		o.drop(o.head)
+	}
+	o.taken = o.first
+	for _, f := range o.frames[o.head:] {
+		if max -= f.Size(); max < 0 && o.taken > o.first {
+			break
+		}
+		dst = append(dst, f)
+		o.taken++
+	}
+	o.writing = o.taken > o.first
+	return dst, o.written
+}
+
+// Wrote says that n more bytes of what Take returned are on their way, at time
+// now, and reports whether more waits; if not, the writer's work is over until
+// the next Wake. The frames that are whole are given back.
+func (o *Outbox) Wrote(n int, now time.Time) (more bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n += o.written
+	for o.head < len(o.frames) && n >= o.frames[o.head].Size() {
+		f := o.frames[o.head]
+		n -= f.Size()
+		if !f.Born.IsZero() {
+			o.stats.Transit.ObserveMicros(uint64(max(now.Sub(f.Born).Microseconds(), 0)))
+		}
+		o.grow(-f.Size())
+		f.Release()
+		o.frames[o.head] = nil
+		o.head++
+		o.first++
+	}
+	o.written = n
+	if o.dead {
+		o.drop(o.head)
+	}
+	if o.head < len(o.frames) {
+		return true
+	}
+	if cap(o.frames) > keptFrames {
+		o.frames = nil
+	}
+	o.frames, o.head = o.frames[:0], 0
+	o.writing = false
+	return false
+}
+
+// drop gives back the frames from index i on.
+func (o *Outbox) drop(i int) {
+	for _, f := range o.frames[i:] {
+		o.grow(-f.Size())
+		f.Release()
+	}
+	clear(o.frames[i:])
+	o.frames = o.frames[:i]
+	if o.state != noState && o.state >= o.next() {
+		o.state = noState
+	}
+}
+
+// CloseCode returns the code of the close frame that was queued; 0: none was.
+func (o *Outbox) CloseCode() wire.CloseCode {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.code
+}
+
+// Finished reports whether a close frame has been written, or the connection has
+// ended.
+func (o *Outbox) Finished() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.closed && o.head == len(o.frames)
+}
+
+// Discard says that the connection has ended: what waits is given back, and so is
+// whatever comes.
+func (o *Outbox) Discard() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed, o.dead = true, true
+	if !o.writing {
+		o.drop(o.head)
+	}
+}
+
+// Failed is Discard for the writer itself, whose work is over.
+func (o *Outbox) Failed() {
+	o.mu.Lock()
+	o.writing = false
+	o.mu.Unlock()
+	o.Discard()
+}

@@ -1,0 +1,122 @@
+package hub
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+// member is a client's membership of a room. Everything in it is owned by the
+// loop.
+type member struct {
+	room     *room
+	client   *Client
+	id       string
+	quotedID []byte // id as a JSON string
+	name     string // nickname, may be empty
+	joinedAt time.Time
+	since    uint64 // version of the room that was the first to list this member
+	told     uint64 // version of the room that this member was last sent
+}
+
+// room is a set of members. Everything in it is owned by the loop.
+type room struct {
+	name    string
+	members []*member // sorted by id
+	opened  time.Time
+
+	version   uint64      // counts changes of membership and nicknames
+	lastLeft  uint64      // the version in which a member was last missing
+	state     *wire.Frame // room_members of version encoded, or nil
+	encoded   uint64
+	textBytes int // bytes of all quoted ids and nicknames, to size state
+
+	listed    bool      // is in the loop's list of changed rooms
+	toldAll   uint64    // version that all members were last told
+	heldTo    time.Time // not before this time are all members told again
+	held      bool      // a timer runs for heldTo
+	newcomers []*member // joined since all were last told
+}
+
+// find returns where id stands among the members or would stand.
+func (r *room) find(id string) (int, bool) {
+	return slices.BinarySearchFunc(r.members, id, func(m *member, id string) int {
+		return strings.Compare(m.id, id)
+	})
+}
+
+// member returns the member with this id, or nil.
+func (r *room) member(id string) *member {
+	if i, ok := r.find(id); ok {
+		return r.members[i]
+	}
+	return nil
+}
+
+// enter makes a member of the joining client, opening the room if need be.
+func (l *loop) enter(j *Join) {
+	r := l.rooms[j.Room]
+	if r == nil {
+		r = &room{name: j.Room, opened: l.now}
+		l.rooms[j.Room] = r
+		l.hub.Stats.Rooms.Add(1)
+		l.log.Info(EventRoomOpened, zap.String(FieldRoom, r.name))
+	}
+	m := &member{
+		room: r, client: j.Client, id: j.ID, name: j.Name,
+		quotedID: wire.AppendQuoted(nil, j.ID),
+		joinedAt: l.now,
+	}
+	i, _ := r.find(m.id)
+	r.members = slices.Insert(r.members, i, m)
+	r.newcomers = append(r.newcomers, m)
+	r.textBytes += len(m.quotedID) + len(m.name) + 1
+	l.change(r)
+	m.since = r.version
+	c := j.Client
+	c.member = m
+	c.out.NewState()
+	l.hub.Stats.Members.Add(1)
+	l.log.Info(EventJoin, c.fields(zap.Int(FieldMembers, len(r.members)))...)
+}
+
+// leaveRoom ends c's membership, if it has one, and closes the room behind the
+// last member.
+func (l *loop) leaveRoom(c *Client, reason string) {
+	m := c.member
+	if m == nil {
+		return
+	}
+	r := m.room
+	l.log.Info(EventLeave, c.fields(
+		zap.String(FieldReason, reason),
+		zap.Duration(FieldDuration, l.now.Sub(m.joinedAt)),
+	)...)
+	i, _ := r.find(m.id)
+	r.members = slices.Delete(r.members, i, i+1)
+	r.textBytes -= len(m.quotedID) + len(m.name) + 1
+	l.change(r)
+	r.lastLeft = r.version
+	c.member, m.client = nil, nil
+	l.hub.Stats.Members.Add(-1)
+	if len(r.members) == 0 {
+		l.closeRoom(r)
+	}
+}
+
+func (l *loop) closeRoom(r *room) {
+	delete(l.rooms, r.name)
+	if r.state != nil {
+		r.state.Release()
+		r.state = nil
+	}
+	l.hub.Stats.Rooms.Add(-1)
+	l.log.Info(EventRoomClosed,
+		zap.String(FieldRoom, r.name),
+		zap.Duration(FieldDuration, l.now.Sub(r.opened)),
+	)
+}

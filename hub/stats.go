@@ -1,0 +1,61 @@
+package hub
+
+import (
+	"math"
+	"math/bits"
+	"sync/atomic"
+
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+// Stats are counters that may be read at any time.
+type Stats struct {
+	Clients  atomic.Int64                 // registered now
+	Rooms    atomic.Int64                 // open now
+	Members  atomic.Int64                 // joined now
+	Messages [wire.NumTypes]atomic.Uint64 // forwarded, by type; one for all receivers counts once
+	Refusals [wire.NumCodes]atomic.Uint64 // refused messages, by code
+
+	OutboxBytes atomic.Int64 // queued now, in all outboxes that count here
+	BatchSize   Histogram    // commands in a batch of the loop
+	BatchTime   Histogram    // seconds that a batch took
+	Transit     Histogram    // seconds from a forwarded message's arrival to its last byte's write
+}
+
+// Histogram counts observations in buckets whose bounds double. It may be used
+// from several goroutines.
+type Histogram struct {
+	buckets [histogramBuckets]atomic.Uint64
+	micros  atomic.Uint64 // the sum in millionths
+}
+
+// histogramBuckets puts the last bound at 2^31 millionths: 2147 seconds.
+const histogramBuckets = 32
+
+// Observe adds a value: seconds, or a number.
+func (h *Histogram) Observe(v float64) { h.ObserveMicros(uint64(max(v, 0) * 1e6)) }
+
+// ObserveMicros adds a value given in millionths.
+func (h *Histogram) ObserveMicros(micros uint64) {
+	bucket := 0
+	if micros > 1 {
+		bucket = bits.Len64(micros - 1)
+	}
+	h.buckets[min(bucket, histogramBuckets-1)].Add(1)
+	h.micros.Add(micros)
+}
+
+// Snapshot returns the number of observations, their sum, and for each bucket's
+// upper bound how many were no larger; the last bound is infinite.
+func (h *Histogram) Snapshot() (count uint64, sum float64, buckets map[float64]uint64) {
+	buckets = make(map[float64]uint64, histogramBuckets)
+	for i := range h.buckets {
+		count += h.buckets[i].Load()
+		bound := math.Ldexp(1e-6, i)
+		if i == histogramBuckets-1 {
+			bound = math.Inf(1)
+		}
+		buckets[bound] = count
+	}
+	return count, float64(h.micros.Load()) / 1e6, buckets
+}

@@ -1,0 +1,223 @@
+package wire
+
+import (
+	"encoding/json"
+	"unicode/utf8"
+)
+
+// AppendQuoted appends s as a JSON string. Bytes that are not UTF-8 become
+// U+FFFD.
+func AppendQuoted[T ~string | ~[]byte](b []byte, s T) []byte {
+	const hex = "0123456789abcdef"
+	b = append(b, '"')
+	for i := 0; i < len(s); {
+		c := s[i]
+		switch {
+		case c == '"' || c == '\\':
+			b = append(b, '\\', c)
+		case c < 0x20:
+			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		case c < utf8.RuneSelf:
+			b = append(b, c)
+		default:
+			r, size := utf8.DecodeRuneInString(string(s[i:min(len(s), i+utf8.UTFMax)]))
+			b = utf8.AppendRune(b, r)
+			i += size
+			continue
+		}
+		i++
+	}
+	return append(b, '"')
+}
+
+// Suffixes are the ends that the server puts on messages that one member sends:
+// its room and id, quoted once when it joins.
+type Suffixes struct{ room, from, both []byte }
+
+// NewSuffixes makes the ends for a member of room whose id is from.
+func NewSuffixes(room, from string) Suffixes {
+	r := AppendQuoted([]byte(`,"room":`), room)
+	f := AppendQuoted([]byte(`,"from":`), from)
+	both := append(append([]byte(nil), r...), f...)
+	return Suffixes{room: both[:len(r):len(r)], from: both[len(r):], both: both}
+}
+
+// Forward encodes the message for its receivers: the bytes that came, with room
+// and from put in where the client left them out. Where the client gave them the
+// caller has checked that they are the sender's own, and they stay. They stand
+// last, so that readers that ignore the case of names read these too.
+func (e *Envelope) Forward(s *Suffixes) *Frame {
+	text := e.text[:e.end]
+	end := s.both
+	if e.lookalikes {
+		text = e.withoutOwn()
+	} else if e.Has(FieldRoom | FieldFrom) {
+		end = nil
+	} else if e.Has(FieldRoom) {
+		end = s.from
+	} else if e.Has(FieldFrom) {
+		end = s.room
+	}
+	f := newFrame(len(text) + len(end) + 1)
+	f.buf = append(f.buf, text...)
+	f.buf = append(f.buf, end...)
+	f.buf = append(f.buf, '}')
+	return f.seal(finText)
+}
+
+// withoutOwn returns the text up to the closing brace without the client's own
+// room and from.
+func (e *Envelope) withoutOwn() []byte {
+	first, second := e.roomAt, e.fromAt
+	if first.start > second.start {
+		first, second = second, first
+	}
+	out := append([]byte(nil), e.text[:e.end]...)
+	for _, s := range []span{second, first} {
+		if s.end == 0 {
+			continue
+		}
+		// Take the comma behind it too, or, for the last member, the one before.
+		after := skipSpace(out, s.end)
+		if after < len(out) && out[after] == ',' {
+			out = append(out[:s.start], out[after+1:]...)
+			continue
+		}
+		before := s.start - 1
+		for out[before] != ',' {
+			before--
+		}
+		out = out[:before]
+	}
+	return out
+}
+
+func begin(t Type, size int) *Frame {
+	f := newFrame(size + 32)
+	f.buf = append(f.buf, `{"type":`...)
+	f.buf = AppendQuoted(f.buf, t.String())
+	return f
+}
+
+// member appends a string member; nothing where s is empty.
+func (f *Frame) member(name string, s string) {
+	if s == "" {
+		return
+	}
+	f.raw(name)
+	f.buf = AppendQuoted(f.buf, s)
+}
+
+// raw appends a member's name, for its value to follow.
+func (f *Frame) raw(name string) {
+	f.buf = append(f.buf, ',', '"')
+	f.buf = append(f.buf, name...)
+	f.buf = append(f.buf, '"', ':')
+}
+
+func (f *Frame) finish() *Frame {
+	f.buf = append(f.buf, '}')
+	return f.seal(finText)
+}
+
+// JoinedMessage is the answer to a join that was accepted.
+type JoinedMessage struct {
+	Room, From, Name, Ref string
+	// ICEServers is a JSON array of RTCIceServer objects; empty: none.
+	ICEServers json.RawMessage
+}
+
+// Frame encodes the message.
+func (m *JoinedMessage) Frame() *Frame {
+	f := begin(Joined, len(m.Room)+len(m.From)+len(m.Name)+len(m.Ref)+len(m.ICEServers)+64)
+	f.member("room", m.Room)
+	f.member("from", m.From)
+	f.member("name", m.Name)
+	f.iceServers(m.ICEServers)
+	f.member("ref", m.Ref)
+	return f.finish()
+}
+
+func (f *Frame) iceServers(servers json.RawMessage) {
+	if len(servers) > 0 {
+		f.raw("ice_servers")
+		f.buf = append(f.buf, servers...)
+	}
+}
+
+// ICEFrame answers an ice message. servers is a JSON array of RTCIceServer
+// objects.
+func ICEFrame(servers json.RawMessage, ref string) *Frame {
+	f := begin(ICE, len(servers)+len(ref)+32)
+	f.iceServers(servers)
+	f.member("ref", ref)
+	return f.finish()
+}
+
+// PongFrame answers a ping.
+func PongFrame(ref string) *Frame {
+	f := begin(Pong, len(ref)+16)
+	f.member("ref", ref)
+	return f.finish()
+}
+
+// Refused says which message an error answers, as far as it could be read.
+type Refused struct{ Re, To, Ref string }
+
+// ErrorFrame encodes the answer to a refused message.
+func ErrorFrame(r *Refusal, m Refused) *Frame {
+	f := begin(Error, len(r.Text)+len(m.Re)+len(m.To)+len(m.Ref)+96)
+	f.member("code", r.Code.String())
+	f.member("error", r.Text)
+	f.member("re", m.Re)
+	f.member("to", m.To)
+	f.member("ref", m.Ref)
+	return f.finish()
+}
+
+// Members writes a room_members message one member at a time, in the order of
+// their ids.
+type Members struct {
+	f     *Frame
+	names []byte
+	n     int
+}
+
+// NewMembers begins the message for a room, for about size bytes of ids and
+// nicknames.
+func NewMembers(room string, size int) *Members {
+	f := begin(RoomMembers, len(room)+size+64)
+	f.member("room", room)
+	f.raw("members")
+	f.buf = append(f.buf, '[')
+	return &Members{f: f}
+}
+
+// Add lists a member. quotedID is its id as AppendQuoted made it; name may be
+// empty.
+func (m *Members) Add(quotedID []byte, name string) {
+	if m.n++; m.n > 1 {
+		m.f.buf = append(m.f.buf, ',')
+	}
+	m.f.buf = append(m.f.buf, quotedID...)
+	if name == "" {
+		return
+	}
+	if len(m.names) > 0 {
+		m.names = append(m.names, ',')
+	}
+	m.names = append(append(m.names, quotedID...), ':')
+	m.names = AppendQuoted(m.names, name)
+}
+
+// Frame ends the message.
+func (m *Members) Frame() *Frame {
+	m.f.buf = append(m.f.buf, ']')
+	if len(m.names) > 0 {
+		m.f.raw("names")
+		m.f.buf = append(m.f.buf, '{')
+		m.f.buf = append(m.f.buf, m.names...)
+		m.f.buf = append(m.f.buf, '}')
+	}
+	return m.f.finish()
+}

@@ -1,0 +1,175 @@
+package wsconn
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+	"go.uber.org/zap"
+
+	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+// Subprotocol is selected when a client offers it; it is never required.
+const Subprotocol = "parley.v1"
+
+// Options are the limits of connections. DefaultOptions returns those of the
+// daemon.
+type Options struct {
+	// AllowOrigins are patterns of hosts (path.Match; with "://" of scheme and
+	// host) whose pages may connect besides those of the same origin.
+	AllowOrigins []string
+
+	MaxMessageBytes int // of one message; over it the connection is closed with 1009; at least 1
+	MaxConnections  int // at one time; past it an upgrade gets 503; 0: no limit
+	QueueBytes      int // outbox of one connection; when it overflows, 4003; at least 1
+
+	// Rate is the messages a second that one connection may send, Burst how many
+	// at once. Over it messages are refused, and 10 s of refusals on end close the
+	// connection with 4005. 0: no limit.
+	Rate, Burst int
+
+	PingInterval time.Duration // between WebSocket pings; 0: none are sent
+	PingTimeout  time.Duration // for the answer to one
+	JoinTimeout  time.Duration // without a room, then 4007; 0: no limit
+
+	// ICEServers returns the JSON array of RTCIceServer objects for the member
+	// with this id; nil: there are none. It must not block.
+	ICEServers func(id string) json.RawMessage
+
+	Logger *zap.Logger // events of connections; nil: none. Its core must not block.
+}
+
+// DefaultOptions returns the daemon's defaults.
+func DefaultOptions() Options {
+	return Options{
+		MaxMessageBytes: 64 << 10,
+		QueueBytes:      1 << 20,
+		Rate:            200,
+		Burst:           1000,
+		PingInterval:    25 * time.Second,
+		PingTimeout:     10 * time.Second,
+		JoinTimeout:     30 * time.Second,
+	}
+}
+
+// Stats are counters that may be read at any time.
+type Stats struct {
+	Connections atomic.Int64  // open now
+	Refused     atomic.Uint64 // upgrades that were refused
+	BytesIn     atomic.Uint64 // read from connections, WebSocket headers included
+	BytesOut    atomic.Uint64 // written to connections, WebSocket headers included
+	Closes      CloseCounts
+}
+
+// Handler upgrades requests to connections of one hub.
+type Handler struct {
+	// Stats counts what connections do.
+	Stats Stats
+
+	hub      *hub.Hub
+	options  Options
+	log      *zap.Logger
+	numbers  atomic.Uint64
+	draining atomic.Bool
+	writers  writers
+}
+
+// NewHandler makes a handler for h's clients.
+func NewHandler(h *hub.Hub, o Options) *Handler {
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	hd := &Handler{hub: h, options: o, log: o.Logger}
+	hd.writers.init()
+	return hd
+}
+
+// Drain refuses new connections from now on, closes all that there are with
+// 1001, and returns when they are gone or ctx is done.
+func (h *Handler) Drain(ctx context.Context) error {
+	h.draining.Store(true)
+	return h.hub.Drain(ctx)
+}
+
+// ServeHTTP upgrades the request and returns; the connection goes on.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h.draining.Load() {
+		h.refuse(w, r, http.StatusServiceUnavailable, "draining")
+		return
+	}
+	n := h.Stats.Connections.Add(1)
+	if limit := h.options.MaxConnections; limit > 0 && n > int64(limit) {
+		h.Stats.Connections.Add(-1)
+		h.refuse(w, r, http.StatusServiceUnavailable, "max_connections")
+		return
+	}
+	t := &takeover{ResponseWriter: w}
+	_, err := websocket.Accept(t, r, &websocket.AcceptOptions{
+		Subprotocols:   []string{Subprotocol},
+		OriginPatterns: h.options.AllowOrigins,
+	})
+	if err != nil {
+		h.Stats.Connections.Add(-1)
+		h.logRefused(r, t.status, "handshake")
+		if t.conn != nil {
+			_ = t.conn.Close()
+		}
+		return
+	}
+	h.start(t.conn, t.early, r.RemoteAddr)
+}
+
+// refuse answers an upgrade that the server can't take now.
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, status int, reason string) {
+	w.Header().Set("Retry-After", "5")
+	http.Error(w, http.StatusText(status), status)
+	h.logRefused(r, status, reason)
+}
+
+func (h *Handler) logRefused(r *http.Request, status int, reason string) {
+	h.Stats.Refused.Add(1)
+	h.log.Info(EventUpgradeRefused,
+		zap.String(hub.FieldRemote, r.RemoteAddr),
+		zap.Int(hub.FieldCode, status),
+		zap.String(hub.FieldReason, reason),
+		zap.String(FieldOrigin, r.Header.Get("Origin")),
+	)
+}
+
+// CloseCounts counts ended connections by close code: the server's own where it
+// closed, else the client's, else 1006.
+type CloseCounts struct {
+	codes [len(closeCodes) + 1]atomic.Uint64
+}
+
+// closeCodes are those counted by themselves; all others count as one.
+var closeCodes = [...]wire.CloseCode{
+	wire.CloseNormal, wire.CloseGoingAway, wire.CloseProtocolError, wire.CloseUnsupportedData,
+	wire.CloseNoStatus, wire.CloseAbnormal, wire.CloseInvalidUTF8, wire.CloseTooBig,
+	wire.CloseReplaced, wire.CloseKicked, wire.CloseSlowConsumer, wire.CloseRateLimit,
+	wire.CloseNoJoin, wire.CloseTokenExpired,
+}
+
+func (c *CloseCounts) add(code wire.CloseCode) {
+	for i, known := range closeCodes {
+		if code == known {
+			c.codes[i].Add(1)
+			return
+		}
+	}
+	c.codes[len(closeCodes)].Add(1)
+}
+
+// Each calls f for every code and how often it was counted; code is "other" for
+// the codes that no server or browser sends by itself.
+func (c *CloseCounts) Each(f func(code string, n uint64)) {
+	for i, code := range closeCodes {
+		f(code.String(), c.codes[i].Load())
+	}
+	f("other", c.codes[len(closeCodes)].Load())
+}

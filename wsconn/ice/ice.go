@@ -1,0 +1,104 @@
+// Package ice makes the ice_servers that members are handed: STUN servers as they
+// are, TURN servers with credentials that are good for a while (the TURN REST
+// scheme: the user name is "expiry:id", the password the base64 of its HMAC-SHA1
+// under a secret that the TURN server knows too).
+package ice
+
+import (
+	"crypto/hmac"
+	"crypto/sha1"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// TTL is how long TURN credentials are good: longer than most calls, since a
+// call that restarts ICE needs them again; a client can ask for fresh ones.
+const TTL = 12 * time.Hour
+
+// Servers are the ICE servers of one configuration.
+type Servers struct {
+	stun, turn []string
+	secret     []byte
+}
+
+// server is an RTCIceServer (WebRTC, 4.2.2).
+type server struct {
+	URLs       []string `json:"urls"`
+	Username   string   `json:"username,omitempty"`
+	Credential string   `json:"credential,omitempty"`
+}
+
+// New checks the URLs (RFC 7064, RFC 7065). TURN URLs need a secret.
+func New(urls []string, turnSecret []byte) (*Servers, error) {
+	s := &Servers{secret: turnSecret}
+	for _, u := range urls {
+		isTURN, err := check(u)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("%q: %w", u, err)
+		case !isTURN:
+			s.stun = append(s.stun, u)
+		case len(turnSecret) == 0:
+			return nil, fmt.Errorf("%q: a TURN server needs a secret to make credentials", u)
+		default:
+			s.turn = append(s.turn, u)
+		}
+	}
+	return s, nil
+}
+
+// check reports whether u is the URL of a TURN server or of a STUN server.
+func check(u string) (isTURN bool, err error) {
+	scheme, rest, _ := strings.Cut(u, ":")
+	switch scheme {
+	case "stun", "stuns":
+	case "turn", "turns":
+		isTURN = true
+	default:
+		return false, errors.New("not a stun:, stuns:, turn: or turns: URL")
+	}
+	host, query, asked := strings.Cut(rest, "?")
+	if asked && (!isTURN || query != "transport=udp" && query != "transport=tcp") {
+		return false, errors.New("after \"?\" a TURN URL can have transport=udp or transport=tcp")
+	}
+	if h, port, err := net.SplitHostPort(host); err == nil {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return false, errors.New("the port is not a number from 1 to 65535")
+		}
+		host = h
+	}
+	if strings.Trim(host, "[]") == "" || strings.ContainsAny(host, "/@ ") {
+		return false, errors.New("there is no host in it")
+	}
+	return isTURN, nil
+}
+
+// For returns the JSON array of RTCIceServer objects for the member with this
+// id, with credentials that are good until now plus TTL.
+func (s *Servers) For(id string, now time.Time) json.RawMessage {
+	list := make([]server, 0, 2)
+	if len(s.stun) > 0 {
+		list = append(list, server{URLs: s.stun})
+	}
+	if len(s.turn) > 0 {
+		user := strconv.FormatInt(now.Add(TTL).Unix(), 10) + ":" + id
+		mac := hmac.New(sha1.New, s.secret)
+		mac.Write([]byte(user))
+		list = append(list, server{
+			URLs:       s.turn,
+			Username:   user,
+			Credential: base64.StdEncoding.EncodeToString(mac.Sum(nil)),
+		})
+	}
+	b, err := json.Marshal(list)
+	if err != nil {
+		panic(err) // strings always marshal
+	}
+	return b
+}

@@ -1,0 +1,131 @@
+package wsconn
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+// keepalive watches over a connection's times: that it joins, answers pings, and
+// ends once it is closing. One timer serves all.
+type keepalive struct {
+	conn *conn // set by start
+
+	// Guarded by mu.
+	mu     sync.Mutex
+	timer  *time.Timer
+	joinBy time.Time // zero: it has joined, or may take its time
+	pingAt time.Time // zero: no pings
+	pongBy time.Time // zero: no ping is unanswered
+	endBy  time.Time // zero: is not closing
+	pings  uint64    // sent
+}
+
+func (k *keepalive) start(c *conn) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.conn = c
+	now := time.Now()
+	if t := c.h.options.JoinTimeout; t > 0 {
+		k.joinBy = now.Add(t)
+	}
+	if t := c.h.options.PingInterval; t > 0 {
+		// Connections that came at once are not all pinged at once.
+		k.pingAt = now.Add(t/2 + rand.N(t/2+1))
+	}
+	k.timer = time.AfterFunc(time.Hour, k.tick)
+	k.arm(now)
+}
+
+func (k *keepalive) stop() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.timer != nil {
+		k.timer.Stop()
+	}
+	k.joinBy, k.pingAt, k.pongBy, k.endBy = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+}
+
+// arm sets the timer to what is next.
+func (k *keepalive) arm(now time.Time) {
+	var next time.Time
+	for _, t := range [...]time.Time{k.joinBy, k.pingAt, k.pongBy, k.endBy} {
+		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	if next.IsZero() {
+		k.timer.Stop()
+		return
+	}
+	k.timer.Reset(next.Sub(now))
+}
+
+func due(t, now time.Time) bool { return !t.IsZero() && !t.After(now) }
+
+// tick does what is due, without holding the lock meanwhile.
+func (k *keepalive) tick() {
+	c := k.conn
+	k.mu.Lock()
+	now := time.Now()
+	act := func() {}
+	switch {
+	case due(k.endBy, now):
+		k.endBy = time.Time{}
+		act = func() { c.cut(hub.ReasonCloseTimeout) }
+	case due(k.pongBy, now):
+		k.pongBy = time.Time{}
+		act = func() { c.cut(hub.ReasonPingTimeout) }
+	case due(k.joinBy, now):
+		k.joinBy = time.Time{}
+		act = func() { c.disconnect(errNoJoin, hub.ReasonNoJoin) }
+	case due(k.pingAt, now):
+		k.pingAt = now.Add(c.h.options.PingInterval)
+		if k.pongBy.IsZero() {
+			k.pongBy = now.Add(c.h.options.PingTimeout)
+			k.pings++
+			ping := wire.WSPing(binary.BigEndian.AppendUint64(nil, k.pings))
+			act = func() { c.urgent(ping) }
+		}
+	}
+	k.arm(now)
+	k.mu.Unlock()
+	act()
+}
+
+// pong takes the answer to a ping; one that nobody asked for counts for nothing.
+func (k *keepalive) pong(payload []byte) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(payload) == 8 && binary.BigEndian.Uint64(payload) == k.pings {
+		k.pongBy = time.Time{}
+	}
+}
+
+// joined stops the clock for the join, or starts it anew.
+func (k *keepalive) joined(is bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.joinBy = time.Time{}
+	if t := k.conn.h.options.JoinTimeout; t > 0 && !is {
+		now := time.Now()
+		k.joinBy = now.Add(t)
+		k.arm(now)
+	}
+}
+
+// closing bounds the time that the connection has left.
+func (k *keepalive) closing() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.timer == nil || !k.endBy.IsZero() {
+		return
+	}
+	now := time.Now()
+	k.joinBy, k.pingAt, k.pongBy, k.endBy = time.Time{}, time.Time{}, time.Time{}, now.Add(closeTimeout)
+	k.arm(now)
+}

@@ -1,0 +1,236 @@
+package wsconn
+
+import (
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+// scratch is what a connection needs while it has something to read, and only
+// then.
+type scratch struct {
+	buf      []byte
+	envelope wire.Envelope
+}
+
+// scratchBytes holds some tens of usual messages: what 16 KiB takes from the
+// socket in one read.
+const scratchBytes = 16 << 10
+
+var scratches = sync.Pool{New: func() any { return &scratch{buf: make([]byte, scratchBytes)} }}
+
+// reader takes frames from a connection. Between messages, while it waits, it
+// holds no buffer. Owned by the read loop.
+type reader struct {
+	conn  net.Conn
+	raw   syscall.RawConn // nil: not a socket (TLS)
+	onRaw func(fd uintptr) bool
+
+	s          *scratch // nil: nothing is buffered
+	start, end int      // s.buf[start:end] has been read and not been taken
+	readAt     time.Time
+	total      uint64         // bytes read
+	bytesIn    *atomic.Uint64 // total of all connections
+
+	message []byte // the fragments so far of a message; nil: none is open
+	limit   int    // of a message, in bytes
+
+	n   int // result of onRaw
+	err error
+}
+
+func (r *reader) init(conn net.Conn, early []byte, limit int, bytesIn *atomic.Uint64) {
+	r.conn, r.limit, r.bytesIn = conn, limit, bytesIn
+	if sc, ok := conn.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			r.raw, r.onRaw = raw, r.tryRead
+		}
+	}
+	if len(early) > 0 {
+		r.hold(len(early))
+		_ = r.took(copy(r.s.buf, early), nil)
+	}
+}
+
+// next returns the next frame: its header and its payload, unmasked, which is
+// valid until the next call. The payload of a text frame is the whole message.
+func (r *reader) next() (frameHeader, []byte, error) {
+	for {
+		h, ok, err := parseHeader(r.buffered())
+		if err == nil && ok {
+			err = r.check(&h)
+		}
+		if err != nil {
+			return h, nil, err
+		}
+		if !ok {
+			if err := r.fill(1); err != nil {
+				return h, nil, err
+			}
+			continue
+		}
+		if missing := h.size + h.length - (r.end - r.start); missing > 0 {
+			if err := r.fill(missing); err != nil {
+				return h, nil, err
+			}
+			continue
+		}
+		payload := r.s.buf[r.start+h.size : r.start+h.size+h.length]
+		r.start += h.size + h.length
+		unmask(payload, h.mask)
+		if h.control() {
+			return h, payload, nil
+		}
+		if h.fin && r.message == nil {
+			return h, payload, nil
+		}
+		if r.message == nil {
+			r.message = make([]byte, 0, 2*len(payload))
+		}
+		r.message = append(r.message, payload...)
+		if h.fin {
+			payload, r.message = r.message, nil
+			h.opcode = opText
+			return h, payload, nil
+		}
+	}
+}
+
+// check holds a frame against the messages of the protocol.
+func (r *reader) check(h *frameHeader) error {
+	switch {
+	case h.control():
+		return nil
+	case h.opcode == opBinary:
+		return errBinary
+	case h.opcode == opContinuation && r.message == nil:
+		return errContinuation
+	case h.opcode == opText && r.message != nil:
+		return errUnfinished
+	case h.length > r.limit-len(r.message):
+		return errTooBig
+	}
+	return nil
+}
+
+func (r *reader) buffered() []byte {
+	if r.s == nil {
+		return nil
+	}
+	return r.s.buf[r.start:r.end]
+}
+
+// hold makes room for n more bytes behind what is buffered.
+func (r *reader) hold(n int) {
+	if r.s == nil {
+		r.s = scratches.Get().(*scratch)
+		r.start, r.end = 0, 0
+	}
+	if r.start > 0 && len(r.s.buf)-r.end < n {
+		r.end = copy(r.s.buf, r.s.buf[r.start:r.end])
+		r.start = 0
+	}
+	if len(r.s.buf)-r.end < n {
+		// Twice what came, not what the header promises: a promise is cheap.
+		larger := make([]byte, min(r.end+n, 2*len(r.s.buf)))
+		copy(larger, r.s.buf[:r.end])
+		r.s.buf = larger
+	}
+}
+
+// release gives the buffer back if nothing is in it.
+func (r *reader) release() {
+	if r.s == nil || r.start < r.end {
+		return
+	}
+	if len(r.s.buf) == scratchBytes {
+		scratches.Put(r.s)
+	}
+	r.s = nil
+}
+
+// fill reads from the connection, of which n bytes are wanted.
+func (r *reader) fill(n int) error {
+	if r.raw == nil {
+		return r.fillBlocking(n)
+	}
+	if r.s != nil && r.start < r.end {
+		r.hold(n)
+	} else {
+		r.release()
+	}
+	if err := r.raw.Read(r.onRaw); err != nil {
+		return err
+	}
+	return r.took(r.n, r.err)
+}
+
+// tryRead is called by the poller when the socket may be readable; false makes it
+// wait, and meanwhile an empty buffer is others' to use.
+func (r *reader) tryRead(fd uintptr) bool {
+	r.hold(1)
+	for {
+		r.n, r.err = syscall.Read(int(fd), r.s.buf[r.end:])
+		switch r.err {
+		case syscall.EINTR:
+			continue
+		case syscall.EAGAIN:
+			r.release()
+			return false
+		}
+		return true
+	}
+}
+
+// fillBlocking is fill for connections that can't tell when they are readable:
+// the buffer is held while they wait, but a small one.
+func (r *reader) fillBlocking(n int) error {
+	if r.s == nil {
+		r.s = &scratch{buf: make([]byte, waitBytes)}
+		r.start, r.end = 0, 0
+	} else if r.start == r.end {
+		r.start, r.end = 0, 0
+		if len(r.s.buf) > waitBytes {
+			r.s.buf = make([]byte, waitBytes)
+		}
+	}
+	r.hold(n)
+	return r.took(r.conn.Read(r.s.buf[r.end:]))
+}
+
+// waitBytes is the buffer of a waiting connection that needs one.
+const waitBytes = 1 << 10
+
+func (r *reader) took(n int, err error) error {
+	if n > 0 {
+		r.end += n
+		r.total += uint64(n)
+		r.bytesIn.Add(uint64(n))
+		r.readAt = time.Now()
+		return nil
+	}
+	if err == nil {
+		err = io.EOF
+	}
+	return err
+}
+
+// drain reads and forgets until the connection ends.
+func (r *reader) drain() {
+	r.message = nil
+	for {
+		if r.s != nil {
+			r.start, r.end = 0, 0
+		}
+		if err := r.fill(1); err != nil {
+			r.start, r.end = 0, 0
+			r.release()
+			return
+		}
+	}
+}

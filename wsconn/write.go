@@ -1,0 +1,194 @@
+package wsconn
+
+import (
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+// gatherBytes is what one write takes at most: frames that wait together leave
+// together.
+const gatherBytes = 64 << 10
+
+// gather is a writer's workspace.
+type gather struct {
+	buf    []byte
+	frames []*wire.Frame
+
+	// For one write that does not wait.
+	out   []byte
+	n     int
+	err   error
+	onRaw func(fd uintptr) bool
+}
+
+var gathers = sync.Pool{New: func() any {
+	g := &gather{buf: make([]byte, 0, gatherBytes)}
+	g.onRaw = g.tryWrite
+	return g
+}}
+
+// take collects from c's outbox what the next write sends; nil: nothing waits.
+func (g *gather) take(c *conn) []byte {
+	var skip int
+	g.frames, skip = c.out.Take(g.frames[:0], gatherBytes)
+	switch len(g.frames) {
+	case 0:
+		return nil
+	case 1:
+		return g.frames[0].Bytes()[skip:]
+	}
+	g.buf = append(g.buf[:0], g.frames[0].Bytes()[skip:]...)
+	for _, f := range g.frames[1:] {
+		g.buf = append(g.buf, f.Bytes()...)
+	}
+	return g.buf
+}
+
+// tryWrite writes what the socket takes now.
+func (g *gather) tryWrite(fd uintptr) bool {
+	for {
+		g.n, g.err = syscall.Write(int(fd), g.out)
+		if g.err != syscall.EINTR {
+			return true
+		}
+	}
+}
+
+// wrote accounts for n bytes that are on their way, and reports whether more
+// waits.
+func (c *conn) wrote(n int) (more bool) {
+	c.bytesOut.Add(uint64(n))
+	c.h.Stats.BytesOut.Add(uint64(n))
+	more = c.out.Wrote(n, time.Now())
+	if !more {
+		c.hangUp()
+	}
+	return more
+}
+
+// Closing implements [hub.Writer].
+func (c *conn) Closing() { c.keepalive.closing() }
+
+// Wake implements [hub.Writer].
+func (c *conn) Wake() {
+	if c.raw == nil {
+		go c.writeBlocking()
+		return
+	}
+	c.h.writers.add(c)
+}
+
+// writers write for all connections of a handler: as many goroutines as can run
+// at once, that exist while there is something to write, and never wait for a
+// socket.
+type writers struct {
+	limit int // set by init
+
+	// Guarded by mu.
+	mu      sync.Mutex
+	queue   []*conn // queue[head:] wait
+	head    int
+	running int
+}
+
+func (w *writers) init() { w.limit = runtime.GOMAXPROCS(0) }
+
+// connsPerWriter is how many connections must wait for a further goroutine to be
+// worth its start.
+const connsPerWriter = 4
+
+func (w *writers) add(c *conn) {
+	w.mu.Lock()
+	w.queue = append(w.queue, c)
+	waiting := len(w.queue) - w.head
+	start := w.running == 0 || w.running < w.limit && waiting > w.running*connsPerWriter
+	if start {
+		w.running++
+	}
+	w.mu.Unlock()
+	if start {
+		go w.run()
+	}
+}
+
+// next returns the connection to write to, or nil when the worker is to end.
+func (w *writers) next() *conn {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.head == len(w.queue) {
+		if cap(w.queue) > 1024 {
+			w.queue = nil
+		}
+		w.queue, w.head = w.queue[:0], 0
+		w.running--
+		return nil
+	}
+	c := w.queue[w.head]
+	w.queue[w.head] = nil
+	w.head++
+	return c
+}
+
+func (w *writers) run() {
+	g := gathers.Get().(*gather)
+	for c := w.next(); c != nil; c = w.next() {
+		c.writeOnce(g)
+	}
+	gathers.Put(g)
+}
+
+// writeOnce writes one gathering without waiting. What the socket does not take
+// is left to a goroutine that waits; what is there beyond it comes when all
+// others have had their turn.
+func (c *conn) writeOnce(g *gather) {
+	g.out = g.take(c)
+	if g.out == nil {
+		return
+	}
+	g.n, g.err = 0, nil
+	err := c.raw.Write(g.onRaw)
+	if err == nil && g.err != syscall.EAGAIN {
+		err = g.err
+	}
+	whole := g.n == len(g.out)
+	g.out = nil
+	switch {
+	case err != nil:
+		c.writeFailed()
+	case !c.wrote(max(g.n, 0)):
+	case whole:
+		c.h.writers.add(c)
+	default:
+		go c.writeBlocking()
+	}
+}
+
+// writeBlocking writes until nothing waits, waiting for the socket.
+func (c *conn) writeBlocking() {
+	g := gathers.Get().(*gather)
+	defer gathers.Put(g)
+	for {
+		out := g.take(c)
+		if out == nil {
+			return
+		}
+		n, err := c.nc.Write(out)
+		more := c.wrote(n)
+		if err != nil {
+			c.writeFailed()
+		}
+		if err != nil || !more {
+			return
+		}
+	}
+}
+
+// writeFailed ends the connection; the read loop sees that and cleans up.
+func (c *conn) writeFailed() {
+	_ = c.nc.Close()
+	c.out.Failed()
+}
