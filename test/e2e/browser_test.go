@@ -1,0 +1,223 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/inspector"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"github.com/parley-rtc/parley/test/internal/parleyd"
+)
+
+func TestMain(m *testing.M) { parleyd.Main(m) }
+
+// poll is how often a window is asked whether something is so.
+const poll = 50 * time.Millisecond
+
+// browser starts a Chromium with a fake camera and microphone.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.NoSandbox, // tests may run as root
+		chromedp.Flag("use-fake-device-for-media-stream", true),
+		chromedp.Flag("use-fake-ui-for-media-stream", true),
+		chromedp.Flag("autoplay-policy", "no-user-gesture-required"),
+		chromedp.Flag("disable-features", "WebRtcHideLocalIpsWithMdns,Translate"),
+		chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-gpu", true),
+		chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("no-first-run", true),
+		chromedp.WindowSize(1280, 800),
+	)
+	if path := os.Getenv("CHROMIUM"); path != "" {
+		options = append(options, chromedp.ExecPath(path))
+	}
+	allocator, cancelAllocator := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, cancel := chromedp.NewContext(allocator, chromedp.WithLogf(t.Logf), chromedp.WithErrorf(t.Logf))
+	t.Cleanup(func() {
+		_ = chromedp.Cancel(ctx)
+		cancel()
+		cancelAllocator()
+	})
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("starting Chromium (CHROMIUM names another one): %v", err)
+	}
+	return ctx
+}
+
+// window is a person's window, with storage of its own.
+type window struct {
+	t    *testing.T
+	name string
+	ctx  context.Context
+}
+
+// watch notes every peer connection that the page makes, for its statistics.
+const watch = `
+window.peers = [];
+window.RTCPeerConnection = class extends RTCPeerConnection {
+  constructor(...args) { super(...args); window.peers.push(this); }
+};`
+
+// open opens a window for a person at an address.
+func open(t *testing.T, browser context.Context, name, url string) *window {
+	t.Helper()
+	w := &window{t: t, name: name}
+	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext(), chromedp.WithListener(func(event any) {
+		switch e := event.(type) {
+		case *runtime.EventExceptionThrown:
+			t.Errorf("%s: the page threw: %s", name, e.ExceptionDetails.Text)
+		case *inspector.EventTargetCrashed:
+			t.Errorf("%s: the window crashed", name)
+		}
+	}))
+	t.Cleanup(cancel)
+	w.ctx = ctx
+	if err := chromedp.Do(ctx); err != nil { // the window lives as long as this context
+		t.Fatal(err)
+	}
+	call(w, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: watch})
+	w.do(chromedp.Navigate(url))
+	return w
+}
+
+// do does things in the window, in bounded time.
+func (w *window) do(steps ...chromedp.Action[chromedp.Void]) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.ctx, parleyd.Patience)
+	defer cancel()
+	w.check(chromedp.Do(ctx, steps...))
+}
+
+// call sends the browser a command of its protocol.
+func call[P, R any](w *window, command cdp.Command[P, R], params P) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.ctx, parleyd.Patience)
+	defer cancel()
+	_, err := chromedp.Call(ctx, command, params)
+	w.check(err)
+}
+
+func (w *window) check(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.shoot("failed-" + w.name)
+		w.t.Fatalf("%s: %v", w.name, err)
+	}
+}
+
+// eval runs JavaScript in the page.
+func (w *window) eval(script string) {
+	w.t.Helper()
+	w.do(chromedp.Evaluate[chromedp.Void](script, chromedp.EvalAwaitPromise))
+}
+
+// until waits for a JavaScript expression to be true.
+func (w *window) until(what, expression string) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.ctx, 2*parleyd.Patience)
+	defer cancel()
+	wrapped := fmt.Sprintf("(async () => !!(%s))()", expression)
+	for {
+		is, err := chromedp.Run(ctx, chromedp.Evaluate[bool](wrapped, chromedp.EvalAwaitPromise))
+		if is {
+			return
+		}
+		if ctx.Err() != nil {
+			w.shoot("failed-" + w.name)
+			w.t.Fatalf("%s: not in time: %s (%v)", w.name, what, err)
+		}
+		time.Sleep(poll)
+	}
+}
+
+// text is a JavaScript expression for what an element shows.
+func text(selector string) string {
+	return fmt.Sprintf("document.querySelector(%q).innerText", selector)
+}
+
+func shows(selector, words string) string {
+	return fmt.Sprintf("%s.includes(%q)", text(selector), words)
+}
+
+func (w *window) click(selector string) {
+	w.t.Helper()
+	w.do(chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
+}
+
+// shoot saves a screenshot where ARTIFACTS says, if it does.
+func (w *window) shoot(name string) {
+	dir := os.Getenv("ARTIFACTS")
+	if dir == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(w.ctx, parleyd.Patience)
+	defer cancel()
+	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		w.t.Logf("screenshot: %v", err)
+		return
+	}
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644); err != nil {
+		w.t.Log(err)
+	}
+}
+
+// join fills the form and waits to be in the room.
+func (w *window) join(room string) {
+	w.t.Helper()
+	w.do(
+		chromedp.SetValue(chromedp.CSS("#room"), room),
+		chromedp.SetValue(chromedp.CSS("#nickname"), w.name),
+	)
+	w.click("#join button")
+	w.inRoom()
+}
+
+func (w *window) inRoom() {
+	w.t.Helper()
+	w.until("in the room", shows("#state", "In the room"))
+}
+
+// call clicks on the member with this nickname and presses Call.
+func (w *window) call(name string) {
+	w.t.Helper()
+	button := fmt.Sprintf(`[...document.querySelectorAll("#members button")].find(b => b.innerText.includes(%q))`, name)
+	w.until(name+" is listed", button)
+	w.eval(button + ".click()")
+	w.until("Remote ID is filled", `document.querySelector("#remote-id").value !== ""`)
+	w.click("#call")
+}
+
+// Expressions for what a call brings. Each counts from the first peer connection
+// that is open.
+const (
+	statistics = `(async () => {
+  const pc = window.peers.findLast(p => p.connectionState !== "closed");
+  const found = {frames: 0, energy: 0};
+  if (pc) for (const s of (await pc.getStats()).values()) {
+    if (s.type === "inbound-rtp" && s.kind === "video") found.frames += s.framesDecoded ?? 0;
+    if (s.type === "inbound-rtp" && s.kind === "audio") found.energy += s.totalAudioEnergy ?? 0;
+  }
+  return found;
+})()`
+	noCall = `window.peers.every(p => p.connectionState === "closed")`
+)
+
+// seesAndHears waits until more of the other's picture and voice has come than
+// there was.
+func (w *window) seesAndHears() {
+	w.t.Helper()
+	w.until("a first look", `(window.before = await `+statistics+`, true)`)
+	w.until("frames are decoded", `(await `+statistics+`).frames > window.before.frames + 5`)
+	w.until("sound is heard", `(await `+statistics+`).energy > window.before.energy`)
+	w.until("the picture is shown", `document.querySelector("#remote").videoWidth > 0`)
+}

@@ -1,0 +1,224 @@
+// Package parleyd builds the daemon and runs it for tests, as a process of its
+// own.
+package parleyd
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Patience is how long tests wait for what must come: far longer than it takes
+// on a busy machine, since only failures take this long.
+const Patience = 30 * time.Second
+
+var binary string
+
+// Main builds the daemon, with the race detector, runs the tests of a package and
+// removes what was built. TestMain calls it.
+func Main(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "parleyd-test")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	binary = filepath.Join(dir, "parleyd")
+	if err := Build(binary, "./cmd/parleyd", "-race"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// Build builds a command of the main module to the file named output.
+func Build(output, command string, flags ...string) error {
+	args := append(append([]string{"build"}, flags...), "-o", output, command)
+	build := exec.Command("go", args...)
+	build.Dir = root()
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s: %w\n%s", command, err, out)
+	}
+	return nil
+}
+
+// root returns the folder of the main module: two above that of any test.
+func root() string { return filepath.Join("..", "..") }
+
+// Daemon is a running daemon.
+type Daemon struct {
+	Address string // host:port of the page and of /ws
+	Admin   string // host:port of the admin listener
+
+	cmd    *exec.Cmd
+	exited chan struct{} // closed when the process has ended
+
+	mu    sync.Mutex
+	lines []Line
+	texts []string // as they were written
+	more  chan struct{}
+}
+
+// Line is a line of the log.
+type Line map[string]any
+
+// Command returns the command that runs the daemon, for tests of its start.
+func Command(args ...string) *exec.Cmd { return exec.Command(binary, args...) }
+
+// Start runs the daemon on free ports, and kills it at the end of the test.
+func Start(t testing.TB, args ...string) *Daemon {
+	t.Helper()
+	return StartAt(t, "127.0.0.1:0", args...)
+}
+
+// StartAt is Start with an address for --listen.
+func StartAt(t testing.TB, listen string, args ...string) *Daemon {
+	t.Helper()
+	cmd := Command(append([]string{"--listen", listen, "--admin-listen", "127.0.0.1:0"}, args...)...)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	d := &Daemon{cmd: cmd, exited: make(chan struct{}), more: make(chan struct{}, 1)}
+	go d.read(stderr)
+	t.Cleanup(func() {
+		d.Kill()
+		if t.Failed() {
+			t.Logf("log of parleyd:\n%s", strings.Join(d.Texts(), "\n"))
+		}
+		for _, text := range d.Texts() {
+			if strings.Contains(text, "DATA RACE") {
+				t.Errorf("race in parleyd:\n%s", strings.Join(d.Texts(), "\n"))
+				break
+			}
+		}
+	})
+	start := d.Wait(t, "start")
+	d.Address, _ = start["listen"].(string)
+	d.Admin, _ = start["admin_listen"].(string)
+	return d
+}
+
+func (d *Daemon) read(r io.Reader) {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var line Line
+		_ = json.Unmarshal(lines.Bytes(), &line) // nil where it is not JSON
+		d.mu.Lock()
+		d.lines = append(d.lines, line)
+		d.texts = append(d.texts, lines.Text())
+		d.mu.Unlock()
+		select {
+		case d.more <- struct{}{}:
+		default:
+		}
+	}
+	_ = d.cmd.Wait()
+	close(d.exited)
+}
+
+// Lines returns the log so far; lines that are not JSON are nil.
+func (d *Daemon) Lines() []Line {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return append([]Line(nil), d.lines...)
+}
+
+// Texts returns the log so far as it was written.
+func (d *Daemon) Texts() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return append([]string(nil), d.texts...)
+}
+
+// Wait waits for the first log line with this message whose fields, given as
+// names and values, are these.
+func (d *Daemon) Wait(t testing.TB, msg string, fields ...any) Line {
+	t.Helper()
+	deadline := time.After(Patience)
+	for {
+		for _, line := range d.Lines() {
+			if line["msg"] == msg && line.has(fields) {
+				return line
+			}
+		}
+		select {
+		case <-d.more:
+		case <-d.exited:
+			t.Fatalf("parleyd ended without logging %q; its log:\n%s", msg, strings.Join(d.Texts(), "\n"))
+		case <-deadline:
+			t.Fatalf("parleyd did not log %q %v", msg, fields)
+		}
+	}
+}
+
+func (l Line) has(fields []any) bool {
+	for i := 0; i+1 < len(fields); i += 2 {
+		if fmt.Sprint(l[fields[i].(string)]) != fmt.Sprint(fields[i+1]) {
+			return false
+		}
+	}
+	return true
+}
+
+// Signal sends the process a signal.
+func (d *Daemon) Signal(s syscall.Signal) { _ = d.cmd.Process.Signal(s) }
+
+// Pid returns the process's number.
+func (d *Daemon) Pid() int { return d.cmd.Process.Pid }
+
+// Exited is closed when the process has ended.
+func (d *Daemon) Exited() <-chan struct{} { return d.exited }
+
+// ExitCode waits for the process to end and returns its exit code.
+func (d *Daemon) ExitCode(t testing.TB) int {
+	t.Helper()
+	select {
+	case <-d.exited:
+		return d.cmd.ProcessState.ExitCode()
+	case <-time.After(Patience):
+		t.Fatal("parleyd did not end")
+		return 0
+	}
+}
+
+// Kill ends the process at once and waits for its end.
+func (d *Daemon) Kill() {
+	_ = d.cmd.Process.Kill()
+	<-d.exited
+}
+
+// Get fetches a path of the daemon, or of its admin listener, and returns the
+// status and the body.
+func Get(t testing.TB, address, path string) (int, string) {
+	t.Helper()
+	client := http.Client{Timeout: Patience}
+	resp, err := client.Get("http://" + address + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}
