@@ -3,6 +3,7 @@ package wsconn
 import (
 	"encoding/binary"
 	"math"
+	"unicode/utf8"
 
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/wire"
@@ -47,7 +48,7 @@ var (
 	errUnfinished   = &violation{wire.CloseProtocolError, "a new message inside another"}
 	errClosePayload = &violation{wire.CloseProtocolError, "the close frame's payload is invalid"}
 	errBinary       = &violation{wire.CloseUnsupportedData, "only text messages are taken"}
-	errUTF8         = &violation{wire.CloseInvalidUTF8, "the message is not UTF-8"}
+	errUTF8         = &violation{wire.CloseInvalidUTF8, "text must be UTF-8"}
 	errTooBig       = &violation{wire.CloseTooBig, "the message is too big"}
 	errRateTooLong  = &violation{wire.CloseRateLimit, "over the message rate for too long"}
 	errSlow         = &violation{wire.CloseSlowConsumer, hub.SlowConsumer}
@@ -118,6 +119,9 @@ func parseClose(p []byte) (wire.CloseCode, error) {
 	}
 	if len(p) == 1 {
 		return 0, errClosePayload
+	}
+	if !utf8.Valid(p[2:]) {
+		return 0, errUTF8
 	}
 	code := binary.BigEndian.Uint16(p)
 	switch {
