@@ -101,6 +101,7 @@ func TestRate(t *testing.T) {
 			c.want(0x81, pong)
 		}
 		refused := `{"type":"error","code":"rate_limited","error":"you send too many messages a second","re":"ping","ref":"x"}`
+		start := time.Now()
 		c.write(masked(0x81, `{"type":"ping","ref":"x"}`))
 		c.want(0x81, refused)
 		time.Sleep(100 * time.Millisecond)
@@ -108,21 +109,21 @@ func TestRate(t *testing.T) {
 		c.want(0x81, pong)
 
 		// Over the rate on and on: after 10 s of refusals it is closed.
-		start := time.Now()
 		c.write(masked(0x81, `{"type":"ping","ref":"x"}`))
 		c.want(0x81, refused)
-		const step = 50 * time.Millisecond
-		for time.Since(start)+step < rateGrace {
+		const step = 50 * time.Millisecond // every other one is refused
+		first := byte(0)
+		for first != 0x88 && time.Since(start) < 2*rateGrace {
 			time.Sleep(step)
 			c.write(masked(0x81, ping))
-			if _, _, err := c.frame(); err != nil {
+			var err error
+			if first, _, err = c.frame(); err != nil {
 				t.Fatal(err)
 			}
 		}
-		time.Sleep(step)
-		c.write(masked(0x81, ping))
-		c.wantClose(wire.CloseRateLimit)
-		elapsed(t, start, rateGrace+closeTimeout)
+		if d := time.Since(start); d < rateGrace || d > rateGrace+2*step {
+			t.Errorf("closed after %s", d)
+		}
 	})
 }
 
