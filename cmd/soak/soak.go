@@ -13,7 +13,7 @@ import (
 const (
 	progressEvery = 5 * time.Second
 	settleTime    = 15 * time.Second // for all members to know each other
-	lastTime      = 15 * time.Second // for the last messages to come
+	silence       = 3 * time.Second  // in which nothing comes: nothing will come any more
 	look          = 20 * time.Millisecond
 )
 
@@ -57,8 +57,16 @@ func (s *soak) run(ctx context.Context) {
 	}
 	s.say("sending: %d messages a second for %s", s.options.rate, s.options.duration)
 	s.send(ctx)
-	s.wait(ctx, lastTime, func() bool { return s.ledger.outstanding() == 0 })
+	s.awaitLast(ctx)
 	s.ledger.close()
+}
+
+// awaitLast waits until every message has come, or no more come.
+func (s *soak) awaitLast(ctx context.Context) {
+	for received := -1; received != s.ledger.received(); {
+		received = s.ledger.received()
+		s.wait(ctx, silence, func() bool { return s.ledger.outstanding() == 0 })
+	}
 }
 
 // wait polls until is holds, and reports false if it does not in time.

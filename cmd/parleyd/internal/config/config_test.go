@@ -1,0 +1,145 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func none(string) (string, bool) { return "", false }
+
+func environment(values map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		v, ok := values[name]
+		return v, ok
+	}
+}
+
+func file(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "parley.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestDefaults(t *testing.T) {
+	c, err := Load(nil, none)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Listen != ":8080" || c.AdminListen != "127.0.0.1:8081" || c.MaxMessageBytes != 65536 || c.MaxRoomMembers != 100 ||
+		c.QueueBytes != 1048576 || c.Rate != 200 || c.Burst != 1000 || c.PingInterval != 25*time.Second || c.LogLevel != "info" {
+		t.Errorf("%+v", c)
+	}
+}
+
+// A flag wins over the environment, and that over the file.
+func TestWeight(t *testing.T) {
+	path := file(t, "rate: 1\nburst: 1\nmax-rooms: 1\nallow-origin: [a, b]\nice-server: stun:example.org\nping-interval: 5s\n")
+	c, err := Load([]string{"--config", path, "--rate", "3"}, environment(map[string]string{
+		"PARLEY_RATE": "2", "PARLEY_BURST": "2", "PARLEY_ICE_SERVER": "stun:a.org,stun:b.org", "PARLEY_UNKNOWN": "x",
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Rate != 3 || c.Burst != 2 || c.MaxRooms != 1 {
+		t.Errorf("rate %d, burst %d, max-rooms %d", c.Rate, c.Burst, c.MaxRooms)
+	}
+	if len(c.AllowOrigins) != 2 || len(c.ICEServers) != 2 || c.ICEServers[1] != "stun:b.org" || c.PingInterval != 5*time.Second {
+		t.Errorf("%+v", c)
+	}
+	byEnvironment, err := Load(nil, environment(map[string]string{"PARLEY_CONFIG": path}))
+	if err != nil || byEnvironment.Rate != 1 {
+		t.Errorf("PARLEY_CONFIG: %v, %+v", err, byEnvironment)
+	}
+}
+
+// What is wrong is said in one line that names it.
+func TestBadSettings(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		args []string
+		env  map[string]string
+		yaml string
+		want string
+	}{
+		{"unknown flag", []string{"--colour"}, nil, "", "--colour"},
+		{"flag without a value", []string{"--listen"}, nil, "", "--listen"},
+		{"an argument", []string{"start"}, nil, "", `"start"`},
+		{"number", []string{"--rate", "x"}, nil, "", "--rate"},
+		{"negative", []string{"--max-rooms", "-1"}, nil, "", "max-rooms: -1"},
+		{"address", []string{"--listen", "8080"}, nil, "", "listen"},
+		{"port", []string{"--listen", ":99999"}, nil, "", "listen"},
+		{"admin address", []string{"--admin-listen", "x"}, nil, "", "admin-listen"},
+		{"duration", []string{"--ping-timeout", "0s"}, nil, "", "ping-timeout"},
+		{"duration without a unit", []string{"--ping-timeout", "5"}, nil, "", "ping-timeout"},
+		{"message size", []string{"--max-message-bytes", "0"}, nil, "", "max-message-bytes"},
+		{"queue smaller than a message", []string{"--queue-bytes", "65536"}, nil, "", "queue-bytes"},
+		{"burst", []string{"--burst", "0"}, nil, "", "burst"},
+		{"certificate without a key", []string{"--tls-cert", "x"}, nil, "", "tls-key"},
+		{"pattern", []string{"--allow-origin", "["}, nil, "", "allow-origin"},
+		{"log level", []string{"--log-level", "loud"}, nil, "", "log-level"},
+		{"log format", []string{"--log-format", "xml"}, nil, "", "log-format"},
+		{"secret for nothing", []string{"--turn-secret-file", "x"}, nil, "", "turn-secret-file"},
+		{"environment", nil, map[string]string{"PARLEY_RATE": "fast"}, "", "PARLEY_RATE"},
+		{"missing file", []string{"--config", "/no/such/file"}, nil, "", "/no/such/file"},
+		{"unknown key", nil, nil, "rates: 1\n", "unknown setting \"rates\""},
+		{"a command as key", nil, nil, "version: true\n", "unknown setting \"version\""},
+		{"bad value", nil, nil, "listen: :1\nrate: fast\n", ":2: rate"},
+		{"list for a number", nil, nil, "rate: [1]\nburst: [1, 2]\n", ":2: burst"},
+		{"null", nil, nil, "rate:\n", "rate"},
+		{"mapping", nil, nil, "rate: {a: 1}\n", "rate"},
+		{"nested list", nil, nil, "allow-origin: [[a]]\n", "allow-origin"},
+		{"key twice", nil, nil, "rate: 1\nrate: 2\n", "twice"},
+		{"not a mapping", nil, nil, "- rate\n", "not a mapping"},
+		{"not YAML", nil, nil, "rate: [\n", "yaml"},
+		{"two documents", nil, nil, "rate: 1\n---\nrate: 2\n", "more than one document"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			args := c.args
+			if c.yaml != "" {
+				args = append(args, "--config", file(t, c.yaml))
+			}
+			_, err := Load(args, environment(c.env))
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("got %q, want one line with %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestEmptyFile(t *testing.T) {
+	for _, text := range []string{"", "# nothing\n", "---\n", "null\n"} {
+		if _, err := Load([]string{"--config", file(t, text)}, none); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// Every setting is told in the help.
+func TestUsage(t *testing.T) {
+	usage := Usage()
+	for _, want := range []string{"--queue-bytes bytes", "(default 1048576)", "PARLEY_MAX_ROOMS"} {
+		if !strings.Contains(usage, want) {
+			t.Errorf("the help does not say %q", want)
+		}
+	}
+}
+
+// FuzzFile sees that no file does more than fail with one line.
+func FuzzFile(f *testing.F) {
+	for _, seed := range []string{"rate: 1\n", "allow-origin: [a, b]\n", "a: &a [*a]\n", "? [x]\n: y\n", "---\n--- x\n", "rate: !!int 5\n", "\x00", "%YAML 1.1\n---\n"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		c := new(Config)
+		err := decode(c.flags(), "f.yaml", strings.NewReader(text))
+		if err != nil && strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: %q", text, err)
+		}
+	})
+}
