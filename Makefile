@@ -1,0 +1,50 @@
+# Versions of the tools that lint runs.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+TYPESCRIPT  := typescript@7.0.2
+
+GO      ?= go
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+LDFLAGS := -X main.version=$(VERSION)
+MODULES := . test
+FUZZTIME ?= 30s
+
+.PHONY: run build test test-race e2e lint fuzz soak clean help
+
+help: ## Tell what there is to make
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## Start the daemon with its page on http://localhost:8080
+	bin/parleyd --log-format console $(ARGS)
+
+build: ## Build bin/parleyd and bin/soak
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+test: test-race ## Install what the tests need and run them all
+	test/setup.sh
+	cd test && $(GO) test -race -timeout 20m ./...
+
+test-race: ## Run the unit tests alone, with the race detector
+	$(GO) test -race -timeout 10m ./...
+
+e2e: ## Run the tests in a real browser alone (ARTIFACTS=folder keeps pictures)
+	test/setup.sh
+	cd test && $(GO) test -timeout 15m -count 1 ./e2e
+
+lint: ## Check format, vet, staticcheck and the page's types
+	@test -z "$$(gofmt -l .)" || { echo "not formatted:"; gofmt -l .; exit 1; }
+	@for m in $(MODULES); do \
+	  echo "lint $$m"; (cd $$m && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...) || exit 1; done
+	@if command -v npm >/dev/null; then npm exec --yes --package $(TYPESCRIPT) -- tsc -p web; \
+	  else echo "npm is not there: the page's types are not checked"; fi
+
+fuzz: ## Fuzz each parser for FUZZTIME (30s)
+	$(GO) test ./hub/wire -run '^$$' -fuzz FuzzParse -fuzztime $(FUZZTIME)
+	$(GO) test ./hub/wire -run '^$$' -fuzz FuzzQuoted -fuzztime $(FUZZTIME)
+	$(GO) test ./wsconn -run '^$$' -fuzz FuzzReader -fuzztime $(FUZZTIME)
+	$(GO) test ./cmd/parleyd/internal/config -run '^$$' -fuzz FuzzFile -fuzztime $(FUZZTIME)
+
+soak: build ## Load-test the server at URL (ws://127.0.0.1:8080/ws)
+	bin/soak $(if $(URL),--url $(URL)) $(ARGS)
+
+clean: ## Remove what was built
+	rm -rf bin

@@ -1,0 +1,102 @@
+package daemon
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/parley-rtc/parley/test/internal/parleyd"
+)
+
+// proxy is a reverse proxy and how its block in the README becomes a
+// configuration for a test.
+type proxy struct {
+	language string // of the block
+	frame    string // what stands around it
+	replace  func(port, backend string, cert *certificate) []string
+	command  func(dir, config string) *exec.Cmd
+}
+
+var proxies = []proxy{
+	{
+		language: "nginx",
+		frame: "events {}\nhttp {\naccess_log off;\nclient_body_temp_path b; proxy_temp_path p; fastcgi_temp_path f;\n" +
+			"uwsgi_temp_path u; scgi_temp_path s;\n%s\n}\n",
+		replace: func(port, backend string, cert *certificate) []string {
+			return []string{
+				"listen 443 ssl", "listen 127.0.0.1:" + port + " ssl",
+				"/etc/ssl/signal.example.org/cert.pem", cert.certFile,
+				"/etc/ssl/signal.example.org/key.pem", cert.keyFile,
+				"server_name signal.example.org", "server_name localhost",
+				"127.0.0.1:8080", backend,
+			}
+		},
+		command: func(dir, config string) *exec.Cmd {
+			return exec.Command("/usr/sbin/nginx", "-p", dir, "-c", config, "-e", "stderr", "-g", "daemon off; pid nginx.pid;")
+		},
+	},
+	{
+		language: "caddy",
+		frame:    "{\nadmin off\nauto_https disable_redirects\n}\n%s\n",
+		replace: func(port, backend string, cert *certificate) []string {
+			return []string{
+				"signal.example.org {", "localhost:" + port + " {\nbind 127.0.0.1\ntls " + cert.certFile + " " + cert.keyFile,
+				"127.0.0.1:8080", backend,
+			}
+		},
+		command: func(dir, config string) *exec.Cmd {
+			cmd := exec.Command("caddy", "run", "--adapter", "caddyfile", "--config", config)
+			cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
+			return cmd
+		},
+	},
+}
+
+// The proxies are set up with what the README says, word for word but for names,
+// ports and files.
+func TestProxies(t *testing.T) {
+	for _, p := range proxies {
+		t.Run(p.language, func(t *testing.T) {
+			dir := t.TempDir()
+			cert := newCertificate(t, dir)
+			d := parleyd.Start(t)
+			port := freePort(t)
+			block := strings.NewReplacer(p.replace(port, d.Address, cert)...).Replace(fromREADME(t, p.language))
+			config := filepath.Join(dir, "config")
+			write(t, config, []byte(strings.Replace(p.frame, "%s", block, 1)))
+			start(t, p.command(dir, config))
+			awaitTCP(t, "127.0.0.1:"+port)
+
+			client := cert.client(t)
+			resp, err := client.Get("https://localhost:" + port + "/")
+			if err != nil || resp.StatusCode != 200 {
+				t.Fatalf("the page: %v %v", resp, err)
+			}
+			_ = resp.Body.Close()
+			url := "wss://localhost:" + port + "/ws"
+			a, b := dial(t, url, client), dial(t, url, client)
+			a.join("r", "a")
+			b.join("r", "b")
+			a.sees("b")
+			a.send(`{"type":"offer","to":"b","sdp":"v=0"}`)
+			b.until(func(m message) bool { return m.Type == "offer" && m.From == "a" })
+		})
+	}
+}
+
+// fromREADME returns the fenced block of a language.
+func fromREADME(t *testing.T, language string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "```"+language+"\n")
+	block, _, closed := strings.Cut(rest, "```")
+	if !found || !closed {
+		t.Fatalf("the README has no block for %s", language)
+	}
+	return block
+}

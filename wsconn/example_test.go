@@ -1,0 +1,45 @@
+package wsconn_test
+
+import (
+	"context"
+	"fmt"
+	"net/http/httptest"
+
+	"github.com/coder/websocket"
+
+	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/wsconn"
+)
+
+// A Go program mounts the handler in its own server.
+func Example() {
+	h := hub.New(hub.Options{MaxRoomMembers: 100})
+	defer h.Close()
+	signaling := wsconn.NewHandler(h, wsconn.DefaultOptions())
+	server := httptest.NewServer(signaling) // or http.Handle("/ws", signaling)
+	defer server.Close()
+
+	ctx := context.Background()
+	client, _, err := websocket.Dial(ctx, server.URL, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := client.Write(ctx, websocket.MessageText, []byte(`{"type":"join","room":"garden","from":"ann"}`)); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for range 2 {
+		_, message, err := client.Read(ctx)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(string(message))
+	}
+	_ = client.Close(websocket.StatusNormalClosure, "")
+	_ = signaling.Drain(ctx)
+	// Output:
+	// {"type":"joined","room":"garden","from":"ann"}
+	// {"type":"room_members","room":"garden","members":["ann"]}
+}
