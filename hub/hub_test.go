@@ -190,7 +190,9 @@ func TestSlowConsumer(t *testing.T) {
 	a.join("r", "a")
 	b.join("r", "b")
 	slow.join("r", "slow")
-	slow.sees("a", "b", "slow")
+	for _, p := range []*peer{a, b, slow} {
+		p.sees("a", "b", "slow")
+	}
 	slow.stall()
 	const n = 100
 	text := `"` + strings.Repeat("x", 100) + `"`
