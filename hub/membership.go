@@ -16,9 +16,7 @@ func (r *room) roomState() *wire.Frame {
 	if r.state != nil && r.encoded == r.version {
 		return r.state
 	}
-	if r.state != nil {
-		r.state.Release()
-	}
+	r.forgetState()
 	list := wire.NewMembers(r.name, r.textBytes)
 	for _, m := range r.members {
 		list.Add(m.quotedID, m.name)
@@ -97,6 +95,15 @@ func (l *loop) tellAll(r *room) {
 	cost := float64(r.roomState().Size() * len(r.members))
 	if hold := time.Duration(cost / stateBytesPerSecond * float64(time.Second)); hold >= minHold {
 		r.heldTo = l.now.Add(min(hold, maxHold))
+	}
+	r.forgetState()
+}
+
+// forgetState gives the encoded state back: a room that is quiet keeps none.
+func (r *room) forgetState() {
+	if r.state != nil {
+		r.state.Release()
+		r.state = nil
 	}
 }
 

@@ -110,10 +110,7 @@ func (l *loop) leaveRoom(c *Client, reason string) {
 
 func (l *loop) closeRoom(r *room) {
 	delete(l.rooms, r.name)
-	if r.state != nil {
-		r.state.Release()
-		r.state = nil
-	}
+	r.forgetState()
 	l.hub.Stats.Rooms.Add(-1)
 	l.log.Info(EventRoomClosed,
 		zap.String(FieldRoom, r.name),

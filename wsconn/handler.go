@@ -109,7 +109,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	t := &takeover{ResponseWriter: w}
-	_, err := websocket.Accept(t, r, &websocket.AcceptOptions{
+	shaken, err := websocket.Accept(t, r, &websocket.AcceptOptions{
 		Subprotocols:   []string{Subprotocol},
 		OriginPatterns: h.options.AllowOrigins,
 	})
@@ -121,6 +121,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
+	_ = shaken.CloseNow() // of the connection that does nothing: it is garbage now
 	h.start(t.conn, t.early, r.RemoteAddr)
 }
 

@@ -50,7 +50,17 @@ func (v *v1) message(text []byte) error {
 	if e.Type.Forwarded() {
 		return v.forward(e)
 	}
-	return v.command(e)
+	if e.Type == wire.Ping {
+		return v.ping(e)
+	}
+	// The rest is rare, and takes more stack than a connection is to keep for it.
+	done := make(chan error, 1)
+	go func() { done <- v.command(e) }()
+	return <-done
+}
+
+func (v *v1) ping(e *wire.Envelope) error {
+	return v.c.do(&hub.Reply{Client: v.c.client, Frame: wire.PongFrame(string(e.Ref))})
 }
 
 // forward passes the message on in the client's room.
@@ -91,8 +101,6 @@ func (v *v1) command(e *wire.Envelope) error {
 		return c.do(hub.Leave{Client: c.client})
 	case wire.Rename:
 		return c.do(&hub.Rename{Client: c.client, Name: string(e.Name), Refused: refused(e)})
-	case wire.Ping:
-		return c.do(&hub.Reply{Client: c.client, Frame: wire.PongFrame(string(e.Ref))})
 	case wire.ICE:
 		if c.h.options.ICEServers == nil {
 			return v.refuse(errNoICE, e)

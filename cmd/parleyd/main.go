@@ -24,7 +24,15 @@ const (
 	exitUsage
 )
 
+// gcPercent is GOGC where the environment sets none. Messages leave next to no
+// garbage, so that collecting earlier costs next to nothing, and what is saved is
+// memory: the heap may be this much larger than what lives in it.
+const gcPercent = 40
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	os.Exit(run(os.Args[1:], signals, os.Stdout, os.Stderr))

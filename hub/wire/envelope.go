@@ -33,6 +33,13 @@ const (
 // into the text that was parsed, or to unescaped copies, and are valid as long
 // as that text is. A field that the message does not have is empty; Has tells.
 type Envelope struct {
+	Fields
+
+	unknown names // of members; not on the stack, which is to stay small
+}
+
+// Fields are what an Envelope has read.
+type Fields struct {
 	Type      Type
 	TypeName  []byte // the type as the client wrote it, also when it is unknown
 	Room      []byte
@@ -45,7 +52,7 @@ type Envelope struct {
 	Received  uint64
 	Resumable bool
 
-	fields Field
+	has Field
 	// Where the object and its own room and from stand in text, for forwarding.
 	text       []byte
 	end        int // offset of the closing brace
@@ -58,7 +65,7 @@ type Envelope struct {
 type span struct{ start, end int }
 
 // Has reports whether the message has all the fields of f.
-func (e *Envelope) Has(f Field) bool { return e.fields&f == f }
+func (e *Envelope) Has(f Field) bool { return e.has&f == f }
 
 // Refusals of what is no message of the protocol.
 var (
@@ -93,16 +100,17 @@ var required = [NumTypes]Field{
 // To and Ref still hold what could be read; after one for the JSON itself
 // nothing does.
 func (e *Envelope) Parse(text []byte) *Refusal {
-	*e = Envelope{text: text}
+	e.Fields = Fields{text: text}
+	e.unknown.reset()
 	if r := e.scan(); r != nil {
-		*e = Envelope{}
+		e.Fields = Fields{}
 		return r
 	}
 	if len(e.Ref) > MaxRef || bytes.IndexByte(e.Ref, 0xFF) >= 0 {
-		e.Ref, e.fields = nil, e.fields&^FieldRef
+		e.Ref, e.has = nil, e.has&^FieldRef
 		return errRefLength
 	}
-	if e.fields&wrongType != 0 {
+	if e.has&wrongType != 0 {
 		return errFieldType
 	}
 	return e.check()
@@ -147,7 +155,6 @@ func (e *Envelope) scan() *Refusal {
 		return errNotJSON
 	}
 	i = skipSpace(b, i+1)
-	var seen names
 	for first := true; ; first = false {
 		if i >= len(b) {
 			return errNotJSON
@@ -175,11 +182,11 @@ func (e *Envelope) scan() *Refusal {
 			return errNotJSON
 		}
 		f := fieldOf(name)
-		if f != 0 && e.fields&f != 0 || f == 0 && !seen.add(name) {
+		if f != 0 && e.has&f != 0 || f == 0 && !e.unknown.add(name) {
 			return errDuplicate
 		}
 		if f != 0 {
-			e.fields |= f
+			e.has |= f
 			e.set(f, b[value:i], span{start, i})
 		} else if isLookalike(name) {
 			e.lookalikes = true
@@ -279,7 +286,7 @@ func (e *Envelope) set(f Field, value []byte, at span) {
 		ok = value[0] == '{'
 	}
 	if !ok {
-		e.fields |= wrongType
+		e.has |= wrongType
 	}
 }
 
@@ -332,6 +339,8 @@ type names struct {
 	n    int
 	more map[string]struct{}
 }
+
+func (s *names) reset() { s.n, s.more = 0, nil }
 
 // add reports false if the name is there already.
 func (s *names) add(name []byte) bool {

@@ -1,0 +1,150 @@
+// Bench measures parleyd beside three other servers, in one run: each in turn, on
+// one core of its own, with the load on another, in several rounds. What counts are
+// the ratios.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"time"
+)
+
+func main() {
+	rounds := flag.Int("rounds", 3, "rounds")
+	root := flag.String("root", "../..", "folder of the main module")
+	only := flag.String("only", "", "one server: echo, mutex, peer or parleyd")
+	flag.Parse()
+	pinSelf()
+	if err := run(*rounds, *root, *only); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// pinSelf runs this program again on the load's core, where there are two.
+func pinSelf() {
+	if os.Getenv("BENCH_PINNED") != "" || runtime.NumCPU() < 2 {
+		return
+	}
+	taskset, err := exec.LookPath("taskset")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench: without taskset (util-linux) nothing is pinned")
+		return
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return
+	}
+	cmd := exec.Command(taskset, append([]string{"-c", loadCore, self}, os.Args[1:]...)...)
+	cmd.Env = append(os.Environ(), "BENCH_PINNED=1")
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func run(rounds int, root, only string) error {
+	dir, err := os.MkdirTemp("", "parley-bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	servers, err := build(dir, root)
+	if err != nil {
+		return err
+	}
+	results := map[string]map[string][]float64{} // by server and measure
+	start := time.Now()
+	for round := range rounds {
+		for i := range servers {
+			s := servers[(i+round)%len(servers)] // nobody is always first
+			if only != "" && s.name != only {
+				continue
+			}
+			fmt.Fprintf(os.Stderr, "round %d of %d: %s\n", round+1, rounds, s.name)
+			for _, m := range measures {
+				values, err := m.of(s)
+				if err != nil {
+					return fmt.Errorf("%s: %s: %w", s.name, m.names[0], err)
+				}
+				for name, v := range values {
+					if results[s.name] == nil {
+						results[s.name] = map[string][]float64{}
+					}
+					results[s.name][name] = append(results[s.name][name], v)
+				}
+			}
+		}
+	}
+	print(os.Stdout, servers, results, rounds, time.Since(start))
+	return nil
+}
+
+// print writes the table, in Markdown.
+func print(w io.Writer, servers []*server, results map[string]map[string][]float64, rounds int, took time.Duration) {
+	fmt.Fprintf(w, "%s, %d CPUs, %s, %s; medians of %d rounds, ± half the spread; %s in all\n\n",
+		cpuModel(), runtime.NumCPU(), runtime.Version(), time.Now().Format(time.DateOnly), rounds, took.Round(time.Second))
+	fmt.Fprint(w, "| |")
+	for _, s := range servers {
+		fmt.Fprintf(w, " %s |", s.title)
+	}
+	fmt.Fprint(w, " parleyd ÷ reference | goal |\n|---|")
+	for range len(servers) + 2 {
+		fmt.Fprint(w, "---|")
+	}
+	fmt.Fprintln(w)
+	for _, m := range measures {
+		for _, name := range m.names {
+			fmt.Fprintf(w, "| %s |", name)
+			for _, s := range servers {
+				fmt.Fprintf(w, " %s |", cell(results[s.name][name], formats[name]))
+			}
+			ours, theirs := median(results["parleyd"][name]), median(results[references[name]][name])
+			ratio := "–"
+			if theirs > 0 && ours > 0 {
+				ratio = fmt.Sprintf("%.2f × %s", ours/theirs, references[name])
+			}
+			fmt.Fprintf(w, " %s | %s |\n", ratio, goals[name])
+		}
+	}
+}
+
+func cell(values []float64, format string) string {
+	if len(values) == 0 {
+		return "–"
+	}
+	half := (slices.Max(values) - slices.Min(values)) / 2
+	return fmt.Sprintf(format+" ± "+format, median(values), half)
+}
+
+func median(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[len(sorted)/2]
+}
+
+func cpuModel() string {
+	out, err := exec.Command("sh", "-c", "grep -m1 'model name' /proc/cpuinfo | cut -d: -f2 | xargs").Output()
+	if err != nil || len(out) < 2 {
+		return runtime.GOARCH
+	}
+	return string(out[:len(out)-1])
+}
+
+// cache is where PeerServer is kept between runs.
+func cache() string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		dir = os.TempDir()
+	}
+	return filepath.Join(dir, "parley-bench")
+}
