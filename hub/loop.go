@@ -64,6 +64,13 @@ more:
 			break more
 		}
 	}
+	l.finish()
+	l.hub.Stats.BatchSize.Observe(float64(n))
+	l.hub.Stats.BatchTime.Observe(time.Since(l.now).Seconds())
+}
+
+// finish ends a batch: what its commands have queued may go.
+func (l *loop) finish() {
 	l.settle()
 	for i, c := range l.touched {
 		c.touched = false
@@ -71,8 +78,6 @@ more:
 		l.touched[i] = nil
 	}
 	l.touched = l.touched[:0]
-	l.hub.Stats.BatchSize.Observe(float64(n))
-	l.hub.Stats.BatchTime.Observe(time.Since(l.now).Seconds())
 }
 
 // settle removes the clients that overflowed and tells the changed rooms, until

@@ -41,8 +41,9 @@ type daemon struct {
 	handler  *wsconn.Handler
 	draining atomic.Bool
 
-	listener, adminListener net.Listener
-	server, admin           *http.Server
+	listener      *listener
+	adminListener net.Listener
+	server, admin *http.Server
 }
 
 // newDaemon makes the parts and opens the listeners. What fails here is wrong use.
@@ -52,7 +53,8 @@ func newDaemon(c *config.Config, stderr io.Writer) (_ *daemon, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if d.listener, err = net.Listen("tcp", c.Listen); err != nil {
+	plain, err := net.Listen("tcp", c.Listen)
+	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	if c.AdminListen != "" {
@@ -61,6 +63,7 @@ func newDaemon(c *config.Config, stderr io.Writer) (_ *daemon, err error) {
 		}
 	}
 	d.logs = newLogs(c, stderr)
+	d.listener = newListener(plain.(*net.TCPListener), d.logs.Logger)
 	d.server, d.admin = d.newServer(), d.newServer()
 	if c.TLSCert != "" {
 		certificates, err := newCertificates(c.TLSCert, c.TLSKey, d.logs.Logger)

@@ -32,6 +32,7 @@ var (
 	descMessages    = desc("messages_total", "Messages forwarded; one to all members counts once.", "type")
 	descRefusals    = desc("refusals_total", "Messages refused with an error.", "code")
 	descUpgrades    = desc("upgrades_refused_total", "Upgrades refused.")
+	descNoFile      = desc("connections_refused_total", "Connections refused because the process had no descriptor left.")
 	descCloses      = desc("closes_total", "Connections ended, by close code.", "code")
 	descBytesIn     = desc("received_bytes_total", "Bytes read from connections.")
 	descBytesOut    = desc("sent_bytes_total", "Bytes written to connections.")
@@ -65,6 +66,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		metric(descRefusals, prometheus.CounterValue, float64(h.Refusals[code].Load()), code.String())
 	}
 	metric(descUpgrades, prometheus.CounterValue, float64(w.Refused.Load()))
+	metric(descNoFile, prometheus.CounterValue, float64(c.d.listener.refused.Load()))
 	w.Closes.Each(func(code string, n uint64) {
 		metric(descCloses, prometheus.CounterValue, float64(n), code)
 	})

@@ -42,6 +42,50 @@ func TestSlowHandshakes(t *testing.T) {
 	connect(t, d).join("r", "b")
 }
 
+// A server without a descriptor left refuses new connections, says so, and hurts
+// nobody who is in.
+func TestNoDescriptorLeft(t *testing.T) {
+	d := parleyd.StartWithin(t, "-n 64")
+	if line := d.Wait(t, "start"); line["open_files"] != 64.0 {
+		t.Errorf("open_files is %v", line["open_files"])
+	}
+	a, b := connect(t, d), connect(t, d)
+	a.join("r", "a")
+	b.join("r", "b")
+	refused := 0
+	var crowd []net.Conn
+	for range 200 {
+		conn, err := net.Dial("tcp", d.Address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		crowd = append(crowd, conn)
+	}
+	for _, conn := range crowd { // those that were refused end at once
+		_ = conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+		if _, err := conn.Read(make([]byte, 1)); err != nil && !os.IsTimeout(err) {
+			refused++
+		}
+	}
+	if refused < 100 {
+		t.Errorf("%d of 200 connections were refused", refused)
+	}
+	d.Wait(t, "no descriptor left")
+	a.send(`{"type":"offer","to":"b","sdp":1}`)
+	b.until(func(m message) bool { return m.Type == "offer" })
+	for _, conn := range crowd {
+		_ = conn.Close()
+	}
+	for { // as soon as the server has noticed, there is place again
+		conn, _, err := websocket.Dial(t.Context(), "ws://"+d.Address+"/ws", nil)
+		if err == nil {
+			_ = conn.CloseNow()
+			return
+		}
+	}
+}
+
 // Who does not read is closed with 4003; the others lose nothing by it.
 func TestSlowConsumer(t *testing.T) {
 	d := parleyd.Start(t, "--rate", "0", "--queue-bytes", "131072")

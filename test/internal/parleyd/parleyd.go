@@ -88,7 +88,20 @@ func Start(t testing.TB, args ...string) *Daemon {
 // StartAt is Start with an address for --listen.
 func StartAt(t testing.TB, listen string, args ...string) *Daemon {
 	t.Helper()
-	cmd := Command(append([]string{"--listen", listen, "--admin-listen", "127.0.0.1:0"}, args...)...)
+	return StartCommand(t, Command(append([]string{"--listen", listen, "--admin-listen", "127.0.0.1:0"}, args...)...))
+}
+
+// StartWithin is Start under a shell's ulimit, such as "-n 64".
+func StartWithin(t testing.TB, ulimit string, args ...string) *Daemon {
+	t.Helper()
+	args = append([]string{"-c", "ulimit " + ulimit + ` && exec "$0" "$@"`, binary,
+		"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, args...)
+	return StartCommand(t, exec.Command("sh", args...))
+}
+
+// StartCommand runs a command that becomes the daemon.
+func StartCommand(t testing.TB, cmd *exec.Cmd) *Daemon {
+	t.Helper()
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
