@@ -21,7 +21,8 @@ func (drop) Close(wire.CloseCode, string)         {}
 
 // fill makes a loop, which nobody runs, with rooms of a size.
 func fill(rooms, size int) (*loop, []*Client) {
-	h := &Hub{drained: make(chan struct{})}
+	h := &Hub{drained: make(chan struct{}), closing: make(chan struct{})}
+	close(h.closing) // the timers of held rooms have nobody to call
 	l := newLoop(h, Options{Logger: zap.NewNop()})
 	l.now = time.Now()
 	done := make(chan bool, 1)

@@ -69,7 +69,7 @@ func (f *Forward) route(l *loop) {
 			}
 		}
 	default:
-		to := from.room.member(string(f.to.bytes()))
+		to := memberOf(from.room, f.to.bytes())
 		if to == nil || to.client.closed {
 			l.refuse(c, errTargetNotFound, f.refused())
 			return

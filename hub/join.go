@@ -51,7 +51,7 @@ func (j *Join) refusal(l *loop) *wire.Refusal {
 		return errServerFull
 	case r == nil:
 		return nil
-	case r.member(j.ID) != nil:
+	case memberOf(r, j.ID) != nil:
 		return errDuplicateID
 	case l.options.MaxRoomMembers > 0 && len(r.members) >= l.options.MaxRoomMembers:
 		return errRoomFull

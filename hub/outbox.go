@@ -211,7 +211,7 @@ func (o *Outbox) Wrote(n int, now time.Time) (more bool) {
 		f := o.frames[o.head]
 		n -= f.Size()
 		if !f.Born.IsZero() {
-			o.stats.Transit.ObserveMicros(uint64(max(now.Sub(f.Born).Microseconds(), 0)))
+			o.stats.Transit.Observe(now.Sub(f.Born).Seconds())
 		}
 		o.grow(-f.Size())
 		f.Release()

@@ -2,7 +2,6 @@ package hub
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -43,15 +42,21 @@ type room struct {
 }
 
 // find returns where id stands among the members or would stand.
-func (r *room) find(id string) (int, bool) {
-	return slices.BinarySearchFunc(r.members, id, func(m *member, id string) int {
-		return strings.Compare(m.id, id)
-	})
+func find[T ~string | ~[]byte](r *room, id T) (int, bool) {
+	low, high := 0, len(r.members)
+	for low < high {
+		if mid := (low + high) / 2; r.members[mid].id < string(id) {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	return low, low < len(r.members) && r.members[low].id == string(id)
 }
 
-// member returns the member with this id, or nil.
-func (r *room) member(id string) *member {
-	if i, ok := r.find(id); ok {
+// memberOf returns the member with this id, or nil.
+func memberOf[T ~string | ~[]byte](r *room, id T) *member {
+	if i, ok := find(r, id); ok {
 		return r.members[i]
 	}
 	return nil
@@ -71,7 +76,7 @@ func (l *loop) enter(j *Join) {
 		quotedID: wire.AppendQuoted(nil, j.ID),
 		joinedAt: l.now,
 	}
-	i, _ := r.find(m.id)
+	i, _ := find(r, m.id)
 	r.members = slices.Insert(r.members, i, m)
 	r.newcomers = append(r.newcomers, m)
 	r.textBytes += len(m.quotedID) + len(m.name) + 1
@@ -96,7 +101,7 @@ func (l *loop) leaveRoom(c *Client, reason string) {
 		zap.String(FieldReason, reason),
 		zap.Duration(FieldDuration, l.now.Sub(m.joinedAt)),
 	)...)
-	i, _ := r.find(m.id)
+	i, _ := find(r, m.id)
 	r.members = slices.Delete(r.members, i, i+1)
 	r.textBytes -= len(m.quotedID) + len(m.name) + 1
 	l.change(r)

@@ -26,23 +26,21 @@ type Stats struct {
 // from several goroutines.
 type Histogram struct {
 	buckets [histogramBuckets]atomic.Uint64
-	micros  atomic.Uint64 // the sum in millionths
+	sum     atomic.Uint64 // in billionths
 }
 
 // histogramBuckets puts the last bound at 2^31 millionths: 2147 seconds.
 const histogramBuckets = 32
 
 // Observe adds a value: seconds, or a number.
-func (h *Histogram) Observe(v float64) { h.ObserveMicros(uint64(max(v, 0) * 1e6)) }
-
-// ObserveMicros adds a value given in millionths.
-func (h *Histogram) ObserveMicros(micros uint64) {
+func (h *Histogram) Observe(v float64) {
+	billionths := uint64(max(v, 0) * 1e9)
 	bucket := 0
-	if micros > 1 {
-		bucket = bits.Len64(micros - 1)
+	if billionths > 1000 {
+		bucket = bits.Len64((billionths - 1) / 1000)
 	}
 	h.buckets[min(bucket, histogramBuckets-1)].Add(1)
-	h.micros.Add(micros)
+	h.sum.Add(billionths)
 }
 
 // Snapshot returns the number of observations, their sum, and for each bucket's
@@ -57,5 +55,5 @@ func (h *Histogram) Snapshot() (count uint64, sum float64, buckets map[float64]u
 		}
 		buckets[bound] = count
 	}
-	return count, float64(h.micros.Load()) / 1e6, buckets
+	return count, float64(h.sum.Load()) / 1e9, buckets
 }

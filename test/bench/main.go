@@ -12,16 +12,24 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 )
 
 func main() {
 	rounds := flag.Int("rounds", 3, "rounds")
 	root := flag.String("root", "../..", "folder of the main module")
+	scaling := flag.Bool("scale", false, "measure how parleyd's cost grows, instead of the table")
 	only := flag.String("only", "", "one server: echo, mutex, peer or parleyd")
 	flag.Parse()
 	pinSelf()
-	if err := run(*rounds, *root, *only); err != nil {
+	err := error(nil)
+	if *scaling {
+		err = scale(*root)
+	} else {
+		err = run(*rounds, *root, *only)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -89,8 +97,7 @@ func run(rounds int, root, only string) error {
 
 // print writes the table, in Markdown.
 func print(w io.Writer, servers []*server, results map[string]map[string][]float64, rounds int, took time.Duration) {
-	fmt.Fprintf(w, "%s, %d CPUs, %s, %s; medians of %d rounds, ± half the spread; %s in all\n\n",
-		cpuModel(), runtime.NumCPU(), runtime.Version(), time.Now().Format(time.DateOnly), rounds, took.Round(time.Second))
+	fmt.Fprintf(w, "%s; medians of %d rounds, ± half the spread; %s in all\n\n", machine(), rounds, took.Round(time.Second))
 	fmt.Fprint(w, "| |")
 	for _, s := range servers {
 		fmt.Fprintf(w, " %s |", s.title)
@@ -132,12 +139,15 @@ func median(values []float64) float64 {
 	return sorted[len(sorted)/2]
 }
 
-func cpuModel() string {
-	out, err := exec.Command("sh", "-c", "grep -m1 'model name' /proc/cpuinfo | cut -d: -f2 | xargs").Output()
-	if err != nil || len(out) < 2 {
-		return runtime.GOARCH
+// machine says what was measured on, and when.
+func machine() string {
+	model := runtime.GOARCH
+	text, err := os.ReadFile("/proc/cpuinfo")
+	if _, rest, ok := strings.Cut(string(text), "model name"); err == nil && ok {
+		line, _, _ := strings.Cut(rest, "\n")
+		model = strings.TrimLeft(line, "\t :")
 	}
-	return string(out[:len(out)-1])
+	return fmt.Sprintf("%s, one core for the server and one for the load, %s, %s", model, runtime.Version(), time.Now().Format(time.DateOnly))
 }
 
 // cache is where PeerServer is kept between runs.

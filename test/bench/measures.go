@@ -12,9 +12,9 @@ const (
 	relayWarm   = 300 * time.Millisecond
 	relayTime   = 1500 * time.Millisecond
 	latencyRate = 2000
-	latencyTime = 2 * time.Second
+	latencyTime = 4 * time.Second
 	idleCount   = 5000
-	idleSettle  = 3 * time.Second
+	idleSettle  = 2 * time.Second
 )
 
 // measure is something that is measured; it may have several figures.
@@ -95,12 +95,12 @@ func relay(s *server, underWay int, rate, cpu string) (map[string]float64, error
 func latency(s *server) (map[string]float64, error) {
 	values := map[string]float64{}
 	err := with(s, func(p *process, l *load.Loop) error {
-		took, err := load.Latency(l, s.dialect, p.address, pairCount, latencyRate, latencyTime)
+		sent, err := load.Latency(l, s.dialect, p.address, pairCount, latencyRate, latencyTime)
 		if err != nil {
 			return err
 		}
-		values[p50] = float64(took[len(took)/2].Nanoseconds()) / 1000
-		values[p99] = float64(took[len(took)*99/100].Nanoseconds()) / 1000
+		values[p50] = float64(sent.Quantile(.5).Nanoseconds()) / 1000
+		values[p99] = float64(sent.Quantile(.99).Nanoseconds()) / 1000
 		return nil
 	})
 	return values, err

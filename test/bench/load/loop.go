@@ -36,8 +36,6 @@ type Conn struct {
 
 	// OnMessage is called for each text message, which is valid until it returns.
 	OnMessage func(text []byte)
-	// Data is the caller's.
-	Data any
 }
 
 // NewLoop makes an empty loop.
@@ -53,9 +51,6 @@ func (l *Loop) Close() {
 	}
 	_ = unix.Close(l.epoll)
 }
-
-// Len returns the number of open connections.
-func (l *Loop) Len() int { return len(l.conns) }
 
 const handshake = "GET %s HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"

@@ -166,49 +166,80 @@ func Relay(l *Loop, d Dialect, address string, n, underWay int, warm, limit time
 	return count, elapsed, nil
 }
 
-// Latency has n pairs send at a rate, all together, and returns the times that
-// messages took, sorted.
-func Latency(l *Loop, d Dialect, address string, n, rate int, limit time.Duration) ([]time.Duration, error) {
+// Sent is what came of messages sent at a rate.
+type Sent struct {
+	Took    []time.Duration // times of those that came, sorted
+	Refused int             // answered with an error
+	Evicted int             // connections that the server closed, since the load did not read fast enough
+	Cut     int             // messages from or to those that had not come
+	Lost    int             // all others that did not come
+	Elapsed time.Duration   // until the last one came
+}
+
+// Latency has n pairs send at a rate, all together, for a time, whether or not the
+// server keeps up, and then waits for what is still under way.
+func Latency(l *Loop, d Dialect, address string, n, rate int, limit time.Duration) (Sent, error) {
 	members, err := pairs(l, d, address, n)
 	if err != nil {
-		return nil, err
+		return Sent{}, err
 	}
-	var took []time.Duration
-	sent := make(map[*member]time.Time) // by who is to receive
+	var s Sent
+	underWay := make(map[*member][]time.Time, len(members)) // by who is to receive; they come in order
+	waiting := 0
 	for _, m := range members {
 		m.OnMessage = func(text []byte) {
-			if at, ok := sent[m]; ok && forwarded(text) {
-				took = append(took, time.Since(at))
-				delete(sent, m)
+			switch times := underWay[m]; {
+			case forwarded(text) && len(times) > 0:
+				s.Took = append(s.Took, time.Since(times[0]))
+				underWay[m] = times[1:]
+				waiting--
+			case bytes.HasPrefix(text, []byte(`{"type":"error"`)):
+				s.Refused++
+				waiting--
 			}
 		}
 	}
-	interval := time.Second / time.Duration(rate)
 	start := time.Now()
-	for i := 0; ; i++ {
-		due := start.Add(time.Duration(i) * interval)
-		for time.Now().Before(due) {
-			if err := l.Poll(0); err != nil {
-				return nil, err
-			}
+	for i := 0; time.Since(start) < limit; {
+		for due := int(time.Since(start).Seconds() * float64(rate)); i < due; i++ {
+			m := members[i%len(members)]
+			underWay[m.peer] = append(underWay[m.peer], time.Now())
+			waiting++
+			m.sendNext()
 		}
-		if time.Since(start) > limit {
-			break
-		}
-		m := members[i%len(members)]
-		sent[m.peer] = time.Now()
-		m.sendNext()
 		l.flush()
+		if err := l.Poll(0); err != nil {
+			return Sent{}, err
+		}
 	}
-	if err := l.Run(time.Second, func() bool { return len(sent) == 0 }); err != nil {
-		return nil, err
+	before := -1
+	for waiting > 0 && before != waiting { // until nothing comes for a while
+		before = waiting
+		if err := l.Run(2*time.Second, func() bool { return waiting == 0 }); err != nil {
+			return Sent{}, err
+		}
 	}
-	if len(took) == 0 {
-		return nil, fmt.Errorf("no message came")
+	s.Elapsed = time.Since(start)
+	for _, m := range members {
+		if m.closed {
+			s.Evicted++
+		}
+		if m.closed || m.peer.closed {
+			s.Cut += len(underWay[m])
+			waiting -= len(underWay[m])
+		}
 	}
-	slices.Sort(took)
-	return took, nil
+	s.Cut -= s.Refused // these were answered
+	s.Lost = waiting + s.Refused
+	if len(s.Took) == 0 {
+		return Sent{}, fmt.Errorf("no message came")
+	}
+	slices.Sort(s.Took)
+	return s, nil
 }
+
+// Quantile returns the time that the share q of the messages did not exceed.
+func (s *Sent) Quantile(q float64) time.Duration { return s.Took[int(q*float64(len(s.Took)-1))] }
 
 // Idle joins n members in rooms of two and leaves them there.
 func Idle(l *Loop, d Dialect, address string, n int) error {
