@@ -5,10 +5,10 @@ TYPESCRIPT  := typescript@7.0.2
 GO      ?= go
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -X main.version=$(VERSION)
-MODULES := . test
+MODULES := . test test/bench
 FUZZTIME ?= 30s
 
-.PHONY: run build test test-race e2e lint fuzz soak clean help
+.PHONY: run build test test-race e2e bench lint fuzz soak clean help
 
 help: ## Tell what there is to make
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ test-race: ## Run the unit tests alone, with the race detector
 e2e: ## Run the tests in a real browser alone (ARTIFACTS=folder keeps pictures)
 	test/setup.sh
 	cd test && $(GO) test -timeout 15m -count 1 ./e2e
+
+bench: ## Measure parleyd beside three other servers, in under five minutes
+	cd test/bench && $(GO) run . $(ARGS)
 
 lint: ## Check format, vet, staticcheck and the page's types
 	@test -z "$$(gofmt -l .)" || { echo "not formatted:"; gofmt -l .; exit 1; }

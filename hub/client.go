@@ -57,6 +57,24 @@ func (l *loop) logRefusal(c *Client, r *wire.Refusal, m wire.Refused) {
 	c.lastRefusal, c.suppressed = l.now, 0
 }
 
+// send queues a frame for a member, which takes its own reference. It may have no
+// connection at the moment.
+func (l *loop) send(m *member, f *wire.Frame) {
+	if m.client != nil {
+		l.deliver(m.client, f)
+		return
+	}
+	f.Retain(1)
+	l.kept(m, m.out.Send(f))
+}
+
+// kept notes the outcome of queueing something for a member without a connection.
+func (l *loop) kept(m *member, ok bool) {
+	if !ok {
+		l.gone = append(l.gone, m)
+	}
+}
+
 // deliver queues a frame for the client, which takes its own reference.
 func (l *loop) deliver(c *Client, f *wire.Frame) {
 	if c.closed {
@@ -78,7 +96,9 @@ func (l *loop) queued(c *Client, ok bool) {
 	}
 	l.log.Warn(EventEvicted, c.fields()...)
 	l.close(c, wire.CloseSlowConsumer, SlowConsumer)
-	l.evicted = append(l.evicted, c)
+	if c.member != nil {
+		l.gone = append(l.gone, c.member)
+	}
 }
 
 // touch puts c among those that are flushed at the end of the batch.

@@ -16,5 +16,5 @@ func (d *Disconnect) apply(l *loop) {
 		return
 	}
 	l.close(d.Client, d.Code, d.Text)
-	l.leaveRoom(d.Client, d.Reason)
+	l.leaveRoom(d.Client.member, d.Reason)
 }

@@ -6,6 +6,8 @@ const (
 	EventRoomClosed = "room closed" // room, duration
 	EventJoin       = "join"        // conn, room, id, members
 	EventLeave      = "leave"       // conn, room, id, reason, duration
+	EventSuspend    = "suspended"   // conn, room, id, reason: the connection was lost, the membership stays
+	EventResume     = "resumed"     // conn, room, id, missed
 	EventRefused    = "refused"     // conn, room and id if joined, code, type, suppressed
 	EventEvicted    = "evicted"     // conn, room and id if joined: its queue overflowed
 	EventForward    = "forward"     // debug level: conn, room, id, type, to, bytes
@@ -22,6 +24,7 @@ const (
 	FieldReason     = "reason"     // why, see the reasons below
 	FieldDuration   = "duration"   // seconds
 	FieldMembers    = "members"    // members of the room, with this one
+	FieldMissed     = "missed"     // messages that a resumed member is sent again or at last
 	FieldType       = "type"       // a message's type
 	FieldTo         = "to"         // the receiver's id; empty: everybody else
 	FieldBytes      = "bytes"      // length of a message
@@ -33,13 +36,14 @@ const (
 const (
 	reasonLeft = "left" // the member sent leave
 
-	ReasonSlow         = "slow_consumer"  // its queue overflowed
-	ReasonNoJoin       = "join_timeout"   // no join in time
-	ReasonCloseTimeout = "close_timeout"  // the closing took too long
-	ReasonDrain        = "drain"          // the server is going away
-	ReasonClosed       = "closed"         // the client sent a close frame
-	ReasonLost         = "lost"           // the connection broke
-	ReasonPingTimeout  = "ping_timeout"   // no answer to a ping
-	ReasonRateLimit    = "rate_limit"     // over the message rate for too long
-	ReasonBadFrame     = "protocol_error" // not WebSocket, or what parley does not take
+	ReasonSlow         = "slow_consumer"   // its queue overflowed
+	ReasonExpired      = "session_expired" // nobody resumed in time, or too late
+	ReasonNoJoin       = "join_timeout"    // no join in time
+	ReasonCloseTimeout = "close_timeout"   // the closing took too long
+	ReasonDrain        = "drain"           // the server is going away
+	ReasonClosed       = "closed"          // the client sent a close frame
+	ReasonLost         = "lost"            // the connection broke
+	ReasonPingTimeout  = "ping_timeout"    // no answer to a ping
+	ReasonRateLimit    = "rate_limit"      // over the message rate for too long
+	ReasonBadFrame     = "protocol_error"  // not WebSocket, or what parley does not take
 )

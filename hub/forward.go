@@ -70,7 +70,7 @@ func (f *Forward) route(l *loop) {
 		}
 	default:
 		to := memberOf(from.room, f.to.bytes())
-		if to == nil || to.client.closed {
+		if to == nil || to.client != nil && to.client.closed {
 			l.refuse(c, errTargetNotFound, f.refused())
 			return
 		}
@@ -83,9 +83,9 @@ func (f *Forward) route(l *loop) {
 // has not heard of the sender yet.
 func (f *Forward) deliver(l *loop, from, to *member) {
 	if to.told < from.since {
-		l.tell(from.room, to)
+		l.tell(to)
 	}
-	l.deliver(to.client, f.frame)
+	l.send(to, f.frame)
 }
 
 func (f *Forward) count(l *loop) {

@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"errors"
+	"time"
 
 	"go.uber.org/zap"
 )
@@ -12,9 +13,10 @@ var ErrClosed = errors.New("hub: closed")
 
 // Options are the limits of a hub. The zero value has none.
 type Options struct {
-	MaxRooms       int         // rooms at one time; 0: no limit
-	MaxRoomMembers int         // members of one room; 0: no limit
-	Logger         *zap.Logger // events of rooms and members; nil: none. Its core must not block.
+	MaxRooms       int           // rooms at one time; 0: no limit
+	MaxRoomMembers int           // members of one room; 0: no limit
+	ResumeWindow   time.Duration // time that a lost connection's membership stays, if it is resumable
+	Logger         *zap.Logger   // events of rooms and members; nil: none. Its core must not block.
 }
 
 // Hub takes commands for the loop. Its methods may be called from any goroutine
@@ -23,6 +25,7 @@ type Hub struct {
 	// Stats counts what the hub does.
 	Stats Stats
 
+	options  Options
 	commands chan Command
 	drained  chan struct{} // closed by the loop: draining, and every client is gone
 	closing  chan struct{} // closed by Close
@@ -39,6 +42,7 @@ func New(o Options) *Hub {
 		o.Logger = zap.NewNop()
 	}
 	h := &Hub{
+		options:  o,
 		commands: make(chan Command, commandQueue),
 		drained:  make(chan struct{}),
 		closing:  make(chan struct{}),
@@ -54,6 +58,9 @@ type Command interface {
 	// apply is called by the loop and must not block.
 	apply(l *loop)
 }
+
+// Resumes reports whether memberships can be resumable.
+func (h *Hub) Resumes() bool { return h.options.ResumeWindow > 0 }
 
 // Do hands a command to the loop, and waits while the loop is behind. Commands
 // from one goroutine are applied in the order of their calls. The error is nil
@@ -95,12 +102,13 @@ func (h *Hub) Close() {
 	<-h.closed
 }
 
-// Await waits for the word on a [Join].
-func (h *Hub) Await(done <-chan bool) (bool, error) {
+// Await waits for the word on a [Join] or a [Resume].
+func Await[T any](h *Hub, done <-chan T) (T, error) {
 	select {
-	case in := <-done:
-		return in, nil
+	case word := <-done:
+		return word, nil
 	case <-h.closed:
-		return false, ErrClosed
+		var none T
+		return none, ErrClosed
 	}
 }

@@ -10,6 +10,8 @@ type Join struct {
 	ID      string
 	Name    string // nickname; empty: none
 	Welcome *wire.Frame
+	// Session makes the membership resumable; empty: it is not. See NewSession.
+	Session string
 	// Refused says which message a refusal answers.
 	Refused wire.Refused
 	// Done gets one value: whether the client is in. It needs a capacity of one.

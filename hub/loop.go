@@ -21,7 +21,8 @@ type loop struct {
 	rooms    map[string]*room
 	changed  []*room   // rooms with a change that not all members know yet
 	touched  []*Client // clients with frames queued in this batch
-	evicted  []*Client // clients whose queue overflowed in this batch
+	gone     []*member // members whose queue overflowed in this batch
+	sessions map[handle]*member
 	draining bool
 
 	now time.Time // when the batch began
@@ -29,11 +30,12 @@ type loop struct {
 
 func newLoop(h *Hub, o Options) *loop {
 	return &loop{
-		hub:     h,
-		options: o,
-		log:     o.Logger,
-		clients: make(map[*Client]struct{}),
-		rooms:   make(map[string]*room),
+		hub:      h,
+		options:  o,
+		log:      o.Logger,
+		clients:  make(map[*Client]struct{}),
+		rooms:    make(map[string]*room),
+		sessions: make(map[handle]*member),
 	}
 }
 
@@ -80,14 +82,16 @@ func (l *loop) finish() {
 	l.touched = l.touched[:0]
 }
 
-// settle removes the clients that overflowed and tells the changed rooms, until
+// settle removes the members that overflowed and tells the changed rooms, until
 // neither is left: telling a room can overflow further clients.
 func (l *loop) settle() {
-	for len(l.evicted) > 0 || len(l.changed) > 0 {
-		for len(l.evicted) > 0 {
-			c := l.evicted[len(l.evicted)-1]
-			l.evicted = l.evicted[:len(l.evicted)-1]
-			l.leaveRoom(c, ReasonSlow)
+	for len(l.gone) > 0 || len(l.changed) > 0 {
+		for len(l.gone) > 0 {
+			last := len(l.gone) - 1
+			m := l.gone[last]
+			l.gone[last] = nil
+			l.gone = l.gone[:last]
+			l.leaveRoom(m, ReasonSlow)
 		}
 		l.tellRooms()
 	}

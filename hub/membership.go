@@ -35,9 +35,9 @@ func (l *loop) change(r *room) {
 }
 
 // tell sends one member the room as it is now, if it does not know it yet.
-func (l *loop) tell(r *room, m *member) {
-	c := m.client
-	if m.told == r.version || c == nil || c.closed {
+func (l *loop) tell(m *member) {
+	r, c := m.room, m.client
+	if r == nil || m.told == r.version || c != nil && c.closed {
 		return
 	}
 	f := r.roomState()
@@ -46,7 +46,11 @@ func (l *loop) tell(r *room, m *member) {
 	// names somebody who has left since: that one may have sent them.
 	inPlace := r.lastLeft <= m.told
 	m.told = r.version
-	l.queued(c, c.out.SendState(f, inPlace))
+	if ok := m.out.SendState(f, inPlace); c != nil {
+		l.queued(c, ok)
+	} else {
+		l.kept(m, ok)
+	}
 }
 
 // stateBytesPerSecond bounds what one room may send of room_members. A list of n
@@ -90,7 +94,7 @@ func (l *loop) tellAll(r *room) {
 	}
 	r.toldAll = r.version
 	for _, m := range r.members {
-		l.tell(r, m)
+		l.tell(m)
 	}
 	cost := float64(r.roomState().Size() * len(r.members))
 	if hold := time.Duration(cost / stateBytesPerSecond * float64(time.Second)); hold >= minHold {
@@ -110,7 +114,7 @@ func (r *room) forgetState() {
 // hold keeps a changed room back until its time.
 func (l *loop) hold(r *room) {
 	for _, m := range r.newcomers {
-		l.tell(r, m)
+		l.tell(m)
 	}
 	r.newcomers = nil
 	if !r.held {

@@ -14,6 +14,9 @@ type Writer interface {
 	// Closing says that a close frame is among what waits: the connection is to
 	// end in bounded time even if the frame can't be written.
 	Closing()
+	// Probe asks for a ping, whose answer says that the client has all that was
+	// written before it.
+	Probe()
 }
 
 // Outbox is the queue of frames for one connection, bounded in bytes. The hub
@@ -21,24 +24,27 @@ type Writer interface {
 // other.
 type Outbox struct {
 	// Set by Init, then read only.
-	conn  Writer
 	stats *Stats
 	limit int
 
 	// Guarded by mu.
 	mu      sync.Mutex
+	conn    Writer        // nil: the connection was lost
 	frames  []*wire.Frame // frames[head:] wait or are being written
 	head    int
-	first   uint64         // number of frames[head]; frames count from 0
-	taken   uint64         // frames below this number are with the writer
-	written int            // bytes of frames[head] that are on their way already
-	bytes   int            // of all frames[head:], with what of the first is written
-	state   uint64         // number of the waiting room_members, or noState
-	writing bool           // a writer is at work or has been woken
-	closed  bool           // nothing more is taken in
-	told    bool           // the connection has been told that it is closing
-	code    wire.CloseCode // of the close frame; 0: none was queued
-	dead    bool           // the connection has ended: frames are only given back
+	first   uint64 // number of frames[head]; frames count from 0
+	taken   uint64 // frames below this number are with the writer
+	written int    // bytes of frames[head] that are on their way already
+	bytes   int    // of all frames[head:], with what of the first is written
+	state   uint64 // number of the waiting room_members, or noState
+	writing bool   // a writer is at work or has been woken
+
+	closed bool           // nothing more is taken in
+	told   bool           // the connection has been told that it is closing
+	code   wire.CloseCode // of the close frame; 0: none was queued
+	dead   bool           // frames are only given back
+
+	history history // guarded by mu too
 }
 
 const noState = ^uint64(0)
@@ -64,11 +70,24 @@ func (o *Outbox) add(f *wire.Frame) bool {
 		f.Release()
 		return true
 	}
-	if o.bytes > 0 && o.bytes+f.Size() > o.limit {
+	if !o.fits(f.Size()) {
 		f.Release()
 		return false
 	}
 	o.push(f)
+	return true
+}
+
+// fits reports whether n more bytes may wait. What is kept of what was written
+// gives way, unless the connection is lost: then it is needed.
+func (o *Outbox) fits(n int) bool {
+	if o.conn == nil {
+		return o.history.bytes+o.bytes+n <= o.limit
+	}
+	if o.bytes > 0 && o.bytes+n > o.limit {
+		return false
+	}
+	o.history.shrink(o.limit - o.bytes - n)
 	return true
 }
 
@@ -90,12 +109,21 @@ func (o *Outbox) grow(n int) {
 // next is the number that the next frame gets.
 func (o *Outbox) next() uint64 { return o.first + uint64(len(o.frames)-o.head) }
 
+// settled is the number of the first frame that may still be moved or dropped:
+// those before it are with the writer or on their way.
+func (o *Outbox) settled() uint64 {
+	if o.written > 0 {
+		return max(o.taken, o.first+1)
+	}
+	return max(o.taken, o.first)
+}
+
 // SendState implements [Receiver].
 func (o *Outbox) SendState(f *wire.Frame, inPlace bool) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	last := o.next() - 1
-	if o.closed || o.state == noState || o.state < o.taken || o.state < o.first || !inPlace && o.state != last {
+	if o.closed || o.state == noState || o.state < o.settled() || !inPlace && o.state != last {
 		n := o.next()
 		ok := o.add(f)
 		if ok && !o.closed {
@@ -104,7 +132,7 @@ func (o *Outbox) SendState(f *wire.Frame, inPlace bool) bool {
 		return ok
 	}
 	old := &o.frames[o.head+int(o.state-o.first)]
-	if o.bytes+f.Size()-(*old).Size() > o.limit && o.bytes > (*old).Size() {
+	if more := f.Size() - (*old).Size(); o.bytes > (*old).Size() && !o.fits(more) {
 		f.Release()
 		return false
 	}
@@ -114,26 +142,28 @@ func (o *Outbox) SendState(f *wire.Frame, inPlace bool) bool {
 	return true
 }
 
-// NewState implements [Receiver].
-func (o *Outbox) NewState() {
+// Begin implements [Receiver].
+func (o *Outbox) Begin(resumable bool) {
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	o.state = noState
-	o.mu.Unlock()
+	o.history.begin(resumable && !o.closed, o.next(), 0)
 }
 
 // Flush implements [Receiver].
 func (o *Outbox) Flush() {
 	o.mu.Lock()
+	conn := o.conn
 	closing := o.closed && !o.told && !o.dead
 	o.told = o.told || closing
-	wake := !o.writing && o.head < len(o.frames)
+	wake := conn != nil && !o.writing && o.head < len(o.frames)
 	o.writing = o.writing || wake
 	o.mu.Unlock()
-	if closing {
-		o.conn.Closing()
+	if closing && conn != nil {
+		conn.Closing()
 	}
 	if wake {
-		o.conn.Wake()
+		conn.Wake()
 	}
 }
 
@@ -144,15 +174,11 @@ func (o *Outbox) Close(code wire.CloseCode, reason string) {
 	if o.closed {
 		return
 	}
-	if code == wire.CloseSlowConsumer {
-		// What the writer has, or has begun to write, must stay whole.
-		keep := max(o.taken, o.first)
-		if o.written > 0 {
-			keep = max(keep, o.first+1)
-		}
-		o.drop(o.head + int(keep-o.first))
+	if code == wire.CloseSlowConsumer || code == wire.CloseReplaced {
+		o.drop(o.head + int(o.settled()-o.first))
 	}
 	o.closed, o.code = true, code
+	o.history.begin(false, 0, 0)
 	o.push(wire.WSClose(code, reason))
 }
 
@@ -161,11 +187,8 @@ func (o *Outbox) Close(code wire.CloseCode, reason string) {
 func (o *Outbox) Urgent(f *wire.Frame) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	at := max(o.taken, o.first)
-	if o.written > 0 {
-		at = max(at, o.first+1)
-	}
-	if o.closed || at == o.next() || o.bytes+f.Size() > o.limit {
+	at := o.settled()
+	if o.closed || at == o.next() || !o.fits(f.Size()) {
 		return o.add(f)
 	}
 	o.push(f)
@@ -175,13 +198,16 @@ func (o *Outbox) Urgent(f *wire.Frame) bool {
 	if o.state != noState && o.state >= at {
 		o.state++
 	}
+	if o.history.start > at {
+		o.history.start++
+	}
 	return true
 }
 
 // Take appends to dst the frames that are to be written next: about max bytes,
 // at least one frame. Of the first, skip bytes have been written before. No
-// frames, which is after Discard only: the writer's work is over. There is one
-// writer at a time.
+// frames, which is after Discard or Suspend only: the writer's work is over. There
+// is one writer at a time.
 func (o *Outbox) Take(dst []*wire.Frame, max int) (frames []*wire.Frame, skip int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -189,6 +215,10 @@ func (o *Outbox) Take(dst []*wire.Frame, max int) (frames []*wire.Frame, skip in
 		o.drop(o.head)
 	}
 	o.taken = o.first
+	if o.conn == nil {
+		o.writing = false
+		return dst, 0
+	}
 	for _, f := range o.frames[o.head:] {
 		if max -= f.Size(); max < 0 && o.taken > o.first {
 			break
@@ -205,7 +235,6 @@ func (o *Outbox) Take(dst []*wire.Frame, max int) (frames []*wire.Frame, skip in
 // the next Wake. The frames that are whole are given back.
 func (o *Outbox) Wrote(n int, now time.Time) (more bool) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
 	n += o.written
 	for o.head < len(o.frames) && n >= o.frames[o.head].Size() {
 		f := o.frames[o.head]
@@ -214,7 +243,7 @@ func (o *Outbox) Wrote(n int, now time.Time) (more bool) {
 			o.stats.Transit.Observe(now.Sub(f.Born).Seconds())
 		}
 		o.grow(-f.Size())
-		f.Release()
+		o.history.add(f, o.first)
 		o.frames[o.head] = nil
 		o.head++
 		o.first++
@@ -223,15 +252,20 @@ func (o *Outbox) Wrote(n int, now time.Time) (more bool) {
 	if o.dead {
 		o.drop(o.head)
 	}
-	if o.head < len(o.frames) {
-		return true
+	if more = o.head < len(o.frames); !more {
+		if cap(o.frames) > keptFrames {
+			o.frames = nil
+		}
+		o.frames, o.head = o.frames[:0], 0
+		o.writing = false
 	}
-	if cap(o.frames) > keptFrames {
-		o.frames = nil
+	conn := o.conn
+	probe := conn != nil && o.history.wantsProbe()
+	o.mu.Unlock()
+	if probe {
+		conn.Probe()
 	}
-	o.frames, o.head = o.frames[:0], 0
-	o.writing = false
-	return false
+	return more
 }
 
 // drop gives back the frames from index i on.
@@ -245,6 +279,13 @@ func (o *Outbox) drop(i int) {
 	if o.state != noState && o.state >= o.next() {
 		o.state = noState
 	}
+}
+
+// Acknowledged says that the client has answered the last ping that was written.
+func (o *Outbox) Acknowledged() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.history.acknowledged()
 }
 
 // CloseCode returns the code of the close frame that was queued; 0: none was.
@@ -262,21 +303,59 @@ func (o *Outbox) Finished() bool {
 	return o.closed && o.head == len(o.frames)
 }
 
-// Discard says that the connection has ended: what waits is given back, and so is
-// whatever comes.
+// Adopt implements [Receiver]. from must be an Outbox.
+func (o *Outbox) Adopt(from Receiver, received uint64, resumed func(missed int) *wire.Frame) bool {
+	missed, ok := from.(*Outbox).missed(received)
+	if !ok {
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.state = noState
+	o.history.begin(!o.closed, o.next(), received)
+	for _, f := range append([]*wire.Frame{resumed(len(missed))}, missed...) {
+		if o.closed {
+			f.Release()
+		} else {
+			o.push(f)
+		}
+	}
+	return true
+}
+
+// missed returns what was sent or waits beyond the first received messages of the
+// membership, with a reference to each for the caller.
+func (o *Outbox) missed(received uint64) ([]*wire.Frame, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.history.missed(received, o.frames[o.head:], o.first)
+}
+
+// Suspend implements [Receiver].
+func (o *Outbox) Suspend() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.conn = nil
+}
+
+// Discard implements [Receiver].
 func (o *Outbox) Discard() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.closed, o.dead = true, true
+	o.history.begin(false, 0, 0)
 	if !o.writing {
 		o.drop(o.head)
 	}
 }
 
-// Failed is Discard for the writer itself, whose work is over.
+// Failed says that the connection can't be written any more. The hub decides what
+// becomes of what waits.
 func (o *Outbox) Failed() {
 	o.mu.Lock()
-	o.writing = false
-	o.mu.Unlock()
-	o.Discard()
+	defer o.mu.Unlock()
+	o.conn, o.writing = nil, false
+	if o.dead {
+		o.drop(o.head)
+	}
 }

@@ -9,10 +9,11 @@ import (
 )
 
 // sink counts what an outbox asks of its connection.
-type sink struct{ wakes, closings int }
+type sink struct{ wakes, closings, probes int }
 
 func (s *sink) Wake()    { s.wakes++ }
 func (s *sink) Closing() { s.closings++ }
+func (s *sink) Probe()   { s.probes++ }
 
 func newOutbox(limit int) (*Outbox, *sink) {
 	o, s := new(Outbox), new(sink)
@@ -157,7 +158,7 @@ func TestOutboxState(t *testing.T) {
 		}, []string{"2"}},
 		{"nor in another membership", func(o *Outbox) {
 			o.SendState(frame("1"), true)
-			o.NewState()
+			o.Begin(false)
 			o.SendState(frame("2"), true)
 		}, []string{"1", "2"}},
 		{"nor if it is with the writer", func(o *Outbox) {

@@ -28,18 +28,21 @@ type message struct {
 	Members              []string
 	Names                map[string]string
 	Code, Re, Ref        string
+	Session              string
+	Missed               int
 	Data                 json.RawMessage
 }
 
 // peer is a client of the hub with an outbox that is read in the background, or
 // not at all while it is stalled.
 type peer struct {
-	t      testing.TB
-	hub    *Hub
-	client *Client
-	out    Outbox
-	room   string
-	id     string
+	t       testing.TB
+	hub     *Hub
+	client  *Client
+	out     Outbox
+	room    string
+	id      string
+	session string // of a resumable membership
 
 	mu      sync.Mutex
 	come    sync.Cond
@@ -86,6 +89,9 @@ func (p *peer) Wake() {
 // Closing implements Writer.
 func (p *peer) Closing() {}
 
+// Probe implements Writer.
+func (p *peer) Probe() {}
+
 func (p *peer) write() {
 	for {
 		frames, skip := p.out.Take(nil, 1)
@@ -105,6 +111,9 @@ func (p *peer) record(f *wire.Frame) {
 	defer p.come.Broadcast()
 	if f.Bytes()[0] == 0x88 {
 		p.closed = wire.CloseCode(f.Payload()[0])<<8 | wire.CloseCode(f.Payload()[1])
+		return
+	}
+	if !f.IsMessage() {
 		return
 	}
 	var m message
@@ -169,21 +178,45 @@ func (p *peer) wantError(code wire.Code) {
 }
 
 // join asks to be let in, and reports whether that worked.
-func (p *peer) join(room, id string) bool {
+func (p *peer) join(room, id string) bool { return p.enter(room, id, "") }
+
+// joinResumable is join with a session.
+func (p *peer) joinResumable(room, id string) bool { return p.enter(room, id, NewSession()) }
+
+func (p *peer) enter(room, id, session string) bool {
 	done := make(chan bool, 1)
 	p.do(&Join{
-		Client: p.client, Room: room, ID: id, Done: done,
-		Welcome: (&wire.JoinedMessage{Room: room, From: id}).Frame(),
+		Client: p.client, Room: room, ID: id, Done: done, Session: session,
+		Welcome: (&wire.JoinedMessage{Room: room, From: id, Session: session}).Frame(),
 		Refused: wire.Refused{Re: "join"},
 	})
-	in, err := p.hub.Await(done)
+	in, err := Await(p.hub, done)
 	if err != nil {
 		p.t.Error(err)
 	}
 	if in {
-		p.room, p.id = room, id
+		p.room, p.id, p.session = room, id, session
 	}
 	return in
+}
+
+// lose cuts the connection: what the peer has not read yet, it never will.
+func (p *peer) lose() {
+	p.do(Unregister{p.client, ReasonLost})
+	p.sync()
+}
+
+// resumes takes up the membership of a peer that has read so many of its messages,
+// and reports whether that worked.
+func (p *peer) resumes(lost *peer, received int) bool {
+	done := make(chan Resumed, 1)
+	p.do(&Resume{Client: p.client, Session: lost.session, Received: uint64(received), Refused: wire.Refused{Re: "resume"}, Done: done})
+	r, err := Await(p.hub, done)
+	if err != nil {
+		p.t.Error(err)
+	}
+	p.room, p.id, p.session = r.Room, r.ID, lost.session
+	return r.ID != ""
 }
 
 // send forwards data to a member, or to all others where to is empty.

@@ -15,9 +15,20 @@ type Receiver interface {
 	// take that place even though other frames were queued behind it: nobody who
 	// may have sent them is missing in f.
 	SendState(f *wire.Frame, inPlace bool) bool
-	// NewState says that room_members frames so far belong to a membership that
-	// is over: none of them may be replaced any more.
-	NewState()
+	// Begin says that a membership begins or ends with the next frame. Those of
+	// room_members so far may not be replaced any more. For a resumable membership
+	// what is sent is kept until the client is known to have it.
+	Begin(resumable bool)
+	// Adopt takes over what a resumable receiver has sent or queued beyond the
+	// first received frames of its membership, behind the frame that resumed makes
+	// for their number. It reports false if they are not all there any more, or
+	// never were.
+	Adopt(from Receiver, received uint64, resumed func(missed int) *wire.Frame) bool
+	// Suspend says that the connection was lost: what is sent is kept.
+	Suspend()
+	// Discard says that nothing more is wanted: all is given back, and so is what
+	// comes.
+	Discard()
 	// Flush lets queued frames go: the batch of commands is over.
 	Flush()
 	// Close ends the connection with a close frame after what is queued; for

@@ -15,17 +15,24 @@ func (r Register) apply(l *loop) {
 	}
 }
 
-// Unregister is a client's last command: its connection has ended. Reason is why
-// its membership, if it has one, ends with it.
+// Unregister is a client's last command: its connection has ended. Reason is why.
+// Its membership, if it still has one, ends with it, or stays for
+// [Options.ResumeWindow] if it is resumable.
 type Unregister struct {
 	Client *Client
 	Reason string
 }
 
 func (u Unregister) apply(l *loop) {
-	u.Client.closed = true
-	l.leaveRoom(u.Client, u.Reason)
-	delete(l.clients, u.Client)
+	c := u.Client
+	c.closed = true
+	if m := c.member; m != nil && m.session != nil && !l.draining {
+		l.suspend(c, u.Reason)
+	} else {
+		l.leaveRoom(m, u.Reason)
+		c.out.Discard()
+	}
+	delete(l.clients, c)
 	l.hub.Stats.Clients.Add(-1)
 	l.checkDrained()
 }
@@ -43,8 +50,10 @@ func (drain) apply(l *loop) {
 			l.close(c, wire.CloseGoingAway, drainReason)
 		}
 	}
-	for c := range l.clients {
-		l.leaveRoom(c, ReasonDrain)
+	for _, r := range l.rooms {
+		for len(r.members) > 0 { // also those without a connection
+			l.leaveRoom(r.members[len(r.members)-1], ReasonDrain)
+		}
 	}
 	l.checkDrained()
 }

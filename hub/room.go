@@ -12,8 +12,10 @@ import (
 // member is a client's membership of a room. Everything in it is owned by the
 // loop.
 type member struct {
-	room     *room
-	client   *Client
+	room     *room   // nil: has left
+	client   *Client // nil: the connection was lost, and may be resumed
+	out      Receiver
+	session  *session // nil: not resumable
 	id       string
 	quotedID []byte // id as a JSON string
 	name     string // nickname, may be empty
@@ -72,7 +74,7 @@ func (l *loop) enter(j *Join) {
 		l.log.Info(EventRoomOpened, zap.String(FieldRoom, r.name))
 	}
 	m := &member{
-		room: r, client: j.Client, id: j.ID, name: j.Name,
+		room: r, client: j.Client, out: j.Client.out, id: j.ID, name: j.Name,
 		quotedID: wire.AppendQuoted(nil, j.ID),
 		joinedAt: l.now,
 	}
@@ -84,20 +86,23 @@ func (l *loop) enter(j *Join) {
 	m.since = r.version
 	c := j.Client
 	c.member = m
-	c.out.NewState()
+	c.out.Begin(j.Session != "")
+	if s, ok := parseSession(j.Session); ok {
+		m.session = &s
+		l.sessions[s.handle] = m
+	}
 	l.hub.Stats.Members.Add(1)
 	l.log.Info(EventJoin, c.fields(zap.Int(FieldMembers, len(r.members)))...)
 }
 
-// leaveRoom ends c's membership, if it has one, and closes the room behind the
-// last member.
-func (l *loop) leaveRoom(c *Client, reason string) {
-	m := c.member
-	if m == nil {
+// leaveRoom ends a membership, if m is one, and closes the room behind the last
+// member.
+func (l *loop) leaveRoom(m *member, reason string) {
+	if m == nil || m.room == nil {
 		return
 	}
 	r := m.room
-	l.log.Info(EventLeave, c.fields(
+	l.log.Info(EventLeave, m.fields(
 		zap.String(FieldReason, reason),
 		zap.Duration(FieldDuration, l.now.Sub(m.joinedAt)),
 	)...)
@@ -106,11 +111,36 @@ func (l *loop) leaveRoom(c *Client, reason string) {
 	r.textBytes -= len(m.quotedID) + len(m.name) + 1
 	l.change(r)
 	r.lastLeft = r.version
-	c.member, m.client = nil, nil
+	l.endSession(m)
+	m.room, m.client = nil, nil
 	l.hub.Stats.Members.Add(-1)
 	if len(r.members) == 0 {
 		l.closeRoom(r)
 	}
+}
+
+// endSession forgets the session of a member that leaves, and lets go of its
+// client or of what is kept for it.
+func (l *loop) endSession(m *member) {
+	if m.session != nil {
+		delete(l.sessions, m.session.handle)
+	}
+	if m.client != nil {
+		m.client.member = nil
+		m.client.out.Begin(false)
+		return
+	}
+	l.hub.Stats.Suspended.Add(-1)
+	m.out.Discard()
+}
+
+// fields are the log fields that name the member, with its connection's number
+// while it has one, followed by more.
+func (m *member) fields(more ...zap.Field) []zap.Field {
+	if m.client != nil {
+		return m.client.fields(more...)
+	}
+	return append([]zap.Field{zap.String(FieldRoom, m.room.name), zap.String(FieldID, m.id)}, more...)
 }
 
 func (l *loop) closeRoom(r *room) {

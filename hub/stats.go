@@ -10,11 +10,12 @@ import (
 
 // Stats are counters that may be read at any time.
 type Stats struct {
-	Clients  atomic.Int64                 // registered now
-	Rooms    atomic.Int64                 // open now
-	Members  atomic.Int64                 // joined now
-	Messages [wire.NumTypes]atomic.Uint64 // forwarded, by type; one for all receivers counts once
-	Refusals [wire.NumCodes]atomic.Uint64 // refused messages, by code
+	Clients   atomic.Int64                 // registered now
+	Rooms     atomic.Int64                 // open now
+	Members   atomic.Int64                 // joined now
+	Suspended atomic.Int64                 // members without a connection now
+	Messages  [wire.NumTypes]atomic.Uint64 // forwarded, by type; one for all receivers counts once
+	Refusals  [wire.NumCodes]atomic.Uint64 // refused messages, by code
 
 	OutboxBytes atomic.Int64 // queued now, in all outboxes that count here
 	BatchSize   Histogram    // commands in a batch of the loop

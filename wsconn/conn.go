@@ -27,9 +27,9 @@ type conn struct {
 	number uint64
 	remote string
 	client *hub.Client
+	out    *hub.Outbox // has its own lock; may outlive the connection
 	opened time.Time
 
-	out       hub.Outbox    // has its own lock
 	keepalive keepalive     // has its own lock
 	bytesOut  atomic.Uint64 // written
 	closed    atomic.Bool   // the client's close frame came
@@ -47,13 +47,13 @@ type conn struct {
 // start registers the connection with the hub and goes on in goroutines of its
 // own. early is what the client sent behind its request.
 func (h *Handler) start(nc net.Conn, early []byte, remote string) {
-	c := &conn{h: h, nc: nc, number: h.numbers.Add(1), remote: remote, opened: time.Now()}
+	c := &conn{h: h, nc: nc, number: h.numbers.Add(1), remote: remote, opened: time.Now(), out: new(hub.Outbox)}
 	c.reader.init(nc, early, h.options.MaxMessageBytes, &h.Stats.BytesIn)
 	c.v1.c = c
 	c.raw = c.reader.raw
 	c.rate.init(h.options.Rate, h.options.Burst, c.opened)
 	c.out.Init(c, &h.hub.Stats, h.options.QueueBytes)
-	c.client = hub.NewClient(c.number, &c.out)
+	c.client = hub.NewClient(c.number, c.out)
 	h.log.Info(EventConnect, zap.Uint64(hub.FieldConn, c.number), zap.String(hub.FieldRemote, remote))
 	if c.do(hub.Register{Client: c.client}) != nil {
 		c.end(hub.ReasonDrain)
@@ -108,7 +108,9 @@ func (c *conn) frame(h frameHeader, payload []byte) error {
 			c.urgent(wire.WSPong(payload))
 		}
 	case opPong:
-		c.keepalive.pong(payload)
+		if c.keepalive.pong(payload) {
+			c.out.Acknowledged()
+		}
 	case opClose:
 		code, err := parseClose(payload)
 		if err != nil {
@@ -184,8 +186,9 @@ func (c *conn) end(reason string) {
 		reason = c.cutReason
 	}
 	c.mu.Unlock()
-	_ = c.do(hub.Unregister{Client: c.client, Reason: reason})
-	c.out.Discard()
+	if c.do(hub.Unregister{Client: c.client, Reason: reason}) != nil {
+		c.out.Discard()
+	}
 
 	code := c.out.CloseCode()
 	if code == 0 {

@@ -85,25 +85,50 @@ func (k *keepalive) tick() {
 		act = func() { c.disconnect(errNoJoin, hub.ReasonNoJoin) }
 	case due(k.pingAt, now):
 		k.pingAt = now.Add(c.h.options.PingInterval)
-		if k.pongBy.IsZero() {
-			k.pongBy = now.Add(c.h.options.PingTimeout)
-			k.pings++
-			ping := wire.WSPing(binary.BigEndian.AppendUint64(nil, k.pings))
-			act = func() { c.urgent(ping) }
-		}
+		act = k.ping(now)
 	}
 	k.arm(now)
 	k.mu.Unlock()
 	act()
 }
 
-// pong takes the answer to a ping; one that nobody asked for counts for nothing.
-func (k *keepalive) pong(payload []byte) {
+// ping notes that a ping is sent now, and returns what sends it. One at a time is
+// under way. The caller holds mu.
+func (k *keepalive) ping(now time.Time) func() {
+	if !k.pongBy.IsZero() || !k.endBy.IsZero() {
+		return func() {}
+	}
+	c := k.conn
+	k.pongBy = now.Add(c.h.options.PingTimeout)
+	k.pings++
+	ping := wire.WSPing(binary.BigEndian.AppendUint64(nil, k.pings))
+	return func() { c.urgent(ping) }
+}
+
+// probe sends a ping now, where pings are sent at all: its answer says what has
+// arrived.
+func (k *keepalive) probe() {
+	k.mu.Lock()
+	act := func() {}
+	if !k.pingAt.IsZero() {
+		now := time.Now()
+		act = k.ping(now)
+		k.arm(now)
+	}
+	k.mu.Unlock()
+	act()
+}
+
+// pong takes the answer to a ping, and reports whether it is that to the last one;
+// others count for nothing.
+func (k *keepalive) pong(payload []byte) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if len(payload) == 8 && binary.BigEndian.Uint64(payload) == k.pings {
-		k.pongBy = time.Time{}
+	if len(payload) != 8 || binary.BigEndian.Uint64(payload) != k.pings || k.pongBy.IsZero() {
+		return false
 	}
+	k.pongBy = time.Time{}
+	return true
 }
 
 // joined stops the clock for the join, or starts it anew.

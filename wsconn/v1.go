@@ -24,7 +24,6 @@ var (
 	errOtherRoom   = &wire.Refusal{Code: wire.Forbidden, Text: "\"room\" is not the room that you are in"}
 	errOtherID     = &wire.Refusal{Code: wire.Forbidden, Text: "\"from\" is not your id"}
 	errRateLimited = &wire.Refusal{Code: wire.RateLimited, Text: "you send too many messages a second"}
-	errNoSession   = &wire.Refusal{Code: wire.SessionExpired, Text: "this session is over: join anew"}
 	errNoRight     = &wire.Refusal{Code: wire.Forbidden, Text: "you have no right to do this"}
 	errNoICE       = &wire.Refusal{Code: wire.Unavailable, Text: "this server has no ICE servers to hand out"}
 	errNoTarget    = &wire.Refusal{Code: wire.TargetNotFound, Text: "no member of your room has this id"}
@@ -108,7 +107,7 @@ func (v *v1) command(e *wire.Envelope) error {
 		servers := c.h.options.ICEServers(v.id)
 		return c.do(&hub.Reply{Client: c.client, Frame: wire.ICEFrame(servers, string(e.Ref))})
 	case wire.Resume:
-		return v.refuse(errNoSession, e)
+		return v.resume(e)
 	case wire.Kick, wire.Lock, wire.Unlock:
 		return v.refuse(errNoRight, e)
 	case wire.Token:
@@ -126,24 +125,49 @@ func (v *v1) join(e *wire.Envelope) error {
 	if f := v.c.h.options.ICEServers; f != nil {
 		m.ICEServers = json.RawMessage(f(m.From))
 	}
+	if e.Resumable && v.c.h.hub.Resumes() {
+		m.Session = hub.NewSession()
+	}
 	done := make(chan bool, 1)
 	err := v.c.do(&hub.Join{
 		Client: v.c.client,
 		Room:   m.Room, ID: m.From, Name: m.Name,
 		Welcome: m.Frame(),
+		Session: m.Session,
 		Refused: refused(e),
 		Done:    done,
 	})
 	if err != nil {
 		return err
 	}
-	if in, err := v.c.h.hub.Await(done); err != nil || !in {
+	if in, err := hub.Await(v.c.h.hub, done); err != nil || !in {
 		return err
 	}
-	v.joined, v.room, v.id = true, m.Room, m.From
-	v.suffixes = wire.NewSuffixes(v.room, v.id)
-	v.c.keepalive.joined(true)
+	v.isIn(m.Room, m.From)
 	return nil
+}
+
+// resume asks the hub for the membership of a lost connection.
+func (v *v1) resume(e *wire.Envelope) error {
+	done := make(chan hub.Resumed, 1)
+	err := v.c.do(&hub.Resume{
+		Client: v.c.client, Session: string(e.Session), Received: e.Received, Refused: refused(e), Done: done,
+	})
+	if err != nil {
+		return err
+	}
+	r, err := hub.Await(v.c.h.hub, done)
+	if err == nil && r.ID != "" {
+		v.isIn(r.Room, r.ID)
+	}
+	return err
+}
+
+// isIn notes which member the client is now.
+func (v *v1) isIn(room, id string) {
+	v.joined, v.room, v.id = true, room, id
+	v.suffixes = wire.NewSuffixes(room, id)
+	v.c.keepalive.joined(true)
 }
 
 func refused(e *wire.Envelope) wire.Refused {

@@ -73,6 +73,9 @@ func (c *conn) wrote(n int) (more bool) {
 // Closing implements [hub.Writer].
 func (c *conn) Closing() { c.keepalive.closing() }
 
+// Probe implements [hub.Writer].
+func (c *conn) Probe() { c.keepalive.probe() }
+
 // Wake implements [hub.Writer].
 func (c *conn) Wake() {
 	if c.raw == nil {

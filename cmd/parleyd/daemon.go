@@ -76,6 +76,7 @@ func newDaemon(c *config.Config, stderr io.Writer) (_ *daemon, err error) {
 	d.hub = hub.New(hub.Options{
 		MaxRooms:       c.MaxRooms,
 		MaxRoomMembers: c.MaxRoomMembers,
+		ResumeWindow:   c.ResumeWindow,
 		Logger:         d.logs.Logger,
 	})
 	d.handler = wsconn.NewHandler(d.hub, wsconn.Options{

@@ -28,6 +28,7 @@ var (
 	descConnections = desc("connections", "Open WebSocket connections.")
 	descRooms       = desc("rooms", "Open rooms.")
 	descMembers     = desc("members", "Members of all rooms.")
+	descSuspended   = desc("members_suspended", "Members whose connection was lost and may be resumed.")
 	descOutbox      = desc("outbox_bytes", "Bytes that wait in all outboxes.")
 	descMessages    = desc("messages_total", "Messages forwarded; one to all members counts once.", "type")
 	descRefusals    = desc("refusals_total", "Messages refused with an error.", "code")
@@ -58,6 +59,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	metric(descConnections, prometheus.GaugeValue, float64(w.Connections.Load()))
 	metric(descRooms, prometheus.GaugeValue, float64(h.Rooms.Load()))
 	metric(descMembers, prometheus.GaugeValue, float64(h.Members.Load()))
+	metric(descSuspended, prometheus.GaugeValue, float64(h.Suspended.Load()))
 	metric(descOutbox, prometheus.GaugeValue, float64(h.OutboxBytes.Load()))
 	for t := wire.Offer; t.Forwarded(); t++ {
 		metric(descMessages, prometheus.CounterValue, float64(h.Messages[t].Load()), t.String())

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/json"
+	"strconv"
 	"unicode/utf8"
 )
 
@@ -122,7 +123,7 @@ func (f *Frame) finish() *Frame {
 
 // JoinedMessage is the answer to a join that was accepted.
 type JoinedMessage struct {
-	Room, From, Name, Ref string
+	Room, From, Name, Session, Ref string
 	// ICEServers is a JSON array of RTCIceServer objects; empty: none.
 	ICEServers json.RawMessage
 }
@@ -133,6 +134,7 @@ func (m *JoinedMessage) Frame() *Frame {
 	f.member("room", m.Room)
 	f.member("from", m.From)
 	f.member("name", m.Name)
+	f.member("session", m.Session)
 	f.iceServers(m.ICEServers)
 	f.member("ref", m.Ref)
 	return f.finish()
@@ -150,6 +152,18 @@ func (f *Frame) iceServers(servers json.RawMessage) {
 func ICEFrame(servers json.RawMessage, ref string) *Frame {
 	f := begin(ICE, len(servers)+len(ref)+32)
 	f.iceServers(servers)
+	f.member("ref", ref)
+	return f.finish()
+}
+
+// ResumedFrame says that a membership goes on, and how many messages follow that
+// the client has missed.
+func ResumedFrame(room, from string, missed int, ref string) *Frame {
+	f := begin(Resumed, len(room)+len(from)+len(ref)+64)
+	f.member("room", room)
+	f.member("from", from)
+	f.raw("missed")
+	f.buf = strconv.AppendInt(f.buf, int64(missed), 10)
 	f.member("ref", ref)
 	return f.finish()
 }

@@ -98,3 +98,9 @@ func (f *Frame) Release() {
 	f.Born = time.Time{}
 	pools[f.class].Put(f)
 }
+
+// IsMessage reports whether the frame carries a message, and is no control frame.
+func (f *Frame) IsMessage() bool { return f.buf[f.start] == finText }
+
+// IsPing reports whether the frame is a ping of the WebSocket protocol.
+func (f *Frame) IsPing() bool { return f.buf[f.start] == finPing }

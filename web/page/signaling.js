@@ -9,6 +9,7 @@
  *   sdp?: any, candidate?: any, data?: any, reason?: string,
  *   members?: string[], names?: Record<string, string>, ice_servers?: RTCIceServer[],
  *   code?: string, error?: string, re?: string, ref?: string,
+ *   session?: string, received?: number, resumable?: boolean, missed?: number,
  * }} Message
  */
 
@@ -51,8 +52,22 @@ export class Signaling {
 
   /** @type {WebSocket|undefined} */
   #socket;
-  /** @type {Message[]} */
+  /** @type {Message[]} to be sent once we are in the room */
   #waiting = [];
+  /**
+   * Sent, and not known to have arrived: a connection that breaks takes them with
+   * it. A ping behind them asks; number is that of the ping.
+   * @type {{number: number, message: Message}[]}
+   */
+  #unconfirmed = [];
+  #pings = 0;
+  #pingDue = false;
+  /** Takes our membership up again on a new connection; "" when there is none. */
+  #session = "";
+  /** Messages of this membership that have come. */
+  #received = 0;
+  /** Messages still to come of those that we missed. */
+  #missing = 0;
   #delay = FIRST_DELAY;
   #url;
   #room;
@@ -104,6 +119,8 @@ export class Signaling {
     this.#wanted = false;
     clearTimeout(this.#timer);
     if (this.state === "joined") this.#write({ type: "leave" });
+    this.#session = "";
+    this.#unconfirmed = [];
     this.#drop();
     this.#setState("closed");
   }
@@ -118,7 +135,7 @@ export class Signaling {
    * @param {Message} message
    */
   send(message) {
-    if (this.state === "joined") this.#write(message);
+    if (this.state === "joined" && !this.#missing) this.#deliver(message);
     else if (this.#wanted && this.#waiting.length < MAX_WAITING) this.#waiting.push(message);
   }
 
@@ -136,18 +153,41 @@ export class Signaling {
     this.#setState("connecting");
     const socket = new WebSocket(this.#url, "parley.v1");
     this.#socket = socket;
-    socket.onopen = () => this.#join();
+    socket.onopen = () => this.#enter();
     socket.onmessage = (event) => this.#receive(JSON.parse(event.data));
     socket.onclose = (event) => this.#lost(event.code);
   }
 
+  /** @param {Message} message */
+  #deliver(message) {
+    this.#unconfirmed.push({ number: this.#pings + 1, message });
+    this.#write(message);
+    if (this.#pingDue) return;
+    this.#pingDue = true;
+    queueMicrotask(() => {
+      this.#pingDue = false;
+      this.#write({ type: "ping", ref: String(++this.#pings) });
+    });
+  }
+
+  /** Sends what may not have arrived, and what had to wait. */
+  #catchUp() {
+    const again = this.#unconfirmed.splice(0).map((sent) => sent.message);
+    for (const message of [...again, ...this.#waiting.splice(0)]) this.#deliver(message);
+  }
+
+  #enter() {
+    if (this.#session) this.#write({ type: "resume", session: this.#session, received: this.#received });
+    else this.#join();
+    this.#schedulePing();
+  }
+
   #join() {
     /** @type {Message} */
-    const join = { type: "join", room: this.#room };
+    const join = { type: "join", room: this.#room, resumable: true };
     if (this.id) join.from = this.id;
     if (this.#name) join.name = this.#name;
     this.#write(join);
-    this.#schedulePing();
   }
 
   /** Lets go of the socket without hearing of its end. */
@@ -204,7 +244,7 @@ export class Signaling {
   #schedulePing() {
     clearTimeout(this.#pingTimer);
     this.#pingTimer = setTimeout(() => {
-      this.#write({ type: "ping" });
+      this.#write({ type: "ping", ref: String(++this.#pings) });
       this.#pingTimer = setTimeout(() => this.#lost(1006), PING_TIMEOUT);
     }, PING_INTERVAL);
   }
@@ -212,9 +252,16 @@ export class Signaling {
   /** @param {Message} message */
   #receive(message) {
     this.#schedulePing();
+    this.#received++;
     switch (message.type) {
       case "joined":
         this.#joined(message);
+        return;
+      case "resumed":
+        this.#resumed(message);
+        return;
+      case "pong":
+        this.#confirmed(Number(message.ref ?? 0));
         break;
       case "room_members":
         this.members = message.members ?? [];
@@ -231,21 +278,45 @@ export class Signaling {
         this.#emit("message", message);
         break;
     }
+    if (this.#missing > 0 && --this.#missing === 0) this.#catchUp();
+  }
+
+  /** @param {number} ping that was answered */
+  #confirmed(ping) {
+    this.#unconfirmed = this.#unconfirmed.filter((sent) => sent.number > ping);
   }
 
   /** @param {Message} message */
   #joined(message) {
     this.id = message.from ?? "";
     this.iceServers = message.ice_servers ?? [];
+    this.#session = message.session ?? "";
+    this.#received = 1;
+    this.#missing = 0;
+    this.#in();
+    this.#emit("joined");
+    this.#catchUp();
+  }
+
+  /** @param {Message} message */
+  #resumed(message) {
+    this.#missing = (message.missed ?? 0) + 1; // and the members
+    this.#in();
+  }
+
+  #in() {
     this.#delay = FIRST_DELAY;
     this.#lostAt = 0;
     this.#setState("joined");
-    this.#emit("joined");
-    for (const waiting of this.#waiting.splice(0)) this.#write(waiting);
   }
 
   /** @param {Message} message */
   #refused(message) {
+    if (message.re === "resume") {
+      this.#session = "";
+      this.#join();
+      return;
+    }
     if (message.re !== "join") {
       this.#emit("error", message);
       return;

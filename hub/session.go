@@ -1,0 +1,147 @@
+package hub
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+// A session is the secret with which a client takes up its membership again after
+// its connection was lost. It is made of a handle, by which it is found, and a
+// secret, which is compared in constant time.
+const (
+	handleBytes = 6
+	secretBytes = 18 // 144 bits
+)
+
+// handle is the part of a session that is no secret.
+type handle [handleBytes]byte
+
+// session belongs to a resumable member. Owned by the loop.
+type session struct {
+	handle handle
+	secret [secretBytes]byte
+	lost   int // times that the connection was lost
+}
+
+// NewSession makes a session for a [Join]: printable text that can't be guessed.
+func NewSession() string {
+	var b [handleBytes + secretBytes]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// parseSession reads the text of a session.
+func parseSession(text string) (s session, ok bool) {
+	b, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || len(b) != handleBytes+secretBytes {
+		return s, false
+	}
+	copy(s.handle[:], b)
+	copy(s.secret[:], b[handleBytes:])
+	return s, true
+}
+
+// sessionOf finds the member whose session this is.
+func (l *loop) sessionOf(text string) *member {
+	s, ok := parseSession(text)
+	if !ok {
+		return nil
+	}
+	m := l.sessions[s.handle]
+	if m == nil || subtle.ConstantTimeCompare(m.session.secret[:], s.secret[:]) == 0 {
+		return nil
+	}
+	return m
+}
+
+// suspend keeps the membership of a client whose connection was lost, for a
+// while.
+func (l *loop) suspend(c *Client, reason string) {
+	m := c.member
+	l.log.Info(EventSuspend, c.fields(zap.String(FieldReason, reason))...)
+	c.member, m.client = nil, nil
+	c.out.Suspend()
+	l.hub.Stats.Suspended.Add(1)
+	m.session.lost++
+	lost := m.session.lost
+	time.AfterFunc(l.options.ResumeWindow, func() { _ = l.hub.Do(expire{m, lost}) })
+}
+
+// expire ends a membership that was not taken up in time.
+type expire struct {
+	member *member
+	lost   int // the loss that it is about
+}
+
+func (e expire) apply(l *loop) {
+	if m := e.member; m.client == nil && m.room != nil && m.session.lost == e.lost {
+		l.leaveRoom(m, ReasonExpired)
+	}
+}
+
+// Resume takes up the membership of a lost connection, or of one that only looks
+// alive, which is closed.
+type Resume struct {
+	Client   *Client
+	Session  string
+	Received uint64 // messages that the client has had since and including joined
+	Refused  wire.Refused
+	Done     chan<- Resumed // gets one value; needs a capacity of one
+}
+
+// Resumed is what came of a Resume. ID is empty when it was refused.
+type Resumed struct{ Room, ID string }
+
+var errSessionExpired = &wire.Refusal{Code: wire.SessionExpired, Text: "this session is over: join anew"}
+
+func (r *Resume) apply(l *loop) {
+	c := r.Client
+	m := l.sessionOf(r.Session)
+	switch {
+	case c.closed:
+		r.Done <- Resumed{}
+		return
+	case c.member != nil:
+		l.refuse(c, errAlreadyJoined, r.Refused)
+		r.Done <- Resumed{}
+		return
+	case m == nil || !l.moved(m, c, r):
+		l.refuse(c, errSessionExpired, r.Refused)
+		r.Done <- Resumed{}
+		return
+	}
+	r.Done <- Resumed{Room: m.room.name, ID: m.id}
+}
+
+// moved moves m to the client c, with all that it has missed. If that is more than
+// was kept the membership is over.
+func (l *loop) moved(m *member, c *Client, r *Resume) bool {
+	missed := 0
+	ok := c.out.Adopt(m.out, r.Received, func(n int) *wire.Frame {
+		missed = n
+		return wire.ResumedFrame(m.room.name, m.id, n, r.Refused.Ref)
+	})
+	if !ok {
+		l.leaveRoom(m, ReasonExpired)
+		return false
+	}
+	if old := m.client; old != nil {
+		old.member = nil
+		l.close(old, wire.CloseReplaced, "the session was resumed on another connection")
+	} else {
+		l.hub.Stats.Suspended.Add(-1)
+		m.out.Discard()
+	}
+	c.member, m.client, m.out = m, c, c.out
+	l.touch(c)
+	l.log.Info(EventResume, c.fields(zap.Int(FieldMissed, missed))...)
+	m.told = 0
+	l.tell(m)
+	return true
+}
