@@ -20,6 +20,7 @@ type flow struct {
 	sent    uint64              // so many have left
 	next    uint64              // number that is to come next
 	missing map[uint64]struct{} // numbers below next that have not come
+	unsure  map[uint64]struct{} // numbers that may not have reached the server
 }
 
 // ledger keeps count of every message and every fault.
@@ -29,6 +30,8 @@ type ledger struct {
 	mu       sync.Mutex // guards what follows
 	flows    map[path]*flow
 	sent, in int
+	resumes  int
+	cutOff   int // messages that a breaking connection took with it
 	sorts    map[string]*sort
 }
 
@@ -66,7 +69,7 @@ func (l *ledger) flow(p payload) *flow {
 	key := path{p.from, p.to}
 	f := l.flows[key]
 	if f == nil {
-		f = &flow{missing: make(map[uint64]struct{})}
+		f = &flow{missing: make(map[uint64]struct{}), unsure: make(map[uint64]struct{})}
 		l.flows[key] = f
 	}
 	return f
@@ -105,15 +108,35 @@ func (l *ledger) arrived(p payload, now time.Time) {
 
 func name(number [2]int) string { return memberID(number[0], number[1]) }
 
+func (l *ledger) resumed() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.resumes++
+}
+
+// unsure notes that these messages may not have reached the server: that they do
+// not come is no fault of its.
+func (l *ledger) unsure(payloads []payload) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, p := range payloads {
+		l.flow(p).unsure[p.seq] = struct{}{}
+	}
+}
+
 // close counts what has not come as lost.
 func (l *ledger) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for key, f := range l.flows {
-		for seq := range f.missing {
-			l.faultLocked("lost", "message %d from %s to %s never came", seq, name(key.from), name(key.to))
-		}
 		for seq := f.next; seq < f.sent; seq++ {
+			f.missing[seq] = struct{}{}
+		}
+		for seq := range f.missing {
+			if _, ok := f.unsure[seq]; ok {
+				l.cutOff++
+				continue
+			}
 			l.faultLocked("lost", "message %d from %s to %s never came", seq, name(key.from), name(key.to))
 		}
 	}
@@ -146,6 +169,9 @@ func (l *ledger) faults() int {
 func (l *ledger) print(w io.Writer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.resumes > 0 {
+		fmt.Fprintf(w, "resumed   %d lost connections; %d messages were cut off on their way to the server\n", l.resumes, l.cutOff)
+	}
 	for _, name := range slices.Sorted(maps.Keys(l.sorts)) {
 		s := l.sorts[name]
 		fmt.Fprintf(w, "FAULT     %s: %d\n", name, s.n)

@@ -26,13 +26,20 @@ type member struct {
 	roommates int
 	number    [2]int // of the room, and in it
 
-	conn *websocket.Conn // set by join
+	url string // set by join
+
+	sending sync.Mutex        // held by who writes; guards next
+	next    map[string]uint64 // number of the next message to a member
 
 	mu      sync.Mutex // guards what follows
-	members []string   // as the server last said
+	conn    *websocket.Conn
+	members []string // as the server last said
 	joined  chan struct{}
 	leaving bool
-	next    map[string]uint64 // number of the next message to a member
+	session string    // takes the membership up again; empty: the server has no such thing
+	had     uint64    // messages of the membership that have come
+	unsure  []payload // sent since the last ping that was answered
+	pinged  int       // of them, those sent before the ping that is under way
 }
 
 func newMember(l *ledger, room string, r, p, peers int) *member {
@@ -57,6 +64,7 @@ type incoming struct {
 	Code      string          `json:"code"`
 	Error     string          `json:"error"`
 	Re        string          `json:"re"`
+	Session   string          `json:"session"`
 }
 
 // join connects and enters the room; a list of members with our id says that we
@@ -69,13 +77,9 @@ func (m *member) join(ctx context.Context, url string) error {
 		return err
 	}
 	conn.SetReadLimit(-1)
-	m.conn = conn
-	go m.read()
-	text, err := json.Marshal(map[string]string{"type": "join", "room": m.room, "from": m.id})
-	if err != nil {
-		return err
-	}
-	if err := conn.Write(ctx, websocket.MessageText, text); err != nil {
+	m.url, m.conn = url, conn
+	go m.read(conn)
+	if err := m.write(ctx, map[string]any{"type": "join", "room": m.room, "from": m.id, "resumable": true}); err != nil {
 		return err
 	}
 	select {
@@ -86,13 +90,23 @@ func (m *member) join(ctx context.Context, url string) error {
 	}
 }
 
-func (m *member) read() {
+// write sends a message on the connection that there is.
+func (m *member) write(ctx context.Context, message map[string]any) error {
+	text, err := json.Marshal(message)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	conn := m.conn
+	m.mu.Unlock()
+	return conn.Write(ctx, websocket.MessageText, text)
+}
+
+func (m *member) read(conn *websocket.Conn) {
 	for {
-		_, text, err := m.conn.Read(context.Background())
+		_, text, err := conn.Read(context.Background())
 		if err != nil {
-			if !m.isLeaving() {
-				m.ledger.fault("connection lost", "%s: %v", m.id, err)
-			}
+			m.lost(err)
 			return
 		}
 		now := time.Now()
@@ -106,7 +120,18 @@ func (m *member) read() {
 }
 
 func (m *member) handle(in *incoming, now time.Time) {
+	m.mu.Lock()
+	m.had++
+	m.mu.Unlock()
 	switch in.Type {
+	case "joined":
+		m.mu.Lock()
+		m.session, m.had = in.Session, 1
+		m.mu.Unlock()
+	case "resumed":
+		m.ledger.resumed()
+	case "pong":
+		m.confirmed()
 	case "room_members":
 		m.setMembers(in)
 	case "offer", "answer", "candidate":
@@ -173,14 +198,20 @@ func (m *member) known() int {
 
 // send sends the next message to another member of the room.
 func (m *member) send(ctx context.Context, to *member, kind string) error {
+	m.sending.Lock()
+	defer m.sending.Unlock()
 	p := payload{kind: kind, from: m.number, to: to.number, seq: m.next[to.id], at: time.Now()}
 	m.next[to.id]++
-	text, err := json.Marshal(p.message(m, to))
-	if err != nil {
-		return err
-	}
 	m.ledger.left(p)
-	return m.conn.Write(ctx, websocket.MessageText, text)
+	ask := m.note(p)
+	err := m.write(ctx, p.message(m, to))
+	if err == nil && ask {
+		err = m.write(ctx, map[string]any{"type": "ping"})
+	}
+	if err != nil && m.resumable() {
+		return nil // the reading side sees it too, and resumes
+	}
+	return err
 }
 
 func (m *member) isLeaving() bool {
@@ -193,11 +224,14 @@ func (m *member) leave() {
 	m.mu.Lock()
 	m.leaving = true
 	m.mu.Unlock()
-	if m.conn == nil {
+	if m.url == "" {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
 	defer cancel()
-	_ = m.conn.Write(ctx, websocket.MessageText, []byte(`{"type":"leave"}`))
-	_ = m.conn.Close(websocket.StatusNormalClosure, "")
+	_ = m.write(ctx, map[string]any{"type": "leave"})
+	m.mu.Lock()
+	conn := m.conn
+	m.mu.Unlock()
+	_ = conn.Close(websocket.StatusNormalClosure, "")
 }

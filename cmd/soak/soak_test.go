@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // server runs a server and returns its ws:// URL.
 func server(t *testing.T) string {
 	t.Helper()
-	h := hub.New(hub.Options{})
+	h := hub.New(hub.Options{ResumeWindow: time.Minute})
 	handler := wsconn.NewHandler(h, wsconn.DefaultOptions())
 	s := httptest.NewServer(handler)
 	t.Cleanup(func() {
@@ -65,7 +65,14 @@ func proxy(t *testing.T, upstream string, change func(n int64, text []byte, pass
 				}
 			}
 		})
-		pass := func(text []byte) { _ = down.Write(ctx, websocket.MessageText, text) }
+		pass := func(text []byte) {
+			if text == nil { // break both connections, without a word
+				_ = down.CloseNow()
+				_ = up.CloseNow()
+				return
+			}
+			_ = down.Write(ctx, websocket.MessageText, text)
+		}
 		for {
 			_, text, err := up.Read(ctx)
 			if err != nil {
@@ -165,6 +172,22 @@ func from(text []byte) string {
 	i := bytes.Index(text, []byte(`"from":`))
 	j := bytes.Index(text, []byte(`"to":`))
 	return string(text[i:i+30]) + string(text[j:min(j+30, len(text))])
+}
+
+// Connections that break now and then are resumed, and nothing is lost but what
+// was on its way to the server.
+func TestBreakingConnections(t *testing.T) {
+	url := proxy(t, server(t), func(n int64, text []byte, pass func([]byte)) {
+		if n%40 == 0 {
+			pass(nil)
+			return
+		}
+		pass(text)
+	})
+	code, out := soakAgainst(t, url)
+	if code != exitOK || !strings.Contains(out, "resumed   ") || !strings.Contains(out, "PASS") {
+		t.Errorf("exit code %d:\n%s", code, out)
+	}
 }
 
 func TestNoServer(t *testing.T) {
