@@ -1,0 +1,531 @@
+package hub
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"pgregory.net/rapid"
+
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+// The hub against a model: random scripts of joins, leaves, lost connections,
+// resumes, floods and forwards, in batches of any size, with clients that read as
+// much as they like. Whatever a client sees must fit the guarantees of the
+// protocol. All runs in one goroutine, so that a failure shrinks to a short script.
+
+// modelMember is a membership as the model has it: who is it, what must it still
+// see, and what does it know.
+type modelMember struct {
+	room, id  string
+	ref       string       // of its join
+	client    *modelClient // nil: the connection was lost
+	session   string
+	lostTimes int
+	real      *member
+
+	received int             // messages that have arrived since joined
+	expected []string        // that must arrive, in this order: message data and error codes
+	known    map[string]bool // who has been listed
+	told     []string        // the last list that arrived
+	begun    bool            // joined has arrived
+}
+
+// modelClient is a connection: what was written to it arrives later, or never.
+type modelClient struct {
+	*Client
+
+	box      *Outbox
+	small    bool // a small outbox, that may overflow
+	member   *modelMember
+	inFlight []*wire.Frame
+	expected []string // answers that must arrive while it is in no room
+	resuming bool     // resumed must be the next that arrives
+	pinging  bool     // a ping is under way; there is never more than one
+}
+
+func (*modelClient) Wake()    {}
+func (*modelClient) Closing() {}
+func (*modelClient) Probe()   {}
+
+// model is the state of a run: the real loop beside what should be.
+type model struct {
+	t       *rapid.T
+	loop    *loop
+	clients []*modelClient
+	members []*modelMember // of all rooms, also those without a connection
+	sent    int
+}
+
+const (
+	largeBox = 1 << 20
+	smallBox = 1500
+)
+
+func newModel(t *rapid.T) *model {
+	h := &Hub{drained: make(chan struct{}), closing: make(chan struct{})}
+	close(h.closing) // timers have nobody to call: the script lets time pass
+	l := newLoop(h, Options{Logger: zap.NewNop(), ResumeWindow: time.Hour})
+	l.now = time.Now()
+	return &model{t: t, loop: l}
+}
+
+// expect notes an answer, where it will be looked for.
+func (c *modelClient) expect(what string) {
+	if c.member != nil {
+		c.member.expected = append(c.member.expected, what)
+	} else {
+		c.expected = append(c.expected, what)
+	}
+}
+
+func (m *model) find(room, id string) *modelMember {
+	i := slices.IndexFunc(m.members, func(mm *modelMember) bool { return mm.room == room && mm.id == id })
+	if i < 0 {
+		return nil
+	}
+	return m.members[i]
+}
+
+// remove ends a membership in the model.
+func (m *model) remove(mm *modelMember) {
+	m.members = slices.DeleteFunc(m.members, func(x *modelMember) bool { return x == mm })
+	if mm.client != nil {
+		// What it was to see it still will, in the same order as what follows.
+		mm.client.expected = append(mm.client.expected, mm.expected...)
+		mm.client.member = nil
+	}
+}
+
+// pick draws a client that is not closed; nil if there is none.
+func (m *model) pick() *modelClient {
+	if len(m.clients) == 0 {
+		return nil
+	}
+	return rapid.SampledFrom(m.clients).Draw(m.t, "client")
+}
+
+func (m *model) connect() *modelClient {
+	c := &modelClient{box: new(Outbox), small: rapid.Bool().Draw(m.t, "small")}
+	limit := largeBox
+	if c.small {
+		limit = smallBox
+	}
+	c.box.Init(c, &m.loop.hub.Stats, limit)
+	c.Client = NewClient(uint64(m.sent), c.box)
+	m.clients = append(m.clients, c)
+	m.do(Register{c.Client})
+	return c
+}
+
+// do has the loop apply a command, and finds out who was evicted by it.
+func (m *model) do(c Command) {
+	c.apply(m.loop)
+	m.dropClosed()
+}
+
+// finish ends a batch.
+func (m *model) finish() {
+	m.loop.finish()
+	m.dropClosed()
+}
+
+// dropClosed finds out whom the hub has closed, which may bring it to close others.
+func (m *model) dropClosed() {
+	for {
+		i := slices.IndexFunc(m.clients, func(c *modelClient) bool { return c.Client.closed })
+		if i < 0 {
+			return
+		}
+		c := m.clients[i]
+		if !c.small {
+			m.t.Fatalf("a client with a large outbox was closed with %d", c.box.CloseCode())
+		}
+		m.drop(c)
+	}
+}
+
+// drop forgets a client whose connection the hub has closed. Its membership ends
+// with the batch.
+func (m *model) drop(c *modelClient) {
+	m.clients = slices.DeleteFunc(m.clients, func(x *modelClient) bool { return x == c })
+	if c.member != nil {
+		m.remove(c.member)
+	}
+	m.loop.settle() // the real one leaves before anything else happens to it
+	m.unregister(c)
+}
+
+// unregister is the end of a connection: its writer finds out too.
+func (m *model) unregister(c *modelClient) {
+	Unregister{c.Client, ReasonLost}.apply(m.loop)
+	c.box.Failed()
+}
+
+var (
+	roomNames = rapid.SampledFrom([]string{"r", "s"})
+	ids       = rapid.SampledFrom([]string{"a", "b", "c", "d", "e"})
+)
+
+func (m *model) join() {
+	c := m.pick()
+	if c == nil {
+		return
+	}
+	room, id := roomNames.Draw(m.t, "room"), ids.Draw(m.t, "id")
+	session := ""
+	if !c.small && rapid.Bool().Draw(m.t, "resumable") {
+		session = NewSession()
+	}
+	m.sent++
+	ref := fmt.Sprint("join ", m.sent)
+	in := false
+	switch {
+	case c.member != nil:
+		c.expect("already_joined")
+	case m.find(room, id) != nil:
+		c.expect("duplicate_id")
+	default:
+		in = true
+		c.member = &modelMember{room: room, id: id, ref: ref, client: c, session: session, known: map[string]bool{}}
+		c.member.expected, c.expected = append(c.expected, ref), nil
+		m.members = append(m.members, c.member)
+	}
+	done := make(chan bool, 1)
+	m.do(&Join{
+		Client: c.Client, Room: room, ID: id, Session: session, Done: done,
+		Welcome: (&wire.JoinedMessage{Room: room, From: id, Session: session, Ref: ref}).Frame(),
+	})
+	if got := <-done; got != in {
+		m.t.Fatalf("join of %s as %s: %v, the model says %v", room, id, got, in)
+	}
+	if in && c.member != nil {
+		c.member.real = c.Client.member
+	}
+}
+
+func (m *model) leave() {
+	c := m.pick()
+	if c == nil {
+		return
+	}
+	if c.member != nil {
+		m.remove(c.member)
+	}
+	m.do(Leave{c.Client})
+}
+
+// send forwards to one or to all, now and then a lot.
+func (m *model) send() {
+	c := m.pick()
+	if c == nil {
+		return
+	}
+	to := rapid.SampledFrom([]string{"", "a", "b", "c", "d", "e", "nobody"}).Draw(m.t, "to")
+	for range rapid.SampledFrom([]int{1, 1, 1, 30}).Draw(m.t, "times") {
+		if c.Client.closed {
+			return
+		}
+		m.sendOne(c, to)
+	}
+}
+
+func (m *model) sendOne(c *modelClient, to string) {
+	m.sent++
+	data := fmt.Sprint(m.sent)
+	text := fmt.Sprintf(`{"type":"message","to":%q,"data":%s}`, to, data)
+	if to == "" {
+		text = fmt.Sprintf(`{"type":"message","data":%s}`, data)
+	}
+	room, id := "", ""
+	from := c.member
+	switch {
+	case from == nil:
+		c.expect("not_joined")
+	case to == "":
+		room, id = from.room, from.id
+		for _, mm := range m.members {
+			if mm.room == from.room && mm != from {
+				mm.expected = append(mm.expected, data)
+			}
+		}
+	default:
+		room, id = from.room, from.id
+		if mm := m.find(room, to); mm != nil {
+			mm.expected = append(mm.expected, data)
+		} else {
+			c.expect("target_not_found")
+		}
+	}
+	var e wire.Envelope
+	if r := e.Parse([]byte(text)); r != nil {
+		m.t.Fatal(r)
+	}
+	s := wire.NewSuffixes(room, id)
+	m.do(NewForward(c.Client, &e, e.Forward(&s)))
+}
+
+// lose cuts a connection: what is in flight never arrives.
+func (m *model) lose() {
+	c := m.pick()
+	if c == nil {
+		return
+	}
+	m.clients = slices.DeleteFunc(m.clients, func(x *modelClient) bool { return x == c })
+	if mm := c.member; mm != nil && mm.session != "" {
+		mm.client = nil
+		mm.lostTimes++
+	} else if mm != nil {
+		m.remove(mm)
+	}
+	m.unregister(c)
+}
+
+// resume takes up a membership, of a lost connection or of one that is alive.
+func (m *model) resume() {
+	var resumable []*modelMember
+	for _, mm := range m.members {
+		if mm.session != "" && mm.begun {
+			resumable = append(resumable, mm)
+		}
+	}
+	if len(resumable) == 0 {
+		return
+	}
+	mm := rapid.SampledFrom(resumable).Draw(m.t, "resumed")
+	c := m.connect()
+	c.small = false
+	c.box.limit = largeBox
+	if old := mm.client; old != nil {
+		old.member = nil
+		m.clients = slices.DeleteFunc(m.clients, func(x *modelClient) bool { return x == old })
+		defer m.unregister(old)
+	}
+	mm.client, c.member, c.resuming = c, mm, true
+	done := make(chan Resumed, 1)
+	m.do(&Resume{Client: c.Client, Session: mm.session, Received: uint64(mm.received), Done: done})
+	if r := <-done; r.ID != mm.id || r.Room != mm.room {
+		m.t.Fatalf("%s in %s was not resumed after %d messages", mm.id, mm.room, mm.received)
+	}
+}
+
+// expire lets the time of a lost connection run out.
+func (m *model) expire() {
+	for _, mm := range m.members {
+		if mm.client == nil {
+			m.remove(mm)
+			m.do(expire{mm.real, mm.lostTimes})
+			return
+		}
+	}
+}
+
+// write puts frames in flight.
+func (m *model) write() {
+	c := m.pick()
+	if c == nil {
+		return
+	}
+	for range rapid.IntRange(1, 20).Draw(m.t, "frames") {
+		if !c.writeOne() {
+			return
+		}
+	}
+}
+
+func (c *modelClient) writeOne() bool {
+	frames, skip := c.box.Take(nil, 1)
+	if len(frames) == 0 {
+		return false
+	}
+	frames[0].Retain(1)
+	c.inFlight = append(c.inFlight, frames[0])
+	c.box.Wrote(frames[0].Size()-skip, time.Now())
+	return true
+}
+
+// receive has frames arrive.
+func (m *model) receive() {
+	c := m.pick()
+	if c == nil {
+		return
+	}
+	for range min(len(c.inFlight), rapid.IntRange(1, 20).Draw(m.t, "frames")) {
+		m.receiveOne(c)
+	}
+}
+
+func (m *model) ping() {
+	if c := m.pick(); c != nil && !c.pinging {
+		c.pinging = c.box.Urgent(wire.WSPing(nil))
+	}
+}
+
+// receiveOne holds a frame that arrives against what the client must see.
+func (m *model) receiveOne(c *modelClient) {
+	f := c.inFlight[0]
+	c.inFlight = c.inFlight[1:]
+	defer f.Release()
+	if f.IsPing() {
+		c.box.Acknowledged()
+		c.pinging = false
+		return
+	}
+	var got message
+	if err := json.Unmarshal(f.Payload(), &got); err != nil {
+		m.t.Fatal(err)
+	}
+	if c.resuming != (got.Type == "resumed") {
+		m.t.Fatalf("the first message on a new connection is %+v, or it comes twice", got)
+	}
+	c.resuming = false
+	mm := c.member
+	if mm == nil {
+		if got.Type != "room_members" && got.Type != "resumed" { // these are of a room that it has left
+			m.wantNext(&c.expected, got)
+		}
+		return
+	}
+	mm.received++
+	switch got.Type {
+	case "joined": // this one, or one of a membership before
+		if got.Ref == mm.ref {
+			mm.begun, mm.received = true, 1
+		}
+		m.wantNext(&mm.expected, got)
+	case "resumed":
+	case "room_members":
+		m.told(mm, got)
+	default:
+		if got.Type == "message" && mm.begun && !mm.known[got.From] && got.Room == mm.room {
+			m.t.Fatalf("%s got a message from %s, a stranger", mm.id, got.From)
+		}
+		m.wantNext(&mm.expected, got)
+	}
+}
+
+func (m *model) told(mm *modelMember, got message) {
+	if !mm.begun {
+		return // of the room that it was in before
+	}
+	if !slices.Contains(got.Members, mm.id) || got.Room != mm.room {
+		m.t.Fatalf("%s in %s was told %+v", mm.id, mm.room, got)
+	}
+	for _, id := range got.Members {
+		mm.known[id] = true
+	}
+	mm.told = got.Members
+}
+
+// wantNext holds a message against the next that was expected.
+func (m *model) wantNext(expected *[]string, got message) {
+	what := got.Type
+	switch got.Type {
+	case "message":
+		what = string(got.Data)
+	case "error":
+		what = got.Code
+	case "joined":
+		what = got.Ref
+	}
+	if len(*expected) == 0 || (*expected)[0] != what {
+		m.t.Fatalf("got %+v, expected %v", got, *expected)
+	}
+	*expected = (*expected)[1:]
+}
+
+// check ends the script: everything arrives, and then all know the truth.
+func (m *model) check() {
+	m.finish()
+	for _, r := range m.loop.rooms {
+		m.loop.tellAll(r) // one that was held back
+	}
+	m.finish()
+	for _, c := range m.clients {
+		for c.writeOne() {
+		}
+		for len(c.inFlight) > 0 {
+			m.receiveOne(c)
+		}
+		if mm := c.member; mm != nil {
+			if len(mm.expected) > 0 {
+				m.t.Fatalf("%s in %s never got %v", mm.id, mm.room, mm.expected)
+			}
+			if want := m.idsIn(mm.room); !slices.Equal(mm.told, want) {
+				m.t.Fatalf("%s in %s was last told %v, the truth is %v", mm.id, mm.room, mm.told, want)
+			}
+		} else if len(c.expected) > 0 {
+			m.t.Fatalf("a client never got %v", c.expected)
+		}
+	}
+	m.checkRooms()
+}
+
+func (m *model) idsIn(room string) []string {
+	var list []string
+	for _, mm := range m.members {
+		if mm.room == room {
+			list = append(list, mm.id)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// checkRooms holds the loop's rooms and counters against the model's.
+func (m *model) checkRooms() {
+	truth := map[string]int{}
+	for _, mm := range m.members {
+		truth[mm.room]++
+	}
+	got := map[string]int{}
+	for name, r := range m.loop.rooms {
+		got[name] = len(r.members)
+	}
+	if !maps.Equal(got, truth) {
+		m.t.Fatalf("the hub has the rooms %v, the model %v", got, truth)
+	}
+	s := &m.loop.hub.Stats
+	if int(s.Members.Load()) != len(m.members) || int(s.Rooms.Load()) != len(truth) || int(s.Clients.Load()) != len(m.clients) {
+		m.t.Fatalf("%d members, %d rooms, %d clients are counted", s.Members.Load(), s.Rooms.Load(), s.Clients.Load())
+	}
+	for _, c := range slices.Clone(m.clients) {
+		m.unregister(c)
+	}
+	for _, mm := range slices.Clone(m.members) {
+		m.loop.leaveRoom(mm.real, ReasonExpired)
+	}
+	if s.OutboxBytes.Load() != 0 || s.Suspended.Load() != 0 || len(m.loop.sessions) != 0 {
+		m.t.Fatalf("at the end %d bytes, %d suspended, %d sessions", s.OutboxBytes.Load(), s.Suspended.Load(), len(m.loop.sessions))
+	}
+}
+
+func TestModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := newModel(t)
+		for range 3 {
+			m.connect()
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"connect": func(*rapid.T) { m.connect() },
+			"join":    func(*rapid.T) { m.join() },
+			"join2":   func(*rapid.T) { m.join() },
+			"leave":   func(*rapid.T) { m.leave() },
+			"send":    func(*rapid.T) { m.send() },
+			"send2":   func(*rapid.T) { m.send() },
+			"lose":    func(*rapid.T) { m.lose() },
+			"resume":  func(*rapid.T) { m.resume() },
+			"expire":  func(*rapid.T) { m.expire() },
+			"write":   func(*rapid.T) { m.write() },
+			"receive": func(*rapid.T) { m.receive() },
+			"ping":    func(*rapid.T) { m.ping() },
+			"finish":  func(*rapid.T) { m.finish() },
+		})
+		m.check()
+	})
+}
