@@ -3,6 +3,7 @@ package wsconn
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -25,7 +26,7 @@ type conn struct {
 	nc     net.Conn
 	raw    syscall.RawConn // nil: writes may block, see writers
 	number uint64
-	remote string
+	remote netip.Addr // the client's address
 	client *hub.Client
 	out    *hub.Outbox // has its own lock; may outlive the connection
 	opened time.Time
@@ -46,7 +47,7 @@ type conn struct {
 
 // start registers the connection with the hub and goes on in goroutines of its
 // own. early is what the client sent behind its request.
-func (h *Handler) start(nc net.Conn, early []byte, remote string) {
+func (h *Handler) start(nc net.Conn, early []byte, remote netip.Addr) {
 	c := &conn{h: h, nc: nc, number: h.numbers.Add(1), remote: remote, opened: time.Now(), out: new(hub.Outbox)}
 	c.reader.init(nc, early, h.options.MaxMessageBytes, &h.Stats.BytesIn)
 	c.v1.c = c
@@ -54,7 +55,7 @@ func (h *Handler) start(nc net.Conn, early []byte, remote string) {
 	c.rate.init(h.options.Rate, h.options.Burst, c.opened)
 	c.out.Init(c, &h.hub.Stats, h.options.QueueBytes)
 	c.client = hub.NewClient(c.number, c.out)
-	h.log.Info(EventConnect, zap.Uint64(hub.FieldConn, c.number), zap.String(hub.FieldRemote, remote))
+	h.log.Info(EventConnect, zap.Uint64(hub.FieldConn, c.number), zap.Stringer(hub.FieldRemote, remote))
 	if c.do(hub.Register{Client: c.client}) != nil {
 		c.end(hub.ReasonDrain)
 		return
@@ -195,10 +196,10 @@ func (c *conn) end(reason string) {
 		code = wire.CloseAbnormal
 	}
 	c.h.Stats.Closes.add(code)
-	c.h.Stats.Connections.Add(-1)
+	c.h.dismiss(c.remote)
 	c.h.log.Info(EventDisconnect,
 		zap.Uint64(hub.FieldConn, c.number),
-		zap.String(hub.FieldRemote, c.remote),
+		zap.Stringer(hub.FieldRemote, c.remote),
 		zap.Uint16(hub.FieldCode, uint16(code)),
 		zap.String(hub.FieldReason, reason),
 		zap.Duration(hub.FieldDuration, time.Since(c.opened)),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/wire"
+	"github.com/parley-rtc/parley/wsconn/limit"
 )
 
 // Subprotocol is selected when a client offers it; it is never required.
@@ -32,6 +34,9 @@ type Options struct {
 	// at once. Over it messages are refused, and 10 s of refusals on end close the
 	// connection with 4005. 0: no limit.
 	Rate, Burst int
+
+	// PerAddress limits what one client address may do.
+	PerAddress limit.Options
 
 	PingInterval time.Duration // between WebSocket pings; 0: none are sent
 	PingTimeout  time.Duration // for the answer to one
@@ -71,12 +76,13 @@ type Handler struct {
 	// Stats counts what connections do.
 	Stats Stats
 
-	hub      *hub.Hub
-	options  Options
-	log      *zap.Logger
-	numbers  atomic.Uint64
-	draining atomic.Bool
-	writers  writers
+	hub       *hub.Hub
+	options   Options
+	log       *zap.Logger
+	numbers   atomic.Uint64
+	draining  atomic.Bool
+	writers   writers
+	addresses *limit.Addresses
 }
 
 // NewHandler makes a handler for h's clients.
@@ -84,7 +90,7 @@ func NewHandler(h *hub.Hub, o Options) *Handler {
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
-	hd := &Handler{hub: h, options: o, log: o.Logger}
+	hd := &Handler{hub: h, options: o, log: o.Logger, addresses: limit.New(o.PerAddress)}
 	hd.writers.init()
 	return hd
 }
@@ -98,14 +104,11 @@ func (h *Handler) Drain(ctx context.Context) error {
 
 // ServeHTTP upgrades the request and returns; the connection goes on.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if h.draining.Load() {
-		h.refuse(w, r, http.StatusServiceUnavailable, "draining")
-		return
-	}
-	n := h.Stats.Connections.Add(1)
-	if limit := h.options.MaxConnections; limit > 0 && n > int64(limit) {
-		h.Stats.Connections.Add(-1)
-		h.refuse(w, r, http.StatusServiceUnavailable, "max_connections")
+	address := h.addresses.Of(r)
+	if status, reason := h.admit(address); reason != "" {
+		w.Header().Set("Retry-After", "5")
+		http.Error(w, http.StatusText(status), status)
+		h.logRefused(r, address, status, reason)
 		return
 	}
 	t := &takeover{ResponseWriter: w}
@@ -114,28 +117,44 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		OriginPatterns: h.options.AllowOrigins,
 	})
 	if err != nil {
-		h.Stats.Connections.Add(-1)
-		h.logRefused(r, t.status, "handshake")
+		h.dismiss(address)
+		h.logRefused(r, address, t.status, "handshake")
 		if t.conn != nil {
 			_ = t.conn.Close()
 		}
 		return
 	}
 	_ = shaken.CloseNow() // of the connection that does nothing: it is garbage now
-	h.start(t.conn, t.early, r.RemoteAddr)
+	h.start(t.conn, t.early, address)
 }
 
-// refuse answers an upgrade that the server can't take now.
-func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, status int, reason string) {
-	w.Header().Set("Retry-After", "5")
-	http.Error(w, http.StatusText(status), status)
-	h.logRefused(r, status, reason)
+// admit counts a connection that is to be, or says why it may not: the HTTP status
+// and the reason. An admitted connection must be dismissed in the end.
+func (h *Handler) admit(address netip.Addr) (status int, reason string) {
+	if h.draining.Load() {
+		return http.StatusServiceUnavailable, "draining"
+	}
+	n := h.Stats.Connections.Add(1)
+	if most := h.options.MaxConnections; most > 0 && n > int64(most) {
+		h.Stats.Connections.Add(-1)
+		return http.StatusServiceUnavailable, "max_connections"
+	}
+	if !h.addresses.Connect(address, time.Now()) {
+		h.Stats.Connections.Add(-1)
+		return http.StatusTooManyRequests, "address_limit"
+	}
+	return 0, ""
 }
 
-func (h *Handler) logRefused(r *http.Request, status int, reason string) {
+func (h *Handler) dismiss(address netip.Addr) {
+	h.addresses.Disconnect(address)
+	h.Stats.Connections.Add(-1)
+}
+
+func (h *Handler) logRefused(r *http.Request, address netip.Addr, status int, reason string) {
 	h.Stats.Refused.Add(1)
 	h.log.Info(EventUpgradeRefused,
-		zap.String(hub.FieldRemote, r.RemoteAddr),
+		zap.Stringer(hub.FieldRemote, address),
 		zap.Int(hub.FieldCode, status),
 		zap.String(hub.FieldReason, reason),
 		zap.String(FieldOrigin, r.Header.Get("Origin")),

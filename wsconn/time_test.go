@@ -3,6 +3,7 @@ package wsconn
 import (
 	"bufio"
 	"net"
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,7 +19,7 @@ func inTime(t *testing.T, o Options, test func(t *testing.T, c *raw)) {
 		defer h.Close()
 		handler := NewHandler(h, o)
 		ours, theirs := net.Pipe()
-		handler.start(theirs, nil, "test")
+		handler.start(theirs, nil, netip.Addr{})
 		c := &raw{t, ours, bufio.NewReader(ours)}
 		test(t, c)
 		_ = ours.Close()

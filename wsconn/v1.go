@@ -20,13 +20,14 @@ type v1 struct {
 }
 
 var (
-	errNotJoined   = &wire.Refusal{Code: wire.NotJoined, Text: "you are in no room: join one first"}
-	errOtherRoom   = &wire.Refusal{Code: wire.Forbidden, Text: "\"room\" is not the room that you are in"}
-	errOtherID     = &wire.Refusal{Code: wire.Forbidden, Text: "\"from\" is not your id"}
-	errRateLimited = &wire.Refusal{Code: wire.RateLimited, Text: "you send too many messages a second"}
-	errNoRight     = &wire.Refusal{Code: wire.Forbidden, Text: "you have no right to do this"}
-	errNoICE       = &wire.Refusal{Code: wire.Unavailable, Text: "this server has no ICE servers to hand out"}
-	errNoTarget    = &wire.Refusal{Code: wire.TargetNotFound, Text: "no member of your room has this id"}
+	errNotJoined    = &wire.Refusal{Code: wire.NotJoined, Text: "you are in no room: join one first"}
+	errOtherRoom    = &wire.Refusal{Code: wire.Forbidden, Text: "\"room\" is not the room that you are in"}
+	errOtherID      = &wire.Refusal{Code: wire.Forbidden, Text: "\"from\" is not your id"}
+	errRateLimited  = &wire.Refusal{Code: wire.RateLimited, Text: "you send too many messages a second"}
+	errAddressLimit = &wire.Refusal{Code: wire.RateLimited, Text: "too many joins from your address: try again in a while"}
+	errNoRight      = &wire.Refusal{Code: wire.Forbidden, Text: "you have no right to do this"}
+	errNoICE        = &wire.Refusal{Code: wire.Unavailable, Text: "this server has no ICE servers to hand out"}
+	errNoTarget     = &wire.Refusal{Code: wire.TargetNotFound, Text: "no member of your room has this id"}
 )
 
 // message handles one text message. An error ends the connection.
@@ -118,6 +119,9 @@ func (v *v1) command(e *wire.Envelope) error {
 // join asks the hub to let the client in and waits for its word: what follows
 // depends on it.
 func (v *v1) join(e *wire.Envelope) error {
+	if !v.c.h.addresses.Join(v.c.remote, v.c.reader.readAt) {
+		return v.refuse(errAddressLimit, e)
+	}
 	m := wire.JoinedMessage{Room: string(e.Room), From: string(e.From), Name: string(e.Name), Ref: string(e.Ref)}
 	if m.From == "" {
 		m.From = rand.Text()

@@ -21,6 +21,7 @@ import (
 	"github.com/parley-rtc/parley/web"
 	"github.com/parley-rtc/parley/wsconn"
 	"github.com/parley-rtc/parley/wsconn/ice"
+	"github.com/parley-rtc/parley/wsconn/limit"
 )
 
 // Times of the HTTP servers. A handshake, TLS included, must be through within
@@ -31,6 +32,7 @@ const (
 	answerTimeout  = 60 * time.Second // a profile of 30 s fits
 	idleTimeout    = 60 * time.Second
 	maxHeaderBytes = 16 << 10
+	maxBodyBytes   = 1 << 10 // nothing here takes a body
 )
 
 // daemon is the server with all its parts.
@@ -40,6 +42,8 @@ type daemon struct {
 	hub      *hub.Hub
 	handler  *wsconn.Handler
 	draining atomic.Bool
+
+	adminToken []byte // empty: none is asked for
 
 	listener      *listener
 	adminListener net.Listener
@@ -51,6 +55,9 @@ func newDaemon(c *config.Config, stderr io.Writer) (_ *daemon, err error) {
 	d := &daemon{config: c}
 	servers, err := iceServers(c)
 	if err != nil {
+		return nil, err
+	}
+	if d.adminToken, err = readSecret("admin-token-file", c.AdminToken); err != nil {
 		return nil, err
 	}
 	plain, err := net.Listen("tcp", c.Listen)
@@ -89,6 +96,7 @@ func newDaemon(c *config.Config, stderr io.Writer) (_ *daemon, err error) {
 		PingInterval:    c.PingInterval,
 		PingTimeout:     c.PingTimeout,
 		JoinTimeout:     c.JoinTimeout,
+		PerAddress:      perAddress(c),
 		ICEServers:      servers,
 		Logger:          d.logs.Logger,
 	})
@@ -124,21 +132,45 @@ func iceServers(c *config.Config) (func(id string) json.RawMessage, error) {
 	if len(c.ICEServers) == 0 {
 		return nil, nil
 	}
-	var secret []byte
-	if c.TURNSecretFile != "" {
-		text, err := os.ReadFile(c.TURNSecretFile)
-		if err != nil {
-			return nil, fmt.Errorf("turn-secret-file: %w", err)
-		}
-		if secret = bytes.TrimSpace(text); len(secret) == 0 {
-			return nil, fmt.Errorf("turn-secret-file: %s is empty", c.TURNSecretFile)
-		}
+	secret, err := readSecret("turn-secret-file", c.TURNSecretFile)
+	if err != nil {
+		return nil, err
 	}
 	servers, err := ice.New(c.ICEServers, secret)
 	if err != nil {
 		return nil, fmt.Errorf("ice-server: %w", err)
 	}
 	return func(id string) json.RawMessage { return servers.For(id, time.Now()) }, nil
+}
+
+// readSecret reads the file that a setting names, without the white space around;
+// nil if it names none.
+func readSecret(setting, file string) ([]byte, error) {
+	if file == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", setting, err)
+	}
+	secret := bytes.TrimSpace(text)
+	if len(secret) == 0 {
+		return nil, fmt.Errorf("%s: %s is empty", setting, file)
+	}
+	return secret, nil
+}
+
+// perAddress returns the limits of one client address.
+func perAddress(c *config.Config) limit.Options {
+	o := limit.Options{MaxConnections: c.PerIP, Rate: c.ConnectRate}
+	for _, text := range c.TrustedProxies {
+		p, err := limit.ParsePrefix(text)
+		if err != nil {
+			panic(err) // config has checked it
+		}
+		o.TrustedProxies = append(o.TrustedProxies, p)
+	}
+	return o
 }
 
 func (d *daemon) routes() http.Handler {
@@ -153,7 +185,7 @@ func (d *daemon) routes() http.Handler {
 		answer(w, http.StatusOK, "ready")
 	})
 	mux.Handle("/", web.Handler())
-	return mux
+	return http.MaxBytesHandler(mux, maxBodyBytes)
 }
 
 func answer(w http.ResponseWriter, status int, text string) {

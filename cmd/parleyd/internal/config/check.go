@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.uber.org/zap/zapcore"
+
+	"github.com/parley-rtc/parley/wsconn/limit"
 )
 
 // minQueueOver is what an outbox must hold besides the longest message: the
@@ -33,11 +35,24 @@ func (c *Config) checkListeners() error {
 		if err := address("admin-listen", c.AdminListen); err != nil {
 			return err
 		}
+		if c.AdminToken == "" && !loopback(c.AdminListen) {
+			return fmt.Errorf("admin-listen: %q is not on loopback: that needs admin-token-file", c.AdminListen)
+		}
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return fmt.Errorf("tls-cert and tls-key go together")
 	}
 	return nil
+}
+
+// loopback reports whether an address can be reached from this machine only.
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func address(name, value string) error {
@@ -61,6 +76,8 @@ func (c *Config) checkNumbers() error {
 		{"max-rooms", c.MaxRooms, 0},
 		{"max-room-members", c.MaxRoomMembers, 0},
 		{"queue-bytes", c.QueueBytes, c.MaxMessageBytes + minQueueOver},
+		{"max-connections-per-ip", c.PerIP, 0},
+		{"connect-rate-per-ip", c.ConnectRate, 0},
 		{"rate", c.Rate, 0},
 		{"burst", c.Burst, 1},
 	} {
@@ -93,6 +110,11 @@ func (c *Config) checkWords() error {
 	for _, p := range c.AllowOrigins {
 		if _, err := path.Match(p, ""); err != nil || p == "" {
 			return fmt.Errorf("allow-origin: %q is not a pattern", p)
+		}
+	}
+	for _, p := range c.TrustedProxies {
+		if _, err := limit.ParsePrefix(p); err != nil {
+			return fmt.Errorf("trusted-proxy: %q is not an address or a prefix", p)
 		}
 	}
 	if level, err := zapcore.ParseLevel(c.LogLevel); err != nil || level > zapcore.ErrorLevel {

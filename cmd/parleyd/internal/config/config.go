@@ -18,6 +18,7 @@ import (
 type Config struct {
 	Listen      string
 	AdminListen string
+	AdminToken  string
 	TLSCert     string
 	TLSKey      string
 
@@ -28,6 +29,9 @@ type Config struct {
 	MaxRoomMembers  int
 	QueueBytes      int
 	Rate            int
+	PerIP           int
+	ConnectRate     int
+	TrustedProxies  []string
 	Burst           int
 
 	PingInterval time.Duration
@@ -56,6 +60,7 @@ func (c *Config) flags() *pflag.FlagSet {
 
 	f.StringVar(&c.Listen, "listen", ":8080", "`address` of the page, /ws, /healthz and /readyz")
 	f.StringVar(&c.AdminListen, "admin-listen", "127.0.0.1:8081", "`address` of /metrics, /debug/pprof/ and /log/level; empty: off")
+	f.StringVar(&c.AdminToken, "admin-token-file", "", "`file` with the token that the admin listener asks for; needed off loopback")
 	f.StringVar(&c.TLSCert, "tls-cert", "", "certificate chain `file` (PEM): HTTPS and WSS; reloaded when it changes")
 	f.StringVar(&c.TLSKey, "tls-key", "", "private key `file` (PEM)")
 
@@ -67,6 +72,10 @@ func (c *Config) flags() *pflag.FlagSet {
 	f.IntVar(&c.QueueBytes, "queue-bytes", 1<<20, "`bytes` that may wait for one connection before it is closed as too slow")
 	f.IntVar(&c.Rate, "rate", 200, "messages a second of one connection; 0: no limit")
 	f.IntVar(&c.Burst, "burst", 1000, "messages that one connection may send at once")
+
+	f.IntVar(&c.PerIP, "max-connections-per-ip", 0, "connections of one client address at one time (IPv6: of one /64); 0: no limit")
+	f.IntVar(&c.ConnectRate, "connect-rate-per-ip", 0, "connections a second that one client address may make, and likewise joins; ten seconds' worth at once; 0: no limit")
+	f.StringArrayVar(&c.TrustedProxies, "trusted-proxy", nil, "`address` or prefix of a proxy whose X-Forwarded-For or Forwarded is believed; repeatable")
 
 	f.DurationVar(&c.PingInterval, "ping-interval", 25*time.Second, "time between WebSocket pings; 0: none")
 	f.DurationVar(&c.PingTimeout, "ping-timeout", 10*time.Second, "time for the answer to a ping")
