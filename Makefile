@@ -40,11 +40,14 @@ lint: ## Check format, vet, staticcheck and the page's types
 	@if command -v npm >/dev/null; then npm exec --yes --package $(TYPESCRIPT) -- tsc -p web; \
 	  else echo "npm is not there: the page's types are not checked"; fi
 
-fuzz: ## Fuzz each parser for FUZZTIME (30s)
+fuzz: ## Fuzz all that reads bytes from outside, FUZZTIME (30s) each, and the hub's model
 	$(GO) test ./hub/wire -run '^$$' -fuzz FuzzParse -fuzztime $(FUZZTIME)
 	$(GO) test ./hub/wire -run '^$$' -fuzz FuzzQuoted -fuzztime $(FUZZTIME)
 	$(GO) test ./wsconn -run '^$$' -fuzz FuzzReader -fuzztime $(FUZZTIME)
+	$(GO) test ./wsconn -run '^$$' -fuzz FuzzConnection -fuzztime $(FUZZTIME)
+	$(GO) test ./cmd/parleyd -run '^$$' -fuzz FuzzHTTP -fuzztime $(FUZZTIME)
 	$(GO) test ./cmd/parleyd/internal/config -run '^$$' -fuzz FuzzFile -fuzztime $(FUZZTIME)
+	$(GO) test ./hub -run TestModel -rapid.checks 100000 -rapid.steps 100
 
 soak: build ## Load-test the server at URL (ws://127.0.0.1:8080/ws)
 	bin/soak $(if $(URL),--url $(URL)) $(ARGS)
