@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/http"
 	"strings"
+	"unicode/utf8"
 )
 
 //go:embed page
@@ -45,8 +46,9 @@ func Handler() http.Handler {
 			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
 			return
 		}
-		// No listings: a folder is there only as the page itself.
-		if r.URL.Path != "/" && strings.HasSuffix(r.URL.Path, "/") {
+		// No listings: a folder is there only as the page itself. And no file has a
+		// name that is not UTF-8, for which the file server would answer 500.
+		if r.URL.Path != "/" && strings.HasSuffix(r.URL.Path, "/") || !utf8.ValidString(r.URL.Path) {
 			http.NotFound(w, r)
 			return
 		}

@@ -83,6 +83,7 @@ var hostileHTTP = []hostile{
 	{"negative length", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", "400"},
 	{"unknown transfer coding", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: x\r\n\r\n", "501"},
 	{"bad path", "GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n", "400"},
+	{"path not UTF-8", "GET /\x8b HTTP/1.1\r\nHost: x\r\n\r\n", "404"},
 	{"way out of the folder", "GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n", "307"},
 	{"way out of the folder, escaped", "GET /%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n", "404"},
 	{"folder", "GET /page/ HTTP/1.1\r\nHost: x\r\n\r\n", "404"},
