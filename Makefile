@@ -1,5 +1,6 @@
 # Versions of the tools that lint runs.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 TYPESCRIPT  := typescript@7.0.2
 
 GO      ?= go
@@ -33,10 +34,15 @@ e2e: ## Run the tests in a real browser alone (ARTIFACTS=folder keeps pictures)
 bench: ## Measure parleyd beside three other servers, in under five minutes
 	cd test/bench && $(GO) run . $(ARGS)
 
-lint: ## Check format, vet, staticcheck and the page's types
+lint: ## Check format, vet, staticcheck, known vulnerabilities and the page's types
 	@test -z "$$(gofmt -l .)" || { echo "not formatted:"; gofmt -l .; exit 1; }
 	@for m in $(MODULES); do \
 	  echo "lint $$m"; (cd $$m && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...) || exit 1; done
+	@out=$$($(GO) run $(GOVULNCHECK) ./... 2>&1); code=$$?; \
+	  case "$$out" in \
+	  *"fetching vulnerabilities"*|*"no such host"*|*"connection refused"*|*"vuln.go.dev"*) \
+	    echo "govulncheck: its database can't be had here: dependencies are not checked" ;; \
+	  *) echo "$$out"; exit $$code ;; esac
 	@if command -v npm >/dev/null; then npm exec --yes --package $(TYPESCRIPT) -- tsc -p web; \
 	  else echo "npm is not there: the page's types are not checked"; fi
 

@@ -65,6 +65,9 @@ func (k *keepalive) arm(now time.Time) {
 	k.timer.Reset(next.Sub(now))
 }
 
+// stalled is how late a timer is when the whole process must have stood still.
+const stalled = time.Second
+
 func due(t, now time.Time) bool { return !t.IsZero() && !t.After(now) }
 
 // tick does what is due, without holding the lock meanwhile.
@@ -77,6 +80,9 @@ func (k *keepalive) tick() {
 	case due(k.endBy, now):
 		k.endBy = time.Time{}
 		act = func() { c.cut(hub.ReasonCloseTimeout) }
+	case due(k.pongBy, now) && now.Sub(k.pongBy) > stalled:
+		// This process was held up, not the client: its answer may be waiting.
+		k.pongBy = now.Add(c.h.options.PingTimeout)
 	case due(k.pongBy, now):
 		k.pongBy = time.Time{}
 		act = func() { c.cut(hub.ReasonPingTimeout) }

@@ -1,0 +1,213 @@
+package fault
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/parley-rtc/parley/test/internal/parleyd"
+)
+
+// soak builds the load-test client and runs it against an address.
+func soak(t *testing.T, address string, args ...string) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "soak")
+	if err := parleyd.Build(binary, "./cmd/soak"); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(binary, append([]string{"--url", "ws://" + address + "/ws"}, args...)...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("soak: %v\n%s", err, out)
+	}
+	t.Logf("soak:\n%s", out)
+	return string(out)
+}
+
+// Fifty rooms at once, as the README has it but for the time.
+func TestSoak(t *testing.T) {
+	d := parleyd.Start(t)
+	soak(t, d.Address, "--rooms", "50", "--peers", "3", "--rate", "500", "--duration", "10s", "--ramp", "2s")
+}
+
+// On a link that delays, stalls and cuts messages into pieces nothing is lost,
+// repeated, reordered or altered.
+func TestBadLink(t *testing.T) {
+	d := parleyd.Start(t)
+	l := newLink(t, d.Address)
+	l.delay, l.stall = 20*time.Millisecond, 300*time.Millisecond
+	soak(t, l.address, "--rooms", "10", "--peers", "3", "--rate", "200", "--duration", "5s", "--ramp", "1s")
+}
+
+// With a low limit of memory the server goes on as before.
+func TestLowMemory(t *testing.T) {
+	t.Setenv("GOMEMLIMIT", "24MiB")
+	d := parleyd.Start(t)
+	if limit := d.Wait(t, "start")["memory_limit"]; limit != float64(24<<20) {
+		t.Errorf("memory_limit is %v", limit)
+	}
+	soak(t, d.Address, "--rooms", "50", "--peers", "3", "--rate", "500", "--duration", "5s", "--ramp", "1s")
+}
+
+// crowd connects n clients in rooms of ten, as fast as it can, and has each join
+// until it is in.
+func crowd(t *testing.T, address string, n int) []*client {
+	t.Helper()
+	clients := make([]*client, n)
+	var joining sync.WaitGroup
+	var failed atomic.Int64
+	places := make(chan struct{}, 100) // that many shake hands at once
+	for i := range clients {
+		joining.Go(func() {
+			places <- struct{}{}
+			defer func() { <-places }()
+			c, err := dial(address)
+			if err != nil {
+				failed.Add(1)
+				return
+			}
+			clients[i] = c
+			if err := c.send(fmt.Sprintf(`{"type":"join","room":"room%d","from":"m%d"}`, i/10, i)); err != nil {
+				failed.Add(1)
+			}
+		})
+	}
+	joining.Wait()
+	if failed.Load() > 0 {
+		t.Errorf("%d of %d clients could not connect", failed.Load(), n)
+	}
+	return clients
+}
+
+// Five thousand clients come back at once after the daemon was killed: all get in.
+func TestStampede(t *testing.T) {
+	const clients = 5000
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err == nil && limit.Cur < clients+500 {
+		t.Fatalf("%d descriptors are too few for %d clients", limit.Cur, clients)
+	}
+	d := parleyd.Start(t)
+	before := crowd(t, d.Address, clients)
+	settlesAt(t, d, "parley_members", clients)
+	d.Kill()
+	for _, c := range before {
+		if c == nil {
+			continue
+		}
+		_ = c.conn.CloseNow()
+	}
+	d = parleyd.StartAt(t, d.Address)
+	start := time.Now()
+	after := crowd(t, d.Address, clients)
+	settlesAt(t, d, "parley_members", clients)
+	t.Logf("%d clients were back after %s", clients, time.Since(start).Round(time.Millisecond))
+	w := watch(t, d)
+	for i, c := range after {
+		if c == nil {
+			continue
+		}
+		if err := c.sees(10); err != nil {
+			t.Fatalf("client %d: %v", i, err)
+		}
+	}
+	for _, c := range after {
+		if c != nil {
+			_ = c.conn.CloseNow()
+		}
+	}
+	w.end()
+}
+
+func settlesAt(t *testing.T, d *parleyd.Daemon, name string, value float64) {
+	t.Helper()
+	deadline := time.Now().Add(2 * parleyd.Patience)
+	for v := gauge(t, d, name); v != value; v = gauge(t, d, name) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s is %v, want %v", name, v, value)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// SIGTERM under full load: every client is closed with 1001, and the process ends
+// in time.
+func TestTermUnderLoad(t *testing.T) {
+	d := parleyd.Start(t, "--rate", "0", "--max-room-members", "0")
+	const pairs = 20
+	var running sync.WaitGroup
+	var closed atomic.Int64
+	for i := range pairs {
+		a := mustJoin(t, d, fmt.Sprint(i), "a", 1)
+		b := mustJoin(t, d, fmt.Sprint(i), "b", 2)
+		for _, c := range []*client{a, b} {
+			running.Go(func() {
+				for {
+					if _, err := c.next(); err != nil {
+						if websocket.CloseStatus(err) == websocket.StatusGoingAway {
+							closed.Add(1)
+						}
+						return
+					}
+				}
+			})
+			go func() {
+				for c.send(`{"type":"message","data":"`+strings.Repeat("x", 1000)+`"}`) == nil {
+				}
+			}()
+		}
+	}
+	d.Signal(syscall.SIGTERM)
+	if code := d.ExitCode(t); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	running.Wait()
+	if closed.Load() != 2*pairs {
+		t.Errorf("%d of %d clients were closed with 1001", closed.Load(), 2*pairs)
+	}
+	d.Wait(t, "stopped", "complete", true)
+}
+
+// A process that is stopped for twice the ping timeout goes on where it was:
+// clients that are there are still there.
+func TestStopAndContinue(t *testing.T) {
+	const pause = 5 * time.Second
+	d := parleyd.Start(t, "--rate", "0", "--ping-interval", "2s", "--ping-timeout", "2s")
+	a := mustJoin(t, d, "r", "a", 1)
+	b := mustJoin(t, d, "r", "b", 2)
+	if err := a.sees(2); err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan error, 1)
+	go func() {
+		_, err := a.next() // and answers pings
+		got <- err
+	}()
+	d.Signal(syscall.SIGSTOP)
+	time.Sleep(pause) // what is tested is that time passes
+	sent := make(chan error, 1)
+	go func() { sent <- b.send(`{"type":"message","to":"a","data":1}`) }()
+	d.Signal(syscall.SIGCONT)
+	for _, done := range []chan error{sent, got} {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(parleyd.Patience):
+			t.Fatal("nothing goes on")
+		}
+	}
+	if err := errors.Join(a.conn.CloseNow(), b.conn.CloseNow()); err != nil && !errors.Is(err, os.ErrClosed) {
+		t.Log(err)
+	}
+}
