@@ -79,6 +79,7 @@ type Handler struct {
 	hub       *hub.Hub
 	options   Options
 	log       *zap.Logger
+	started   time.Time
 	numbers   atomic.Uint64
 	draining  atomic.Bool
 	writers   writers
@@ -90,7 +91,7 @@ func NewHandler(h *hub.Hub, o Options) *Handler {
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
-	hd := &Handler{hub: h, options: o, log: o.Logger, addresses: limit.New(o.PerAddress)}
+	hd := &Handler{hub: h, options: o, log: o.Logger, started: time.Now(), addresses: limit.New(o.PerAddress)}
 	hd.writers.init()
 	return hd
 }

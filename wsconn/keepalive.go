@@ -35,10 +35,23 @@ func (k *keepalive) start(c *conn) {
 	}
 	if t := c.h.options.PingInterval; t > 0 {
 		// Connections that came at once are not all pinged at once.
-		k.pingAt = now.Add(t/2 + rand.N(t/2+1))
+		k.pingAt = c.h.together(now.Add(t/2 + rand.N(t/2+1)))
 	}
 	k.timer = time.AfterFunc(time.Hour, k.tick)
 	k.arm(now)
+}
+
+// pingTick is the grain of the times of pings: those of many connections go out
+// together, and the process is woken a few times a second rather than for each.
+const pingTick = 250 * time.Millisecond
+
+// together moves a time to the tick before it.
+func (h *Handler) together(t time.Time) time.Time {
+	tick := min(pingTick, h.options.PingInterval/10)
+	if tick <= 0 {
+		return t
+	}
+	return t.Add(-(t.Sub(h.started) % tick))
 }
 
 func (k *keepalive) stop() {
@@ -90,7 +103,7 @@ func (k *keepalive) tick() {
 		k.joinBy = time.Time{}
 		act = func() { c.disconnect(errNoJoin, hub.ReasonNoJoin) }
 	case due(k.pingAt, now):
-		k.pingAt = now.Add(c.h.options.PingInterval)
+		k.pingAt = c.h.together(now.Add(c.h.options.PingInterval))
 		act = k.ping(now)
 	}
 	k.arm(now)

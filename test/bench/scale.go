@@ -17,6 +17,7 @@ import (
 const (
 	scaleTime = 3 * time.Second
 	idleWatch = 10 * time.Second
+	pingRound = 30 * time.Second // every member has been pinged
 )
 
 // scale measures how the cost grows with members, pairs and rate.
@@ -57,13 +58,30 @@ func freeAddress() string {
 // idleMembers shows what members cost that do nothing, pings on.
 func idleMembers(s *server, _ *string) error {
 	fmt.Print("\n| idle members, in rooms of two | memory each, KB | CPU, % of a core |\n|---|---|---|\n")
-	for _, n := range []int{1000, 5000, 10_000, 15_000} {
+	resumable := s.dialect
+	resumable.Join = func(room, id string) string {
+		return fmt.Sprintf(`{"type":"join","room":%q,"from":%q,"resumable":true}`, room, id)
+	}
+	for _, c := range []struct {
+		n      int
+		words  string
+		how    load.Dialect
+		settle time.Duration
+	}{
+		{1000, "", s.dialect, idleSettle},
+		{5000, "", s.dialect, idleSettle},
+		{10_000, "", s.dialect, idleSettle},
+		{15_000, "", s.dialect, idleSettle},
+		{10_000, ", after a ping", s.dialect, pingRound},
+		{10_000, ", resumable", resumable, idleSettle},
+		{10_000, ", resumable, after a ping", resumable, pingRound},
+	} {
 		err := with(s, func(p *process, l *load.Loop) error {
 			before := p.rss()
-			if err := load.Idle(l, s.dialect, p.address, n); err != nil {
+			if err := load.Idle(l, c.how, p.address, c.n); err != nil {
 				return err
 			}
-			if err := l.Run(idleSettle, func() bool { return false }); err != nil {
+			if err := l.Run(c.settle, func() bool { return false }); err != nil {
 				return err
 			}
 			cpu := p.cpu()
@@ -71,7 +89,7 @@ func idleMembers(s *server, _ *string) error {
 				return err
 			}
 			used := p.cpu() - cpu
-			fmt.Printf("| %d | %.1f | %.1f |\n", n, float64(p.rss()-before)/float64(n)/1024, 100*used.Seconds()/idleWatch.Seconds())
+			fmt.Printf("| %d%s | %.1f | %.1f |\n", c.n, c.words, float64(p.rss()-before)/float64(c.n)/1024, 100*used.Seconds()/idleWatch.Seconds())
 			return nil
 		})
 		if err != nil {
