@@ -127,13 +127,16 @@ func (l *loop) moved(m *member, c *Client, r *Resume) bool {
 		missed = n
 		return wire.ResumedFrame(m.room.name, m.id, n, r.Refused.Ref)
 	})
+	old := m.client
+	if old != nil {
+		l.close(old, wire.CloseReplaced, "the session was resumed on another connection")
+	}
 	if !ok {
 		l.leaveRoom(m, ReasonExpired)
 		return false
 	}
-	if old := m.client; old != nil {
+	if old != nil {
 		old.member = nil
-		l.close(old, wire.CloseReplaced, "the session was resumed on another connection")
 	} else {
 		l.hub.Stats.Suspended.Add(-1)
 		m.out.Discard()

@@ -180,7 +180,7 @@ func TestTermUnderLoad(t *testing.T) {
 // A process that is stopped for twice the ping timeout goes on where it was:
 // clients that are there are still there.
 func TestStopAndContinue(t *testing.T) {
-	const pause = 5 * time.Second
+	const pause = 20 * time.Second
 	d := parleyd.Start(t, "--rate", "0", "--ping-interval", "2s", "--ping-timeout", "2s")
 	a := mustJoin(t, d, "r", "a", 1)
 	b := mustJoin(t, d, "r", "b", 2)
