@@ -127,7 +127,7 @@ func morePairs(s *server, admin *string) error {
 			if err != nil {
 				return err
 			}
-			fmt.Printf("| %d | %.0f | %.2f | %.2f | %d / %d |\n", n, rate, cpu, loop, sent.Quantile(.5).Microseconds(), sent.Quantile(.99).Microseconds())
+			fmt.Printf("| %d | %.0f | %.2f | %.2f | %d / %d |\n", n, rate, cpu, loop, sent.Typical(.5, latencyParts).Microseconds(), sent.Typical(.99, latencyParts).Microseconds())
 			return nil
 		})
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,8 +68,9 @@ window.RTCPeerConnection = class extends RTCPeerConnection {
   constructor(...args) { super(...args); window.peers.push(this); }
 };`
 
-// open opens a window for a person at an address.
-func open(t *testing.T, browser context.Context, name, url string) *window {
+// open opens a window for a person at an address. The scripts run in it before the
+// page's own.
+func open(t *testing.T, browser context.Context, name, url string, scripts ...string) *window {
 	t.Helper()
 	w := &window{t: t, name: name}
 	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext(), chromedp.WithListener(func(event any) {
@@ -84,7 +86,7 @@ func open(t *testing.T, browser context.Context, name, url string) *window {
 	if err := chromedp.Do(ctx); err != nil { // the window lives as long as this context
 		t.Fatal(err)
 	}
-	call(w, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: watch})
+	call(w, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: watch + strings.Join(scripts, "\n")})
 	w.do(chromedp.Navigate(url))
 	return w
 }

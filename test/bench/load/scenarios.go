@@ -168,7 +168,7 @@ func Relay(l *Loop, d Dialect, address string, n, underWay int, warm, limit time
 
 // Sent is what came of messages sent at a rate.
 type Sent struct {
-	Took    []time.Duration // times of those that came, sorted
+	Took    []time.Duration // times of those that came, in the order in which they came
 	Refused int             // answered with an error
 	Evicted int             // connections that the server closed, since the load did not read fast enough
 	Cut     int             // messages from or to those that had not come
@@ -234,12 +234,26 @@ func Latency(l *Loop, d Dialect, address string, n, rate int, limit time.Duratio
 	if len(s.Took) == 0 {
 		return Sent{}, fmt.Errorf("no message came")
 	}
-	slices.Sort(s.Took)
 	return s, nil
 }
 
 // Quantile returns the time that the share q of the messages did not exceed.
-func (s *Sent) Quantile(q float64) time.Duration { return s.Took[int(q*float64(len(s.Took)-1))] }
+func (s *Sent) Quantile(q float64) time.Duration { return quantile(s.Took, q) }
+
+// Typical cuts the run into parts and returns the median of their quantiles: what
+// else the machine does for a moment falls into few of them.
+func (s *Sent) Typical(q float64, parts int) time.Duration {
+	each := make([]time.Duration, 0, parts)
+	for part := range slices.Chunk(s.Took, max(len(s.Took)/parts, 1)) {
+		each = append(each, quantile(part, q))
+	}
+	return quantile(each, .5)
+}
+
+func quantile(times []time.Duration, q float64) time.Duration {
+	sorted := slices.Sorted(slices.Values(times))
+	return sorted[int(q*float64(len(sorted)-1))]
+}
 
 // Idle joins n members in rooms of two and leaves them there.
 func Idle(l *Loop, d Dialect, address string, n int) error {
