@@ -63,6 +63,13 @@ func (l *link) swallow() {
 	l.swallowed = true
 }
 
+// worsen delays each piece by up to delay, and one in fifty by stall.
+func (l *link) worsen(delay, stall time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.delay, l.stall = delay, stall
+}
+
 // carry passes on what comes, in pieces of any size.
 func (l *link) carry(to, from net.Conn) {
 	piece := make([]byte, 4096)

@@ -45,7 +45,7 @@ func TestSoak(t *testing.T) {
 func TestBadLink(t *testing.T) {
 	d := parleyd.Start(t)
 	l := newLink(t, d.Address)
-	l.delay, l.stall = 20*time.Millisecond, 300*time.Millisecond
+	l.worsen(20*time.Millisecond, 300*time.Millisecond)
 	soak(t, l.address, "--rooms", "10", "--peers", "3", "--rate", "200", "--duration", "5s", "--ramp", "1s")
 }
 
@@ -106,7 +106,7 @@ func TestStampede(t *testing.T) {
 		}
 		_ = c.conn.CloseNow()
 	}
-	d = parleyd.StartAt(t, d.Address)
+	d = parleyd.StartAt(t, d.Address, "--rate", "0")
 	start := time.Now()
 	after := crowd(t, d.Address, clients)
 	settlesAt(t, d, "parley_members", clients)
@@ -139,20 +139,30 @@ func settlesAt(t *testing.T, d *parleyd.Daemon, name string, value float64) {
 	}
 }
 
-// SIGTERM under full load: every client is closed with 1001, and the process ends
-// in time.
+// SIGTERM under full load, of pairs that have as many messages under way as they can
+// take: every client is closed with 1001, and the process ends in time.
 func TestTermUnderLoad(t *testing.T) {
 	d := parleyd.Start(t, "--rate", "0", "--max-room-members", "0")
-	const pairs = 20
+	const pairs, underWay = 20, 16
 	var running sync.WaitGroup
 	var closed atomic.Int64
+	text := `{"type":"message","data":"` + strings.Repeat("x", 1000) + `"}`
 	for i := range pairs {
 		a := mustJoin(t, d, fmt.Sprint(i), "a", 1)
 		b := mustJoin(t, d, fmt.Sprint(i), "b", 2)
+		for range underWay {
+			if err := a.send(text); err != nil {
+				t.Fatal(err)
+			}
+		}
 		for _, c := range []*client{a, b} {
-			running.Go(func() {
+			running.Go(func() { // each message is answered with one
 				for {
-					if _, err := c.next(); err != nil {
+					m, err := c.next()
+					if err == nil && m.Type == "message" {
+						_ = c.send(text)
+					}
+					if err != nil {
 						if websocket.CloseStatus(err) == websocket.StatusGoingAway {
 							closed.Add(1)
 						}
@@ -160,10 +170,6 @@ func TestTermUnderLoad(t *testing.T) {
 					}
 				}
 			})
-			go func() {
-				for c.send(`{"type":"message","data":"`+strings.Repeat("x", 1000)+`"}`) == nil {
-				}
-			}()
 		}
 	}
 	d.Signal(syscall.SIGTERM)
