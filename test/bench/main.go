@@ -23,12 +23,12 @@ func main() {
 	only := flag.String("only", "", "one server: echo, mutex, peer or parleyd")
 	flag.Parse()
 	pinSelf()
-	err := error(nil)
-	if *scaling {
-		err = scale(*root)
-	} else {
-		err = run(*rounds, *root, *only)
-	}
+	err := withServers(*root, func(servers []*server) error {
+		if *scaling {
+			return scale(servers[len(servers)-1])
+		}
+		return run(servers, *rounds, *only)
+	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
@@ -58,7 +58,8 @@ func pinSelf() {
 	os.Exit(0)
 }
 
-func run(rounds int, root, only string) error {
+// withServers builds all servers, of which parleyd is the last, for f.
+func withServers(root string, f func(servers []*server) error) error {
 	dir, err := os.MkdirTemp("", "parley-bench")
 	if err != nil {
 		return err
@@ -68,6 +69,11 @@ func run(rounds int, root, only string) error {
 	if err != nil {
 		return err
 	}
+	return f(servers)
+}
+
+// run measures all servers in turn, or only one, and prints the table.
+func run(servers []*server, rounds int, only string) error {
 	results := map[string]map[string][]float64{} // by server and measure
 	start := time.Now()
 	for round := range rounds {

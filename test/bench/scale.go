@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -21,17 +20,7 @@ const (
 )
 
 // scale measures how the cost grows with members, pairs and rate.
-func scale(root string) error {
-	dir, err := os.MkdirTemp("", "parley-bench")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	servers, err := build(dir, root)
-	if err != nil {
-		return err
-	}
-	s := servers[len(servers)-1]
+func scale(s *server) error {
 	command, admin := s.command, ""
 	s.command = func(address string) []string {
 		admin = freeAddress()

@@ -121,21 +121,14 @@ func (l *Loop) Run(limit time.Duration, done func() bool) error {
 		if left <= 0 {
 			return nil
 		}
-		n, err := unix.EpollWait(l.epoll, l.events[:], int(min(left.Milliseconds()+1, 50)))
-		if err != nil && !errors.Is(err, unix.EINTR) {
+		if err := l.Poll(min(left+time.Millisecond, 50*time.Millisecond)); err != nil {
 			return err
 		}
-		for _, e := range l.events[:max(n, 0)] {
-			if c := l.conns[e.Fd]; c != nil {
-				c.handle(e.Events)
-			}
-		}
-		l.flush()
 	}
 	return nil
 }
 
-// Poll handles the events that are there now.
+// Poll handles the events that are there, or the first to come within wait.
 func (l *Loop) Poll(wait time.Duration) error {
 	n, err := unix.EpollWait(l.epoll, l.events[:], int(wait.Milliseconds()))
 	if err != nil && !errors.Is(err, unix.EINTR) {
