@@ -61,9 +61,12 @@ type window struct {
 	ctx  context.Context
 }
 
-// watch notes every peer connection that the page makes, for its statistics.
+// watch notes every peer connection that the page makes, for its statistics, and
+// what the page warns of.
 const watch = `
 window.peers = [];
+window.warnings = [];
+console.warn = (...args) => window.warnings.push(args.join(" "));
 window.RTCPeerConnection = class extends RTCPeerConnection {
   constructor(...args) { super(...args); window.peers.push(this); }
 };`
@@ -135,10 +138,22 @@ func (w *window) until(what, expression string) {
 		}
 		if ctx.Err() != nil {
 			w.shoot("failed-" + w.name)
-			w.t.Fatalf("%s: not in time: %s (%v)", w.name, what, err)
+			w.t.Fatalf("%s: not in time: %s (%v)\n%s", w.name, what, err, w.state())
 		}
 		time.Sleep(poll)
 	}
+}
+
+// state says how the peer connections are, and what the page has warned of.
+func (w *window) state() string {
+	ctx, cancel := context.WithTimeout(w.ctx, parleyd.Patience)
+	defer cancel()
+	state, err := chromedp.Run(ctx, chromedp.Evaluate[string](`JSON.stringify({
+  peers: window.peers.map(p => [p.signalingState, p.iceGatheringState, p.iceConnectionState, p.connectionState,
+    p.localDescription?.type, p.remoteDescription?.type, (p.remoteDescription?.sdp.match(/a=candidate/g) ?? []).length]),
+  warnings: window.warnings,
+})`))
+	return fmt.Sprint(state, err)
 }
 
 // text is a JavaScript expression for what an element shows.

@@ -106,7 +106,6 @@ func TestGlare(t *testing.T) {
 	for _, w := range []*window{ann, bob} {
 		w.inRoom()
 		w.until("both are listed", `document.querySelectorAll("#members li").length === 2`)
-		// What comes in stays outside until both have called.
 		w.eval(`document.querySelector("#members button").click()`)
 	}
 	press := chromedp.Evaluate[chromedp.Void](`document.querySelector("#call").click()`)

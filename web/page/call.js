@@ -15,7 +15,7 @@
 
 /** @typedef {"ringing"|"connecting"|"connected"|"interrupted"|"failed"} CallState */
 
-const RETRY = 8_000; // ms between tries to mend a call that has failed
+const RETRY = 8_000; // ms between tries to mend a call that has failed or does not come up
 
 export class Call {
   /** @type {string} the other member's id */
@@ -30,7 +30,7 @@ export class Call {
   #ignoreOffer = false;
   #settingAnswer = false;
   #closed = false;
-  /** @type {ReturnType<typeof setInterval>|undefined} runs while the call has failed */
+  /** @type {ReturnType<typeof setInterval>|undefined} runs while the call is to come up or has failed */
   #mending;
   /** Messages are handled one after the other. */
   #queue = Promise.resolve();
@@ -58,6 +58,14 @@ export class Call {
     for (const track of media?.getTracks() ?? []) this.#pc.addTrack(track, /** @type {MediaStream} */ (media));
     if (outgoing) this.#askFor(media);
     this.state = outgoing ? "ringing" : "connecting";
+    if (!outgoing) this.#keepMending();
+  }
+
+  /** Tries again and again while the call is not up: a candidate may have been lost. */
+  #keepMending() {
+    clearInterval(this.#mending);
+    // Not both at the same moment.
+    this.#mending = setInterval(() => this.mend(), this.#polite ? 1.6 * RETRY : RETRY);
   }
 
   /**
@@ -145,7 +153,10 @@ export class Call {
     this.#settingAnswer = type === "answer";
     await this.#pc.setRemoteDescription({ type, sdp: typeof sdp === "string" ? sdp : sdp?.sdp });
     this.#settingAnswer = false;
-    if (this.state === "ringing") this.#setState("connecting");
+    if (this.state === "ringing") {
+      this.#setState("connecting");
+      this.#keepMending();
+    }
     if (type === "offer") {
       await this.#pc.setLocalDescription();
       this.#sendDescription();
@@ -153,9 +164,9 @@ export class Call {
   }
 
   #connectionChanged() {
-    clearInterval(this.#mending);
     switch (this.#pc.connectionState) {
       case "connected":
+        clearInterval(this.#mending);
         this.#setState("connected");
         break;
       case "disconnected":
@@ -164,7 +175,7 @@ export class Call {
       case "failed":
         this.#setState("failed");
         this.mend();
-        this.#mending = setInterval(() => this.mend(), RETRY);
+        this.#keepMending();
         break;
     }
   }

@@ -18,6 +18,8 @@ let media;
 /** @type {MediaStream|undefined} */
 let remoteStream;
 let hint = CHOOSE;
+/** @type {string|undefined} the id of who is calling */
+let caller;
 
 /** @param {string} room */
 async function enter(room) {
@@ -32,7 +34,11 @@ async function enter(room) {
   url.hash = "";
   const signaling = new Signaling(url.href, room, name);
   const phone = new Phone(signaling, {
-    incoming: (from) => draw.showIncoming(from && signaling.nameOf(from)),
+    incoming: (from) => {
+      caller = from;
+      draw.showIncoming(from && signaling.nameOf(from));
+      refresh();
+    },
     stream: (stream) => {
       remoteStream = stream;
       refresh();
@@ -71,6 +77,7 @@ function leave() {
   for (const track of media?.getTracks() ?? []) track.stop();
   media = undefined;
   hint = CHOOSE;
+  caller = undefined;
   draw.showIncoming(undefined);
   draw.showMembers([], {}, "", choose);
   draw.showRoom(undefined);
@@ -107,6 +114,10 @@ function refresh() {
   draw.showRemote(remoteStream, name, call ? calling[call.state] : hint);
   if (call && visit?.signaling.state === "joined") {
     draw.showState(call.state === "connected" ? "call" : "waiting", calling[call.state]);
+    return;
+  }
+  if (caller && visit?.signaling.state === "joined") {
+    draw.showState("waiting", `${visit.signaling.nameOf(caller)} is calling`);
     return;
   }
   const server = {

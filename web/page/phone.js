@@ -108,6 +108,18 @@ export class Phone {
     return this.call;
   }
 
+  /**
+   * Both have called at the same moment. The one with the smaller id answers in a new
+   * connection: one that takes its own offer back while it gathers candidates may
+   * never gather any more.
+   */
+  #giveWay() {
+    const call = /** @type {Call} */ (this.call);
+    clearTimeout(this.#ringing);
+    call.close();
+    this.#start(call.remote, false);
+  }
+
   #stateChanged() {
     clearTimeout(this.#ringing);
     this.#watchAbsence();
@@ -136,6 +148,7 @@ export class Phone {
     if (message.type === "hangup") {
       this.#hungUp(from, message.reason);
     } else if (this.call?.remote === from) {
+      if (message.type === "offer" && this.call.state === "ringing" && this.#signaling.id < from) this.#giveWay();
       this.call.receive(message);
     } else if (this.#incoming?.from === from) {
       this.#incoming.messages.push(message);
