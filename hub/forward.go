@@ -44,7 +44,8 @@ func NewForward(c *Client, e *wire.Envelope, frame *wire.Frame) *Forward {
 	return f
 }
 
-var errTargetNotFound = &wire.Refusal{Code: wire.TargetNotFound, Text: "no member of your room has this id"}
+// ErrTargetNotFound refuses a message to nobody.
+var ErrTargetNotFound = &wire.Refusal{Code: wire.TargetNotFound, Text: "no member of your room has this id"}
 
 func (f *Forward) apply(l *loop) {
 	f.route(l)
@@ -60,7 +61,7 @@ func (f *Forward) route(l *loop) {
 	case c.closed:
 		return
 	case from == nil:
-		l.refuse(c, errNotJoined, f.refused())
+		l.refuse(c, ErrNotJoined, f.refused())
 		return
 	case f.all:
 		for _, to := range from.room.members {
@@ -71,7 +72,7 @@ func (f *Forward) route(l *loop) {
 	default:
 		to := memberOf(from.room, f.to.bytes())
 		if to == nil || to.client != nil && to.client.closed {
-			l.refuse(c, errTargetNotFound, f.refused())
+			l.refuse(c, ErrTargetNotFound, f.refused())
 			return
 		}
 		f.deliver(l, from, to)

@@ -9,12 +9,13 @@ type Rename struct {
 	Refused wire.Refused
 }
 
-var errNotJoined = &wire.Refusal{Code: wire.NotJoined, Text: "you are in no room: join one first"}
+// ErrNotJoined refuses what only a member can do.
+var ErrNotJoined = &wire.Refusal{Code: wire.NotJoined, Text: "you are in no room: join one first"}
 
 func (n *Rename) apply(l *loop) {
 	m := n.Client.member
 	if m == nil {
-		l.refuse(n.Client, errNotJoined, n.Refused)
+		l.refuse(n.Client, ErrNotJoined, n.Refused)
 		return
 	}
 	if m.name == n.Name {

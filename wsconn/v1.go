@@ -20,14 +20,12 @@ type v1 struct {
 }
 
 var (
-	errNotJoined    = &wire.Refusal{Code: wire.NotJoined, Text: "you are in no room: join one first"}
 	errOtherRoom    = &wire.Refusal{Code: wire.Forbidden, Text: "\"room\" is not the room that you are in"}
 	errOtherID      = &wire.Refusal{Code: wire.Forbidden, Text: "\"from\" is not your id"}
 	errRateLimited  = &wire.Refusal{Code: wire.RateLimited, Text: "you send too many messages a second"}
 	errAddressLimit = &wire.Refusal{Code: wire.RateLimited, Text: "too many joins from your address: try again in a while"}
 	errNoRight      = &wire.Refusal{Code: wire.Forbidden, Text: "you have no right to do this"}
 	errNoICE        = &wire.Refusal{Code: wire.Unavailable, Text: "this server has no ICE servers to hand out"}
-	errNoTarget     = &wire.Refusal{Code: wire.TargetNotFound, Text: "no member of your room has this id"}
 )
 
 // message handles one text message. An error ends the connection.
@@ -76,13 +74,13 @@ func (v *v1) forward(e *wire.Envelope) error {
 func (v *v1) forwardRefusal(e *wire.Envelope) *wire.Refusal {
 	switch {
 	case !v.joined:
-		return errNotJoined
+		return hub.ErrNotJoined
 	case e.Has(wire.FieldRoom) && string(e.Room) != v.room:
 		return errOtherRoom
 	case e.Has(wire.FieldFrom) && string(e.From) != v.id:
 		return errOtherID
 	case len(e.To) > wire.MaxID:
-		return errNoTarget
+		return hub.ErrTargetNotFound
 	}
 	return nil
 }
