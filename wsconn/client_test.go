@@ -193,21 +193,7 @@ func (c *raw) write(s string) {
 
 // masked makes a client's frame; first is its first byte.
 func masked(first byte, payload string) string {
-	b := []byte{first}
-	switch n := len(payload); {
-	case n < 126:
-		b = append(b, 0x80|byte(n))
-	case n < 1<<16:
-		b = binary.BigEndian.AppendUint16(append(b, 0x80|126), uint16(n))
-	default:
-		b = binary.BigEndian.AppendUint64(append(b, 0x80|127), uint64(n))
-	}
-	mask := [4]byte{0x12, 0x34, 0x56, 0x78}
-	b = append(b, mask[:]...)
-	for i := range len(payload) {
-		b = append(b, payload[i]^mask[i%4])
-	}
-	return string(b)
+	return string(wire.AppendMasked(nil, first, [4]byte{0x12, 0x34, 0x56, 0x78}, []byte(payload)))
 }
 
 // frame reads a frame of the server.

@@ -98,21 +98,21 @@ func (c *conn) readLoop() {
 var errPeerClosed = errors.New("the client closed the connection")
 
 // frame handles one frame.
-func (c *conn) frame(h frameHeader, payload []byte) error {
-	switch h.opcode {
-	case opText:
+func (c *conn) frame(h wire.Header, payload []byte) error {
+	switch h.Opcode {
+	case wire.OpText:
 		return c.v1.message(payload)
-	case opPing:
+	case wire.OpPing:
 		if allowed, tooLong := c.rate.take(c.reader.readAt); tooLong {
 			return errRateTooLong
 		} else if allowed {
 			c.urgent(wire.WSPong(payload))
 		}
-	case opPong:
+	case wire.OpPong:
 		if c.keepalive.pong(payload) {
 			c.out.Acknowledged()
 		}
-	case opClose:
+	case wire.OpClose:
 		code, err := parseClose(payload)
 		if err != nil {
 			return err

@@ -2,33 +2,11 @@ package wsconn
 
 import (
 	"encoding/binary"
-	"math"
 	"unicode/utf8"
 
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/wire"
 )
-
-// Opcodes of RFC 6455, 5.2.
-const (
-	opContinuation = 0x0
-	opText         = 0x1
-	opBinary       = 0x2
-	opClose        = 0x8
-	opPing         = 0x9
-	opPong         = 0xA
-)
-
-// frameHeader is the header of a frame from a client.
-type frameHeader struct {
-	fin    bool
-	opcode byte
-	length int // of the payload, in bytes; math.MaxInt for what is larger
-	mask   [4]byte
-	size   int // of the header itself, in bytes
-}
-
-func (h *frameHeader) control() bool { return h.opcode >= opClose }
 
 // violation is why a connection is closed for what it sent: the close code and
 // the reason, in words, for the close frame. It is an error.
@@ -55,60 +33,23 @@ var (
 	errNoJoin       = &violation{wire.CloseNoJoin, "no join in time"}
 )
 
-// parseHeader reads a frame's header from the front of b. ok is false when b
-// does not hold all of it yet.
-func parseHeader(b []byte) (h frameHeader, ok bool, err error) {
-	if len(b) < 2 {
-		return h, false, nil
+// parseHeader reads the header of a client's frame from the front of b. ok is
+// false when b does not hold all of it yet.
+func parseHeader(b []byte) (h wire.Header, ok bool, err error) {
+	if h, ok, err = wire.ParseHeader(b); err != nil {
+		return h, false, errLength
 	}
-	h.fin, h.opcode = b[0]&0x80 != 0, b[0]&0x0F
 	switch {
-	case b[0]&0x70 != 0 || h.opcode > opBinary && h.opcode < opClose || h.opcode > opPong:
+	case len(b) < 2:
+		return h, false, nil
+	case h.Reserved || h.Opcode > wire.OpBinary && h.Opcode < wire.OpClose || h.Opcode > wire.OpPong:
 		return h, false, errReserved
-	case b[1]&0x80 == 0:
+	case !h.Masked:
 		return h, false, errUnmasked
-	}
-	h.length, h.size = int(b[1]&0x7F), 2
-	if h.control() && (!h.fin || h.length > wire.MaxControl) {
+	case h.Control() && (!h.Fin || b[1]&0x7F > wire.MaxControl):
 		return h, false, errControlFrame
 	}
-	switch h.length {
-	case 126:
-		if h.size = 4; len(b) < h.size {
-			return h, false, nil
-		}
-		if h.length = int(binary.BigEndian.Uint16(b[2:])); h.length < 126 {
-			return h, false, errLength
-		}
-	case 127:
-		if h.size = 10; len(b) < h.size {
-			return h, false, nil
-		}
-		n := binary.BigEndian.Uint64(b[2:])
-		if n < 1<<16 || n > math.MaxInt64 {
-			return h, false, errLength
-		}
-		h.length = int(min(n, math.MaxInt))
-	}
-	if len(b) < h.size+4 {
-		return h, false, nil
-	}
-	copy(h.mask[:], b[h.size:])
-	h.size += 4
-	return h, true, nil
-}
-
-// unmask applies the mask to a payload, in place.
-func unmask(b []byte, mask [4]byte) {
-	k := binary.LittleEndian.Uint32(mask[:])
-	k64 := uint64(k)<<32 | uint64(k)
-	for len(b) >= 8 {
-		binary.LittleEndian.PutUint64(b, binary.LittleEndian.Uint64(b)^k64)
-		b = b[8:]
-	}
-	for i := range b {
-		b[i] ^= mask[i&3]
-	}
+	return h, ok, nil
 }
 
 // parseClose reads the payload of a close frame: the code, CloseNoStatus where

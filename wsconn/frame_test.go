@@ -236,7 +236,7 @@ func FuzzReader(f *testing.F) {
 				if len(payload) > limit {
 					t.Fatalf("a payload of %d bytes", len(payload))
 				}
-				messages = append(messages, string(h.opcode)+string(bytes.Clone(payload)))
+				messages = append(messages, string(h.Opcode)+string(bytes.Clone(payload)))
 			}
 		}
 		whole, err := read(len(stream))

@@ -59,7 +59,7 @@ func (r *reader) init(conn net.Conn, early []byte, limit int, bytesIn *atomic.Ui
 
 // next returns the next frame: its header and its payload, unmasked, which is
 // valid until the next call. The payload of a text frame is the whole message.
-func (r *reader) next() (frameHeader, []byte, error) {
+func (r *reader) next() (wire.Header, []byte, error) {
 	for {
 		h, ok, err := parseHeader(r.buffered())
 		if err == nil && ok {
@@ -74,45 +74,45 @@ func (r *reader) next() (frameHeader, []byte, error) {
 			}
 			continue
 		}
-		if missing := h.size + h.length - (r.end - r.start); missing > 0 {
+		if missing := h.Size + h.Length - (r.end - r.start); missing > 0 {
 			if err := r.fill(missing); err != nil {
 				return h, nil, err
 			}
 			continue
 		}
-		payload := r.s.buf[r.start+h.size : r.start+h.size+h.length]
-		r.start += h.size + h.length
-		unmask(payload, h.mask)
-		if h.control() {
+		payload := r.s.buf[r.start+h.Size : r.start+h.Size+h.Length]
+		r.start += h.Size + h.Length
+		wire.Mask(payload, h.Mask)
+		if h.Control() {
 			return h, payload, nil
 		}
-		if h.fin && r.message == nil {
+		if h.Fin && r.message == nil {
 			return h, payload, nil
 		}
 		if r.message == nil {
 			r.message = make([]byte, 0, 2*len(payload))
 		}
 		r.message = append(r.message, payload...)
-		if h.fin {
+		if h.Fin {
 			payload, r.message = r.message, nil
-			h.opcode = opText
+			h.Opcode = wire.OpText
 			return h, payload, nil
 		}
 	}
 }
 
 // check holds a frame against the messages of the protocol.
-func (r *reader) check(h *frameHeader) error {
+func (r *reader) check(h *wire.Header) error {
 	switch {
-	case h.control():
+	case h.Control():
 		return nil
-	case h.opcode == opBinary:
+	case h.Opcode == wire.OpBinary:
 		return errBinary
-	case h.opcode == opContinuation && r.message == nil:
+	case h.Opcode == wire.OpContinuation && r.message == nil:
 		return errContinuation
-	case h.opcode == opText && r.message != nil:
+	case h.Opcode == wire.OpText && r.message != nil:
 		return errUnfinished
-	case h.length > r.limit-len(r.message):
+	case h.Length > r.limit-len(r.message):
 		return errTooBig
 	}
 	return nil

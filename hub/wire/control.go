@@ -12,13 +12,13 @@ const MaxControl = 125
 // maxCloseReason leaves room for the code in a close frame's payload.
 const maxCloseReason = MaxControl - 2
 
-// Opcodes of RFC 6455, 5.2, with the FIN bit set: control frames and the text
+// First bytes of frames, with the FIN bit set: control frames and the text
 // messages that the server sends are never fragmented.
 const (
-	finText  = 0x81
-	finClose = 0x88
-	finPing  = 0x89
-	finPong  = 0x8A
+	finText  = Fin | OpText
+	finClose = Fin | OpClose
+	finPing  = Fin | OpPing
+	finPong  = Fin | OpPong
 )
 
 // WSClose encodes a close frame. A reason longer than 123 bytes is cut at a
