@@ -1,102 +1,106 @@
-// Soak load-tests a signaling server that speaks parley's protocol, or just its
-// base: it joins rooms full of members, has them exchange offers, answers and
-// candidates of realistic size, and checks every single one.
+// Soak load-tests a WebRTC signaling server: virtual peers join rooms and call each
+// other as browsers do, every message is checked, and a verdict says whether the
+// server may go live.
 package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"os/signal"
+	"runtime"
+	"runtime/debug"
 	"syscall"
-	"time"
 
-	"github.com/spf13/pflag"
+	"github.com/parley-rtc/parley/cmd/soak/internal/plan"
+	"github.com/parley-rtc/parley/cmd/soak/internal/report"
 )
 
-// Exit codes.
-const (
-	exitOK    = 0
-	exitFault = 1 // a check failed
-	exitUsage = 2
-)
+// version is set by the linker for releases.
+var version = ""
 
-// options are the flags.
-type options struct {
-	url      string
-	rooms    int
-	peers    int
-	rate     int
-	duration time.Duration
-	ramp     time.Duration
-	help     bool
-}
+const usage = `Soak load-tests a WebRTC signaling server, checks every message, and says whether
+the server may go live.
 
-func (o *options) flags() *pflag.FlagSet {
-	f := pflag.NewFlagSet("soak", pflag.ContinueOnError)
-	f.SortFlags = false
-	f.SetOutput(io.Discard)
-	f.StringVar(&o.url, "url", "ws://127.0.0.1:8080/ws", "WebSocket `URL` of the server")
-	f.IntVar(&o.rooms, "rooms", 50, "rooms")
-	f.IntVar(&o.peers, "peers", 3, "members of each room, at least 2")
-	f.IntVar(&o.rate, "rate", 500, "messages a second, all members together")
-	f.DurationVar(&o.duration, "duration", 30*time.Second, "time that messages are sent")
-	f.DurationVar(&o.ramp, "ramp", 5*time.Second, "time over which the members join")
-	f.BoolVarP(&o.help, "help", "h", false, "print this help and exit")
-	return f
-}
+Usage:
+  soak [flags]                     test a server
+  soak compare A.json B.json       tell whether B is worse than A
+  soak merge OUT.json IN.json...   add the reports of several machines
+  soak schema                      print the JSON Schema of reports
 
-func (o *options) check() error {
-	u, err := url.Parse(o.url)
-	switch {
-	case err != nil || u.Host == "" || u.Scheme != "ws" && u.Scheme != "wss":
-		return fmt.Errorf("--url: %q is not a ws:// or wss:// URL", o.url)
-	case o.rooms < 1:
-		return errors.New("--rooms: at least 1")
-	case o.peers < 2:
-		return errors.New("--peers: at least 2")
-	case o.rate < 1:
-		return errors.New("--rate: at least 1")
-	case o.duration <= 0:
-		return errors.New("--duration: must be more than 0")
-	case o.ramp < 0:
-		return errors.New("--ramp: must not be negative")
-	}
-	return nil
-}
+Flags:
+%s
+Exit codes: 0 all well, 1 a fault or an objective that was not met, 2 wrong use,
+3 no verdict: this client was the limit.
+`
+
+// gcPercent is GOGC where the environment sets none: messages leave no garbage, and
+// thousands of connections are to stay small.
+const gcPercent = 50
 
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
+// run does what the arguments say and returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	var o options
-	f := o.flags()
-	err := f.Parse(args)
+	code, err := 0, error(nil)
 	switch {
-	case err != nil:
-	case o.help:
-		fmt.Fprintf(stdout, "soak load-tests a signaling server and checks every message.\n\nUsage: soak [flags]\n\nFlags:\n%s\n"+
-			"Exit codes: 0 all well, 1 a check failed, 2 wrong use.\n", f.FlagUsages())
-		return exitOK
-	case f.NArg() > 0:
-		err = fmt.Errorf("unexpected argument %q", f.Arg(0))
+	case len(args) > 0 && args[0] == "compare":
+		code, err = compare(args[1:], stdout)
+	case len(args) > 0 && args[0] == "merge":
+		code, err = merge(args[1:], stdout)
+	case len(args) > 0 && args[0] == "schema":
+		fmt.Fprint(stdout, report.Schema)
 	default:
-		err = o.check()
+		code, err = test(ctx, args, stdout, stderr)
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "soak: %v\n", err)
-		return exitUsage
+		return report.ExitUsage
 	}
-	s := newSoak(o, stdout)
-	s.run(ctx)
-	if !s.report() {
-		return exitFault
+	return code
+}
+
+// test runs a load test.
+func test(ctx context.Context, args []string, stdout, stderr io.Writer) (int, error) {
+	p, err := plan.Load(args, os.LookupEnv)
+	switch {
+	case err != nil:
+		return 0, err
+	case p.Help:
+		fmt.Fprintf(stdout, usage, plan.Usage())
+		return report.ExitOK, nil
+	case p.Version:
+		fmt.Fprintf(stdout, "soak %s (%s, %s/%s)\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		return report.ExitOK, nil
 	}
-	return exitOK
+	out, err := newOutput(p, stdout, stderr)
+	if err != nil {
+		return 0, err
+	}
+	t, err := newTest(ctx, p, out)
+	if err != nil {
+		return 0, err
+	}
+	r := t.run(ctx)
+	return r.Verdict.Exit, out.finish(r)
+}
+
+// buildVersion is the linker's version, or what the go command noted.
+func buildVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version
+	}
+	return "unknown"
 }

@@ -1,0 +1,263 @@
+package crowd
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/parley-rtc/parley/cmd/soak/internal/dialect"
+	"github.com/parley-rtc/parley/cmd/soak/internal/payload"
+	"github.com/parley-rtc/parley/cmd/soak/internal/socket"
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+// link is a connection of a member. It takes what comes on it; between Begin and
+// Finish it holds the worker's mutex.
+type link struct {
+	member *member
+	conn   *socket.Conn
+	gen    uint32 // of the membership that it was opened for
+	dirty  bool   // among the links that the worker is to flush; owned by its run
+}
+
+// current reports whether the link is still the member's.
+func (l *link) current() bool { return l.member.link == l }
+
+// Begin implements socket.Handler.
+func (l *link) Begin(at time.Time) {
+	w := l.member.worker()
+	w.mu.Lock()
+	w.at = int64(at.Sub(w.crowd.Start))
+}
+
+// Finish implements socket.Handler.
+func (l *link) Finish() { l.member.worker().mu.Unlock() }
+
+// Message implements socket.Handler.
+func (l *link) Message(text []byte) {
+	m := l.member
+	w := m.worker()
+	w.tally.Bytes += uint64(len(text))
+	if !l.current() {
+		return
+	}
+	e := &w.event
+	if err := w.crowd.Dialect.Read(text, e); err != nil {
+		m.fault(Garbage, fmt.Sprintf("got %.80q", text))
+		return
+	}
+	m.had++
+	switch e.Type {
+	case dialect.Forwarded:
+		m.forwarded(e, w.at)
+	case dialect.Members:
+		m.told(e, w.at)
+	case dialect.Joined:
+		if m.state == present {
+			m.fault(Untimely, "got a list of members, or was told twice that it is in")
+		}
+		m.full, m.session, m.had = len(e.Room) > 0, string(e.Session), 1
+		m.entered(w.at)
+	case dialect.Resumed:
+		if m.state == lost {
+			m.is(present)
+			w.tally.Resumes++
+		}
+	case dialect.Pong:
+		m.confirmed()
+	case dialect.Refused:
+		m.refused(e)
+	}
+}
+
+// told takes a list of who is in the room.
+func (m *member) told(e *dialect.Event, at int64) {
+	if len(e.Room) > 0 && string(e.Room) != m.room.name {
+		m.fault(Membership, fmt.Sprintf("in %s was told of %q", m.room.name, e.Room))
+		return
+	}
+	if m.full && m.had < 2 {
+		m.fault(Untimely, "got a list of members")
+	}
+	clear(m.listed)
+	var last []byte
+	self := false
+	ok := dialect.Strings(e.Members, func(id []byte) {
+		n := m.room.numberOf(id)
+		switch {
+		case n < 0:
+			m.fault(Membership, fmt.Sprintf("was told of %q, who is none of the room", id))
+			return
+		case m.room.members[n].gen == 0:
+			m.fault(Membership, fmt.Sprintf("was told of %q, who never joined", id))
+		case m.listed.has(uint16(n)):
+			m.fault(Membership, fmt.Sprintf("was told of %q twice", id))
+		case m.full && string(last) > string(id):
+			m.fault(Membership, fmt.Sprintf("got a list that is not sorted: %q stands before %q", last, id))
+		}
+		m.listed.add(uint16(n))
+		self = self || n == int(m.number)
+		last = append(last[:0], id...)
+	})
+	if !ok {
+		m.fault(Membership, fmt.Sprintf("got a list that is none: %.80q", e.Members))
+	}
+	switch {
+	case self && m.state == joining:
+		m.entered(at) // a server of the base protocol says no more
+	case !self && m.state == present:
+		m.fault(Membership, "was told of a room without itself")
+	}
+}
+
+// forwarded holds a message against what was sent.
+func (m *member) forwarded(e *dialect.Event, at int64) {
+	w := m.worker()
+	c := w.crowd
+	s, err := payload.Check(e.Body, e.Kind, c.Run)
+	fault := func(kind, text string, args ...any) {
+		f := Fault{At: time.Duration(at), To: m.id, Message: e.Kind.String(), Text: fmt.Sprintf(text, args...)}
+		if err == nil || errors.Is(err, payload.ErrReencoded) {
+			f.Message, f.From = fmt.Sprintf("%s %d", e.Kind, s.Seq), fmt.Sprintf("%s-%d-%d", c.name, s.Room, s.From)
+		}
+		c.Faults.Add(kind, f)
+	}
+	switch {
+	case errors.Is(err, payload.ErrReencoded):
+		if c.Dialect.Exact && m.full {
+			fault(Reencoded, "its bytes are not those that were sent")
+		}
+	case errors.Is(err, payload.ErrForeign):
+		fault(Invented, "came from %q, and nobody sent it: %.60q", e.From, e.Body)
+		return
+	case err != nil:
+		fault(Altered, "came from %q: %v", e.From, err)
+		return
+	}
+	if s.Room != m.room.number || s.To != m.number && s.To != payload.Everybody || int(s.From) >= len(m.room.members) {
+		fault(Misdelivered, "was sent to member %d of room %d and came to %s", s.To, s.Room, m.id)
+		return
+	}
+	from := m.room.members[s.From]
+	switch {
+	case len(e.Room) > 0 && string(e.Room) != m.room.name:
+		fault(Misdelivered, "came as of room %q", e.Room)
+	case len(e.To) > 0 && string(e.To) != m.id:
+		fault(Misdelivered, "came as to %q", e.To)
+	case string(e.From) != from.id:
+		fault(Forged, "came as from %q", e.From)
+	case m.state == joining:
+		fault(Untimely, "came before its receiver was in")
+	case c.Dialect.Membership && !m.listed.has(s.From) && m.state == present:
+		fault(Stranger, "came from somebody whom the receiver had not been told of")
+	}
+	m.account(from, &s, at, fault)
+}
+
+// account takes a message that came to the right member into the books.
+func (m *member) account(from *member, s *payload.Stamp, at int64, fault func(kind, text string, args ...any)) {
+	w := m.worker()
+	var what arrival
+	if s.To == payload.Everybody {
+		what = m.hears(from).arrivedAt(s.Seq, from.spoken, at)
+	} else {
+		what = from.flowTo(m.number).arrived(s.Seq, at)
+	}
+	switch what {
+	case again:
+		fault(Repeated, "came again")
+		return
+	case neverSent:
+		fault(Invented, "nobody has sent it yet")
+		return
+	case overtaken:
+		fault(Disorder, "came after a later one")
+	}
+	w.tally.Received++
+	if m.slow {
+		return
+	}
+	took := at - s.Due
+	record(w.tally.Latency[s.Kind], took)
+	if late := int64(w.crowd.Late); late > 0 && took-w.behind > late && !w.traffic.Tolerant {
+		fault(Delayed, "took %s", time.Duration(took).Round(time.Millisecond))
+	}
+	m.inCall(from, s, at)
+}
+
+// refused takes an error into the books.
+func (m *member) refused(e *dialect.Event) {
+	w := m.worker()
+	w.tally.Errors[string(e.Code)]++
+	expected := w.traffic.Tolerant
+	if l, ok := readRef(e.Ref); ok && int(l.to) < len(m.out) {
+		expected = m.out[l.to].refuse(l.seq) || expected
+	}
+	if m.state == lost { // the answer to resume
+		m.fault(SessionLost, fmt.Sprintf("could not take its membership up again: %s (%s)", e.Code, e.Text))
+		m.again()
+		return
+	}
+	if !expected {
+		m.fault(Refused, fmt.Sprintf("was answered to %q with %s: %s", e.Re, e.Code, e.Text))
+	}
+	if m.state == joining {
+		m.link.conn.Close(leaveTime)
+	}
+}
+
+// again joins anew after a session is over.
+func (m *member) again() {
+	conn := m.link.conn
+	m.rest(resumePause, resumePause)
+	conn.Close(leaveTime)
+}
+
+// Closed implements socket.Handler.
+func (l *link) Closed(why socket.Close) {
+	m := l.member
+	w := m.worker()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.connections--
+	if !l.current() || w.crowd.stopped.Load() {
+		return
+	}
+	m.link = nil
+	if !why.Ours {
+		w.tally.Closes[closeName(why)]++
+	}
+	now := w.crowd.now()
+	resumable := why.Code == wire.CloseAbnormal || why.Code == wire.CloseGoingAway
+	switch {
+	case m.state == leaving && m.returns:
+		m.rest(restLeast, restSpread)
+	case m.state == leaving:
+		m.gone()
+	case m.session != "" && resumable && (m.state == present || m.state == lost):
+		m.excuse()
+		if m.state == present {
+			m.lostAt = now
+			m.is(lost)
+		}
+		w.wheel.add(now+resumePause, event{do: resume, member: m, gen: m.gen})
+	default:
+		if !why.Ours && !w.traffic.Tolerant && !m.slow {
+			m.fault(Broken, why.String())
+		}
+		m.excuse()
+		if w.traffic.Rejoin {
+			m.rest(resumePause, resumePause)
+		} else {
+			m.gone()
+		}
+	}
+}
+
+// closeName names the end of a connection for the books.
+func closeName(why socket.Close) string {
+	if why.Code != wire.CloseAbnormal {
+		return why.Code.String()
+	}
+	return "broken"
+}

@@ -1,0 +1,130 @@
+package crowd
+
+import (
+	"maps"
+
+	hdr "github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/parley-rtc/parley/cmd/soak/internal/payload"
+)
+
+// Range of the histograms, in microseconds, and their significant digits: a
+// quantile is right to a hundredth.
+const (
+	lowest  = 1
+	highest = 120_000_000
+	figures = 2
+)
+
+// NewHistogram returns an empty histogram of times in microseconds, up to two
+// minutes.
+func NewHistogram() *hdr.Histogram { return hdr.New(lowest, highest, figures) }
+
+// Tally is what has been counted in some time.
+type Tally struct {
+	Sent      uint64 // messages, one to everybody counts once
+	Due       uint64 // deliveries that these should make
+	Received  uint64 // deliveries
+	Bytes     uint64 // received, of text messages
+	Joins     uint64
+	Resumes   uint64
+	Leaves    uint64
+	Cuts      uint64
+	Calls     uint64 // started
+	Answered  uint64
+	Abandoned uint64            // calls of which one has left
+	Errors    map[string]uint64 // answers of the server, by code
+	Closes    map[string]uint64 // connections that the server or the network ended
+	Expected  uint64            // messages lost since their receiver had left, or their sender's connection broke
+	Explained uint64            // messages answered with an error
+	Lost      uint64            // messages lost without any reason
+
+	Latency [payload.NumKinds]*hdr.Histogram // from when a message was due to when it was read
+	Join    *hdr.Histogram                   // from when a member was to connect to when it was in
+	Setup   *hdr.Histogram                   // of calls: from the offer to the answer, without think time
+	Late    *hdr.Histogram                   // from when a message was due to when it was handed to the socket
+}
+
+// NewTally returns an empty tally.
+func NewTally() *Tally {
+	t := &Tally{Errors: map[string]uint64{}, Closes: map[string]uint64{},
+		Join: NewHistogram(), Setup: NewHistogram(), Late: NewHistogram()}
+	for k := range t.Latency {
+		t.Latency[k] = NewHistogram()
+	}
+	return t
+}
+
+// Add adds what another has counted.
+func (t *Tally) Add(o *Tally) {
+	t.Sent += o.Sent
+	t.Due += o.Due
+	t.Received += o.Received
+	t.Bytes += o.Bytes
+	t.Joins += o.Joins
+	t.Resumes += o.Resumes
+	t.Leaves += o.Leaves
+	t.Cuts += o.Cuts
+	t.Calls += o.Calls
+	t.Answered += o.Answered
+	t.Abandoned += o.Abandoned
+	t.Expected += o.Expected
+	t.Explained += o.Explained
+	t.Lost += o.Lost
+	for code, n := range o.Errors {
+		t.Errors[code] += n
+	}
+	for code, n := range o.Closes {
+		t.Closes[code] += n
+	}
+	for k := range t.Latency {
+		t.Latency[k].Merge(o.Latency[k])
+	}
+	t.Join.Merge(o.Join)
+	t.Setup.Merge(o.Setup)
+	t.Late.Merge(o.Late)
+}
+
+// All returns the latencies of all kinds of messages together.
+func (t *Tally) All() *hdr.Histogram {
+	all := NewHistogram()
+	for _, h := range t.Latency {
+		all.Merge(h)
+	}
+	return all
+}
+
+// reset empties the tally.
+func (t *Tally) reset() {
+	errors, closes := t.Errors, t.Closes
+	clear(errors)
+	clear(closes)
+	latency := t.Latency
+	join, setup, late := t.Join, t.Setup, t.Late
+	for _, h := range append(latency[:], join, setup, late) {
+		if h.TotalCount() > 0 {
+			h.Reset()
+		}
+	}
+	*t = Tally{Errors: errors, Closes: closes, Latency: latency, Join: join, Setup: setup, Late: late}
+}
+
+// Clone returns a copy.
+func (t *Tally) Clone() *Tally {
+	c := NewTally()
+	c.Add(t)
+	return c
+}
+
+// Refusals returns how many errors the server has sent.
+func (t *Tally) Refusals() (n uint64) {
+	for c := range maps.Values(t.Errors) {
+		n += c
+	}
+	return n
+}
+
+// record notes a time in nanoseconds.
+func record(h *hdr.Histogram, ns int64) {
+	_ = h.RecordValue(min(max(ns/1000, lowest), highest))
+}

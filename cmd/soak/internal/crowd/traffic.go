@@ -1,0 +1,212 @@
+package crowd
+
+import (
+	"github.com/parley-rtc/parley/cmd/soak/internal/payload"
+	"github.com/parley-rtc/parley/cmd/soak/internal/plan"
+)
+
+// Traffic is what members do.
+type Traffic struct {
+	Calls     float64 // started a second, in all rooms together
+	Meshes    float64 // rooms a second in which everybody calls everybody
+	Messages  float64 // to everybody in a room, a second
+	Churn     float64 // members a second that leave and come back
+	Cuts      float64 // connections a second that are cut
+	SlowShare float64 // of members that join from now on, 0 to 1
+	SlowRate  int     // bytes a second that those read
+	Tolerant  bool    // errors, lost connections and delays are counted and are no faults
+	Rejoin    bool    // who loses the membership comes back
+}
+
+// traffic is a worker's share of it.
+type traffic struct {
+	Traffic
+	gen  uint32              // counts changes: the schedule of an earlier traffic does nothing
+	next [newCut + 1]float64 // when the next of each is due, between the ticks too
+}
+
+// action is what an event does.
+type action uint8
+
+const (
+	join action = iota
+	resume
+	heartbeat
+	answer
+	trickle
+	newCall
+	newMesh
+	newMessage
+	newLeave
+	newCut
+)
+
+// SetTraffic changes what members do from now on. Calls under way go on.
+func (c *Crowd) SetTraffic(t Traffic) {
+	rooms := 0
+	for _, w := range c.workers {
+		w.mu.Lock()
+		rooms += len(w.open())
+		w.mu.Unlock()
+	}
+	for _, w := range c.workers {
+		w.mu.Lock()
+		part := float64(len(w.open())) / float64(max(rooms, 1))
+		share := t
+		for _, rate := range []*float64{&share.Calls, &share.Meshes, &share.Messages, &share.Churn, &share.Cuts} {
+			*rate *= part
+		}
+		w.traffic = traffic{Traffic: share, gen: w.traffic.gen + 1}
+		now := c.now()
+		for _, do := range []action{newCall, newMesh, newMessage, newLeave, newCut} {
+			if rate := w.traffic.rate(do); rate > 0 {
+				// The first comes at a random time of the interval: workers and
+				// machines that start together do not beat together.
+				w.traffic.next[do] = float64(now) + w.random.Float64()*1e9/rate
+				w.wheel.add(int64(w.traffic.next[do]), event{do: do, gen: w.traffic.gen})
+			}
+		}
+		w.mu.Unlock()
+	}
+}
+
+// rate returns how many of something begin a second.
+func (t *traffic) rate(do action) float64 {
+	return map[action]float64{newCall: t.Calls, newMesh: t.Meshes, newMessage: t.Messages, newLeave: t.Churn, newCut: t.Cuts}[do]
+}
+
+// do does what is due.
+func (w *worker) do(due int64, e event) {
+	switch e.do {
+	case answer:
+		w.answer(e.call, due)
+		return
+	case trickle:
+		w.trickle(e.call, due, e.arg>>4, e.arg&15)
+		return
+	case newCall, newMesh, newMessage, newLeave, newCut:
+		if e.gen == w.traffic.gen {
+			w.begin(e.do, due)
+		}
+		return
+	}
+	m := e.member
+	if e.gen != m.gen {
+		return
+	}
+	switch e.do {
+	case join:
+		m.join(due)
+	case resume:
+		if m.state == lost && m.link == nil {
+			m.connect(m.session)
+		}
+	case heartbeat:
+		if m.link != nil {
+			m.link.conn.Done(append(m.link.conn.Append(), w.crowd.Dialect.Heartbeat...))
+			w.touch(m.link)
+			m.beat(due)
+		}
+	}
+}
+
+// begin starts something new, and schedules the next.
+func (w *worker) begin(do action, due int64) {
+	interval := 1e9 / w.traffic.rate(do)
+	next := &w.traffic.next[do]
+	for range eventsAtOnce {
+		w.beginOne(do, due)
+		if *next += interval; int64(*next)/tick > due/tick {
+			break
+		}
+	}
+	w.wheel.add(int64(*next), event{do: do, gen: w.traffic.gen})
+}
+
+func (w *worker) beginOne(do action, due int64) {
+	r := w.rooms[w.random.IntN(len(w.open()))]
+	switch do {
+	case newCall:
+		if a, b := w.pair(r); a != nil {
+			w.startCall(a, b, due)
+		}
+	case newMesh:
+		for i, a := range r.members {
+			for _, b := range r.members[:i] {
+				if a.ready() && b.ready() {
+					w.startCall(a, b, due)
+				}
+			}
+		}
+	case newMessage:
+		if m := w.anyOf(r.members); m != nil {
+			m.send(nil, payload.Message, due)
+		}
+	case newLeave:
+		if m := w.anyOf(r.members); m != nil {
+			m.returns = true
+			m.leave()
+		}
+	case newCut:
+		if m := w.anyOf(r.members); m != nil {
+			m.cut()
+		}
+	}
+}
+
+// open returns the rooms that are in use: the first ones.
+func (w *worker) open() []*room { return w.rooms[:w.inUse] }
+
+// Times that a member who has left stays away, in nanoseconds.
+const (
+	restLeast  = 500_000_000
+	restSpread = 1_500_000_000
+)
+
+// ready reports whether a member can send.
+func (m *member) ready() bool { return m.state == present && m.link != nil }
+
+// anyOf returns a member that can send; nil where a few tries find none.
+func (w *worker) anyOf(members []*member) *member {
+	for range 8 {
+		if m := members[w.random.IntN(len(members))]; m.ready() {
+			return m
+		}
+	}
+	return nil
+}
+
+// pair returns two members of a room that can send.
+func (w *worker) pair(r *room) (a, b *member) {
+	if r.size < 2 {
+		return nil, nil
+	}
+	for range 8 {
+		i, j := w.random.IntN(r.size), w.random.IntN(r.size-1)
+		if j >= i {
+			j++
+		}
+		if a, b = r.members[i], r.members[j]; a.ready() && b.ready() {
+			return a, b
+		}
+	}
+	return nil, nil
+}
+
+// Traffic returns what makes a phase's traffic at a rate of messages a second.
+func TrafficOf(p *plan.Phase, rate float64) Traffic {
+	t := Traffic{Churn: p.Churn, Cuts: p.Cuts, SlowShare: p.SlowShare / 100, SlowRate: p.SlowRate}
+	t.Rejoin = p.Churn > 0 || p.Cuts > 0 || p.SlowShare > 0 || p.Profile == plan.Flood
+	t.Tolerant = p.Profile == plan.Flood
+	const perCall = plan.MessagesPerCall
+	switch p.Profile {
+	case plan.Idle:
+	case plan.Mesh:
+		t.Meshes = rate / (perCall * float64(p.Peers*(p.Peers-1)/2))
+	case plan.BigRoom:
+		t.Calls, t.Messages = rate/(perCall+1), rate/(perCall+1)
+	default:
+		t.Calls = rate / perCall
+	}
+	return t
+}

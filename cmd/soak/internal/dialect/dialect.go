@@ -1,0 +1,97 @@
+// Package dialect is how servers are spoken to: what a client sends to enter a room,
+// to reach a member and to leave, and what the server's messages mean. A dialect is
+// one file.
+package dialect
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/parley-rtc/parley/cmd/soak/internal/payload"
+)
+
+// Dialect is a protocol of servers.
+type Dialect struct {
+	Name string
+	// Membership says that the server tells members who is in the room.
+	Membership bool
+	// Broadcast says that a message can go to everybody else in the room.
+	Broadcast bool
+	// Exact says that the server promises to pass payloads on byte for byte.
+	Exact bool
+	// Heartbeat is what a client sends every HeartbeatEvery; nil: nothing.
+	Heartbeat      []byte
+	HeartbeatEvery time.Duration
+
+	// URL returns the WebSocket's address for a member.
+	URL func(base *url.URL, id string) *url.URL
+	// Join appends what enters a room; nil: connecting is enough.
+	Join func(b []byte, room, id string) []byte
+	// Leave is what leaves the room; nil: closing is enough.
+	Leave []byte
+	// Message appends a message to a member.
+	Message func(b []byte, m *Message) []byte
+	// Read finds out what a message of the server means. The event's slices point
+	// into the text.
+	Read func(text []byte, e *Event) error
+}
+
+// Message is what a member sends.
+type Message struct {
+	Room, From, To string // To: empty for everybody
+	// Ref tags the message, so that an error can be told to be its; empty: the
+	// server would not send it back.
+	Ref   []byte
+	Stamp payload.Stamp
+}
+
+// Type is what a message of the server is about.
+type Type uint8
+
+// The types of events.
+const (
+	Other     Type = iota // nothing that matters here
+	Joined                // the member is in
+	Members               // who is in the room
+	Forwarded             // a message of another member
+	Pong
+	Resumed
+	Refused // an error
+)
+
+// Event is a message of the server.
+type Event struct {
+	Type           Type
+	Kind           payload.Kind // of what was forwarded
+	Room, From, To []byte       // empty where the server does not say
+	Body           []byte       // the payload of what was forwarded
+	Members        []byte       // a JSON array of ids
+	Code, Text, Re []byte       // of an error: the code, a sentence, the type of what was refused
+	Ref, Session   []byte
+	ICEServers     []byte // a JSON array of RTCIceServer
+}
+
+var dialects = map[string]*Dialect{}
+
+// register adds a dialect when the program starts.
+func register(d *Dialect) *Dialect {
+	dialects[d.Name] = d
+	return d
+}
+
+// Names returns the names of all dialects, sorted.
+func Names() []string { return slices.Sorted(maps.Keys(dialects)) }
+
+// Find returns the dialect with a name.
+func Find(name string) (*Dialect, error) {
+	if d := dialects[name]; d != nil {
+		return d, nil
+	}
+	return nil, fmt.Errorf("there is no dialect %q: there are %v", name, Names())
+}
+
+// here is the address of servers whose members all connect to the same.
+func here(base *url.URL, _ string) *url.URL { return base }

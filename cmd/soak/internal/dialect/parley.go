@@ -1,0 +1,113 @@
+package dialect
+
+import (
+	"github.com/parley-rtc/parley/cmd/soak/internal/payload"
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+// Parley is the protocol of parleyd, version 1. Towards a server that has not said
+// "joined", which knows the base protocol only, clients keep to that one.
+var _ = register(&Dialect{
+	Name:       "parley",
+	Membership: true,
+	Broadcast:  true,
+	Exact:      true,
+	URL:        here,
+	Join: func(b []byte, room, id string) []byte {
+		b = append(append(append(b, `{"type":"join","room":"`...), room...), `","from":"`...)
+		return append(append(b, id...), `","resumable":true}`...)
+	},
+	Leave: []byte(`{"type":"leave"}`),
+	Message: func(b []byte, m *Message) []byte {
+		if len(m.Ref) == 0 {
+			return baseMessage(b, m)
+		}
+		b = append(append(b, `{"type":"`...), m.Stamp.Kind.String()...)
+		if m.To != "" {
+			b = append(append(b, `","to":"`...), m.To...)
+		}
+		b = append(append(append(b, `","ref":"`...), m.Ref...), `",`...)
+		return appendBody(b, m)
+	},
+	Read: readParley,
+})
+
+func appendBody(b []byte, m *Message) []byte {
+	b = append(b, bodies[m.Stamp.Kind]...)
+	return append(payload.Append(b, &m.Stamp), '}')
+}
+
+// bodies are the fields of payloads.
+var bodies = [payload.NumKinds]string{
+	payload.Offer: `"sdp":`, payload.Answer: `"sdp":`, payload.Candidate: `"candidate":`, payload.Message: `"data":`,
+}
+
+// readParley reads what servers of the protocol, or of its base, send.
+func readParley(message []byte, e *Event) error {
+	*e = Event{}
+	var sdp, candidate, data []byte
+	var kind string
+	err := fields(message, func(name, value []byte) {
+		switch string(name) {
+		case "type":
+			switch s := text(value); string(s) { // no copy for the frequent ones
+			case "candidate":
+				kind = "candidate"
+			case "offer":
+				kind = "offer"
+			case "answer":
+				kind = "answer"
+			default:
+				kind = string(s)
+			}
+		case "room":
+			e.Room = text(value)
+		case "from":
+			e.From = text(value)
+		case "to":
+			e.To = text(value)
+		case "sdp":
+			sdp = value
+		case "candidate":
+			candidate = value
+		case "data":
+			data = value
+		case "members":
+			e.Members = value
+		case "code":
+			e.Code = text(value)
+		case "error":
+			e.Text = text(value)
+		case "re":
+			e.Re = text(value)
+		case "ref":
+			e.Ref = text(value)
+		case "session":
+			e.Session = text(value)
+		case "ice_servers":
+			e.ICEServers = value
+		}
+	})
+	forwarded := func(k payload.Kind, body []byte) { e.Type, e.Kind, e.Body = Forwarded, k, body }
+	switch kind {
+	case wire.Candidate.String():
+		forwarded(payload.Candidate, candidate)
+	case wire.Offer.String():
+		forwarded(payload.Offer, sdp)
+	case wire.Answer.String():
+		forwarded(payload.Answer, sdp)
+	case wire.Message.String():
+		forwarded(payload.Message, data)
+	case wire.Joined.String():
+		e.Type = Joined
+	case wire.RoomMembers.String():
+		e.Type = Members
+	case wire.Pong.String():
+		e.Type = Pong
+	case wire.Resumed.String():
+		e.Type = Resumed
+	case wire.Error.String():
+		e.Type = Refused
+	}
+	return err
+}

@@ -1,0 +1,408 @@
+// Package plan is what soak is asked to do: flags, environment variables and the
+// YAML file of a scenario, read and checked.
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/parley-rtc/parley/cmd/soak/internal/dialect"
+)
+
+// Plan is a whole run.
+type Plan struct {
+	Common
+
+	Target     *url.URL
+	Dialect    *dialect.Dialect
+	Addresses  []netip.Addr // to connect from
+	Headers    http.Header  // of handshakes
+	Objectives []Objective
+	Start      time.Time // zero: at once
+	Phases     []Phase
+}
+
+// Common are the settings of a whole run.
+type Common struct {
+	URL         string
+	DialectName string
+	Sources     []string
+	HeaderLines []string
+	TLSCA       string
+	Insecure    bool
+	Goals       []string
+	Late        time.Duration
+	Seed        uint64
+	StartAt     string
+	MetricsURL  string
+	MetricsAuth string // file with a bearer token
+	ReportFile  string
+	JSONFile    string
+	NoProgress  bool
+	ICEServers  []string
+	ICEUser     string
+	ICEPassword string
+	RelayOnly   bool
+	Scenario    string
+	Help        bool
+	Version     bool
+}
+
+// Phase is one part of a run.
+type Phase struct {
+	Name      string
+	Profile   Profile
+	Rooms     int
+	Peers     int
+	Rate      float64       // messages a second, all members together
+	Duration  time.Duration // that traffic lasts; in flood, at most
+	Ramp      time.Duration // over which members join
+	Churn     float64       // members a second that leave and come back
+	Cuts      float64       // connections a second that are cut
+	SlowShare float64       // of members that read slowly, in percent
+	SlowRate  int           // bytes a second that those read
+	Step      time.Duration // of a flood's rate
+	WebRTC    int           // real peer connections
+}
+
+// Profile is a kind of traffic.
+type Profile string
+
+// The profiles.
+const (
+	Call      Profile = "call"
+	Mesh      Profile = "mesh"
+	Storm     Profile = "storm"
+	BigRoom   Profile = "bigroom"
+	Churn     Profile = "churn"
+	Reconnect Profile = "reconnect"
+	Slow      Profile = "slow"
+	Flood     Profile = "flood"
+	Idle      Profile = "idle"
+)
+
+// Profiles are all profiles, with what they are.
+var Profiles = []struct {
+	Name Profile
+	Text string
+}{
+	{Call, "calls between members of small rooms"},
+	{Mesh, "in each room everybody calls everybody, again and again"},
+	{Storm, "everybody joins at once, then calls"},
+	{BigRoom, "one large room: calls, and messages to everybody"},
+	{Churn, "calls, while members leave and come back"},
+	{Reconnect, "calls, while connections are cut and resumed"},
+	{Slow, "calls, while some members read slowly"},
+	{Flood, "calls at a rate that rises until an objective is missed"},
+	{Idle, "members that only stay"},
+}
+
+// Traffic reports whether members of the profile send anything.
+func (p Profile) Traffic() bool { return p != Idle }
+
+// MessagesPerCall is the mean of a call: an offer, an answer, and 8 to 20
+// candidates each way.
+const MessagesPerCall = 2 + 2*(MinCandidates+MaxCandidates)/2
+
+// Candidates each way, of a call.
+const (
+	MinCandidates = 8
+	MaxCandidates = 20
+)
+
+// defaults are those of a profile where they are not those of call.
+var defaults = map[Profile]map[string]string{
+	Mesh:    {"peers": "6", "rooms": "20"},
+	Storm:   {"ramp": "0s"},
+	BigRoom: {"rooms": "1", "peers": "100"},
+	Flood:   {"rate": "1000", "duration": "5m"},
+}
+
+// flags declares all settings: those of a run, and those of a phase.
+func flags(c *Common, p *Phase) (all, phase *pflag.FlagSet) {
+	all = pflag.NewFlagSet("soak", pflag.ContinueOnError)
+	phase = pflag.NewFlagSet("phase", pflag.ContinueOnError)
+	for _, f := range []*pflag.FlagSet{all, phase} {
+		f.SortFlags = false
+		f.SetOutput(io.Discard)
+	}
+	phase.StringVar((*string)(&p.Profile), "profile", string(Call), "kind of traffic: "+profileNames())
+	phase.IntVar(&p.Rooms, "rooms", 50, "rooms (mesh 20, bigroom 1)")
+	phase.IntVar(&p.Peers, "peers", 3, "members of each room (mesh 6, bigroom 100)")
+	phase.Float64Var(&p.Rate, "rate", 500, "messages a second, all members together (flood: to begin with, 1000)")
+	phase.DurationVar(&p.Duration, "duration", 30*time.Second, "time that messages are sent (flood: at most, 5m)")
+	phase.DurationVar(&p.Ramp, "ramp", 5*time.Second, "time over which the members join (storm 0s)")
+	phase.Float64Var(&p.Churn, "churn", 0, "members a second that leave and come back (churn: a twentieth of all)")
+	phase.Float64Var(&p.Cuts, "cuts", 0, "connections a second that are cut and resumed (reconnect: a twentieth of all)")
+	phase.Float64Var(&p.SlowShare, "slow-share", 0, "percent of members that read slowly (slow: 10)")
+	phase.IntVar(&p.SlowRate, "slow-rate", 1000, "bytes a second that those read")
+	phase.DurationVar(&p.Step, "step", 3*time.Second, "time that a flood keeps each rate")
+	phase.IntVar(&p.WebRTC, "webrtc", 0, "real peer connections with data channels, besides")
+
+	all.StringVar(&c.URL, "url", "ws://127.0.0.1:8080/ws", "WebSocket `URL` of the server")
+	all.StringVar(&c.DialectName, "dialect", "parley", "protocol of the server: "+strings.Join(dialect.Names(), ", "))
+	all.StringVar(&c.Scenario, "scenario", "", "YAML `file` with any of these settings, and phases")
+	all.AddFlagSet(phase)
+	all.StringArrayVar(&c.Goals, "objective", nil, "what must hold, such as 'p99<20ms', 'loss=0', 'setup_p95<1s'; repeatable")
+	all.DurationVar(&c.Late, "late", time.Second, "a message that takes longer is a fault; 0: none is")
+	all.StringVar(&c.ReportFile, "report", "", "HTML `file` to write the report to")
+	all.StringVar(&c.JSONFile, "json", "", "JSON `file` to write the report to; -: standard output")
+	all.StringVar(&c.MetricsURL, "metrics-url", "", "`URL` of the server's Prometheus metrics")
+	all.StringVar(&c.MetricsAuth, "metrics-token-file", "", "`file` with the bearer token for them")
+	all.StringVar(&c.StartAt, "start-at", "", "`time` to start at, RFC 3339 or HH:MM:SS, for several machines at once")
+	all.StringArrayVar(&c.Sources, "source", nil, "local `address` to connect from; repeatable, taken in turn")
+	all.StringArrayVar(&c.HeaderLines, "header", nil, "`line` to add to the handshake, such as 'Origin: https://a.example'; repeatable")
+	all.StringVar(&c.TLSCA, "tls-ca", "", "PEM `file` with the authorities to trust")
+	all.BoolVar(&c.Insecure, "tls-insecure", false, "take any certificate")
+	all.Uint64Var(&c.Seed, "seed", 0, "of all random choices; 0: a new one")
+	all.StringArrayVar(&c.ICEServers, "ice-server", nil, "STUN or TURN `URL` for real peer connections; repeatable; none: what the server hands out")
+	all.StringVar(&c.ICEUser, "ice-user", "", "user `name` for the TURN URLs")
+	all.StringVar(&c.ICEPassword, "ice-password", "", "password for the TURN URLs")
+	all.BoolVar(&c.RelayOnly, "relay-only", false, "real peer connections go through TURN alone")
+	all.BoolVar(&c.NoProgress, "no-progress", false, "print the summary alone")
+	all.BoolVarP(&c.Help, "help", "h", false, "print this help and exit")
+	all.BoolVar(&c.Version, "version", false, "print the version and exit")
+	return all, phase
+}
+
+func profileNames() string {
+	var names []string
+	for _, p := range Profiles {
+		names = append(names, string(p.Name))
+	}
+	return strings.Join(names, ", ")
+}
+
+func known(name Profile) bool {
+	for _, p := range Profiles {
+		if p.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// Usage describes all flags.
+func Usage() string {
+	all, _ := flags(new(Common), new(Phase))
+	text := all.FlagUsages() + "\nEach is also an environment variable (--rate: SOAK_RATE; lists separated by commas)\n" +
+		"and a field of the scenario file. A flag wins over the environment, that over the file.\n\nProfiles:\n"
+	for _, p := range Profiles {
+		text += fmt.Sprintf("  %-10s %s\n", p.Name, p.Text)
+	}
+	return text
+}
+
+// Load reads a plan. What is wrong is told in one line.
+func Load(args []string, env func(string) (string, bool)) (*Plan, error) {
+	p := new(Plan)
+	given, _ := flags(&p.Common, new(Phase))
+	if err := given.Parse(args); err != nil {
+		return nil, err
+	}
+	if p.Help || p.Version {
+		return p, nil
+	}
+	if given.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q", given.Arg(0))
+	}
+	path := p.Scenario
+	if path == "" {
+		path, _ = env(variable("scenario"))
+	}
+	var s scenario
+	if path != "" {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		if s, err = parse(text); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	if len(s.phases) == 0 {
+		s.phases = []settings{nil}
+	}
+	for i, fields := range s.phases {
+		var phase Phase
+		var err error
+		p.Common = Common{}
+		if phase, err = p.phase(s.common, fields, env, args); err != nil {
+			if path != "" {
+				return nil, fmt.Errorf("phase %d: %w", i+1, err)
+			}
+			return nil, err
+		}
+		p.Phases = append(p.Phases, phase)
+	}
+	return p, p.check()
+}
+
+// variable returns the environment variable of a flag.
+func variable(flag string) string {
+	return "SOAK_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// phase reads the settings of one phase, the strongest source last.
+func (p *Plan) phase(common, own settings, env func(string) (string, bool), args []string) (Phase, error) {
+	var phase Phase
+	all, of := flags(&p.Common, &phase)
+	of.StringVar(&phase.Name, "name", "", "")
+	if err := common.apply(all); err != nil {
+		return phase, err
+	}
+	if err := own.apply(of); err != nil {
+		return phase, err
+	}
+	var err error
+	all.VisitAll(func(f *pflag.Flag) {
+		if text, ok := env(variable(f.Name)); ok && text != "" && err == nil {
+			if err = (setting{f.Name, strings.Split(text, ",")}).apply(f); err != nil {
+				err = fmt.Errorf("%s: %w", variable(f.Name), err)
+			}
+		}
+	})
+	if err != nil {
+		return phase, err
+	}
+	// A list on the command line replaces one of another source.
+	strong, _ := flags(new(Common), new(Phase))
+	if err := strong.Parse(args); err != nil {
+		return phase, err
+	}
+	strong.Visit(func(f *pflag.Flag) {
+		if lists, ok := f.Value.(pflag.SliceValue); ok {
+			_ = all.Lookup(f.Name).Value.(pflag.SliceValue).Replace(lists.GetSlice())
+		} else {
+			_ = all.Set(f.Name, f.Value.String())
+		}
+	})
+	for name, value := range defaults[phase.Profile] {
+		if !all.Changed(name) && !of.Changed(name) {
+			_ = all.Set(name, value)
+		}
+	}
+	if phase.Name == "" {
+		phase.Name = string(phase.Profile)
+	}
+	return phase, phase.check()
+}
+
+func (p *Phase) check() error {
+	members := float64(p.Rooms * p.Peers)
+	if p.Profile == Churn && p.Churn == 0 {
+		p.Churn = max(members/20, 0.5)
+	}
+	if p.Profile == Reconnect && p.Cuts == 0 {
+		p.Cuts = max(members/20, 0.5)
+	}
+	if p.Profile == Slow && p.SlowShare == 0 {
+		p.SlowShare = 10
+	}
+	switch {
+	case !known(p.Profile):
+		return fmt.Errorf("profile: there is no %q: there are %s", p.Profile, profileNames())
+	case p.Rooms < 1 || p.Rooms > 1<<24-1:
+		return errors.New("rooms: at least 1, and less than 16 million")
+	case p.Peers < 1 || p.Peers > 65000:
+		return errors.New("peers: at least 1 and at most 65000")
+	case p.Peers < 2 && p.Profile.Traffic():
+		return errors.New("peers: at least 2, or the profile idle")
+	case !(p.Rate > 0) || p.Rate > 1e8:
+		return errors.New("rate: more than 0, and at most 100 million")
+	case p.Duration <= 0:
+		return errors.New("duration: must be more than 0")
+	case p.Ramp < 0:
+		return errors.New("ramp: must not be negative")
+	case !(p.Churn >= 0) || !(p.Cuts >= 0):
+		return errors.New("churn and cuts: must not be negative")
+	case !(p.SlowShare >= 0) || p.SlowShare > 100:
+		return errors.New("slow-share: from 0 to 100 percent")
+	case p.SlowRate < 1:
+		return errors.New("slow-rate: at least 1")
+	case p.Step < time.Second:
+		return errors.New("step: at least 1s")
+	case p.WebRTC < 0:
+		return errors.New("webrtc: must not be negative")
+	}
+	return nil
+}
+
+// check turns the texts of the common settings into what they mean.
+func (p *Plan) check() error {
+	u, err := url.Parse(p.URL)
+	if err != nil || u.Host == "" || u.Scheme != "ws" && u.Scheme != "wss" {
+		return fmt.Errorf("url: %q is not a ws:// or wss:// URL", p.URL)
+	}
+	p.Target = u
+	if p.Dialect, err = dialect.Find(p.DialectName); err != nil {
+		return err
+	}
+	for _, s := range p.Sources {
+		a, err := netip.ParseAddr(s)
+		if err != nil {
+			return fmt.Errorf("source: %q is not an IP address", s)
+		}
+		p.Addresses = append(p.Addresses, a)
+	}
+	p.Headers = http.Header{}
+	for _, line := range p.HeaderLines {
+		name, value, ok := strings.Cut(line, ":")
+		if name = strings.TrimSpace(name); !ok || name == "" || strings.ContainsAny(line, "\r\n") {
+			return fmt.Errorf("header: %q is not 'Name: value'", line)
+		}
+		p.Headers.Add(name, strings.TrimSpace(value))
+	}
+	for _, text := range p.Goals {
+		o, err := ParseObjective(text)
+		if err != nil {
+			return err
+		}
+		p.Objectives = append(p.Objectives, o)
+	}
+	if p.MetricsURL != "" {
+		if u, err := url.Parse(p.MetricsURL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return fmt.Errorf("metrics-url: %q is not an http:// or https:// URL", p.MetricsURL)
+		}
+	}
+	if p.Start, err = startTime(p.StartAt, time.Now()); err != nil {
+		return err
+	}
+	if p.Late < 0 {
+		return errors.New("late: must not be negative")
+	}
+	for _, phase := range p.Phases {
+		if phase.WebRTC > 0 && p.DialectName == "peerserver" {
+			return errors.New("webrtc: not with the dialect peerserver")
+		}
+	}
+	return nil
+}
+
+// startTime reads a time of day, today's or tomorrow's, or a whole date.
+func startTime(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		return t, nil
+	}
+	t, err := time.ParseInLocation(time.TimeOnly, text, now.Location())
+	if err != nil {
+		return time.Time{}, fmt.Errorf("start-at: %q is neither RFC 3339 nor HH:MM:SS", text)
+	}
+	t = time.Date(now.Year(), now.Month(), now.Day(), t.Hour(), t.Minute(), t.Second(), 0, now.Location())
+	if t.Before(now) {
+		t = t.AddDate(0, 0, 1)
+	}
+	return t, nil
+}

@@ -1,0 +1,132 @@
+package report
+
+import (
+	"fmt"
+	"math"
+)
+
+// Charts returns those of a phase.
+func (p *Phase) Charts() (list []*chart) {
+	if len(p.Steps) > 0 {
+		list = append(list, p.floodChart())
+	}
+	var x []float64
+	for _, i := range p.Intervals {
+		x = append(x, i.At)
+	}
+	if len(x) == 0 {
+		return list
+	}
+	over := func(title string, yText func(float64) string, lines ...series) *chart {
+		return &chart{title: title, x: x, xText: secondsShort, yText: yText, series: lines}
+	}
+	line := func(name string, of func(*Interval) float64) series {
+		s := series{name: name}
+		for i := range p.Intervals {
+			s.y = append(s.y, of(&p.Intervals[i]))
+		}
+		return s
+	}
+	latency := func(of func(*Times) float64) func(*Interval) float64 {
+		return func(i *Interval) float64 {
+			if i.Latency.Count == 0 {
+				return math.NaN()
+			}
+			return of(&i.Latency)
+		}
+	}
+	if p.Counts.Received > 0 {
+		l := over("Latency over time", Millis,
+			line("p50", latency(func(t *Times) float64 { return t.P50 })),
+			line("p90", latency(func(t *Times) float64 { return t.P90 })),
+			line("p99", latency(func(t *Times) float64 { return t.P99 })),
+			line("p99.9", latency(func(t *Times) float64 { return t.P999 })),
+			line("max", latency(func(t *Times) float64 { return t.Max })))
+		l.logY = true
+		list = append(list, l)
+		if h := p.histogramChart(); h != nil {
+			list = append(list, h)
+		}
+		list = append(list, over("Messages a second", short,
+			line("sent", func(i *Interval) float64 { return float64(i.Sent) / i.Seconds }),
+			line("received", func(i *Interval) float64 { return float64(i.Received) / i.Seconds })))
+	}
+	list = append(list, over("Members and connections", short,
+		line("members", func(i *Interval) float64 { return float64(i.Members) }),
+		line("connections", func(i *Interval) float64 { return float64(i.Connections) })))
+	if p.Counts.Received > 0 {
+		list = append(list, over("This client: lateness of its schedule, p99", Millis,
+			line("late", func(i *Interval) float64 { return i.Late })))
+	}
+	known := func(v *float64) float64 {
+		if v == nil {
+			return math.NaN()
+		}
+		return *v
+	}
+	cpu := over("CPU, cores", short,
+		line("client", func(i *Interval) float64 { return i.ClientCPU }),
+		line("server", func(i *Interval) float64 { return known(i.ServerCPU) }))
+	list = append(list, cpu, over("Memory", bytesText,
+		line("client", func(i *Interval) float64 { return i.ClientBytes }),
+		line("server", func(i *Interval) float64 { return known(i.ServerMemory) })))
+	outbox := over("Server's outboxes", bytesText, line("outboxes", func(i *Interval) float64 { return known(i.ServerOutbox) }))
+	for _, v := range outbox.series[0].y {
+		if !math.IsNaN(v) {
+			return append(list, outbox)
+		}
+	}
+	return list
+}
+
+// histogramChart shows how many messages took how long.
+func (p *Phase) histogramChart() *chart {
+	t := p.Times["latency"]
+	h, err := t.Hdr()
+	if err != nil || h.TotalCount() == 0 {
+		return nil
+	}
+	const perDecade = 12
+	bin := func(us int64) int { return int(math.Floor(perDecade * math.Log10(float64(max(us, 1))))) }
+	counts := map[int]float64{}
+	first, last := math.MaxInt, 0
+	for _, b := range h.Distribution() {
+		if b.Count > 0 {
+			n := bin(b.To)
+			counts[n] += float64(b.Count)
+			first, last = min(first, n), max(last, n)
+		}
+	}
+	c := &chart{title: "How long messages took", xText: Millis, yText: short, logX: true, bars: true, series: []series{{name: "messages"}}}
+	for n := first - 1; n <= last+1; n++ {
+		c.x = append(c.x, math.Pow(10, (float64(n)+.5)/perDecade)/1000)
+		c.series[0].y = append(c.series[0].y, counts[n])
+	}
+	return c
+}
+
+// floodChart shows what each rate of a flood did.
+func (p *Phase) floodChart() *chart {
+	steps := sortedSteps(p.Steps)
+	c := &chart{title: "Flood: latency at each rate", xText: func(v float64) string { return short(v) + "/s" }, yText: Millis,
+		series: []series{{name: "p50"}, {name: "p99"}}, logX: true, logY: true}
+	for _, s := range steps {
+		c.x = append(c.x, s.Rate)
+		c.series[0].y = append(c.series[0].y, s.P50)
+		c.series[1].y = append(c.series[1].y, s.P99)
+	}
+	return c
+}
+
+func secondsShort(s float64) string { return fmt.Sprintf("%.0f s", s) }
+
+// short writes a number with a letter for thousands and millions.
+func short(v float64) string {
+	switch {
+	case v >= 1e6:
+		return figure(v/1e6) + "M"
+	case v >= 1e4:
+		return figure(v/1e3) + "k"
+	}
+	return figure(v)
+}

@@ -1,0 +1,163 @@
+package report
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/parley-rtc/parley/cmd/soak/internal/plan"
+)
+
+// Units of objectives without a value.
+const (
+	unmeasured = "not measured"
+	bySteps    = "held against each step of the flood"
+)
+
+// total returns how many faults there are.
+func (r *Report) total() (n int) {
+	for _, k := range r.Faults {
+		n += k.Count
+	}
+	return n
+}
+
+// Judge holds the report against the objectives and says what that means.
+func (r *Report) Judge(objectives []plan.Objective) {
+	r.Objectives = []Objective{}
+	missed := 0
+	for i := range objectives {
+		o := r.hold(&objectives[i])
+		if !o.Met {
+			missed++
+		}
+		r.Objectives = append(r.Objectives, o)
+	}
+	sent, expected, floods := 0, false, 0
+	for i := range r.Phases {
+		p := &r.Phases[i]
+		sent += p.Counts.Received
+		expected = expected || plan.Profile(p.Profile).Traffic()
+		if len(p.Steps) > 0 && p.Knee == 0 {
+			floods++
+		}
+	}
+	v := &r.Verdict
+	*v = Verdict{Exit: ExitFailed}
+	switch faults := r.total(); {
+	case faults > 0:
+		v.Text = fmt.Sprintf("FAIL: %s", count(faults, "fault"))
+		if missed > 0 {
+			v.Text += fmt.Sprintf(", and %s not met", count(missed, "objective"))
+		}
+	case r.Client.DialsFailed > 0:
+		v.Exit, v.Text = ExitLimit, "NO VERDICT: this client could not open all connections"
+	case missed+floods > 0 && r.Client.Limit:
+		v.Exit, v.Text = ExitLimit, "NO VERDICT: an objective was not met, but this client was the limit, not the server"
+	case missed > 0:
+		v.Text = fmt.Sprintf("FAIL: %s not met", count(missed, "objective"))
+	case floods > 0:
+		v.Text = "FAIL: not even the first rate of the flood met the objectives"
+	case expected && sent == 0:
+		v.Text = "FAIL: no message was sent"
+	default:
+		v.Pass, v.Exit = true, ExitOK
+		v.Text = "PASS: every message came once, in order, to the right member, unchanged; all members saw the same membership"
+		if !expected {
+			v.Text = "PASS: everybody stayed, and all members saw the same membership"
+		}
+	}
+}
+
+// hold measures one objective; the worst phase counts.
+func (r *Report) hold(o *plan.Objective) Objective {
+	out := Objective{Text: o.Text, Value: math.NaN()}
+	worse := func(v float64, phase string) {
+		higher := o.Op == ">" || o.Op == ">="
+		if math.IsNaN(out.Value) || higher && v < out.Value || !higher && v > out.Value {
+			out.Value, out.Phase = v, phase
+		}
+	}
+	sent, lost := 0, 0
+	for i := range r.Phases {
+		p := &r.Phases[i]
+		sent += p.Counts.Sent
+		lost += p.Counts.Lost
+		switch {
+		case o.Time() && len(p.Steps) > 0: // the steps have been held against it
+		case o.Time():
+			if v, ok := p.quantile(o); ok {
+				worse(v, p.Name)
+			}
+		case o.Metric == plan.MetricRate && p.Seconds > 0 && p.Counts.Sent > 0:
+			worse(float64(p.Counts.Received)/p.Seconds, p.Name)
+		case o.Metric == plan.MetricKnee && len(p.Steps) > 0:
+			worse(p.Knee, p.Name)
+		}
+	}
+	switch o.Metric {
+	case plan.MetricLoss:
+		out.Value = float64(lost)
+		if o.Percent {
+			out.Value = float64(lost) / float64(max(sent, 1))
+		}
+	case plan.MetricFaults:
+		out.Value = float64(r.total())
+	case plan.MetricServerCPU:
+		if r.Server != nil {
+			out.Value = r.Server.Mean
+		}
+	case plan.MetricServerRSS:
+		if r.Server != nil {
+			out.Value = r.Server.Memory / 1e6
+		}
+	}
+	if math.IsNaN(out.Value) {
+		out.Value, out.Unit = 0, unmeasured
+		if o.Time() && r.floodsOnly() {
+			out.Unit, out.Met = bySteps, true
+		}
+		return out
+	}
+	out.Met = o.Met(out.Value)
+	switch {
+	case o.Time():
+		out.Value, out.Unit = out.Value*1000, "ms"
+	case o.Percent:
+		out.Value, out.Unit = out.Value*100, "%"
+	case o.Metric == plan.MetricRate || o.Metric == plan.MetricKnee:
+		out.Unit = "/s"
+	case o.Metric == plan.MetricServerRSS:
+		out.Unit = "MB"
+	}
+	return out
+}
+
+// floodsOnly reports whether times were held against each step, and nothing else.
+func (r *Report) floodsOnly() bool {
+	for i := range r.Phases {
+		if len(r.Phases[i].Steps) == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// quantile returns a phase's value for an objective, in seconds.
+func (p *Phase) quantile(o *plan.Objective) (seconds float64, ok bool) {
+	t, ok := p.Times[o.Metric]
+	if o.Metric == plan.MetricSetup && p.WebRTC != nil {
+		t, ok = p.WebRTC.Stages[plan.MetricSetup]
+	}
+	if !ok {
+		return 0, false
+	}
+	return t.At(o.Quantile)
+}
+
+// count says how many of something there are.
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

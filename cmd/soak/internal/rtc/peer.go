@@ -1,0 +1,322 @@
+package rtc
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/coder/websocket/wsjson"
+	"github.com/pion/webrtc/v4"
+)
+
+// message is what goes through the signaling server.
+type message struct {
+	Type       string                   `json:"type"`
+	Room       string                   `json:"room,omitempty"`
+	From       string                   `json:"from,omitempty"`
+	To         string                   `json:"to,omitempty"`
+	SDP        string                   `json:"sdp,omitempty"`
+	Candidate  *webrtc.ICECandidateInit `json:"candidate,omitempty"`
+	Members    []string                 `json:"members,omitempty"`
+	ICEServers []iceServer              `json:"ice_servers,omitempty"`
+	Code       string                   `json:"code,omitempty"`
+	Error      string                   `json:"error,omitempty"`
+}
+
+// iceServer is an RTCIceServer as browsers take it.
+type iceServer struct {
+	URLs       []string `json:"urls"`
+	Username   string   `json:"username"`
+	Credential string   `json:"credential"`
+}
+
+// peer is one end: a place in a room, and a peer connection.
+type peer struct {
+	room, id string
+	socket   *websocket.Conn
+	pc       *webrtc.PeerConnection
+	waiting  []webrtc.ICECandidateInit // for a remote description; owned by who reads the socket
+}
+
+// leaveTime bounds the closing handshake.
+const leaveTime = 2 * time.Second
+
+// enter joins a room and makes a peer connection with what the server hands out.
+func enter(ctx context.Context, o *Options, room, id string) (*peer, error) {
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: o.TLS}}
+	socket, _, err := websocket.Dial(ctx, o.Target.String(), &websocket.DialOptions{HTTPClient: client, HTTPHeader: o.Header})
+	if err != nil {
+		return nil, err
+	}
+	p := &peer{room: room, id: id, socket: socket}
+	socket.SetReadLimit(1 << 20)
+	if err := p.send(ctx, message{Type: "join"}); err != nil {
+		p.leave()
+		return nil, err
+	}
+	var handed []webrtc.ICEServer
+	for {
+		m, err := p.read(ctx)
+		if err != nil {
+			p.leave()
+			return nil, err
+		}
+		for _, s := range m.ICEServers {
+			handed = append(handed, webrtc.ICEServer{URLs: s.URLs, Username: s.Username, Credential: s.Credential})
+		}
+		if m.Type == "room_members" {
+			break
+		}
+	}
+	c, err := o.configuration(handed)
+	if err == nil {
+		p.pc, err = api.NewPeerConnection(c)
+	}
+	if err != nil {
+		p.leave()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *peer) leave() {
+	if p.pc != nil {
+		_ = p.pc.Close()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+	defer cancel()
+	_ = p.send(ctx, message{Type: "leave"})
+	_ = p.socket.Close(websocket.StatusNormalClosure, "")
+}
+
+func (p *peer) send(ctx context.Context, m message) error {
+	m.Room, m.From = p.room, p.id
+	return wsjson.Write(ctx, p.socket, m)
+}
+
+// read returns the next message; an error of the server is one here too.
+func (p *peer) read(ctx context.Context) (m message, err error) {
+	if err = wsjson.Read(ctx, p.socket, &m); err == nil && m.Type == "error" {
+		err = fmt.Errorf("the server answered %s: %s", m.Code, m.Error)
+	}
+	return m, err
+}
+
+// trickle sends candidates as they are gathered.
+func (p *peer) trickle(ctx context.Context, to string) {
+	p.pc.OnICECandidate(func(c *webrtc.ICECandidate) {
+		if c != nil {
+			init := c.ToJSON()
+			_ = p.send(ctx, message{Type: "candidate", To: to, Candidate: &init})
+		}
+	})
+}
+
+// describe sets the other's description, and the candidates that came before it.
+func (p *peer) describe(kind webrtc.SDPType, sdp string) error {
+	if err := p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: kind, SDP: sdp}); err != nil {
+		return err
+	}
+	for _, c := range p.waiting {
+		if err := p.pc.AddICECandidate(c); err != nil {
+			return err
+		}
+	}
+	p.waiting = nil
+	return nil
+}
+
+// candidate takes a candidate of the other.
+func (p *peer) candidate(c *webrtc.ICECandidateInit) error {
+	switch {
+	case c == nil:
+		return nil
+	case p.pc.RemoteDescription() == nil:
+		p.waiting = append(p.waiting, *c)
+		return nil
+	}
+	return p.pc.AddICECandidate(*c)
+}
+
+// answerCalls answers an offer and sends back what comes on its data channel.
+func (p *peer) answerCalls(ctx context.Context) {
+	p.pc.OnDataChannel(func(d *webrtc.DataChannel) {
+		d.OnMessage(func(m webrtc.DataChannelMessage) { _ = d.Send(m.Data) })
+	})
+	for {
+		m, err := p.read(ctx)
+		if err != nil {
+			return
+		}
+		switch m.Type {
+		case "candidate":
+			err = p.candidate(m.Candidate)
+		case "offer":
+			p.trickle(ctx, m.From)
+			if err = p.describe(webrtc.SDPTypeOffer, m.SDP); err != nil {
+				return
+			}
+			var answer webrtc.SessionDescription
+			if answer, err = p.pc.CreateAnswer(nil); err == nil {
+				// The answer goes first: candidates before it would only wait.
+				if err = p.send(ctx, message{Type: "answer", To: m.From, SDP: answer.SDP}); err == nil {
+					err = p.pc.SetLocalDescription(answer)
+				}
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// Echoes of a pair.
+const (
+	echoes    = 10
+	echoBytes = 1000
+)
+
+var errEcho = errors.New("a message came back changed")
+
+// call makes an offer with a data channel, and returns once the echoes have come
+// back, or why they do not.
+func (p *peer) call(ctx context.Context, m *marks, to string) error {
+	failed := make(chan error, 8)
+	fail := func(err error) {
+		select {
+		case failed <- err:
+		default:
+		}
+	}
+	done := make(chan struct{})
+	p.pc.OnICEConnectionStateChange(func(s webrtc.ICEConnectionState) {
+		switch s {
+		case webrtc.ICEConnectionStateConnected:
+			m.mark(iceUp)
+		case webrtc.ICEConnectionStateFailed:
+			fail(errors.New("failed"))
+		}
+	})
+	p.pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
+		switch s {
+		case webrtc.PeerConnectionStateConnected:
+			m.mark(connected)
+		case webrtc.PeerConnectionStateFailed:
+			fail(errors.New("the connection failed"))
+		}
+	})
+	d, err := p.pc.CreateDataChannel("soak", nil)
+	if err != nil {
+		return err
+	}
+	p.echo(d, m, fail, done)
+	p.trickle(ctx, to)
+	offer, err := p.pc.CreateOffer(nil)
+	if err != nil {
+		return err
+	}
+	m.mark(offered)
+	if err := p.send(ctx, message{Type: "offer", To: to, SDP: offer.SDP}); err != nil {
+		return err
+	}
+	if err := p.pc.SetLocalDescription(offer); err != nil {
+		return err
+	}
+	go func() {
+		if err := p.signaling(ctx, m); err != nil {
+			fail(err)
+		}
+	}()
+	select {
+	case <-done:
+		return nil
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// echo sends messages on the channel and compares what comes back.
+func (p *peer) echo(d *webrtc.DataChannel, m *marks, fail func(error), done chan struct{}) {
+	var sent [][]byte
+	for range echoes {
+		b := make([]byte, echoBytes)
+		_, _ = rand.Read(b)
+		sent = append(sent, b)
+	}
+	d.OnOpen(func() {
+		m.mark(opened)
+		for _, b := range sent {
+			if err := d.Send(b); err != nil {
+				fail(err)
+			}
+		}
+	})
+	d.OnMessage(func(msg webrtc.DataChannelMessage) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.echoes >= len(sent) || !bytes.Equal(msg.Data, sent[m.echoes]) {
+			fail(errEcho)
+			return
+		}
+		if m.echoes++; m.echoes == len(sent) {
+			m.relayed = p.relayed()
+			close(done)
+		}
+	})
+}
+
+// relayed reports whether the pair of candidates in use goes through TURN.
+func (p *peer) relayed() bool {
+	pair, err := p.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePair()
+	if err != nil || pair == nil {
+		return false
+	}
+	return pair.Local.Typ == webrtc.ICECandidateTypeRelay || pair.Remote.Typ == webrtc.ICECandidateTypeRelay
+}
+
+// signaling takes the answer and the other's candidates.
+func (p *peer) signaling(ctx context.Context, m *marks) error {
+	for {
+		in, err := p.read(ctx)
+		if err != nil {
+			return err
+		}
+		switch in.Type {
+		case "answer":
+			m.mark(answered)
+			err = p.describe(webrtc.SDPTypeAnswer, in.SDP)
+		case "candidate":
+			err = p.candidate(in.Candidate)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// UnmarshalJSON takes urls as one string too.
+func (s *iceServer) UnmarshalJSON(text []byte) error {
+	var in struct {
+		URLs       json.RawMessage `json:"urls"`
+		Username   string          `json:"username"`
+		Credential string          `json:"credential"`
+	}
+	if err := json.Unmarshal(text, &in); err != nil {
+		return err
+	}
+	s.Username, s.Credential = in.Username, in.Credential
+	var one string
+	if json.Unmarshal(in.URLs, &one) == nil {
+		s.URLs = []string{one}
+		return nil
+	}
+	return json.Unmarshal(in.URLs, &s.URLs)
+}
