@@ -14,6 +14,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/parley-rtc/parley/cmd/soak/internal/crowd"
 	"github.com/parley-rtc/parley/cmd/soak/internal/report"
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/wsconn"
@@ -262,7 +263,11 @@ func TestFaultyServers(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			f := &faulty{upstream: server(t), change: c.change}
-			code, out, r := soak(t, f.start(t), small...)
+			args := small
+			if c.want == crowd.Delayed {
+				args = with(small, "--late", "1s")
+			}
+			code, out, r := soak(t, f.start(t), args...)
 			named := false
 			for _, k := range r.Faults {
 				named = named || k.Kind == c.want && k.Count > 0 && len(k.Examples) > 0
@@ -276,6 +281,7 @@ func TestFaultyServers(t *testing.T) {
 
 // A fault names the message, the pair and the time.
 func TestFaultsAreNamed(t *testing.T) {
+	t.Parallel()
 	f := &faulty{upstream: server(t), change: func(f *faulty, c *client, text []byte) {
 		c.pass(text)
 		if f.every(100, text) {
@@ -298,6 +304,7 @@ func TestFaultsAreNamed(t *testing.T) {
 // Connections that break now and then are resumed, and nothing is lost but what was
 // on its way to the server.
 func TestBreakingConnections(t *testing.T) {
+	t.Parallel()
 	f := &faulty{upstream: server(t), change: func(f *faulty, c *client, text []byte) {
 		if f.every(40, text) {
 			_ = c.down.CloseNow()
@@ -314,6 +321,7 @@ func TestBreakingConnections(t *testing.T) {
 
 // A session that is over is a fault, and its member joins again.
 func TestLostSessions(t *testing.T) {
+	t.Parallel()
 	url := server(t, func(o *hub.Options, _ *wsconn.Options) { o.ResumeWindow = time.Millisecond })
 	code, out, _ := soak(t, url, with(small, "--profile", "reconnect", "--cuts", "5")...)
 	if code != report.ExitFailed || !strings.Contains(out, "FAULT     session lost: ") {

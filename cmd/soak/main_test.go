@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"flag"
 	"io"
 	"net/http/httptest"
 	"os"
@@ -18,7 +19,11 @@ import (
 	"github.com/parley-rtc/parley/wsconn"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	_ = flag.Set("test.parallel", "16") // most of the time tests wait
+	goleak.VerifyTestMain(m)
+}
 
 // server runs a server and returns its ws:// URL.
 func server(t *testing.T, change ...func(*hub.Options, *wsconn.Options)) string {
@@ -53,12 +58,13 @@ func soak(t *testing.T, url string, args ...string) (int, string, *report.Report
 	return code, out.String(), r
 }
 
-// small is a run of a second.
-var small = []string{"--rooms", "3", "--peers", "3", "--rate", "400", "--duration", "1s", "--ramp", "10ms"}
+// small is a run of a second. On a busy machine messages may take their time.
+var small = []string{"--rooms", "3", "--peers", "3", "--rate", "400", "--duration", "1s", "--ramp", "10ms", "--late", "30s"}
 
 func with(args []string, more ...string) []string { return append(args[:len(args):len(args)], more...) }
 
 func TestGoodServer(t *testing.T) {
+	t.Parallel()
 	code, out, r := soak(t, server(t), with(small, "--objective", "loss=0", "--objective", "p99<20s")...)
 	p := r.Phases[0]
 	switch {
@@ -104,6 +110,7 @@ func TestProfiles(t *testing.T) {
 
 // A flood finds where a server stops to meet the objectives.
 func TestFlood(t *testing.T) {
+	t.Parallel()
 	url := server(t, func(_ *hub.Options, o *wsconn.Options) { o.Rate, o.Burst = 100, 100 })
 	code, out, r := soak(t, url, "--profile", "flood", "--rooms", "2", "--peers", "2", "--ramp", "10ms",
 		"--rate", "100", "--step", "1s", "--objective", "p99<20s")
@@ -122,6 +129,7 @@ func TestFlood(t *testing.T) {
 
 // A scenario's phases follow each other with the members that are there.
 func TestScenario(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "scenario.yaml")
 	text := `
 rooms: 2
@@ -157,6 +165,7 @@ phases:
 
 // Real peer connections come up, and what they do is measured.
 func TestWebRTC(t *testing.T) {
+	t.Parallel()
 	code, out, r := soak(t, server(t), with(small, "--webrtc", "3", "--objective", "setup_p95<30s")...)
 	w := r.Phases[0].WebRTC
 	if code != report.ExitOK || w == nil || w.Up != 3 || w.Echoes != 30 {
@@ -191,6 +200,7 @@ func TestObjectives(t *testing.T) {
 }
 
 func TestNoServer(t *testing.T) {
+	t.Parallel()
 	code, out, _ := soak(t, "ws://127.0.0.1:1/ws", small...)
 	if code != report.ExitFailed || !strings.Contains(out, "FAULT     not joined: 9") {
 		t.Errorf("exit code %d:\n%s", code, out)
@@ -199,6 +209,7 @@ func TestNoServer(t *testing.T) {
 
 // An interrupted run reports what it has seen.
 func TestInterrupted(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	var out bytes.Buffer

@@ -3,6 +3,8 @@ package crowd
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -395,8 +397,8 @@ func (m *member) closeBooks() {
 		w.tally.Explained += uint64(b.refused)
 		w.tally.Expected += uint64(b.expected)
 		w.tally.Lost += uint64(len(b.lost))
-		for seq, at := range b.lost {
-			w.crowd.Faults.Add(Lost, Fault{At: time.Duration(at), From: from.id, To: to.id,
+		for _, seq := range slices.Sorted(maps.Keys(b.lost)) {
+			w.crowd.Faults.Add(Lost, Fault{At: time.Duration(b.lost[seq]), From: from.id, To: to.id,
 				Message: fmt.Sprintf("%s %d", name, seq), Text: "never came"})
 		}
 	}

@@ -30,8 +30,10 @@ func (r *Report) Text(w io.Writer) {
 	if r.Client.DialsFailed > 0 {
 		line("LIMIT", "%s could not be opened for want of descriptors or ports", count(r.Client.DialsFailed, "connection"))
 	}
-	for _, reason := range r.Client.Reasons {
-		line("LIMIT", "%s", reason)
+	if !r.Verdict.Pass {
+		for _, reason := range r.Client.Reasons {
+			line("LIMIT", "%s", reason)
+		}
 	}
 	for _, k := range r.Faults {
 		line("FAULT", "%s: %d", k.Kind, k.Count)
