@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"time"
 
 	"github.com/parley-rtc/parley/cmd/soak/internal/crowd"
@@ -174,7 +175,13 @@ func (t *loadTest) assemble(ctx context.Context, p *plan.Phase) {
 		t.crowd.GiveUp()
 	}
 	t.agree(ctx)
+	if members >= crowded {
+		debug.FreeOSMemory() // what joining took, and stacks that it made grow
+	}
 }
+
+// crowded is from how many members on memory is given back after they have joined.
+const crowded = 1000
 
 // agree waits until all members know each other, and counts those that do not.
 func (t *loadTest) agree(ctx context.Context) {

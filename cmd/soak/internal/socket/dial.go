@@ -35,6 +35,10 @@ type Dialer struct {
 // their ports run out.
 const loopbacks = 64
 
+// portsEach is how many connections are made from one of them before the next is
+// taken: Linux looks for a free port in steps, and takes long once half are used.
+const portsEach = 8000
+
 // HandshakeError is a server's refusal to open a WebSocket.
 type HandshakeError struct {
 	Status int    // of HTTP
@@ -111,13 +115,14 @@ func (d *Dialer) connect(ctx context.Context) (*net.TCPConn, error) {
 	var err error
 	for try := range uint64(tries) {
 		spilled := d.spilled.Load()
+		at := max(uint64(spilled), n/portsEach) % loopbacks
 		var dialer net.Dialer
 		switch {
 		case len(d.Sources) > 0:
 			from := d.Sources[(n+try)%uint64(len(d.Sources))]
 			dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
-		case spilled > 0:
-			dialer.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(1+spilled%loopbacks))}
+		case tries > 1 && at > 0:
+			dialer.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(1+at))}
 		}
 		var conn net.Conn
 		if conn, err = dialer.DialContext(ctx, "tcp", to.String()); err == nil {
