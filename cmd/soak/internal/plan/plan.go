@@ -216,8 +216,8 @@ func Load(args []string, env func(string) (string, bool)) (*Plan, error) {
 		return nil, fmt.Errorf("unexpected argument %q", given.Arg(0))
 	}
 	path := p.Scenario
-	if path == "" {
-		path, _ = env(variable("scenario"))
+	if text, ok := env(variable("scenario")); ok && path == "" {
+		path = text
 	}
 	var s scenario
 	if path != "" {

@@ -17,7 +17,7 @@ func (r *Report) Text(w io.Writer) {
 	for i := range r.Phases {
 		p := &r.Phases[i]
 		if len(r.Phases) > 1 {
-			line("", "")
+			fmt.Fprintln(w)
 			line("phase", "%s (%s)", p.Name, p.Profile)
 		}
 		p.text(line)
@@ -83,6 +83,8 @@ func (p *Phase) text(line func(label, format string, args ...any)) {
 	if c.Sent > 0 {
 		line("messages", "%d sent, %d received in %s: %.0f a second", c.Sent, c.Received, seconds(p.Seconds), float64(c.Received)/max(p.Seconds, .001))
 		line("latency", "%s", p.times("latency"))
+	}
+	if c.Calls > 0 {
 		line("calls", "%d, %d answered%s", c.Calls, c.Answered, tail(p.times("setup")))
 	}
 	if c.ExpectedLosses+c.Refused > 0 {
