@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/parley-rtc/parley/test/internal/parleyd"
+	"github.com/parley-rtc/parley/test/internal/process"
 )
 
 // proxy is a reverse proxy and how its block in the README becomes a
@@ -62,12 +63,12 @@ func TestProxies(t *testing.T) {
 			dir := t.TempDir()
 			cert := newCertificate(t, dir)
 			d := parleyd.Start(t)
-			port := freePort(t)
+			port := process.FreePort(t)
 			block := strings.NewReplacer(p.replace(port, d.Address, cert)...).Replace(fromREADME(t, p.language))
 			config := filepath.Join(dir, "config")
 			write(t, config, []byte(strings.Replace(p.frame, "%s", block, 1)))
-			start(t, p.command(dir, config))
-			awaitTCP(t, "127.0.0.1:"+port)
+			process.Start(t, p.command(dir, config))
+			process.AwaitTCP(t, "127.0.0.1:"+port)
 
 			client := cert.client(t)
 			resp, err := client.Get("https://localhost:" + port + "/")

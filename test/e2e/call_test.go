@@ -7,13 +7,14 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/parley-rtc/parley/test/internal/browser"
 	"github.com/parley-rtc/parley/test/internal/parleyd"
 )
 
 // connected opens two windows in a room, of which the first calls the second.
 func connected(t *testing.T, d *parleyd.Daemon) (ann, bob *window) {
 	t.Helper()
-	b := browser(t)
+	b := browser.Start(t)
 	ann = open(t, b, "Ann", "http://"+d.Address+"/")
 	bob = open(t, b, "Bob", "http://"+d.Address+"/")
 	ann.join("garden")
@@ -53,7 +54,7 @@ func TestCall(t *testing.T) {
 	})
 
 	t.Run("a third joins and leaves", func(t *testing.T) {
-		cid := open(t, browser(t), "Cid", "http://"+d.Address+"/#garden")
+		cid := open(t, browser.Start(t), "Cid", "http://"+d.Address+"/#garden")
 		cid.inRoom()
 		ann.until("three members", `document.querySelectorAll("#members li").length === 3`)
 		cid.click("#leave")
@@ -79,7 +80,7 @@ func TestCall(t *testing.T) {
 
 func TestDecline(t *testing.T) {
 	d := parleyd.Start(t)
-	b := browser(t)
+	b := browser.Start(t)
 	ann := open(t, b, "Ann", "http://"+d.Address+"/")
 	bob := open(t, b, "Bob", "http://"+d.Address+"/")
 	ann.join("garden")
@@ -100,7 +101,7 @@ func TestDecline(t *testing.T) {
 // Both press Call at the same moment: one call comes of it, and nobody is asked.
 func TestGlare(t *testing.T) {
 	d := parleyd.Start(t)
-	b := browser(t)
+	b := browser.Start(t)
 	ann := open(t, b, "Ann", "http://"+d.Address+"/#garden")
 	bob := open(t, b, "Bob", "http://"+d.Address+"/#garden")
 	for _, w := range []*window{ann, bob} {

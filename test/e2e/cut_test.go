@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parley-rtc/parley/test/internal/browser"
 	"github.com/parley-rtc/parley/test/internal/parleyd"
 )
 
@@ -94,7 +95,7 @@ func TestNetworkCut(t *testing.T) {
 			if side == "caller" {
 				annAt, bobAt = n.address, d.Address
 			}
-			b := browser(t)
+			b := browser.Start(t)
 			ann := open(t, b, "Ann", "http://"+annAt+"/")
 			bob := open(t, b, "Bob", "http://"+bobAt+"/")
 			ann.join("garden")

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/parley-rtc/parley/test/internal/browser"
 	"github.com/parley-rtc/parley/test/internal/parleyd"
 )
 
@@ -16,7 +17,7 @@ func broken(reason string) string {
 // and heard all the same, whoever calls.
 func TestNoCamera(t *testing.T) {
 	d := parleyd.Start(t)
-	b := browser(t)
+	b := browser.Start(t)
 	bob := open(t, b, "Bob", "http://"+d.Address+"/")
 	bob.join("garden")
 	for reason, words := range map[string]string{
@@ -47,7 +48,7 @@ func TestNoCamera(t *testing.T) {
 // The link of the room can be copied.
 func TestCopyLink(t *testing.T) {
 	d := parleyd.Start(t)
-	ann := open(t, browser(t), "Ann", "http://"+d.Address+"/#a%20garden",
+	ann := open(t, browser.Start(t), "Ann", "http://"+d.Address+"/#a%20garden",
 		`navigator.clipboard.writeText = async (text) => { window.copied = text; };`)
 	ann.inRoom()
 	ann.click("#copy")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/parley-rtc/parley/test/internal/browser"
 	"github.com/parley-rtc/parley/test/internal/parleyd"
 )
 
@@ -17,7 +18,7 @@ func TestNamesAreNoScripts(t *testing.T) {
 	const name, id, room = `<img src=x onerror="window.pwned=1">`, `"><script>window.pwned=1</script>`, `</h2><b>room</b>`
 	const hebrew = "שלום"
 	d := parleyd.Start(t)
-	ann := open(t, browser(t), "Ann", "http://"+d.Address+"/#"+url.PathEscape(room))
+	ann := open(t, browser.Start(t), "Ann", "http://"+d.Address+"/#"+url.PathEscape(room))
 	ann.inRoom()
 
 	ctx, cancel := context.WithTimeout(t.Context(), parleyd.Patience)

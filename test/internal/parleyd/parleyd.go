@@ -22,25 +22,33 @@ import (
 // on a busy machine, since only failures take this long.
 const Patience = 30 * time.Second
 
-var binary string
+var (
+	folder string // with what was built
+	binary string // the daemon
+)
 
-// Main builds the daemon, with the race detector, runs the tests of a package and
-// removes what was built. TestMain calls it.
-func Main(m *testing.M) {
-	os.Exit(run(m))
+// Main builds the daemon, and other commands that are named, with the race detector,
+// runs the tests of a package and removes what was built. TestMain calls it.
+func Main(m *testing.M, others ...string) {
+	os.Exit(run(m, others))
 }
 
-func run(m *testing.M) int {
+// Built returns the path of a command that Main has built.
+func Built(command string) string { return filepath.Join(folder, command) }
+
+func run(m *testing.M, others []string) int {
 	dir, err := os.MkdirTemp("", "parleyd-test")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	binary = filepath.Join(dir, "parleyd")
-	if err := Build(binary, "./cmd/parleyd", "-race"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+	folder, binary = dir, filepath.Join(dir, "parleyd")
+	for _, command := range append([]string{"parleyd"}, others...) {
+		if err := Build(Built(command), "./cmd/"+command, "-race"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 	}
 	return m.Run()
 }

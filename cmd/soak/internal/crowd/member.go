@@ -144,16 +144,19 @@ func (m *member) noConnection(err error, gen uint32, session string) {
 	if w.crowd.stopped.Load() || gen != m.gen {
 		return
 	}
-	if socket.OutOfDescriptors(err) || socket.OutOfPorts(err) {
+	ours := socket.OutOfDescriptors(err) || socket.OutOfPorts(err)
+	if ours {
 		w.crowd.limits.Add(1)
 	}
 	if session != "" && w.crowd.now() < m.lostAt+resumeTime {
 		w.wheel.add(w.crowd.now()+resumePause, event{do: resume, member: m, gen: m.gen})
 		return
 	}
-	if session != "" {
+	switch {
+	case ours: // that is no fault of the server
+	case session != "":
 		m.fault(Broken, "could not connect again: "+err.Error())
-	} else {
+	default:
 		m.fault(NotJoined, err.Error())
 	}
 	m.gone()

@@ -1,0 +1,97 @@
+package soak
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/parley-rtc/parley/test/internal/parleyd"
+	"github.com/parley-rtc/parley/test/internal/process"
+)
+
+// The daemon passes, in its own protocol and in its base, and its metrics are in the
+// report.
+func TestDaemon(t *testing.T) {
+	d := parleyd.Start(t)
+	for _, dialect := range []string{"parley", "base"} {
+		t.Run(dialect, func(t *testing.T) {
+			r := run(t, "ws://"+d.Address+"/ws", append(small, "--dialect", dialect, "--metrics-url", "http://"+d.Admin+"/metrics")...)
+			r.want(t, 0)
+			c := r.report.Phases[0].Counts
+			if c.Sent < 300 || c.Received != c.Sent || c.Answered != c.Calls || c.Joins != 12 {
+				t.Errorf("%+v", c)
+			}
+			if s := r.report.Server; s == nil || s.Memory < 1e6 {
+				t.Errorf("of the server: %+v", s)
+			}
+		})
+	}
+}
+
+// A daemon that is stopped in mid-run is a fault, and told.
+func TestDaemonStopped(t *testing.T) {
+	d := parleyd.Start(t)
+	go func() {
+		for range 12 {
+			d.Wait(t, "join")
+		}
+		d.Kill()
+	}()
+	r := run(t, "ws://"+d.Address+"/ws", append(small, "--dialect", "base")...)
+	r.want(t, 1)
+	kinds := map[string]int{}
+	for _, f := range r.report.Faults {
+		kinds[f.Kind] = f.Count
+	}
+	if kinds["connection lost"]+kinds["not joined"] == 0 {
+		t.Errorf("faults %v:\n%s", kinds, r.output)
+	}
+}
+
+// peerVersion is the release of PeerJS's server that is tested against.
+const peerVersion = "1.0.2"
+
+// PeerServer, from npm, passes in its own protocol.
+func TestPeerServer(t *testing.T) {
+	folder, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder = filepath.Join(folder, "parley-test", "peer-"+peerVersion)
+	script := filepath.Join(folder, "node_modules", "peer", "dist", "bin", "peerjs.js")
+	if _, err := os.Stat(script); err != nil {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		install := exec.Command("npm", "install", "--no-save", "--no-audit", "--no-fund", "--prefix", folder, "peer@"+peerVersion)
+		if out, err := install.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	port := process.FreePort(t)
+	process.Start(t, exec.Command("node", script, "--host", "127.0.0.1", "--port", port, "--path", "/"))
+	address := net.JoinHostPort("127.0.0.1", port)
+	process.AwaitTCP(t, address)
+	r := run(t, "ws://"+address+"/peerjs", append(small, "--dialect", "peerserver")...)
+	r.want(t, 0)
+	if c := r.report.Phases[0].Counts; c.Sent < 300 || c.Received != c.Sent || c.Answered != c.Calls {
+		t.Errorf("%+v", c)
+	}
+	// Its members know nothing of each other's leaving: what is sent to one who has
+	// left comes back as expired, and is no fault.
+	r = run(t, "ws://"+address+"/peerjs", append(small, "--dialect", "peerserver", "--profile", "churn", "--churn", "5")...)
+	r.want(t, 0)
+}
+
+// Peer connections go through a real TURN server, with what the daemon hands out.
+func TestRelayed(t *testing.T) {
+	turn := process.StartTURN(t)
+	d := parleyd.Start(t, "--ice-server", turn.URL(), "--turn-secret-file", turn.SecretFile)
+	r := run(t, "ws://"+d.Address+"/ws", append(small, "--webrtc", "3", "--relay-only")...)
+	r.want(t, 0)
+	if w := r.report.Phases[0].WebRTC; w == nil || w.Up != 3 || w.Relayed != 3 || w.Echoes != 30 {
+		t.Errorf("%+v:\n%s", w, r.output)
+	}
+}
