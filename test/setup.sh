@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the tests need and this machine lacks: a browser, a TURN server and
-# reverse proxies, from Debian's packages; and a C compiler for the race detector.
+# Installs what the tests need and this machine lacks: a browser, a TURN server,
+# reverse proxies and npm, from Debian's packages; a C compiler for the race detector;
+# and tools to test terminals and networks with.
 set -euo pipefail
 
 declare -A packages=(
@@ -9,11 +10,14 @@ declare -A packages=(
   [nginx]=nginx
   [caddy]=caddy
   [gcc]=gcc
+  [npm]=npm
+  [ip]=iproute2
+  [script]=bsdutils
 )
 
 missing=()
 for command in "${!packages[@]}"; do
-  PATH=$PATH:/usr/sbin command -v "$command" >/dev/null || missing+=("${packages[$command]}")
+  PATH=$PATH:/usr/sbin:/sbin command -v "$command" >/dev/null || missing+=("${packages[$command]}")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
 

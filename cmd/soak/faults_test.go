@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,7 +36,6 @@ type client struct {
 	down, up *websocket.Conn
 	ctx      context.Context
 	held     []byte // owned by who reads from upstream
-	cut      atomic.Bool
 }
 
 var joinFields = regexp.MustCompile(`"room":"([^"]*)","from":"([^"]*)"`)

@@ -67,9 +67,15 @@ func (s *scale) at(v float64) float64 {
 // ticks returns round values within the scale.
 func (s *scale) ticks(about int) (list []float64) {
 	if s.log {
+		multiples := []float64{1}
+		if s.high < 300*s.low {
+			multiples = []float64{1, 2, 5}
+		}
 		for d := math.Pow(10, math.Floor(math.Log10(s.low))); d <= s.high*1.001; d *= 10 {
-			if d >= s.low*.999 {
-				list = append(list, d)
+			for _, m := range multiples {
+				if v := m * d; v >= s.low*.999 && v <= s.high*1.001 {
+					list = append(list, v)
+				}
 			}
 		}
 		return list
@@ -112,11 +118,11 @@ func (c *chart) scales() (x, y scale) {
 		low = math.Pow(10, math.Floor(math.Log10(math.Max(low, 1e-9))))
 		high = math.Max(math.Pow(10, math.Ceil(math.Log10(high))), low*10)
 	} else {
-		low = 0
-		if high = math.Max(high, 1e-9); true {
-			step := niceStep(high / 4)
-			high = math.Ceil(high/step) * step
+		if low = 0; high <= 0 {
+			high = 1
 		}
+		step := niceStep(high / 4)
+		high = math.Ceil(high/step) * step
 	}
 	x = scale{low: c.x[0], high: c.x[len(c.x)-1], from: marginLeft, to: chartWidth - marginRight, log: c.logX}
 	if x.high <= x.low {

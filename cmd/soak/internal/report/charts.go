@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Charts returns those of a phase.
@@ -10,71 +11,83 @@ func (p *Phase) Charts() (list []*chart) {
 	if len(p.Steps) > 0 {
 		list = append(list, p.floodChart())
 	}
-	var x []float64
-	for _, i := range p.Intervals {
-		x = append(x, i.At)
-	}
-	if len(x) == 0 {
+	if len(p.Intervals) == 0 {
 		return list
 	}
-	over := func(title string, yText func(float64) string, lines ...series) *chart {
-		return &chart{title: title, x: x, xText: secondsShort, yText: yText, series: lines}
-	}
-	line := func(name string, of func(*Interval) float64) series {
-		s := series{name: name}
-		for i := range p.Intervals {
-			s.y = append(s.y, of(&p.Intervals[i]))
+	if p.Counts.Received > 0 {
+		list = append(list, p.latencyChart())
+		if h := p.histogramChart(); h != nil {
+			list = append(list, h)
 		}
-		return s
+		list = append(list, p.over("Messages a second", short,
+			p.line("sent", func(i *Interval) float64 { return float64(i.Sent) / i.Seconds }),
+			p.line("received", func(i *Interval) float64 { return float64(i.Received) / i.Seconds })))
 	}
-	latency := func(of func(*Times) float64) func(*Interval) float64 {
-		return func(i *Interval) float64 {
+	list = append(list, p.over("Members and connections", short,
+		p.line("members", func(i *Interval) float64 { return float64(i.Members) }),
+		p.line("connections", func(i *Interval) float64 { return float64(i.Connections) })))
+	return append(list, p.endCharts()...)
+}
+
+// over makes a chart of figures over the phase's time.
+func (p *Phase) over(title string, yText func(float64) string, lines ...series) *chart {
+	c := &chart{title: title, xText: secondsShort, yText: yText, series: lines}
+	for i := range p.Intervals {
+		c.x = append(c.x, p.Intervals[i].At)
+	}
+	return c
+}
+
+// line is a figure of each interval.
+func (p *Phase) line(name string, of func(*Interval) float64) series {
+	s := series{name: name}
+	for i := range p.Intervals {
+		s.y = append(s.y, of(&p.Intervals[i]))
+	}
+	return s
+}
+
+// latencyChart shows quantiles of the latency over time.
+func (p *Phase) latencyChart() *chart {
+	quantile := func(name string, of func(*Times) float64) series {
+		return p.line(name, func(i *Interval) float64 {
 			if i.Latency.Count == 0 {
 				return math.NaN()
 			}
 			return of(&i.Latency)
-		}
+		})
 	}
-	if p.Counts.Received > 0 {
-		l := over("Latency over time", Millis,
-			line("p50", latency(func(t *Times) float64 { return t.P50 })),
-			line("p90", latency(func(t *Times) float64 { return t.P90 })),
-			line("p99", latency(func(t *Times) float64 { return t.P99 })),
-			line("p99.9", latency(func(t *Times) float64 { return t.P999 })),
-			line("max", latency(func(t *Times) float64 { return t.Max })))
-		l.logY = true
-		list = append(list, l)
-		if h := p.histogramChart(); h != nil {
-			list = append(list, h)
-		}
-		list = append(list, over("Messages a second", short,
-			line("sent", func(i *Interval) float64 { return float64(i.Sent) / i.Seconds }),
-			line("received", func(i *Interval) float64 { return float64(i.Received) / i.Seconds })))
-	}
-	list = append(list, over("Members and connections", short,
-		line("members", func(i *Interval) float64 { return float64(i.Members) }),
-		line("connections", func(i *Interval) float64 { return float64(i.Connections) })))
-	if p.Counts.Received > 0 {
-		list = append(list, over("This client: lateness of its schedule, p99", Millis,
-			line("late", func(i *Interval) float64 { return i.Late })))
-	}
+	c := p.over("Latency over time", Millis,
+		quantile("p50", func(t *Times) float64 { return t.P50 }),
+		quantile("p90", func(t *Times) float64 { return t.P90 }),
+		quantile("p99", func(t *Times) float64 { return t.P99 }),
+		quantile("p99.9", func(t *Times) float64 { return t.P999 }),
+		quantile("max", func(t *Times) float64 { return t.Max }))
+	c.logY = true
+	return c
+}
+
+// endCharts show how this client and the server did.
+func (p *Phase) endCharts() (list []*chart) {
 	known := func(v *float64) float64 {
 		if v == nil {
 			return math.NaN()
 		}
 		return *v
 	}
-	cpu := over("CPU, cores", short,
-		line("client", func(i *Interval) float64 { return i.ClientCPU }),
-		line("server", func(i *Interval) float64 { return known(i.ServerCPU) }))
-	list = append(list, cpu, over("Memory", bytesText,
-		line("client", func(i *Interval) float64 { return i.ClientBytes }),
-		line("server", func(i *Interval) float64 { return known(i.ServerMemory) })))
-	outbox := over("Server's outboxes", bytesText, line("outboxes", func(i *Interval) float64 { return known(i.ServerOutbox) }))
-	for _, v := range outbox.series[0].y {
-		if !math.IsNaN(v) {
-			return append(list, outbox)
-		}
+	if p.Counts.Received > 0 {
+		list = append(list, p.over("This client: lateness of its schedule, p99", Millis,
+			p.line("late", func(i *Interval) float64 { return i.Late })))
+	}
+	list = append(list, p.over("CPU, cores", short,
+		p.line("client", func(i *Interval) float64 { return i.ClientCPU }),
+		p.line("server", func(i *Interval) float64 { return known(i.ServerCPU) })))
+	list = append(list, p.over("Memory", bytesText,
+		p.line("client", func(i *Interval) float64 { return i.ClientBytes }),
+		p.line("server", func(i *Interval) float64 { return known(i.ServerMemory) })))
+	outbox := p.over("Server's outboxes", bytesText, p.line("outboxes", func(i *Interval) float64 { return known(i.ServerOutbox) }))
+	if slices.ContainsFunc(outbox.series[0].y, func(v float64) bool { return !math.IsNaN(v) }) {
+		list = append(list, outbox)
 	}
 	return list
 }

@@ -229,9 +229,7 @@ func (p *peer) call(ctx context.Context, m *marks, to string) error {
 		return err
 	}
 	go func() {
-		if err := p.signaling(ctx, m); err != nil {
-			fail(err)
-		}
+		fail(p.signaling(ctx, m))
 	}()
 	select {
 	case <-done:
@@ -282,7 +280,7 @@ func (p *peer) relayed() bool {
 	return pair.Local.Typ == webrtc.ICECandidateTypeRelay || pair.Remote.Typ == webrtc.ICECandidateTypeRelay
 }
 
-// signaling takes the answer and the other's candidates.
+// signaling takes the answer and the other's candidates, until that fails.
 func (p *peer) signaling(ctx context.Context, m *marks) error {
 	for {
 		in, err := p.read(ctx)
