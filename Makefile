@@ -8,8 +8,9 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -X main.version=$(VERSION)
 MODULES := . test test/bench
 FUZZTIME ?= 30s
+DIR      ?= screenshots
 
-.PHONY: run build test test-race e2e bench lint fuzz soak clean help
+.PHONY: run build test test-race e2e screenshots bench lint fuzz soak clean help
 
 help: ## Tell what there is to make
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,9 +28,14 @@ test: test-race ## Install what the tests need and run them all
 test-race: ## Run the unit tests alone, with the race detector
 	$(GO) test -race -timeout 10m ./...
 
-e2e: ## Run the tests in a real browser alone (ARTIFACTS=folder keeps pictures)
+e2e: ## Run the tests in a real browser alone
 	test/setup.sh
 	cd test && $(GO) test -timeout 15m -count 1 ./e2e
+
+screenshots: ## Take pictures of the page in all its states, into the folder DIR
+	test/setup.sh
+	mkdir -p $(DIR)
+	cd test && ARTIFACTS=$(abspath $(DIR)) $(GO) test -timeout 15m -count 1 ./e2e ./soak -run 'Mesh$$|Five|Devices|NoCamera|Share|Chat|Accessible|ReportInBrowser'
 
 bench: ## Measure parleyd beside three other servers, in under five minutes
 	cd test/bench && $(GO) run . $(ARGS)

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Installs what the tests need and this machine lacks: a browser, a TURN server,
+# Installs what the tests need and this machine lacks: browsers, a TURN server,
 # reverse proxies and npm, from Debian's packages; a C compiler for the race detector;
 # and tools to test terminals and networks with.
 set -euo pipefail
 
 declare -A packages=(
   [chromium]=chromium
+  [firefox-esr]=firefox-esr
   [turnserver]=coturn
   [nginx]=nginx
   [caddy]=caddy

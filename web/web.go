@@ -1,16 +1,22 @@
-// Package web is the page: plain ES modules, embedded in the binary, with no
-// build step.
+// Package web is the page and the client module that it is built on: plain ES
+// modules, embedded in the binary, with no build step.
 package web
 
 import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
 	"embed"
+	"encoding/base64"
 	"io/fs"
+	"mime"
 	"net/http"
+	"path"
 	"strings"
-	"unicode/utf8"
+	"time"
 )
 
-//go:embed page
+//go:embed page client/*.js
 var embedded embed.FS
 
 // policy allows what the page uses and nothing else: its own files, its own
@@ -21,8 +27,9 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 
 // headers stand on every answer.
 var headers = map[string]string{
-	"Content-Security-Policy":      policy,
-	"Permissions-Policy":           "camera=(self), microphone=(self), clipboard-write=(self), geolocation=(), payment=(), usb=()",
+	"Content-Security-Policy": policy,
+	"Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self), fullscreen=(self), " +
+		"picture-in-picture=(self), clipboard-write=(self), speaker-selection=(self), geolocation=(), payment=(), usb=()",
 	"Referrer-Policy":              "no-referrer",
 	"X-Content-Type-Options":       "nosniff",
 	"Cross-Origin-Opener-Policy":   "same-origin",
@@ -30,13 +37,15 @@ var headers = map[string]string{
 	"Cache-Control":                "no-cache",
 }
 
-// Handler serves the page and its files, to be mounted at "/".
+// file is one of the page's, ready to be served.
+type file struct {
+	plain, packed []byte // packed: with gzip; nil where that saves nothing
+	kind, tag     string
+}
+
+// Handler serves the page, its files and /qr, to be mounted at "/".
 func Handler() http.Handler {
-	page, err := fs.Sub(embedded, "page")
-	if err != nil {
-		panic(err) // the name is a constant
-	}
-	files := http.FileServerFS(page)
+	files := load()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for name, value := range headers {
 			w.Header().Set(name, value)
@@ -46,12 +55,75 @@ func Handler() http.Handler {
 			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
 			return
 		}
-		// No listings: a folder is there only as the page itself. And no file has a
-		// name that is not UTF-8, for which the file server would answer 500.
-		if r.URL.Path != "/" && strings.HasSuffix(r.URL.Path, "/") || !utf8.ValidString(r.URL.Path) {
+		if r.URL.Path == "/qr" {
+			serveQR(w, r)
+			return
+		}
+		f, ok := files[r.URL.Path]
+		if !ok {
 			http.NotFound(w, r)
 			return
 		}
-		files.ServeHTTP(w, r)
+		f.serve(w, r)
 	})
+}
+
+// load reads and packs the files, by their paths.
+func load() map[string]*file {
+	files := map[string]*file{}
+	err := fs.WalkDir(embedded, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := embedded.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		sum := sha256.Sum256(text)
+		f := &file{plain: text, kind: mime.TypeByExtension(path.Ext(name)), tag: base64.RawURLEncoding.EncodeToString(sum[:12])}
+		var packed bytes.Buffer
+		z, _ := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+		_, _ = z.Write(text)
+		_ = z.Close()
+		if packed.Len() < len(text) {
+			f.packed = packed.Bytes()
+		}
+		files["/"+strings.TrimPrefix(name, "page/")] = f
+		return nil
+	})
+	if err != nil {
+		panic(err) // they are in the binary
+	}
+	files["/"] = files["/index.html"]
+	delete(files, "/index.html")
+	return files
+}
+
+// serve answers with the file, packed where the client takes that.
+func (f *file) serve(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", f.kind)
+	h.Set("Vary", "Accept-Encoding")
+	text := f.plain
+	if f.packed != nil && acceptsGzip(r.Header.Values("Accept-Encoding")) {
+		h.Set("Content-Encoding", "gzip")
+		h.Set("ETag", `"`+f.tag+`-gzip"`)
+		text = f.packed
+	} else {
+		h.Set("ETag", `"`+f.tag+`"`)
+	}
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(text))
+}
+
+// acceptsGzip reads Accept-Encoding (RFC 9110, 12.5.3).
+func acceptsGzip(values []string) bool {
+	for _, part := range strings.Split(strings.Join(values, ","), ",") {
+		name, parameters, _ := strings.Cut(part, ";")
+		if name = strings.TrimSpace(name); name != "gzip" && name != "*" {
+			continue
+		}
+		weight, _ := strings.CutPrefix(strings.ReplaceAll(parameters, " ", ""), "q=")
+		return strings.Trim(weight, "0.") != "" || parameters == ""
+	}
+	return false
 }

@@ -1,13 +1,32 @@
 package web
 
 import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
+func get(t *testing.T, method, path string, header ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequest(method, path, nil)
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	Handler().ServeHTTP(w, r)
+	return w
+}
+
 func TestHandler(t *testing.T) {
+	const text = "text/plain; charset=utf-8"
 	for _, c := range []struct {
 		method, path string
 		want         int
@@ -16,16 +35,23 @@ func TestHandler(t *testing.T) {
 		{"GET", "/", 200, "text/html; charset=utf-8"},
 		{"HEAD", "/", 200, "text/html; charset=utf-8"},
 		{"GET", "/main.js", 200, "text/javascript; charset=utf-8"},
+		{"GET", "/lang/zh.js", 200, "text/javascript; charset=utf-8"},
+		{"GET", "/client/index.js", 200, "text/javascript; charset=utf-8"},
 		{"GET", "/style.css", 200, "text/css; charset=utf-8"},
 		{"GET", "/icon.svg", 200, "image/svg+xml"},
-		{"GET", "/nothing", 404, "text/plain; charset=utf-8"},
-		{"GET", "/page/", 404, "text/plain; charset=utf-8"},
-		{"GET", "/../web.go", 404, "text/plain; charset=utf-8"},
-		{"POST", "/", 405, "text/plain; charset=utf-8"},
-		{"DELETE", "/main.js", 405, "text/plain; charset=utf-8"},
+		{"GET", "/qr?text=https%3A%2F%2Fexample.org%2F%23garden", 200, "image/svg+xml"},
+		{"GET", "/qr", 400, text},
+		{"GET", "/qr?text=%FF", 400, text},
+		{"GET", "/qr?text=" + strings.Repeat("x", 513), 400, text},
+		{"GET", "/nothing", 404, text},
+		{"GET", "/client/", 404, text},
+		{"GET", "/client/package.json", 404, text},
+		{"GET", "/page/", 404, text},
+		{"GET", "/../web.go", 404, text},
+		{"POST", "/", 405, text},
+		{"DELETE", "/main.js", 405, text},
 	} {
-		w := httptest.NewRecorder()
-		Handler().ServeHTTP(w, httptest.NewRequest(c.method, c.path, nil))
+		w := get(t, c.method, c.path)
 		if w.Code != c.want || w.Header().Get("Content-Type") != c.content {
 			t.Errorf("%s %s: %d %q", c.method, c.path, w.Code, w.Header().Get("Content-Type"))
 		}
@@ -40,8 +66,7 @@ func TestHandler(t *testing.T) {
 
 // What the policy allows has no room for scripts in the page itself.
 func TestPageKeepsThePolicy(t *testing.T) {
-	w := httptest.NewRecorder()
-	Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	w := get(t, http.MethodGet, "/")
 	page := w.Body.String()
 	for _, inline := range []string{"<script>", " onclick=", " style=", "javascript:"} {
 		if strings.Contains(page, inline) {
@@ -50,5 +75,97 @@ func TestPageKeepsThePolicy(t *testing.T) {
 	}
 	if policy := w.Header().Get("Content-Security-Policy"); strings.Contains(policy, "unsafe") {
 		t.Errorf("the policy is %q", policy)
+	}
+}
+
+// Files are packed for those who take that, and are not sent again to those who have
+// them.
+func TestPacked(t *testing.T) {
+	plain := get(t, http.MethodGet, "/main.js")
+	packed := get(t, http.MethodGet, "/main.js", "Accept-Encoding", "br;q=1.0, gzip;q=0.8")
+	z, err := gzip.NewReader(packed.Body)
+	if err != nil || packed.Header().Get("Content-Encoding") != "gzip" {
+		t.Fatalf("%v, %v", packed.Header(), err)
+	}
+	if text, err := io.ReadAll(z); err != nil || !bytes.Equal(text, plain.Body.Bytes()) {
+		t.Errorf("packed it is another: %v", err)
+	}
+	for _, none := range []string{"", "br", "gzip;q=0", "gzip; q=0.0"} {
+		if w := get(t, http.MethodGet, "/main.js", "Accept-Encoding", none); w.Header().Get("Content-Encoding") != "" {
+			t.Errorf("%q is answered with gzip", none)
+		}
+	}
+	for _, w := range []*httptest.ResponseRecorder{plain, packed} {
+		again := get(t, http.MethodGet, "/main.js", "If-None-Match", w.Header().Get("ETag"), "Accept-Encoding", w.Header().Get("Content-Encoding"))
+		if again.Code != http.StatusNotModified || again.Body.Len() > 0 {
+			t.Errorf("again: %d", again.Code)
+		}
+	}
+}
+
+// Both languages have the same words, and the same places for names in them.
+func TestLanguagesAreComplete(t *testing.T) {
+	words := func(name string) map[string]string {
+		text, err := os.ReadFile("page/lang/" + name + ".js")
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := map[string]string{}
+		for _, m := range regexp.MustCompile(`(?m)^  ("[^"]+"): ("(?:[^"\\]|\\.)*"),$`).FindAllSubmatch(text, -1) {
+			var key, value string
+			if json.Unmarshal(m[1], &key) != nil || json.Unmarshal(m[2], &value) != nil || found[key] != "" {
+				t.Errorf("%s: %s stands twice or is no string", name, m[1])
+			}
+			found[key] = value
+		}
+		return found
+	}
+	english, chinese := words("en"), words("zh")
+	if len(english) < 100 || len(chinese) != len(english) {
+		t.Errorf("%d words in English, %d in Chinese", len(english), len(chinese))
+	}
+	places := regexp.MustCompile(`\{\w+\}`)
+	for key, text := range english {
+		a, b := places.FindAllString(text, -1), places.FindAllString(chinese[key], -1)
+		slices.Sort(a)
+		slices.Sort(b)
+		if !slices.Equal(a, b) {
+			t.Errorf("%s: %q, %q", key, text, chinese[key])
+		}
+	}
+}
+
+// The Chinese README is kept in step: it has the same sections, examples and tables.
+func TestReadmesAreInStep(t *testing.T) {
+	shape := func(name string) []string {
+		text, err := os.ReadFile("../" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lines []string
+		code := false
+		for _, line := range strings.Split(string(text), "\n") {
+			switch {
+			case strings.HasPrefix(line, "```"):
+				code = !code
+				lines = append(lines, line)
+			case code:
+				command, _, _ := strings.Cut(" "+line, " #") // without comments
+				lines = append(lines, strings.TrimSpace(command))
+			case strings.HasPrefix(line, "#"):
+				lines = append(lines, strings.Repeat("#", strings.Count(line, "#")))
+			case strings.HasPrefix(line, "| `"):
+				lines = append(lines, regexp.MustCompile("`[^`]*`").FindString(line))
+			case strings.HasPrefix(line, "!["):
+				lines = append(lines, regexp.MustCompile(`\(.*\)`).FindString(line))
+			}
+		}
+		return lines
+	}
+	english, chinese := shape("README.md"), shape("README.zh-CN.md")
+	for i := range max(len(english), len(chinese)) {
+		if i >= len(english) || i >= len(chinese) || english[i] != chinese[i] {
+			t.Fatalf("they part at line %d: %q, %q", i, english[min(i, len(english)-1):min(i+2, len(english))], chinese[min(i, len(chinese)-1):min(i+2, len(chinese))])
+		}
 	}
 }

@@ -25,9 +25,10 @@ const poll = 50 * time.Millisecond
 
 // window is a person's window, with storage of its own.
 type window struct {
-	t    *testing.T
-	name string
-	ctx  context.Context
+	t       *testing.T
+	name    string
+	browser context.Context // that the window belongs to
+	ctx     context.Context
 }
 
 // watch notes every peer connection that the page makes, for its statistics, and
@@ -44,7 +45,7 @@ window.RTCPeerConnection = class extends RTCPeerConnection {
 // page's own.
 func open(t *testing.T, browser context.Context, name, url string, scripts ...string) *window {
 	t.Helper()
-	w := &window{t: t, name: name}
+	w := &window{t: t, name: name, browser: browser}
 	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext(), chromedp.WithListener(func(event any) {
 		switch e := event.(type) {
 		case *runtime.EventExceptionThrown:
@@ -80,6 +81,29 @@ func call[P, R any](w *window, command cdp.Command[P, R], params P) {
 	w.check(err)
 }
 
+// others is the tiles of the others.
+const others = `[...document.querySelectorAll(".tile:not([data-key^=self])")]`
+
+// sees waits until so many others are shown and connected, and all of their pictures
+// play.
+func (w *window) sees(n int) {
+	w.t.Helper()
+	w.plays(n)
+	w.until("all are connected", fmt.Sprintf(`window.peers.filter(p => p.connectionState === "connected").length === %d`, n))
+}
+
+// plays waits until there are so many tiles of others, and all of their pictures play.
+func (w *window) plays(n int) {
+	w.t.Helper()
+	w.until(fmt.Sprintf("%d tiles", n), fmt.Sprintf(`%s.length === %d`, others, n))
+	w.until("all of them play", `await (async () => {
+  const videos = () => `+others+`.map(tile => tile.querySelector("video"));
+  const before = videos().map(v => v.getVideoPlaybackQuality().totalVideoFrames);
+  await new Promise(done => setTimeout(done, 700));
+  return videos().every((v, i) => v.videoWidth > 0 && v.getVideoPlaybackQuality().totalVideoFrames > before[i]);
+})()`)
+}
+
 func (w *window) check(err error) {
 	w.t.Helper()
 	if err != nil {
@@ -92,6 +116,22 @@ func (w *window) check(err error) {
 func (w *window) eval(script string) {
 	w.t.Helper()
 	w.do(chromedp.Evaluate[chromedp.Void](script, chromedp.EvalAwaitPromise))
+}
+
+// value evaluates an expression and returns what it, or its promise, is.
+func (w *window) value(expression string, to *string) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.ctx, parleyd.Patience)
+	defer cancel()
+	v, err := chromedp.Run(ctx, chromedp.Evaluate[string](expression, chromedp.EvalAwaitPromise))
+	w.check(err)
+	*to = v
+}
+
+// press presses a key, wherever the focus is.
+func (w *window) press(key string) {
+	w.t.Helper()
+	w.eval(fmt.Sprintf(`(document.activeElement ?? document.body).blur?.(), dispatchEvent(new KeyboardEvent("keydown", {key: %q, bubbles: true}))`, key))
 }
 
 // until waits for a JavaScript expression to be true.
@@ -157,20 +197,34 @@ func (w *window) shoot(name string) {
 	}
 }
 
-// join fills the form and waits to be in the room.
+// join enters a room to call just one.
 func (w *window) join(room string) {
 	w.t.Helper()
+	w.enter(room, "one")
+}
+
+// meet enters a room to meet all who do.
+func (w *window) meet(room string) {
+	w.t.Helper()
+	w.enter(room, "meet")
+}
+
+// enter fills the form and waits to be in the room.
+func (w *window) enter(room, mode string) {
+	w.t.Helper()
+	w.until("the preview is there", `document.querySelector("select[data-device=audioinput]").options.length > 0`)
 	w.do(
 		chromedp.SetValue(chromedp.CSS("#room"), room),
 		chromedp.SetValue(chromedp.CSS("#nickname"), w.name),
 	)
-	w.click("#join button")
+	w.click(fmt.Sprintf("#join input[value=%s]", mode))
+	w.click("#join button[type=submit]")
 	w.inRoom()
 }
 
 func (w *window) inRoom() {
 	w.t.Helper()
-	w.until("in the room", shows("#state", "In the room"))
+	w.until("in the room", `["joined", "call"].includes(document.querySelector("#state").dataset.state)`)
 }
 
 // call clicks on the member with this nickname and presses Call.
@@ -205,5 +259,5 @@ func (w *window) seesAndHears() {
 	w.until("a first look", `(window.before = await `+statistics+`, true)`)
 	w.until("frames are decoded", `(await `+statistics+`).frames > window.before.frames + 5`)
 	w.until("sound is heard", `(await `+statistics+`).energy > window.before.energy`)
-	w.until("the picture is shown", `document.querySelector("#remote").videoWidth > 0`)
+	w.until("the picture is shown", `[...document.querySelectorAll(".tile:not([data-key^=self]) video")].some(v => v.videoWidth > 0)`)
 }

@@ -34,7 +34,7 @@ func TestCall(t *testing.T) {
 	ann, bob := connected(t, d)
 	ann.seesAndHears()
 	bob.seesAndHears()
-	ann.until("the own entry is marked", shows("#members", "(you)"))
+	ann.until("the own entry is marked", shows("#members", "you"))
 	ann.shoot("call")
 	ann.shootOthers("call")
 
@@ -48,14 +48,15 @@ func TestCall(t *testing.T) {
 })()`)
 		ann.click("#mute")
 		ann.click("#camera")
-		ann.until("camera off", shows("#local-figure", "Camera off"))
+		ann.until("camera off", `document.querySelector("[data-key=self]").classList.contains("dark")`)
+		bob.until("told of it", `document.querySelector(".tile:not([data-key=self]) .badge[title='Camera off']")`)
 		ann.click("#camera")
 		bob.seesAndHears()
 	})
 
 	t.Run("a third joins and leaves", func(t *testing.T) {
 		cid := open(t, browser.Start(t), "Cid", "http://"+d.Address+"/#garden")
-		cid.inRoom()
+		cid.join("garden")
 		ann.until("three members", `document.querySelectorAll("#members li").length === 3`)
 		cid.click("#leave")
 		ann.until("two members", `document.querySelectorAll("#members li").length === 2`)
@@ -63,8 +64,8 @@ func TestCall(t *testing.T) {
 	})
 
 	t.Run("hang up", func(t *testing.T) {
-		ann.click("#hangup")
-		bob.until("it is over", shows("#remote-figure", "Ann hung up"))
+		ann.click(".tile .end:not([hidden])")
+		bob.until("it is over", shows("#notices", "Ann left the call"))
 		ann.until("no connection is left", noCall)
 		bob.until("no connection is left", noCall)
 	})
@@ -88,12 +89,12 @@ func TestDecline(t *testing.T) {
 	ann.call("Bob")
 	bob.until("it rings", shows("#incoming", "Ann is calling"))
 	bob.click("#decline")
-	ann.until("it says so", shows("#remote-figure", "Bob declined the call"))
+	ann.until("it says so", shows("#notices", "Bob declined the call"))
 	ann.until("no connection is left", noCall)
 
 	ann.do(chromedp.SetValue(chromedp.CSS("#remote-id"), "nobody"))
 	ann.click("#call")
-	ann.until("an error in words", shows("#error", "No member of your room has this id"))
+	ann.until("it says so", shows("#notices", "Nobody with the ID “nobody” is in the room"))
 	ann.until("no connection is left", noCall)
 	ann.shoot("error")
 }
@@ -104,8 +105,9 @@ func TestGlare(t *testing.T) {
 	b := browser.Start(t)
 	ann := open(t, b, "Ann", "http://"+d.Address+"/#garden")
 	bob := open(t, b, "Bob", "http://"+d.Address+"/#garden")
+	ann.join("garden")
+	bob.join("garden")
 	for _, w := range []*window{ann, bob} {
-		w.inRoom()
 		w.until("both are listed", `document.querySelectorAll("#members li").length === 2`)
 		w.eval(`document.querySelector("#members button").click()`)
 	}

@@ -20,5 +20,5 @@ func (w *window) shootOthers(name string) {
 	w.shoot(name + "-phone-dark")
 	call(w, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{})
 	w.shoot(name + "-phone")
-	w.do(chromedp.ResetViewport())
+	w.do(chromedp.EmulateViewport(1280, 800))
 }

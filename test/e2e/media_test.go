@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/chromedp/chromedp"
+
 	"github.com/parley-rtc/parley/test/internal/browser"
 	"github.com/parley-rtc/parley/test/internal/parleyd"
 )
@@ -13,8 +15,8 @@ func broken(reason string) string {
 	return fmt.Sprintf(`navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("", %q));`, reason)
 }
 
-// Without a camera the page says why in words that help, and the other can be seen
-// and heard all the same, whoever calls.
+// Without a camera the page says why in words that help, there is a way on, and the
+// other can be seen and heard all the same, whoever calls.
 func TestNoCamera(t *testing.T) {
 	d := parleyd.Start(t)
 	b := browser.Start(t)
@@ -26,8 +28,9 @@ func TestNoCamera(t *testing.T) {
 		"NotFoundError":    "No camera or microphone was found.",
 	} {
 		ann := open(t, b, "Ann", "http://"+d.Address+"/#garden", broken(reason))
-		ann.inRoom()
-		ann.until("it says why", shows("#error", words))
+		ann.until("it says why", shows("#problem", words))
+		ann.shoot("lobby-" + reason)
+		ann.join("garden")
 		if reason == "NotReadableError" {
 			bob.until("Ann is listed", `document.querySelectorAll("#members button").length === 1`)
 			bob.eval(`document.querySelector("#members button").click()`)
@@ -40,9 +43,64 @@ func TestNoCamera(t *testing.T) {
 			bob.click("#accept")
 		}
 		ann.seesAndHears()
+		bob.until("Ann's tile says that there is no picture", `document.querySelector(".tile.dark:not([data-key=self]) .badge[title='Camera off']")`)
 		ann.click("#leave")
 		bob.until("Bob is alone", `document.querySelectorAll("#members li").length === 1 && `+noCall)
 	}
+}
+
+// A page that is opened neither over HTTPS nor from localhost has no camera at all,
+// says why, and still sees and hears others.
+func TestInsecure(t *testing.T) {
+	d := parleyd.Start(t)
+	b := browser.Start(t)
+	ann := open(t, b, "Ann", "http://"+d.Address+"/#garden", `for (const name of ["mediaDevices", "clipboard"]) Object.defineProperty(navigator, name, { value: undefined });`)
+	ann.until("it says why", shows("#problem", "only on pages opened over HTTPS"))
+	ann.meet("garden")
+	bob := open(t, b, "Bob", "http://"+d.Address+"/#garden")
+	bob.meet("garden")
+	ann.seesAndHears()
+	ann.click("#copy")
+	ann.until("it says what the link is", shows("#error", "#garden"))
+}
+
+// A camera that is refused at first can be tried again.
+func TestTryAgain(t *testing.T) {
+	d := parleyd.Start(t)
+	ann := open(t, browser.Start(t), "Ann", "http://"+d.Address+"/#garden", `{
+  const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  navigator.mediaDevices.getUserMedia = (c) => window.allowed ? real(c) : Promise.reject(new DOMException("", "NotAllowedError"));
+}`)
+	ann.until("it says why", shows("#problem", "Allow it"))
+	ann.eval(`window.allowed = true`)
+	ann.click("#retry")
+	ann.until("there is a preview", `document.querySelector("#preview").videoWidth > 0 && document.querySelector("#problem").hidden`)
+}
+
+// Devices can be chosen before and in a call, and the choice is remembered.
+func TestDevices(t *testing.T) {
+	d := parleyd.Start(t)
+	b := browser.Start(t)
+	ann := open(t, b, "Ann", "http://"+d.Address+"/#garden")
+	ann.until("there is a preview", `document.querySelector("#preview").videoWidth > 0`)
+	ann.shoot("lobby")
+	ann.until("the microphone is heard", `document.querySelector("#level").value > 0`)
+	ann.until("cameras are listed", `document.querySelector("#join [data-device=videoinput]").options.length >= 2`)
+	ann.do(chromedp.SetValue(chromedp.CSS("#join [data-device=videoinput]"), ""))
+	ann.eval(`document.querySelector("#join [data-device=videoinput]").dispatchEvent(new Event("change"))`)
+	ann.until("no camera", shows("#preview-hint", "No camera"))
+	ann.do(chromedp.Reload())
+	ann.until("it is remembered", shows("#preview-hint", "No camera"))
+	ann.meet("garden")
+	bob := open(t, b, "Bob", "http://"+d.Address+"/#garden")
+	bob.meet("garden")
+	bob.until("Ann without a picture", `document.querySelector(".tile.dark:not([data-key=self])")`)
+	ann.eval(`{
+  const list = document.querySelector("#devices [data-device=videoinput]");
+  list.value = list.options[0].value;
+  list.dispatchEvent(new Event("change"));
+}`)
+	bob.sees(1)
 }
 
 // The link of the room can be copied.
@@ -50,7 +108,7 @@ func TestCopyLink(t *testing.T) {
 	d := parleyd.Start(t)
 	ann := open(t, browser.Start(t), "Ann", "http://"+d.Address+"/#a%20garden",
 		`navigator.clipboard.writeText = async (text) => { window.copied = text; };`)
-	ann.inRoom()
+	ann.join("a garden")
 	ann.click("#copy")
 	ann.until("it was copied", `window.copied === location.href && window.copied.endsWith("#a%20garden")`)
 	ann.until("it says so", shows("#copy", "Copied"))

@@ -19,7 +19,7 @@ func TestNamesAreNoScripts(t *testing.T) {
 	const hebrew = "שלום"
 	d := parleyd.Start(t)
 	ann := open(t, browser.Start(t), "Ann", "http://"+d.Address+"/#"+url.PathEscape(room))
-	ann.inRoom()
+	ann.join(room)
 
 	ctx, cancel := context.WithTimeout(t.Context(), parleyd.Patience)
 	defer cancel()

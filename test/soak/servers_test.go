@@ -2,11 +2,11 @@ package soak
 
 import (
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 
+	"github.com/parley-rtc/parley/test/internal/npm"
 	"github.com/parley-rtc/parley/test/internal/parleyd"
 	"github.com/parley-rtc/parley/test/internal/process"
 )
@@ -55,21 +55,7 @@ const peerVersion = "1.0.2"
 
 // PeerServer, from npm, passes in its own protocol.
 func TestPeerServer(t *testing.T) {
-	folder, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	folder = filepath.Join(folder, "parley-test", "peer-"+peerVersion)
-	script := filepath.Join(folder, "node_modules", "peer", "dist", "bin", "peerjs.js")
-	if _, err := os.Stat(script); err != nil {
-		if err := os.MkdirAll(folder, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		install := exec.Command("npm", "install", "--no-save", "--no-audit", "--no-fund", "--prefix", folder, "peer@"+peerVersion)
-		if out, err := install.CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-	}
+	script := filepath.Join(npm.Install(t, "peer@"+peerVersion), "node_modules", "peer", "dist", "bin", "peerjs.js")
 	port := process.FreePort(t)
 	process.Start(t, exec.Command("node", script, "--host", "127.0.0.1", "--port", port, "--path", "/"))
 	address := net.JoinHostPort("127.0.0.1", port)

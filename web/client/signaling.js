@@ -1,6 +1,8 @@
 // @ts-check
-// Speaks the protocol with the server. Knows rooms and messages, but neither the
-// page nor calls.
+// Speaks the protocol with the server: one membership of one room, kept over lost
+// connections. Knows rooms and messages, but no calls and no page.
+
+import { Emitter } from "./emitter.js";
 
 /**
  * A message of the protocol. Which fields it has depends on its type.
@@ -10,17 +12,31 @@
  *   members?: string[], names?: Record<string, string>, ice_servers?: RTCIceServer[],
  *   code?: string, error?: string, re?: string, ref?: string,
  *   session?: string, received?: number, resumable?: boolean, missed?: number,
+ *   locked?: boolean, token?: string, seq?: string, [more: string]: any,
  * }} Message
  */
 
 /**
- * What befalls the connection:
- * - "state": it is "connecting", "joined", "waiting" (to try again) or "closed"
- * - "joined": the server let us in; `id` and `iceServers` are set
- * - "members": who is in the room has changed
- * - "message": somebody sent us something
- * - "error": the server refused something, or nothing more will come
- * @typedef {"state"|"joined"|"members"|"message"|"error"} SignalingEvent
+ * What befalls the membership:
+ * - state: it is "connecting", "joined", "waiting" (to try again) or "closed"
+ * - joined: the server let us in, the first time or anew; `id` and `iceServers` are set
+ * - members: who is in the room, a nickname or the lock has changed
+ * - message: somebody sent us something
+ * - error: the server refused something; final says that nothing more will come
+ * - sent, received: a message, for those who keep a log
+ * @typedef {{
+ *   state: State, joined: undefined, members: undefined, message: Message,
+ *   error: Message & {final?: boolean}, sent: Message, received: Message,
+ * }} SignalingEvents
+ */
+
+/** @typedef {"connecting"|"joined"|"waiting"|"closed"} State */
+
+/**
+ * @typedef {{
+ *   name?: string, id?: string, token?: string,
+ *   WebSocket?: typeof WebSocket,
+ * }} JoinOptions
  */
 
 const FIRST_DELAY = 500; // ms before the first new try; doubled for each further one
@@ -32,13 +48,17 @@ const ID_PATIENCE = 45_000; // ms that our id may look taken by our own lost con
 
 /** Refusals of a join that trying again does not mend. */
 const FINAL = new Set(["invalid_room", "invalid_id", "invalid_name", "unauthorized", "forbidden", "bad_message"]);
-/** Close codes after which we do not come back by ourselves. */
+/** Close codes after which we do not come back by ourselves, with a code for each. */
 const FINAL_CLOSES = new Map([
-  [4002, "You were removed from the room."],
-  [4001, "This place in the room is now used by another window."],
+  [4002, { code: "kicked", error: "you were removed from the room" }],
+  [4001, { code: "replaced", error: "this place in the room is now used by another window" }],
+  [4008, { code: "token_expired", error: "the token has expired" }],
 ]);
+/** Types that other members get. */
+const FORWARDED = new Set(["offer", "answer", "candidate", "hangup", "message"]);
 
-export class Signaling {
+/** @extends {Emitter<SignalingEvents>} */
+export class Signaling extends Emitter {
   /** @type {string} the id that the server knows us by; "" before the first join */
   id = "";
   /** @type {string[]} */
@@ -47,11 +67,15 @@ export class Signaling {
   names = {};
   /** @type {RTCIceServer[]} */
   iceServers = [];
-  /** @type {"connecting"|"joined"|"waiting"|"closed"} */
+  /** Only members with the right to moderate get in. */
+  locked = false;
+  /** @type {State} */
   state = "closed";
 
   /** @type {WebSocket|undefined} */
   #socket;
+  /** @type {WebSocket[]} that do not answer, until our place is taken up on another */
+  #abandoned = [];
   /** @type {Message[]} to be sent once we are in the room */
   #waiting = [];
   /**
@@ -71,41 +95,30 @@ export class Signaling {
   #delay = FIRST_DELAY;
   #url;
   #room;
-  #name;
+  #options;
+  /** Names our messages among all that this id has ever sent, with a number. */
+  #nonce = Math.random().toString(36).slice(2, 10);
+  #sent = 0;
+  /** @type {Map<string, {nonce: string, number: number}>} the last that came of each member */
+  #last = new Map();
   #lostAt = 0;
   #wanted = false;
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   #timer;
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   #pingTimer;
-  /** @type {Map<SignalingEvent, ((detail: any) => void)[]>} */
-  #listeners = new Map();
 
   /**
    * @param {string} url of the server's WebSocket endpoint
    * @param {string} room
-   * @param {string} name nickname; may be empty
+   * @param {JoinOptions} options
    */
-  constructor(url, room, name) {
+  constructor(url, room, options = {}) {
+    super();
     this.#url = url;
     this.#room = room;
-    this.#name = name;
-  }
-
-  /**
-   * @param {SignalingEvent} event
-   * @param {(detail: any) => void} listener
-   */
-  on(event, listener) {
-    this.#listeners.set(event, [...(this.#listeners.get(event) ?? []), listener]);
-  }
-
-  /**
-   * @param {SignalingEvent} event
-   * @param {unknown} [detail]
-   */
-  #emit(event, detail) {
-    for (const listener of this.#listeners.get(event) ?? []) listener(detail);
+    this.#options = options;
+    this.id = options.id ?? "";
   }
 
   /** Connects, and stays connected until close. */
@@ -135,8 +148,17 @@ export class Signaling {
    * @param {Message} message
    */
   send(message) {
+    // A message that is sent again after a break may have arrived the first time: its
+    // receiver knows it by its number.
+    if (FORWARDED.has(message.type)) message = { ...message, seq: `${this.#nonce}.${++this.#sent}` };
     if (this.state === "joined" && !this.#missing) this.#deliver(message);
     else if (this.#wanted && this.#waiting.length < MAX_WAITING) this.#waiting.push(message);
+  }
+
+  /** @param {string} name our new nickname; "" for none */
+  rename(name) {
+    this.#options = { ...this.#options, name };
+    this.send({ type: "rename", name });
   }
 
   /**
@@ -149,13 +171,14 @@ export class Signaling {
 
   #connect() {
     clearTimeout(this.#timer);
-    this.#drop();
+    this.#abandon();
     this.#setState("connecting");
-    const socket = new WebSocket(this.#url, "parley.v1");
+    const socket = new (this.#options.WebSocket ?? WebSocket)(this.#url, "parley.v1");
     this.#socket = socket;
     socket.onopen = () => this.#enter();
-    socket.onmessage = (event) => this.#receive(JSON.parse(event.data));
+    socket.onmessage = (event) => this.#receive(JSON.parse(String(event.data)));
     socket.onclose = (event) => this.#lost(event.code);
+    this.#pingTimer = setTimeout(() => this.#lost(1006), PING_TIMEOUT);
   }
 
   /** @param {Message} message */
@@ -186,23 +209,33 @@ export class Signaling {
     /** @type {Message} */
     const join = { type: "join", room: this.#room, resumable: true };
     if (this.id) join.from = this.id;
-    if (this.#name) join.name = this.#name;
+    if (this.#options.name) join.name = this.#options.name;
+    if (this.#options.token) join.token = this.#options.token;
     this.#write(join);
   }
 
-  /** Lets go of the socket without hearing of its end. */
+  /** Lets go of the socket without hearing of its end, and closes it. */
   #drop() {
+    this.#abandon();
+    for (const socket of this.#abandoned.splice(0)) socket.close();
+  }
+
+  /**
+   * Lets go of the socket without closing it: a close frame that arrives after all
+   * would end the membership that is to be taken up again.
+   */
+  #abandon() {
     clearTimeout(this.#pingTimer);
     const socket = this.#socket;
-    this.#socket = undefined;
     if (!socket) return;
+    this.#socket = undefined;
     socket.onopen = socket.onmessage = socket.onclose = null;
-    socket.close();
+    this.#abandoned.push(socket);
   }
 
   /** @param {number} code of the close frame, or 1006 */
   #lost(code) {
-    this.#drop();
+    this.#abandon();
     if (!this.#lostAt) this.#lostAt = Date.now();
     const final = FINAL_CLOSES.get(code);
     if (final) {
@@ -221,24 +254,26 @@ export class Signaling {
     this.#timer = setTimeout(() => this.#connect(), delay);
   }
 
-  /** @param {string} reason */
+  /** @param {{code?: string, error?: string}} reason */
   #giveUp(reason) {
     this.#wanted = false;
     this.#drop();
+    this.emit("error", { type: "error", ...reason, final: true });
     this.#setState("closed");
-    this.#emit("error", { error: reason, final: true });
   }
 
-  /** @param {typeof this.state} state */
+  /** @param {State} state */
   #setState(state) {
     if (this.state === state) return;
     this.state = state;
-    this.#emit("state", state);
+    this.emit("state", state);
   }
 
   /** @param {Message} message */
   #write(message) {
-    this.#socket?.send(JSON.stringify(message));
+    if (!this.#socket) return;
+    this.#socket.send(JSON.stringify(message));
+    this.emit("sent", message);
   }
 
   #schedulePing() {
@@ -253,6 +288,7 @@ export class Signaling {
   #receive(message) {
     this.#schedulePing();
     this.#received++;
+    this.emit("received", message);
     switch (message.type) {
       case "joined":
         this.#joined(message);
@@ -266,7 +302,8 @@ export class Signaling {
       case "room_members":
         this.members = message.members ?? [];
         this.names = message.names ?? {};
-        this.#emit("members");
+        this.locked = message.locked ?? false;
+        this.emit("members", undefined);
         break;
       case "ice":
         this.iceServers = message.ice_servers ?? [];
@@ -275,10 +312,24 @@ export class Signaling {
         this.#refused(message);
         break;
       case "offer": case "answer": case "candidate": case "hangup": case "message":
-        this.#emit("message", message);
+        if (this.#isNew(message)) this.emit("message", message);
         break;
     }
     if (this.#missing > 0 && --this.#missing === 0) this.#catchUp();
+  }
+
+  /**
+   * Reports whether a message has not come before: its sender may have sent it twice.
+   * @param {Message} message
+   */
+  #isNew({ from = "", seq }) {
+    const [nonce, digits] = typeof seq === "string" ? seq.split(".") : [];
+    const number = Number(digits);
+    if (!nonce || !Number.isSafeInteger(number)) return true;
+    const last = this.#last.get(from);
+    if (last?.nonce === nonce && number <= last.number) return false;
+    this.#last.set(from, { nonce, number });
+    return true;
   }
 
   /** @param {number} ping that was answered */
@@ -294,7 +345,7 @@ export class Signaling {
     this.#received = 1;
     this.#missing = 0;
     this.#in();
-    this.#emit("joined");
+    this.emit("joined", undefined);
     this.#catchUp();
   }
 
@@ -307,6 +358,7 @@ export class Signaling {
   #in() {
     this.#delay = FIRST_DELAY;
     this.#lostAt = 0;
+    for (const socket of this.#abandoned.splice(0)) socket.close();
     this.#setState("joined");
   }
 
@@ -318,7 +370,7 @@ export class Signaling {
       return;
     }
     if (message.re !== "join") {
-      this.#emit("error", message);
+      this.emit("error", message);
       return;
     }
     if (message.code === "duplicate_id" && this.#lostAt) {
@@ -329,10 +381,10 @@ export class Signaling {
       return;
     }
     if (FINAL.has(message.code ?? "")) {
-      this.#giveUp(message.error ?? "The server refused us.");
+      this.#giveUp(message);
       return;
     }
-    this.#emit("error", message);
+    this.emit("error", message);
     this.#drop();
     this.#retryLater();
   }

@@ -1,0 +1,188 @@
+package e2e
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/parley-rtc/parley/test/internal/browser"
+	"github.com/parley-rtc/parley/test/internal/parleyd"
+	"github.com/parley-rtc/parley/test/internal/process"
+)
+
+// meeting opens windows that meet in a room.
+func meeting(t *testing.T, address string, names ...string) []*window {
+	t.Helper()
+	b := browser.Start(t)
+	var windows []*window
+	for _, name := range names {
+		w := open(t, b, name, "http://"+address+"/#garden")
+		w.meet("garden")
+		windows = append(windows, w)
+	}
+	return windows
+}
+
+// Three meet: everybody sees everybody. One comes late, one leaves, one loads the page
+// anew in the middle of it.
+func TestMesh(t *testing.T) {
+	d := parleyd.Start(t)
+	all := meeting(t, d.Address, "Ann", "Bob", "Cid")
+	for _, w := range all {
+		w.sees(2)
+	}
+	ann, bob, cid := all[0], all[1], all[2]
+	ann.shoot("mesh-3")
+	ann.shootOthers("mesh-3")
+
+	t.Run("what is muted and raised is told", func(t *testing.T) {
+		bob.click("#mute")
+		bob.click("#hand")
+		for _, w := range []*window{ann, cid} {
+			w.until("Bob is muted and raises a hand", `[...document.querySelectorAll("figcaption")].some(c =>
+  c.innerText.includes("Bob") && c.querySelector("[title=muted]") && c.querySelector("[title='hand raised']"))`)
+		}
+		bob.eval(`document.activeElement.blur()`)
+		bob.press("h")
+		ann.until("the hand is down", `![...document.querySelectorAll("figcaption")].some(c => c.querySelector("[title='hand raised']"))`)
+		bob.press("m")
+		ann.until("who speaks is shown", `document.querySelector(".tile.speaking:not([data-key=self])")`)
+		ann.until("how good the connections are", `document.querySelectorAll(".tile:not([data-quality='']):not([data-key=self])").length === 2`)
+	})
+	t.Run("a late joiner", func(t *testing.T) {
+		dan := open(t, browser.Start(t), "Dan", "http://"+d.Address+"/#garden")
+		dan.meet("garden")
+		dan.sees(3)
+		ann.sees(3)
+		dan.click("#leave")
+		for _, w := range all {
+			w.until("Dan has left", shows("#notices", "Dan left the call"))
+			w.sees(2)
+		}
+	})
+	t.Run("reload", func(t *testing.T) {
+		cid.do(chromedp.Reload())
+		ann.sees(1)
+		cid.meet("garden")
+		for _, w := range all {
+			w.sees(2)
+		}
+	})
+	t.Run("pin and details", func(t *testing.T) {
+		ann.eval(`document.querySelector(".tile:not([data-key=self]) .pin").click()`)
+		ann.until("one is large", `document.querySelector("#tiles.pinned .large")`)
+		ann.press("i")
+		ann.until("paths are told", `document.querySelectorAll("#connections table").length === 2 &&
+  document.querySelector("#connections").innerText.includes("host udp") && document.querySelectorAll("#log li").length > 5`)
+		ann.shoot("details")
+		ann.eval(`URL.createObjectURL = (blob) => { window.saved = blob; return "#"; }; document.querySelector("#export").click()`)
+		ann.until("they can be saved", `window.saved && await (async () => {
+  const text = await window.saved.text(), file = JSON.parse(text);
+  return file.peers.length === 2 && file.log.length > 5 && !text.includes('"session"');
+})()`)
+	})
+}
+
+// Five meet at once: ten connections.
+func TestMeshOfFive(t *testing.T) {
+	d := parleyd.Start(t)
+	all := meeting(t, d.Address, "Ann", "Bob", "Cid", "Dan", "Eve")
+	for _, w := range all {
+		w.sees(4)
+	}
+	all[0].shoot("mesh-5")
+	all[0].shootOthers("mesh-5")
+	all[0].until("pictures are sent small", `window.peers.filter(p => p.connectionState === "connected").every(p =>
+  p.getSenders().filter(s => s.track?.kind === "video").every(s => s.getParameters().encodings[0].maxBitrate === 450000))`)
+}
+
+// The daemon is restarted in the middle of a meeting, which goes on.
+func TestMeshRestart(t *testing.T) {
+	d := parleyd.Start(t)
+	all := meeting(t, d.Address, "Ann", "Bob", "Cid")
+	for _, w := range all {
+		w.sees(2)
+	}
+	d.Signal(syscall.SIGKILL)
+	<-d.Exited()
+	for _, w := range all {
+		w.until("it says so", shows("#state", "the server is away"))
+		w.sees(2)
+	}
+	parleyd.StartAt(t, d.Address)
+	for _, w := range all {
+		w.until("back", `document.querySelector("#state").dataset.state === "call" && document.querySelectorAll("#members li").length === 3`)
+		w.sees(2)
+	}
+}
+
+// The network of one is cut for 5 s in a meeting: it goes on, and nobody leaves.
+func TestMeshNetworkCut(t *testing.T) {
+	d := parleyd.Start(t)
+	n := newNetwork(t, d.Address)
+	all := meeting(t, d.Address, "Ann", "Bob")
+	cid := open(t, browser.Start(t), "Cid", "http://"+n.address+"/#garden")
+	cid.meet("garden")
+	all = append(all, cid)
+	for _, w := range all {
+		w.sees(2)
+	}
+	n.set(true)
+	cut := time.AfterFunc(outage, func() { n.set(false) })
+	defer cut.Stop()
+	d.Wait(t, "suspended")
+	d.Wait(t, "resumed")
+	for _, w := range all {
+		w.sees(2)
+	}
+}
+
+// Two with the same nickname are two.
+func TestSameName(t *testing.T) {
+	d := parleyd.Start(t)
+	all := meeting(t, d.Address, "Ann", "Ann", "Ann")
+	for _, w := range all {
+		w.sees(2)
+		w.until("three of the name", `document.querySelectorAll("#members li").length === 3 && [...document.querySelectorAll("#members bdi")].every(e => e.textContent === "Ann")`)
+	}
+}
+
+// relayOnly makes a page use TURN alone.
+const relayOnly = `window.RTCPeerConnection = class extends window.RTCPeerConnection {
+  constructor(configuration) { super({ ...configuration, iceTransportPolicy: "relay" }); }
+};`
+
+// A call goes through a real TURN server, with the credentials that the server hands
+// out and nothing else.
+func TestRelayed(t *testing.T) {
+	turn := process.StartTURN(t)
+	d := parleyd.Start(t, "--ice-server", turn.URL(), "--turn-secret-file", turn.SecretFile)
+	b := browser.Start(t)
+	var both []*window
+	for _, name := range []string{"Ann", "Bob"} {
+		w := open(t, b, name, "http://"+d.Address+"/#garden", relayOnly)
+		w.meet("garden")
+		both = append(both, w)
+	}
+	for _, w := range both {
+		w.sees(1)
+		w.press("i")
+		w.until("it says so", shows("#connections", "through a relay"))
+	}
+}
+
+// Another page's scripts do not get in.
+func TestOtherOrigin(t *testing.T) {
+	d := parleyd.Start(t)
+	other := parleyd.Start(t)
+	ann := open(t, browser.Start(t), "Ann", "http://"+other.Address+"/healthz")
+	ann.until("refused", fmt.Sprintf(`await new Promise(done => {
+  const s = new WebSocket("ws://%s/ws");
+  s.onopen = () => done(false);
+  s.onerror = () => done(true);
+})`, d.Address))
+	d.Wait(t, "upgrade refused", "code", 403)
+}

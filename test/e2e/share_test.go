@@ -1,0 +1,99 @@
+package e2e
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/parley-rtc/parley/test/internal/parleyd"
+)
+
+// What one shares is seen by all, beside the camera or in its place.
+func TestShareScreen(t *testing.T) {
+	d := parleyd.Start(t)
+	all := meeting(t, d.Address, "Ann", "Bob", "Cid")
+	for _, w := range all {
+		w.sees(2)
+	}
+	ann, bob, cid := all[0], all[1], all[2]
+	ann.press("s")
+	for _, w := range []*window{bob, cid} {
+		w.until("Ann's screen has a tile", `[...document.querySelectorAll("figcaption")].some(c => c.innerText.includes("Ann's screen"))`)
+		w.plays(3)
+	}
+	bob.shoot("screen")
+	ann.press("s")
+	bob.sees(2)
+	cid.sees(2)
+
+	ann.eval(`document.querySelector("#replace").checked = true`)
+	ann.press("s")
+	bob.until("it stands in for the camera", `document.querySelector(".tile.screen:not([data-key=self])")`)
+	bob.sees(2)
+	ann.press("s")
+	bob.until("the camera is back", `!document.querySelector(".tile.screen")`)
+	bob.sees(2)
+}
+
+// What is said reaches all, those who are in no call too, and files arrive as they
+// were.
+func TestChatAndFiles(t *testing.T) {
+	d := parleyd.Start(t)
+	all := meeting(t, d.Address, "Ann", "Bob")
+	ann, bob := all[0], all[1]
+	cid := open(t, ann.browser, "Cid", "http://"+d.Address+"/#garden")
+	cid.join("garden") // in the room, and not in the meeting
+	ann.sees(1)
+	bob.sees(1)
+	const words = `<b>hello</b> 你好`
+	ann.press("c")
+	ann.until("the chat is open", `!document.querySelector("#chat").hidden`)
+	ann.eval(fmt.Sprintf(`document.querySelector("#words").value = %q; document.querySelector("#chat-form").requestSubmit()`, words))
+	for _, w := range []*window{bob, cid} {
+		w.until("it is told", shows("#notices", words))
+		w.until("it stands there as it was said", fmt.Sprintf(`[...document.querySelectorAll(".said .what")].some(e => e.textContent === %q)`, words))
+	}
+
+	ann.eval(`{
+  const bytes = new Uint8Array(5_000_000);
+  for (let i = 0; i < bytes.length; i += 65536) crypto.getRandomValues(bytes.subarray(i, Math.min(i + 65536, bytes.length)));
+  window.digest = async (b) => [...new Uint8Array(await crypto.subtle.digest("SHA-256", b))].join();
+  const list = new DataTransfer();
+  list.items.add(new File([bytes], "pictures/holiday.bin", { type: "application/x-holiday" }));
+  const input = document.querySelector("#file");
+  input.files = list.files;
+  input.dispatchEvent(new Event("change"));
+  window.sent = window.digest(bytes);
+}`)
+	bob.press("c")
+	bob.until("it is offered", shows(".transfer", "Ann offers a file: "))
+	bob.shoot("file")
+	bob.eval(`URL.createObjectURL = (blob) => { window.saved = blob; return "#"; }`)
+	bob.click(".transfer button")
+	bob.until("it has come", `[...document.querySelectorAll(".transfer button")].some(b => b.innerText.startsWith("Save"))`)
+	ann.until("it is known to have arrived", shows(".transfer", "has arrived at Bob"))
+	bob.eval(`document.querySelector(".transfer button").click()`)
+	var want string
+	ann.value(`window.sent`, &want)
+	bob.until("it is the same", fmt.Sprintf(`window.saved.size === 5_000_000 && window.saved.type === "application/x-holiday" &&
+  [...new Uint8Array(await crypto.subtle.digest("SHA-256", await window.saved.arrayBuffer()))].join() === %q`, want))
+	ann.shoot("chat")
+	ann.shootOthers("chat")
+}
+
+// What happens can be recorded to a file with pictures and sound.
+func TestRecording(t *testing.T) {
+	d := parleyd.Start(t)
+	all := meeting(t, d.Address, "Ann", "Bob")
+	ann := all[0]
+	ann.sees(1)
+	ann.eval(`URL.createObjectURL = (blob) => { window.saved = blob; return "#"; }; document.querySelector("#record").click()`)
+	ann.until("it records", `document.querySelector("#record").ariaPressed === "true"`)
+	ann.until("something is there to record", `await new Promise(done => setTimeout(() => done(true), 2000))`)
+	ann.eval(`document.querySelector("#record").click()`)
+	ann.until("it plays", `window.saved && await (async () => {
+  const blob = URL.__proto__ && window.saved;
+  const bytes = await blob.arrayBuffer();
+  const sound = await new AudioContext().decodeAudioData(bytes.slice(0)).catch(() => undefined);
+  return blob.type.startsWith("video/") && blob.size > 20_000 && sound?.duration > 1;
+})()`)
+}

@@ -1,0 +1,36 @@
+// Package npm installs what tests need of npm's registry, once for all runs.
+package npm
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Install installs a release such as "peer@1.0.2", and returns the folder that holds
+// its node_modules.
+func Install(t *testing.T, release string) string {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Join(cache, "parley-test", strings.NewReplacer("@", "-", "/", "-").Replace(release))
+	done := filepath.Join(folder, "installed")
+	if _, err := os.Stat(done); err == nil {
+		return folder
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	install := exec.Command("npm", "install", "--no-save", "--no-audit", "--no-fund", "--prefix", folder, release)
+	if out, err := install.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if err := os.WriteFile(done, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
