@@ -64,6 +64,15 @@ func TestHandler(t *testing.T) {
 	}
 }
 
+// Pages of other origins may load the client module, and nothing else.
+func TestOtherOrigins(t *testing.T) {
+	for path, want := range map[string]string{"/client/index.js": "*", "/main.js": "", "/qr?text=x": ""} {
+		if got := get(t, http.MethodGet, path, "Origin", "https://other.example").Header().Get("Access-Control-Allow-Origin"); got != want {
+			t.Errorf("%s allows %q", path, got)
+		}
+	}
+}
+
 // What the policy allows has no room for scripts in the page itself.
 func TestPageKeepsThePolicy(t *testing.T) {
 	w := get(t, http.MethodGet, "/")

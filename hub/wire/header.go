@@ -76,8 +76,16 @@ const Fin = 0x80
 // AppendMasked appends a frame as a client sends it, with the payload masked.
 // first is the frame's first byte, such as Fin|OpText.
 func AppendMasked(dst []byte, first byte, mask [4]byte, payload []byte) []byte {
+	dst = append(AppendMaskedHeader(dst, first, mask, len(payload)), payload...)
+	Mask(dst[len(dst)-len(payload):], mask)
+	return dst
+}
+
+// AppendMaskedHeader appends the header of a client's frame with a payload of n
+// bytes.
+func AppendMaskedHeader(dst []byte, first byte, mask [4]byte, n int) []byte {
 	dst = append(dst, first)
-	switch n := len(payload); {
+	switch {
 	case n < 126:
 		dst = append(dst, 0x80|byte(n))
 	case n < 1<<16:
@@ -85,9 +93,7 @@ func AppendMasked(dst []byte, first byte, mask [4]byte, payload []byte) []byte {
 	default:
 		dst = binary.BigEndian.AppendUint64(append(dst, 0x80|127), uint64(n))
 	}
-	dst = append(append(dst, mask[:]...), payload...)
-	Mask(dst[len(dst)-len(payload):], mask)
-	return dst
+	return append(dst, mask[:]...)
 }
 
 // Mask applies a mask to a payload, in place; a second time it takes it away.

@@ -342,6 +342,14 @@ function setUpControls() {
   };
 }
 
+/** Hides what this browser does not have. */
+function hideUnsupported() {
+  view.share.hidden = /** @type {HTMLElement} */ (element("replace").parentElement).hidden = !navigator.mediaDevices?.getDisplayMedia;
+  view.record.hidden = !("MediaRecorder" in window && "captureStream" in HTMLCanvasElement.prototype);
+  element("fullscreen").hidden = !document.fullscreenEnabled;
+  element("pip").hidden = !document.pictureInPictureEnabled;
+}
+
 /** Shows the lobby of the room in the link. */
 function followLink() {
   if (visit) {
@@ -364,6 +372,7 @@ translate();
 drawIcons();
 setUpLobby(media);
 setUpControls();
+hideUnsupported();
 setUpKeys(actions, () => visit !== undefined, () => showMore(false));
 media.on("change", () => {
   stage.speaker(media.choices.audiooutput ?? "");

@@ -42,17 +42,7 @@ func (c *Conn) keepOut(b []byte) { *c.out = b }
 func seal(b []byte, start int, mask [4]byte) []byte {
 	payload := b[start+maxHeader:]
 	wire.Mask(payload, mask)
-	n := len(payload)
-	head := append(b[:start], wire.Fin|wire.OpText)
-	switch {
-	case n < 126:
-		head = append(head, 0x80|byte(n))
-	case n < 1<<16:
-		head = binary.BigEndian.AppendUint16(append(head, 0x80|126), uint16(n))
-	default:
-		head = binary.BigEndian.AppendUint64(append(head, 0x80|127), uint64(n))
-	}
-	head = append(head, mask[:]...)
+	head := wire.AppendMaskedHeader(b[:start], wire.Fin|wire.OpText, mask, len(payload))
 	return append(head, payload...) // moves it up to its header
 }
 
