@@ -164,8 +164,8 @@ func (t *loadTest) assemble(ctx context.Context, p *plan.Phase) {
 		t.wait(ctx, settleTime, func() bool { return t.crowd.Census().Connections == 0 })
 	}
 	members := p.Rooms * p.Peers
-	t.out.say("%s: %d members in %d rooms, joining over %s", p.Name, members, p.Rooms, p.Ramp)
 	last := t.crowd.Resize(p.Rooms, p.Peers, p.Ramp)
+	t.out.say("%s: %d members in %d rooms, the last to join in %s", p.Name, members, p.Rooms, (last - t.crowd.Now()).Round(time.Second/10))
 	t.sleep(ctx, last-t.crowd.Now())
 	t.wait(ctx, joinTime, func() bool {
 		c := t.crowd.Census()

@@ -40,6 +40,9 @@ func (c *Crowd) Resize(rooms, peers int, ramp time.Duration) time.Duration {
 		w.mu.Unlock()
 	}
 	start := c.Now() + time.Duration(tick)
+	if len(missing) == 0 {
+		return start
+	}
 	for i, m := range missing {
 		due := start + time.Duration(float64(ramp)*float64(i)/float64(len(missing)))
 		w := m.worker()

@@ -159,7 +159,20 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
-// series returns a report whose seconds have these medians.
+// A flood that ended before any rate was too high says so.
+func TestKneeAtLeast(t *testing.T) {
+	r := sample()
+	for want, steps := range map[string][]Step{"knee      2000": r.Phases[1].Steps, "knee      at least 2000": r.Phases[1].Steps[:2]} {
+		p := Phase{Knee: 2000, Steps: steps}
+		var text strings.Builder
+		(&Report{Phases: []Phase{p}}).Text(&text)
+		if !strings.Contains(text.String(), want+" messages") {
+			t.Errorf("%q is not in\n%s", want, text.String())
+		}
+	}
+}
+
+// of returns a report whose seconds have these medians.
 func of(p50s ...int) *Report {
 	r := &Report{Phases: []Phase{{Name: "call"}}}
 	for i, us := range p50s {

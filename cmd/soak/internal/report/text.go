@@ -112,7 +112,7 @@ func (p *Phase) text(line func(label, format string, args ...any)) {
 		line("step", "%8.0f/s  p50 %s  p99 %s  %s", s.Rate, Millis(s.P50), Millis(s.P99), verdict)
 	}
 	if len(p.Steps) > 0 {
-		line("knee", "%.0f messages a second", p.Knee)
+		line("knee", "%s%.0f messages a second", p.AtLeast(), p.Knee)
 	}
 	if v := p.WebRTC; v != nil {
 		line("webrtc", "%s, %d up, %d failed, %d through TURN; %d echoes", count(v.Pairs, "pair"), v.Up, v.Failed, v.Relayed, v.Echoes)
@@ -125,6 +125,16 @@ func (p *Phase) text(line func(label, format string, args ...any)) {
 			line("", "failures: %s", CountsText(v.Failures))
 		}
 	}
+}
+
+// AtLeast says that a flood ended before any rate missed the objectives.
+func (p *Phase) AtLeast() string {
+	for _, s := range p.Steps {
+		if !s.Met {
+			return ""
+		}
+	}
+	return "at least "
 }
 
 // Stages are the parts of a real call's set-up, in their order, and the whole.
