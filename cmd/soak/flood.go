@@ -17,7 +17,8 @@ const (
 	floodGrowth = 2.0
 	floodClose  = 1.08
 	floodWarm   = time.Second // at each rate before it is measured
-	floodRelay  = .97         // of what is due must arrive
+	floodRelay  = .97         // of what is due must arrive,
+	floodWay    = 50          // but for so many messages, which may be on their way
 )
 
 // defaultGoal is what a flood's rates are held against where nothing is said.
@@ -76,7 +77,7 @@ func (f *flood) step(ctx context.Context, rate float64) report.Step {
 		s.Reason = "errors: " + report.CountsText(counts(tally.Errors))
 	case len(tally.Closes) > 0:
 		s.Reason = "closed: " + report.CountsText(counts(tally.Closes))
-	case float64(tally.Received) < floodRelay*rate*seconds && float64(tally.Received) < floodRelay*float64(tally.Due):
+	case float64(tally.Received)+floodWay < floodRelay*float64(tally.Due):
 		s.Reason = fmt.Sprintf("only %.0f a second arrived", s.Received)
 	default:
 		s.Reason = missed
