@@ -59,7 +59,7 @@ func New(o Options) *Crowd {
 	c := &Crowd{Options: o, name: fmt.Sprintf("soak-%08x", o.Run), dialing: make(chan struct{}, dialsAtOnce)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	for i := range runtime.GOMAXPROCS(0) {
-		w := &worker{crowd: c, tally: NewTally(), total: NewTally(), random: rand.New(rand.NewPCG(o.Seed, uint64(i)))}
+		w := &worker{crowd: c, tally: NewTally(), random: rand.New(rand.NewPCG(o.Seed, uint64(i)))}
 		c.workers = append(c.workers, w)
 		c.running.Go(w.run)
 	}
@@ -92,7 +92,6 @@ type Census struct {
 	Members     int // in their rooms
 	Joining     int
 	Lost        int // of those that were in, without a connection now
-	Rooms       int
 	Connections int
 }
 
@@ -106,7 +105,6 @@ func (c *Crowd) Census() (n Census) {
 		n.Connections += w.connections
 		w.mu.Unlock()
 	}
-	n.Rooms = len(c.rooms)
 	return n
 }
 
@@ -115,7 +113,6 @@ func (c *Crowd) Collect(t *Tally) {
 	for _, w := range c.workers {
 		w.mu.Lock()
 		t.Add(w.tally)
-		w.total.Add(w.tally)
 		w.tally.reset()
 		w.mu.Unlock()
 	}

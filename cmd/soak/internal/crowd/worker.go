@@ -19,7 +19,6 @@ type worker struct {
 	wheel   wheel
 	random  *rand.Rand
 	tally   *Tally // since it was last collected
-	total   *Tally // before that
 	traffic traffic
 	at      int64 // time of what is being read
 	behind  int64 // how late the schedule lately was, in nanoseconds

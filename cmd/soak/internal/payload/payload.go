@@ -58,12 +58,6 @@ func Append(b []byte, s *Stamp) []byte {
 	return append(b, t.after...)
 }
 
-// Size returns the length of a template's payload, in bytes.
-func Size(k Kind, template uint8) int {
-	t := &templates[k][int(template)%len(templates[k])]
-	return len(t.before) + stampSize + len(t.after)
-}
-
 // Check reads the stamp of a payload that has come as a message of a kind, and
 // compares the payload with what was sent. After ErrReencoded the stamp holds.
 func Check(raw []byte, kind Kind, run uint32) (Stamp, error) {

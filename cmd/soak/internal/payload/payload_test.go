@@ -25,7 +25,8 @@ func stamps() (list []Stamp) {
 func TestRoundTrip(t *testing.T) {
 	for _, want := range stamps() {
 		raw := Append(nil, &want)
-		if !json.Valid(raw) || len(raw) != Size(want.Kind, want.Template) {
+		template := templates[want.Kind][want.Template]
+		if !json.Valid(raw) || len(raw) != len(template.before)+stampSize+len(template.after) {
 			t.Fatalf("%v %d: %d bytes, %q", want.Kind, want.Template, len(raw), raw)
 		}
 		got, err := Check(raw, want.Kind, run)
