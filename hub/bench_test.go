@@ -2,6 +2,7 @@ package hub
 
 import (
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ func (drop) Begin(bool)                                         {}
 func (drop) Suspend()                                           {}
 func (drop) Discard()                                           {}
 func (drop) Adopt(Receiver, uint64, func(int) *wire.Frame) bool { return false }
+func (drop) Backlog() int                                       { return 0 }
 func (drop) Flush()                                             {}
 func (drop) Close(wire.CloseCode, string)                       {}
 
@@ -32,7 +34,7 @@ func fill(rooms, size int) (*loop, []*Client) {
 	var clients []*Client
 	for r := range rooms {
 		for m := range size {
-			c := NewClient(uint64(len(clients)), drop{})
+			c := NewClient(uint64(len(clients)), netip.Addr{}, drop{})
 			clients = append(clients, c)
 			id := fmt.Sprintf("m%03d", m)
 			room := fmt.Sprintf("room%d", r)

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"net/netip"
 	"time"
 
 	"go.uber.org/zap"
@@ -12,10 +13,13 @@ import (
 // While it has joined it speaks for a member of a room.
 type Client struct {
 	// Set by NewClient, then read only.
-	conn uint64
-	out  Receiver
+	conn   uint64
+	remote netip.Addr
+	out    Receiver
 
 	// Owned by the loop.
+	opened  time.Time
+	index   int     // in the loop's list of clients; -1: not registered
 	member  *member // nil: not joined
 	touched bool    // is in the loop's list of touched clients
 	closed  bool    // has been closed: gets and does nothing more
@@ -25,9 +29,9 @@ type Client struct {
 }
 
 // NewClient makes a client for connection number conn, a number that stands in
-// log lines, whose frames go to out.
-func NewClient(conn uint64, out Receiver) *Client {
-	return &Client{conn: conn, out: out}
+// log lines, from the address remote, whose frames go to out.
+func NewClient(conn uint64, remote netip.Addr, out Receiver) *Client {
+	return &Client{conn: conn, remote: remote, out: out, index: -1}
 }
 
 // fields are the log fields that name the client, followed by more.

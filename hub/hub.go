@@ -16,7 +16,9 @@ type Options struct {
 	MaxRooms       int           // rooms at one time; 0: no limit
 	MaxRoomMembers int           // members of one room; 0: no limit
 	ResumeWindow   time.Duration // time that a lost connection's membership stays, if it is resumable
+	KickBan        time.Duration // time that who was kicked may not join the room again under the same id
 	Logger         *zap.Logger   // events of rooms and members; nil: none. Its core must not block.
+	Notify         func(Event)   // gets the same events, in order, from the loop: it must not block; nil: nobody does
 }
 
 // Hub takes commands for the loop. Its methods may be called from any goroutine
@@ -38,9 +40,6 @@ const commandQueue = 1024
 
 // New starts a hub's loop. Close ends it.
 func New(o Options) *Hub {
-	if o.Logger == nil {
-		o.Logger = zap.NewNop()
-	}
 	h := &Hub{
 		options:  o,
 		commands: make(chan Command, commandQueue),

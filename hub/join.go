@@ -5,11 +5,15 @@ import "github.com/parley-rtc/parley/hub/wire"
 // Join makes the client a member of Room under ID. Welcome, the encoded joined
 // message, is the first thing that it then gets; the room's members follow.
 type Join struct {
-	Client  *Client
-	Room    string
-	ID      string
-	Name    string // nickname; empty: none
-	Welcome *wire.Frame
+	Client *Client
+	Room   string
+	ID     string
+	Name   string // nickname; empty: none
+	Grant  *Grant // what it may do; nil: the default rights
+	// Capacity is how many members the room may have; 0: as many as any room,
+	// see [Options].
+	Capacity int
+	Welcome  *wire.Frame
 	// Session makes the membership resumable; empty: it is not. See NewSession.
 	Session string
 	// Refused says which message a refusal answers.
@@ -18,11 +22,15 @@ type Join struct {
 	Done chan<- bool
 }
 
+// ErrAlreadyJoined refuses a join of somebody who is in a room.
+var ErrAlreadyJoined = &wire.Refusal{Code: wire.AlreadyJoined, Text: "you are in a room already: leave it first"}
+
 var (
-	errAlreadyJoined = &wire.Refusal{Code: wire.AlreadyJoined, Text: "you are in a room already: leave it first"}
-	errDuplicateID   = &wire.Refusal{Code: wire.DuplicateID, Text: "a member of this room has this id"}
-	errRoomFull      = &wire.Refusal{Code: wire.RoomFull, Text: "this room has as many members as it may have"}
-	errServerFull    = &wire.Refusal{Code: wire.ServerFull, Text: "the server has as many rooms as it may have"}
+	errDuplicateID = &wire.Refusal{Code: wire.DuplicateID, Text: "a member of this room has this id"}
+	errRoomFull    = &wire.Refusal{Code: wire.RoomFull, Text: "this room has as many members as it may have"}
+	errRoomLocked  = &wire.Refusal{Code: wire.RoomLocked, Text: "this room is locked: nobody can join it now"}
+	errBanned      = &wire.Refusal{Code: wire.Forbidden, Text: "you were removed from this room a short while ago"}
+	errServerFull  = &wire.Refusal{Code: wire.ServerFull, Text: "the server has as many rooms as it may have"}
 )
 
 func (j *Join) apply(l *loop) {
@@ -45,9 +53,16 @@ func (j *Join) apply(l *loop) {
 // refusal returns why the join can't be, or nil.
 func (j *Join) refusal(l *loop) *wire.Refusal {
 	if j.Client.member != nil {
-		return errAlreadyJoined
+		return ErrAlreadyJoined
+	}
+	if l.banned(j.Room, j.ID) {
+		return errBanned
 	}
 	r := l.rooms[j.Room]
+	capacity := j.Capacity
+	if capacity == 0 {
+		capacity = l.options.MaxRoomMembers
+	}
 	switch {
 	case r == nil && l.options.MaxRooms > 0 && len(l.rooms) >= l.options.MaxRooms:
 		return errServerFull
@@ -55,7 +70,9 @@ func (j *Join) refusal(l *loop) *wire.Refusal {
 		return nil
 	case memberOf(r, j.ID) != nil:
 		return errDuplicateID
-	case l.options.MaxRoomMembers > 0 && len(r.members) >= l.options.MaxRoomMembers:
+	case r.locked && !j.Grant.may(wire.MayModerate):
+		return errRoomLocked
+	case capacity > 0 && len(r.members) >= capacity:
 		return errRoomFull
 	}
 	return nil

@@ -17,24 +17,32 @@ type loop struct {
 	options Options
 	log     *zap.Logger
 
-	clients  map[*Client]struct{}
-	rooms    map[string]*room
-	changed  []*room   // rooms with a change that not all members know yet
-	touched  []*Client // clients with frames queued in this batch
-	gone     []*member // members whose queue overflowed in this batch
+	clients  []*Client        // registered, in no order
+	rooms    map[string]*room // by name
+	roomList []*room          // the same, in no order
+	changed  []*room          // rooms with a change that not all members know yet
+	touched  []*Client        // clients with frames queued in this batch
+	gone     []*member        // members whose queue overflowed in this batch
 	sessions map[handle]*member
+	bans     map[seat]time.Time // until when an id may not join a room
 	draining bool
 
 	now time.Time // when the batch began
 }
 
 func newLoop(h *Hub, o Options) *loop {
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	if o.Notify == nil {
+		o.Notify = func(Event) {}
+	}
 	return &loop{
 		hub:      h,
 		options:  o,
 		log:      o.Logger,
-		clients:  make(map[*Client]struct{}),
 		rooms:    make(map[string]*room),
+		bans:     make(map[seat]time.Time),
 		sessions: make(map[handle]*member),
 	}
 }

@@ -21,7 +21,7 @@ func (r *room) roomState() *wire.Frame {
 	for _, m := range r.members {
 		list.Add(m.quotedID, m.name)
 	}
-	r.state, r.encoded = list.Frame(), r.version
+	r.state, r.encoded = list.Frame(r.locked), r.version
 	return r.state
 }
 

@@ -61,7 +61,7 @@ func (m *model) told(mm *modelMember, got message) {
 	for _, id := range got.Members {
 		mm.known[id] = true
 	}
-	mm.told = got.Members
+	mm.told, mm.locked = got.Members, got.Locked
 }
 
 // wantNext holds a message against the next that was expected.
@@ -100,6 +100,9 @@ func (m *model) check() {
 			}
 			if want := m.idsIn(mm.room); !slices.Equal(mm.told, want) {
 				m.t.Fatalf("%s in %s was last told %v, the truth is %v", mm.id, mm.room, mm.told, want)
+			}
+			if want := m.locked[mm.room]; mm.locked != want {
+				m.t.Fatalf("%s in %s was last told locked %v, the truth is %v", mm.id, mm.room, mm.locked, want)
 			}
 		} else if len(c.expected) > 0 {
 			m.t.Fatalf("a client never got %v", c.expected)

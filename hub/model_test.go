@@ -2,6 +2,7 @@ package hub
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -26,11 +27,13 @@ type modelMember struct {
 	session   string
 	lostTimes int
 	real      *member
+	moderator bool
 
 	received int             // messages that have arrived since joined
 	expected []string        // that must arrive, in this order: message data and error codes
 	known    map[string]bool // who has been listed
 	told     []string        // the last list that arrived
+	locked   bool            // the room, as it was last told
 	begun    bool            // joined has arrived
 }
 
@@ -57,6 +60,7 @@ type model struct {
 	loop    *loop
 	clients []*modelClient
 	members []*modelMember // of all rooms, also those without a connection
+	locked  map[string]bool
 	sent    int
 }
 
@@ -70,7 +74,7 @@ func newModel(t *rapid.T) *model {
 	close(h.closing) // timers have nobody to call: the script lets time pass
 	l := newLoop(h, Options{Logger: zap.NewNop(), ResumeWindow: time.Hour})
 	l.now = time.Now()
-	return &model{t: t, loop: l}
+	return &model{t: t, loop: l, locked: map[string]bool{}}
 }
 
 // expect notes an answer, where it will be looked for.
@@ -93,6 +97,9 @@ func (m *model) find(room, id string) *modelMember {
 // remove ends a membership in the model.
 func (m *model) remove(mm *modelMember) {
 	m.members = slices.DeleteFunc(m.members, func(x *modelMember) bool { return x == mm })
+	if len(m.idsIn(mm.room)) == 0 {
+		delete(m.locked, mm.room)
+	}
 	if mm.client != nil {
 		// What it was to see it still will, in the same order as what follows.
 		mm.client.expected = append(mm.client.expected, mm.expected...)
@@ -115,7 +122,7 @@ func (m *model) connect() *modelClient {
 		limit = smallBox
 	}
 	c.box.Init(c, &m.loop.hub.Stats, limit)
-	c.Client = NewClient(uint64(m.sent), c.box)
+	c.Client = NewClient(uint64(m.sent), netip.Addr{}, c.box)
 	m.clients = append(m.clients, c)
 	m.do(Register{c.Client})
 	return c
@@ -141,7 +148,7 @@ func (m *model) dropClosed() {
 			return
 		}
 		c := m.clients[i]
-		if !c.small {
+		if !c.small && c.box.CloseCode() != wire.CloseKicked {
 			m.t.Fatalf("a client with a large outbox was closed with %d", c.box.CloseCode())
 		}
 		m.drop(c)
@@ -182,21 +189,30 @@ func (m *model) join() {
 	}
 	m.sent++
 	ref := fmt.Sprint("join ", m.sent)
+	moderator := rapid.Bool().Draw(m.t, "moderator")
 	in := false
 	switch {
 	case c.member != nil:
 		c.expect("already_joined")
 	case m.find(room, id) != nil:
 		c.expect("duplicate_id")
+	case m.locked[room] && !moderator:
+		c.expect("room_locked")
 	default:
 		in = true
-		c.member = &modelMember{room: room, id: id, ref: ref, client: c, session: session, known: map[string]bool{}}
+		c.member = &modelMember{
+			room: room, id: id, ref: ref, client: c, session: session, moderator: moderator, known: map[string]bool{},
+		}
 		c.member.expected, c.expected = append(c.expected, ref), nil
 		m.members = append(m.members, c.member)
 	}
+	grant := &Grant{Rights: wire.DefaultRights}
+	if moderator {
+		grant.Rights |= wire.MayModerate
+	}
 	done := make(chan bool, 1)
 	m.do(&Join{
-		Client: c.Client, Room: room, ID: id, Session: session, Done: done,
+		Client: c.Client, Room: room, ID: id, Session: session, Grant: grant, Done: done,
 		Welcome: (&wire.JoinedMessage{Room: room, From: id, Session: session, Ref: ref}).Frame(),
 	})
 	if got := <-done; got != in {
@@ -205,6 +221,53 @@ func (m *model) join() {
 	if in && c.member != nil {
 		c.member.real = c.Client.member
 	}
+}
+
+// kick removes a member, of whoever's connection.
+func (m *model) kick() {
+	c := m.pick()
+	if c == nil {
+		return
+	}
+	to := ids.Draw(m.t, "kicked")
+	var target *modelMember
+	if m.mayOrder(c) {
+		if target = m.find(c.member.room, to); target == nil {
+			c.expect("target_not_found")
+		}
+	}
+	k := &Kick{To: to}
+	k.Client = c.Client
+	if target != nil && target.client == nil {
+		m.remove(target)
+	}
+	m.do(k)
+}
+
+func (m *model) lock() {
+	c := m.pick()
+	if c == nil {
+		return
+	}
+	k := &Lock{Locked: rapid.Bool().Draw(m.t, "locked")}
+	k.Client = c.Client
+	if m.mayOrder(c) {
+		m.locked[c.member.room] = k.Locked
+	}
+	m.do(k)
+}
+
+// mayOrder reports whether a client may give orders, or what it is answered.
+func (m *model) mayOrder(c *modelClient) bool {
+	switch {
+	case c.member == nil:
+		c.expect("not_joined")
+	case !c.member.moderator:
+		c.expect("forbidden")
+	default:
+		return true
+	}
+	return false
 }
 
 func (m *model) leave() {
@@ -374,6 +437,8 @@ func TestModel(t *testing.T) {
 			"connect": func(*rapid.T) { m.connect() },
 			"join":    func(*rapid.T) { m.join() },
 			"join2":   func(*rapid.T) { m.join() },
+			"kick":    func(*rapid.T) { m.kick() },
+			"lock":    func(*rapid.T) { m.lock() },
 			"leave":   func(*rapid.T) { m.leave() },
 			"send":    func(*rapid.T) { m.send() },
 			"send2":   func(*rapid.T) { m.send() },

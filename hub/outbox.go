@@ -288,6 +288,13 @@ func (o *Outbox) Acknowledged() {
 	o.history.acknowledged()
 }
 
+// Backlog implements [Receiver].
+func (o *Outbox) Backlog() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.bytes
+}
+
 // CloseCode returns the code of the close frame that was queued; 0: none was.
 func (o *Outbox) CloseCode() wire.CloseCode {
 	o.mu.Lock()

@@ -3,6 +3,7 @@ package hub
 import (
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync"
 	"testing"
@@ -26,6 +27,7 @@ func newHub(t testing.TB, o Options) *Hub {
 type message struct {
 	Type, Room, From, To string
 	Members              []string
+	Locked               bool
 	Names                map[string]string
 	Code, Re, Ref        string
 	Session              string
@@ -60,7 +62,7 @@ func newPeer(t testing.TB, h *Hub, limit int) *peer {
 	p := &peer{t: t, hub: h}
 	p.come.L = &p.mu
 	p.out.Init(p, &h.Stats, limit)
-	p.client = NewClient(1, &p.out)
+	p.client = NewClient(1, netip.Addr{}, &p.out)
 	p.do(Register{p.client})
 	t.Cleanup(func() {
 		_ = h.Do(Unregister{p.client, ReasonLost})
@@ -183,10 +185,15 @@ func (p *peer) join(room, id string) bool { return p.enter(room, id, "") }
 // joinResumable is join with a session.
 func (p *peer) joinResumable(room, id string) bool { return p.enter(room, id, NewSession()) }
 
-func (p *peer) enter(room, id, session string) bool {
+func (p *peer) enter(room, id, session string) bool { return p.enterAs(room, id, session, nil) }
+
+// joinAs is join with a grant.
+func (p *peer) joinAs(room, id string, g *Grant) bool { return p.enterAs(room, id, "", g) }
+
+func (p *peer) enterAs(room, id, session string, g *Grant) bool {
 	done := make(chan bool, 1)
 	p.do(&Join{
-		Client: p.client, Room: room, ID: id, Done: done, Session: session,
+		Client: p.client, Room: room, ID: id, Done: done, Session: session, Grant: g,
 		Welcome: (&wire.JoinedMessage{Room: room, From: id, Session: session}).Frame(),
 		Refused: wire.Refused{Re: "join"},
 	})

@@ -29,6 +29,8 @@ type Receiver interface {
 	// Discard says that nothing more is wanted: all is given back, and so is what
 	// comes.
 	Discard()
+	// Backlog is how many bytes wait.
+	Backlog() int
 	// Flush lets queued frames go: the batch of commands is over.
 	Flush()
 	// Close ends the connection with a close frame after what is queued; for

@@ -8,7 +8,8 @@ const drainReason = "the server is going away"
 type Register struct{ Client *Client }
 
 func (r Register) apply(l *loop) {
-	l.clients[r.Client] = struct{}{}
+	r.Client.opened, r.Client.index = l.now, len(l.clients)
+	l.clients = append(l.clients, r.Client)
 	l.hub.Stats.Clients.Add(1)
 	if l.draining {
 		l.close(r.Client, wire.CloseGoingAway, drainReason)
@@ -25,6 +26,9 @@ type Unregister struct {
 
 func (u Unregister) apply(l *loop) {
 	c := u.Client
+	if c.index < 0 {
+		return
+	}
 	c.closed = true
 	if m := c.member; m != nil && m.session != nil && !l.draining {
 		l.suspend(c, u.Reason)
@@ -32,7 +36,12 @@ func (u Unregister) apply(l *loop) {
 		l.leaveRoom(m, u.Reason)
 		c.out.Discard()
 	}
-	delete(l.clients, c)
+	last := len(l.clients) - 1
+	l.clients[c.index] = l.clients[last]
+	l.clients[c.index].index = c.index
+	l.clients[last] = nil
+	l.clients = l.clients[:last]
+	c.index = -1
 	l.hub.Stats.Clients.Add(-1)
 	l.checkDrained()
 }
@@ -45,15 +54,13 @@ func (drain) apply(l *loop) {
 		return
 	}
 	l.draining = true
-	for c := range l.clients {
+	for _, c := range l.clients {
 		if !c.closed {
 			l.close(c, wire.CloseGoingAway, drainReason)
 		}
 	}
-	for _, r := range l.rooms {
-		for len(r.members) > 0 { // also those without a connection
-			l.leaveRoom(r.members[len(r.members)-1], ReasonDrain)
-		}
+	for len(l.roomList) > 0 {
+		l.emptyRoom(l.roomList[len(l.roomList)-1], ReasonDrain)
 	}
 	l.checkDrained()
 }

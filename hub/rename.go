@@ -9,6 +9,8 @@ type Rename struct {
 	Refused wire.Refused
 }
 
+var errNamed = &wire.Refusal{Code: wire.Forbidden, Text: "your nickname comes with your token: it can't be changed"}
+
 // ErrNotJoined refuses what only a member can do.
 var ErrNotJoined = &wire.Refusal{Code: wire.NotJoined, Text: "you are in no room: join one first"}
 
@@ -18,10 +20,18 @@ func (n *Rename) apply(l *loop) {
 		l.refuse(n.Client, ErrNotJoined, n.Refused)
 		return
 	}
-	if m.name == n.Name {
+	if m.grant.Named {
+		l.refuse(n.Client, errNamed, n.Refused)
 		return
 	}
-	m.room.textBytes += len(n.Name) - len(m.name)
-	m.name = n.Name
+	l.rename(m, n.Name)
+}
+
+func (l *loop) rename(m *member, name string) {
+	if m.name == name {
+		return
+	}
+	m.room.textBytes += len(name) - len(m.name)
+	m.name = name
 	l.change(m.room)
 }

@@ -19,6 +19,7 @@ type member struct {
 	id       string
 	quotedID []byte // id as a JSON string
 	name     string // nickname, may be empty
+	grant    *Grant
 	joinedAt time.Time
 	since    uint64 // version of the room that was the first to list this member
 	told     uint64 // version of the room that this member was last sent
@@ -29,6 +30,8 @@ type room struct {
 	name    string
 	members []*member // sorted by id
 	opened  time.Time
+	locked  bool
+	index   int // in the loop's list of rooms
 
 	version   uint64      // counts changes of membership and nicknames
 	lastLeft  uint64      // the version in which a member was last missing
@@ -68,13 +71,10 @@ func memberOf[T ~string | ~[]byte](r *room, id T) *member {
 func (l *loop) enter(j *Join) {
 	r := l.rooms[j.Room]
 	if r == nil {
-		r = &room{name: j.Room, opened: l.now}
-		l.rooms[j.Room] = r
-		l.hub.Stats.Rooms.Add(1)
-		l.log.Info(EventRoomOpened, zap.String(FieldRoom, r.name))
+		r = l.openRoom(j.Room)
 	}
 	m := &member{
-		room: r, client: j.Client, out: j.Client.out, id: j.ID, name: j.Name,
+		room: r, client: j.Client, out: j.Client.out, id: j.ID, name: j.Name, grant: j.Grant,
 		quotedID: wire.AppendQuoted(nil, j.ID),
 		joinedAt: l.now,
 	}
@@ -83,6 +83,9 @@ func (l *loop) enter(j *Join) {
 	r.newcomers = append(r.newcomers, m)
 	r.textBytes += len(m.quotedID) + len(m.name) + 1
 	l.change(r)
+	if m.grant == nil {
+		m.grant = defaultGrant
+	}
 	m.since = r.version
 	c := j.Client
 	c.member = m
@@ -93,6 +96,7 @@ func (l *loop) enter(j *Join) {
 	}
 	l.hub.Stats.Members.Add(1)
 	l.log.Info(EventJoin, c.fields(zap.Int(FieldMembers, len(r.members)))...)
+	l.notify(Event{Kind: EventJoin, Room: r.name, ID: m.id, Name: m.name, Members: len(r.members)})
 }
 
 // leaveRoom ends a membership, if m is one, and closes the room behind the last
@@ -114,6 +118,10 @@ func (l *loop) leaveRoom(m *member, reason string) {
 	l.endSession(m)
 	m.room, m.client = nil, nil
 	l.hub.Stats.Members.Add(-1)
+	l.notify(Event{
+		Kind: EventLeave, Room: r.name, ID: m.id, Name: m.name, Members: len(r.members),
+		Reason: reason, Duration: l.now.Sub(m.joinedAt),
+	})
 	if len(r.members) == 0 {
 		l.closeRoom(r)
 	}
@@ -143,12 +151,26 @@ func (m *member) fields(more ...zap.Field) []zap.Field {
 	return append([]zap.Field{zap.String(FieldRoom, m.room.name), zap.String(FieldID, m.id)}, more...)
 }
 
+func (l *loop) openRoom(name string) *room {
+	r := &room{name: name, opened: l.now, index: len(l.roomList)}
+	l.rooms[name] = r
+	l.roomList = append(l.roomList, r)
+	l.hub.Stats.Rooms.Add(1)
+	l.log.Info(EventRoomOpened, zap.String(FieldRoom, r.name))
+	l.notify(Event{Kind: EventRoomOpened, Room: r.name})
+	return r
+}
+
 func (l *loop) closeRoom(r *room) {
 	delete(l.rooms, r.name)
+	last := len(l.roomList) - 1
+	l.roomList[r.index] = l.roomList[last]
+	l.roomList[r.index].index = r.index
+	l.roomList[last] = nil
+	l.roomList = l.roomList[:last]
 	r.forgetState()
 	l.hub.Stats.Rooms.Add(-1)
-	l.log.Info(EventRoomClosed,
-		zap.String(FieldRoom, r.name),
-		zap.Duration(FieldDuration, l.now.Sub(r.opened)),
-	)
+	lived := l.now.Sub(r.opened)
+	l.log.Info(EventRoomClosed, zap.String(FieldRoom, r.name), zap.Duration(FieldDuration, lived))
+	l.notify(Event{Kind: EventRoomClosed, Room: r.name, Duration: lived})
 }

@@ -96,7 +96,10 @@ type Resume struct {
 }
 
 // Resumed is what came of a Resume. ID is empty when it was refused.
-type Resumed struct{ Room, ID string }
+type Resumed struct {
+	Room, ID string
+	Grant    *Grant
+}
 
 var errSessionExpired = &wire.Refusal{Code: wire.SessionExpired, Text: "this session is over: join anew"}
 
@@ -108,7 +111,7 @@ func (r *Resume) apply(l *loop) {
 		r.Done <- Resumed{}
 		return
 	case c.member != nil:
-		l.refuse(c, errAlreadyJoined, r.Refused)
+		l.refuse(c, ErrAlreadyJoined, r.Refused)
 		r.Done <- Resumed{}
 		return
 	case m == nil || !l.moved(m, c, r):
@@ -116,14 +119,14 @@ func (r *Resume) apply(l *loop) {
 		r.Done <- Resumed{}
 		return
 	}
-	r.Done <- Resumed{Room: m.room.name, ID: m.id}
+	r.Done <- Resumed{Room: m.room.name, ID: m.id, Grant: m.grant}
 }
 
 // moved moves m to the client c, with all that it has missed. If that is more than
 // was kept the membership is over.
 func (l *loop) moved(m *member, c *Client, r *Resume) bool {
 	missed := 0
-	ok := c.out.Adopt(m.out, r.Received, func(n int) *wire.Frame {
+	ok := !m.grant.expired(l.now) && c.out.Adopt(m.out, r.Received, func(n int) *wire.Frame {
 		missed = n
 		return wire.ResumedFrame(m.room.name, m.id, n, r.Refused.Ref)
 	})

@@ -54,7 +54,7 @@ func (h *Handler) start(nc net.Conn, early []byte, remote netip.Addr) {
 	c.raw = c.reader.raw
 	c.rate.init(h.options.Rate, h.options.Burst, c.opened)
 	c.out.Init(c, &h.hub.Stats, h.options.QueueBytes)
-	c.client = hub.NewClient(c.number, c.out)
+	c.client = hub.NewClient(c.number, remote, c.out)
 	h.log.Info(EventConnect, zap.Uint64(hub.FieldConn, c.number), zap.Stringer(hub.FieldRemote, remote))
 	if c.do(hub.Register{Client: c.client}) != nil {
 		c.end(hub.ReasonDrain)

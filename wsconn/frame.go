@@ -31,6 +31,7 @@ var (
 	errRateTooLong  = &violation{wire.CloseRateLimit, "over the message rate for too long"}
 	errSlow         = &violation{wire.CloseSlowConsumer, hub.SlowConsumer}
 	errNoJoin       = &violation{wire.CloseNoJoin, "no join in time"}
+	errTokenExpired = &violation{wire.CloseTokenExpired, "your token has run out"}
 )
 
 // parseHeader reads the header of a client's frame from the front of b. ok is

@@ -42,6 +42,9 @@ type Options struct {
 	PingTimeout  time.Duration // for the answer to one
 	JoinTimeout  time.Duration // without a room, then 4007; 0: no limit
 
+	// Gate decides who may join; nil: everybody may, under any id.
+	Gate Gate
+
 	// ICEServers returns the JSON array of RTCIceServer objects for the member
 	// with this id; nil: there are none. It must not block.
 	ICEServers func(id string) json.RawMessage
@@ -90,6 +93,9 @@ type Handler struct {
 func NewHandler(h *hub.Hub, o Options) *Handler {
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
+	}
+	if o.Gate == nil {
+		o.Gate = openGate{}
 	}
 	hd := &Handler{hub: h, options: o, log: o.Logger, started: time.Now(), addresses: limit.New(o.PerAddress)}
 	hd.writers.init()

@@ -22,6 +22,7 @@ type keepalive struct {
 	pingAt time.Time // zero: no pings
 	pongBy time.Time // zero: no ping is unanswered
 	endBy  time.Time // zero: is not closing
+	goodTo time.Time // when the client's token runs out; zero: it has none
 	pings  uint64    // sent
 }
 
@@ -60,13 +61,13 @@ func (k *keepalive) stop() {
 	if k.timer != nil {
 		k.timer.Stop()
 	}
-	k.joinBy, k.pingAt, k.pongBy, k.endBy = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	k.joinBy, k.pingAt, k.pongBy, k.endBy, k.goodTo = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
 }
 
 // arm sets the timer to what is next.
 func (k *keepalive) arm(now time.Time) {
 	var next time.Time
-	for _, t := range [...]time.Time{k.joinBy, k.pingAt, k.pongBy, k.endBy} {
+	for _, t := range [...]time.Time{k.joinBy, k.pingAt, k.pongBy, k.endBy, k.goodTo} {
 		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
 			next = t
 		}
@@ -102,6 +103,9 @@ func (k *keepalive) tick() {
 	case due(k.joinBy, now):
 		k.joinBy = time.Time{}
 		act = func() { c.disconnect(errNoJoin, hub.ReasonNoJoin) }
+	case due(k.goodTo, now):
+		k.goodTo = time.Time{}
+		act = func() { c.disconnect(errTokenExpired, hub.ReasonTokenExpired) }
 	case due(k.pingAt, now):
 		k.pingAt = c.h.together(now.Add(c.h.options.PingInterval))
 		act = k.ping(now)
@@ -162,6 +166,16 @@ func (k *keepalive) joined(is bool) {
 	}
 }
 
+// expires sets when the client's token runs out; zero: never.
+func (k *keepalive) expires(t time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.endBy.IsZero() && k.goodTo != t {
+		k.goodTo = t
+		k.arm(time.Now())
+	}
+}
+
 // closing bounds the time that the connection has left.
 func (k *keepalive) closing() {
 	k.mu.Lock()
@@ -170,6 +184,6 @@ func (k *keepalive) closing() {
 		return
 	}
 	now := time.Now()
-	k.joinBy, k.pingAt, k.pongBy, k.endBy = time.Time{}, time.Time{}, time.Time{}, now.Add(closeTimeout)
+	k.joinBy, k.pingAt, k.pongBy, k.goodTo, k.endBy = time.Time{}, time.Time{}, time.Time{}, time.Time{}, now.Add(closeTimeout)
 	k.arm(now)
 }

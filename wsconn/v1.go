@@ -1,8 +1,10 @@
 package wsconn
 
 import (
+	"cmp"
+	"context"
 	"crypto/rand"
-	"encoding/json"
+	"time"
 	"unicode/utf8"
 
 	"github.com/parley-rtc/parley/hub"
@@ -16,6 +18,8 @@ type v1 struct {
 	c        *conn
 	joined   bool
 	room, id string
+	grant    *hub.Grant    // nil: the default rights
+	rights   wire.Rights   // of the grant
 	suffixes wire.Suffixes // room and id, as they stand on forwarded messages
 }
 
@@ -24,7 +28,7 @@ var (
 	errOtherID      = &wire.Refusal{Code: wire.Forbidden, Text: "\"from\" is not your id"}
 	errRateLimited  = &wire.Refusal{Code: wire.RateLimited, Text: "you send too many messages a second"}
 	errAddressLimit = &wire.Refusal{Code: wire.RateLimited, Text: "too many joins from your address: try again in a while"}
-	errNoRight      = &wire.Refusal{Code: wire.Forbidden, Text: "you have no right to do this"}
+	errMayNotSend   = &wire.Refusal{Code: wire.Forbidden, Text: "your token gives you no right to send this"}
 	errNoICE        = &wire.Refusal{Code: wire.Unavailable, Text: "this server has no ICE servers to hand out"}
 )
 
@@ -79,6 +83,8 @@ func (v *v1) forwardRefusal(e *wire.Envelope) *wire.Refusal {
 		return errOtherRoom
 	case e.Has(wire.FieldFrom) && string(e.From) != v.id:
 		return errOtherID
+	case v.rights&e.Type.Needs() == 0:
+		return errMayNotSend
 	case len(e.To) > wire.MaxID:
 		return hub.ErrTargetNotFound
 	}
@@ -95,6 +101,7 @@ func (v *v1) command(e *wire.Envelope) error {
 		if v.joined {
 			v.joined = false
 			c.keepalive.joined(false)
+			c.keepalive.expires(time.Time{})
 		}
 		return c.do(hub.Leave{Client: c.client})
 	case wire.Rename:
@@ -107,11 +114,18 @@ func (v *v1) command(e *wire.Envelope) error {
 		return c.do(&hub.Reply{Client: c.client, Frame: wire.ICEFrame(servers, string(e.Ref))})
 	case wire.Resume:
 		return v.resume(e)
-	case wire.Kick, wire.Lock, wire.Unlock:
-		return v.refuse(errNoRight, e)
+	case wire.Kick:
+		return c.do(&hub.Kick{Order: v.order(e), To: string(e.To)})
+	case wire.Lock, wire.Unlock:
+		return c.do(&hub.Lock{Order: v.order(e), Locked: e.Type == wire.Lock})
 	case wire.Token:
+		return v.renew(e)
 	}
 	return nil
+}
+
+func (v *v1) order(e *wire.Envelope) hub.Order {
+	return hub.Order{Client: v.c.client, Refused: refused(e)}
 }
 
 // join asks the hub to let the client in and waits for its word: what follows
@@ -120,24 +134,29 @@ func (v *v1) join(e *wire.Envelope) error {
 	if !v.c.h.addresses.Join(v.c.remote, v.c.reader.readAt) {
 		return v.refuse(errAddressLimit, e)
 	}
-	m := wire.JoinedMessage{Room: string(e.Room), From: string(e.From), Name: string(e.Name), Ref: string(e.Ref)}
-	if m.From == "" {
-		m.From = rand.Text()
+	if v.joined {
+		return v.refuse(hub.ErrAlreadyJoined, e)
 	}
-	if f := v.c.h.options.ICEServers; f != nil {
-		m.ICEServers = json.RawMessage(f(m.From))
+	ctx, cancel := context.WithTimeout(context.Background(), gateTimeout)
+	defer cancel()
+	admission, refusal := v.c.h.options.Gate.Join(ctx, &JoinRequest{
+		Remote: v.c.remote, Room: string(e.Room), ID: string(e.From), Name: string(e.Name),
+		Token: string(e.Token), Passcode: string(e.Passcode),
+	})
+	if refusal != nil {
+		return v.refuse(refusal, e)
 	}
-	if e.Resumable && v.c.h.hub.Resumes() {
-		m.Session = hub.NewSession()
-	}
+	m := v.welcome(e, admission)
 	done := make(chan bool, 1)
 	err := v.c.do(&hub.Join{
 		Client: v.c.client,
 		Room:   m.Room, ID: m.From, Name: m.Name,
-		Welcome: m.Frame(),
-		Session: m.Session,
-		Refused: refused(e),
-		Done:    done,
+		Grant:    admission.Grant,
+		Capacity: admission.Capacity,
+		Welcome:  m.Frame(),
+		Session:  m.Session,
+		Refused:  refused(e),
+		Done:     done,
 	})
 	if err != nil {
 		return err
@@ -145,8 +164,46 @@ func (v *v1) join(e *wire.Envelope) error {
 	if in, err := hub.Await(v.c.h.hub, done); err != nil || !in {
 		return err
 	}
-	v.isIn(m.Room, m.From)
+	v.isIn(m.Room, m.From, admission.Grant)
 	return nil
+}
+
+// welcome makes the answer to a join that was admitted.
+func (v *v1) welcome(e *wire.Envelope, a *Admission) *wire.JoinedMessage {
+	m := &wire.JoinedMessage{
+		Room: string(e.Room), From: cmp.Or(a.ID, string(e.From)), Name: cmp.Or(a.Name, string(e.Name)), Ref: string(e.Ref),
+	}
+	if m.From == "" {
+		m.From = rand.Text()
+	}
+	if f := v.c.h.options.ICEServers; f != nil {
+		m.ICEServers = f(m.From)
+	}
+	if e.Resumable && v.c.h.hub.Resumes() {
+		m.Session = hub.NewSession()
+	}
+	if a.Grant != nil && a.Grant.Rights != wire.DefaultRights {
+		m.Rights = a.Grant.Rights.Names()
+	}
+	return m
+}
+
+// renew takes a fresh token for the membership.
+func (v *v1) renew(e *wire.Envelope) error {
+	if !v.joined {
+		return v.refuse(hub.ErrNotJoined, e)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), gateTimeout)
+	defer cancel()
+	a, refusal := v.c.h.options.Gate.Renew(ctx, &RenewRequest{Room: v.room, ID: v.id, Grant: v.grant, Token: string(e.Token)})
+	if refusal != nil {
+		return v.refuse(refusal, e)
+	}
+	v.granted(a.Grant)
+	return v.c.do(&hub.Renew{
+		Client: v.c.client, Grant: a.Grant, Name: a.Name, Refused: refused(e),
+		Frame: wire.TokenFrame(a.Expires, string(e.Ref)),
+	})
 }
 
 // resume asks the hub for the membership of a lost connection.
@@ -160,16 +217,27 @@ func (v *v1) resume(e *wire.Envelope) error {
 	}
 	r, err := hub.Await(v.c.h.hub, done)
 	if err == nil && r.ID != "" {
-		v.isIn(r.Room, r.ID)
+		v.isIn(r.Room, r.ID, r.Grant)
 	}
 	return err
 }
 
 // isIn notes which member the client is now.
-func (v *v1) isIn(room, id string) {
+func (v *v1) isIn(room, id string, g *hub.Grant) {
 	v.joined, v.room, v.id = true, room, id
 	v.suffixes = wire.NewSuffixes(room, id)
 	v.c.keepalive.joined(true)
+	v.granted(g)
+}
+
+// granted notes what the client may do, and for how long.
+func (v *v1) granted(g *hub.Grant) {
+	v.grant, v.rights = g, wire.DefaultRights
+	var expires time.Time
+	if g != nil {
+		v.rights, expires = g.Rights, g.Expires
+	}
+	v.c.keepalive.expires(expires)
 }
 
 func refused(e *wire.Envelope) wire.Refused {

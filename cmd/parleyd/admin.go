@@ -1,43 +1,61 @@
 package main
 
 import (
-	"crypto/subtle"
 	"net/http"
 	"net/http/pprof"
-	"strings"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.uber.org/zap"
+
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/admin"
 )
 
-// adminRoutes serves what is for those who run the server.
+// adminRoutes serves what is for those who run the server: the admin API and its
+// page, metrics, profiles and the log's level.
 func (d *daemon) adminRoutes() http.Handler {
+	api := admin.New(admin.Options{
+		Hub: d.hub, Handler: d.handler, Version: buildVersion(), Started: d.started,
+		Config: d.config.Effective, Drain: d.beginDrain, Extra: d.extraFigures,
+		Token: d.adminToken, Logger: d.logs.Logger,
+	})
+	guarded := http.NewServeMux()
+	guarded.Handle("/api/", http.MaxBytesHandler(api.Routes(), maxAdminBodyBytes))
+	guarded.Handle("GET /metrics", promhttp.HandlerFor(d.metrics(), promhttp.HandlerOpts{}))
+	guarded.HandleFunc("GET /debug/pprof/", pprof.Index)
+	guarded.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	guarded.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	guarded.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	guarded.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	guarded.Handle("GET /log/level", d.logs.level)
+	guarded.Handle("PUT /log/level", http.MaxBytesHandler(http.HandlerFunc(d.setLogLevel), maxBodyBytes))
+
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(d.metrics(), promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	mux.Handle("GET /log/level", d.logs.level)
-	mux.HandleFunc("PUT /log/level", d.setLogLevel)
-	return d.withToken(http.MaxBytesHandler(mux, maxBodyBytes))
+	mux.Handle("/", api.Guard(guarded))
+	mux.Handle("GET /{$}", admin.Site())
+	mux.Handle("GET /page/", admin.Site())
+	return mux
 }
 
-// withToken asks for the admin token, where there is one.
-func (d *daemon) withToken(next http.Handler) http.Handler {
-	if len(d.adminToken) == 0 {
-		return next
+// beginDrain has the daemon drain and end, as a signal does.
+func (d *daemon) beginDrain() {
+	select {
+	case d.stop <- struct{}{}:
+	default: // it has been asked before
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		given, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if subtle.ConstantTimeCompare([]byte(given), d.adminToken) == 0 {
-			w.Header().Set("WWW-Authenticate", "Bearer")
-			answer(w, http.StatusUnauthorized, "the admin token is missing or wrong")
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
+}
+
+// extraFigures are those of the parts that can be left out.
+func (d *daemon) extraFigures() map[string]any {
+	all := map[string]any{}
+	if r := d.relay; r != nil {
+		all["turn_allocations"] = r.Stats.Allocations.Load()
+		all["turn_bytes_total"] = r.Stats.BytesToPeers.Load() + r.Stats.BytesFrom.Load()
+	}
+	if e := d.access.told; e != nil {
+		all["event_webhook_waiting"] = e.Stats.Waiting.Load()
+		all["event_webhook_dropped_total"] = e.Stats.Dropped.Load()
+	}
+	return all
 }
 
 // setLogLevel changes the level; the body is {"level":"debug"}.

@@ -20,8 +20,7 @@ import (
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/web"
 	"github.com/parley-rtc/parley/wsconn"
-	"github.com/parley-rtc/parley/wsconn/ice"
-	"github.com/parley-rtc/parley/wsconn/limit"
+	"github.com/parley-rtc/parley/wsconn/relay"
 )
 
 // Times of the HTTP servers. A handshake, TLS included, must be through within
@@ -33,6 +32,8 @@ const (
 	idleTimeout    = 60 * time.Second
 	maxHeaderBytes = 16 << 10
 	maxBodyBytes   = 1 << 10 // nothing here takes a body
+
+	maxAdminBodyBytes = 128 << 10 // a message to a room
 )
 
 // daemon is the server with all its parts.
@@ -41,9 +42,14 @@ type daemon struct {
 	logs     *logs
 	hub      *hub.Hub
 	handler  *wsconn.Handler
+	access   access
+	relay    *relay.Server // nil: none
+	started  time.Time
 	draining atomic.Bool
+	stop     chan struct{} // gets one value when the admin API asks for the end
 
-	adminToken []byte // empty: none is asked for
+	adminToken func() []byte                   // nil: none is asked for
+	iceServers func(id string) json.RawMessage // nil: there are none
 
 	listener      *listener
 	adminListener net.Listener
@@ -52,39 +58,62 @@ type daemon struct {
 
 // newDaemon makes the parts and opens the listeners. What fails here is wrong use.
 func newDaemon(c *config.Config, stderr io.Writer) (_ *daemon, err error) {
-	d := &daemon{config: c}
-	servers, err := iceServers(c)
-	if err != nil {
-		return nil, err
-	}
-	if d.adminToken, err = readSecret("admin-token-file", c.AdminToken); err != nil {
-		return nil, err
-	}
-	plain, err := net.Listen("tcp", c.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
-	}
-	if c.AdminListen != "" {
-		if d.adminListener, err = net.Listen("tcp", c.AdminListen); err != nil {
-			return nil, fmt.Errorf("admin-listen: %w", err)
-		}
-	}
+	d := &daemon{config: c, started: time.Now(), stop: make(chan struct{}, 1)}
 	d.logs = newLogs(c, stderr)
-	d.listener = newListener(plain.(*net.TCPListener), d.logs.Logger)
-	d.server, d.admin = d.newServer(), d.newServer()
-	if c.TLSCert != "" {
-		certificates, err := newCertificates(c.TLSCert, c.TLSKey, d.logs.Logger)
+	defer func() {
 		if err != nil {
+			d.close(context.Background())
+			d.logs.close()
+		}
+	}()
+	d.server, d.admin = d.newServer(), d.newServer()
+	if d.adminToken, err = newSecret("admin-token-file", c.AdminToken, asItIs, d.logs.Logger); err != nil {
+		return nil, err
+	}
+	if c.TLSCert != "" {
+		if d.server.TLSConfig, err = newCertificates(c.TLSCert, c.TLSKey, d.logs.Logger); err != nil {
 			return nil, err
 		}
-		d.server.TLSConfig = certificates.config()
 	}
+	if d.access, err = d.newAccess(); err != nil {
+		return nil, err
+	}
+	if err := d.newTURN(d.server.TLSConfig); err != nil {
+		return nil, err
+	}
+	if err := d.listen(); err != nil {
+		return nil, err
+	}
+	d.newHub()
+	d.server.Handler = d.routes()
+	d.admin.Handler = d.adminRoutes()
+	return d, nil
+}
 
+func (d *daemon) listen() error {
+	c := d.config
+	plain, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	d.listener = newListener(plain.(*net.TCPListener), d.logs.Logger)
+	if c.AdminListen != "" {
+		if d.adminListener, err = net.Listen("tcp", c.AdminListen); err != nil {
+			return fmt.Errorf("admin-listen: %w", err)
+		}
+	}
+	return nil
+}
+
+func (d *daemon) newHub() {
+	c := d.config
 	d.hub = hub.New(hub.Options{
 		MaxRooms:       c.MaxRooms,
 		MaxRoomMembers: c.MaxRoomMembers,
 		ResumeWindow:   c.ResumeWindow,
+		KickBan:        c.KickBan,
 		Logger:         d.logs.Logger,
+		Notify:         d.access.notify(),
 	})
 	d.handler = wsconn.NewHandler(d.hub, wsconn.Options{
 		AllowOrigins:    c.AllowOrigins,
@@ -97,12 +126,39 @@ func newDaemon(c *config.Config, stderr io.Writer) (_ *daemon, err error) {
 		PingTimeout:     c.PingTimeout,
 		JoinTimeout:     c.JoinTimeout,
 		PerAddress:      perAddress(c),
-		ICEServers:      servers,
+		Gate:            d.access.gate,
+		ICEServers:      d.iceServers,
 		Logger:          d.logs.Logger,
 	})
-	d.server.Handler = d.routes()
-	d.admin.Handler = d.adminRoutes()
-	return d, nil
+}
+
+// close ends the parts that are there; what is to be told to others is told until
+// ctx is done.
+func (d *daemon) close(ctx context.Context) {
+	if d.hub != nil {
+		d.hub.Close()
+	}
+	if d.access.told != nil {
+		d.access.told.Close(ctx)
+	}
+	if d.access.tokens != nil {
+		d.access.tokens.Close()
+	}
+	if d.relay != nil {
+		_ = d.relay.Close()
+	}
+	for _, l := range []net.Listener{d.adminListener, listenerOf(d.listener)} {
+		if l != nil {
+			_ = l.Close()
+		}
+	}
+}
+
+func listenerOf(l *listener) net.Listener {
+	if l == nil {
+		return nil
+	}
+	return l
 }
 
 func (d *daemon) newServer() *http.Server {
@@ -125,52 +181,6 @@ type httpErrors struct{ log *zap.Logger }
 func (h httpErrors) Write(line []byte) (int, error) {
 	h.log.Info(eventHTTPError, zap.ByteString(fieldError, bytes.TrimSpace(line)))
 	return len(line), nil
-}
-
-// iceServers returns what makes the ICE servers for a member; nil: there are none.
-func iceServers(c *config.Config) (func(id string) json.RawMessage, error) {
-	if len(c.ICEServers) == 0 {
-		return nil, nil
-	}
-	secret, err := readSecret("turn-secret-file", c.TURNSecretFile)
-	if err != nil {
-		return nil, err
-	}
-	servers, err := ice.New(c.ICEServers, secret)
-	if err != nil {
-		return nil, fmt.Errorf("ice-server: %w", err)
-	}
-	return func(id string) json.RawMessage { return servers.For(id, time.Now()) }, nil
-}
-
-// readSecret reads the file that a setting names, without the white space around;
-// nil if it names none.
-func readSecret(setting, file string) ([]byte, error) {
-	if file == "" {
-		return nil, nil
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", setting, err)
-	}
-	secret := bytes.TrimSpace(text)
-	if len(secret) == 0 {
-		return nil, fmt.Errorf("%s: %s is empty", setting, file)
-	}
-	return secret, nil
-}
-
-// perAddress returns the limits of one client address.
-func perAddress(c *config.Config) limit.Options {
-	o := limit.Options{MaxConnections: c.PerIP, Rate: c.ConnectRate}
-	for _, text := range c.TrustedProxies {
-		p, err := limit.ParsePrefix(text)
-		if err != nil {
-			panic(err) // config has checked it
-		}
-		o.TrustedProxies = append(o.TrustedProxies, p)
-	}
-	return o
 }
 
 func (d *daemon) routes() http.Handler {
@@ -212,14 +222,16 @@ func (d *daemon) serve(signals <-chan os.Signal) int {
 		go func() { failed <- d.admin.Serve(d.adminListener) }()
 	}
 
+	asked := "admin"
 	select {
 	case err := <-failed:
 		d.logs.Error(eventFailed, zap.Error(err))
 		return exitFailed
 	case s := <-signals:
-		d.logs.Info(eventDrain, zap.String(fieldSignal, s.String()),
-			zap.Int64(fieldConnections, d.handler.Stats.Connections.Load()))
+		asked = s.String()
+	case <-d.stop:
 	}
+	d.logs.Info(eventDrain, zap.String(fieldSignal, asked), zap.Int64(fieldConnections, d.handler.Stats.Connections.Load()))
 	drained := make(chan error, 1)
 	go func() { drained <- d.drain() }()
 	select {
@@ -232,13 +244,15 @@ func (d *daemon) serve(signals <-chan os.Signal) int {
 	}
 }
 
-// drain closes every connection and then the listeners. The error says that not
-// all had ended in time.
+// drain closes every connection and then all else. The error says that not all had
+// ended in time.
 func (d *daemon) drain() error {
 	d.draining.Store(true)
 	ctx, cancel := context.WithTimeout(context.Background(), d.config.DrainTimeout)
 	defer cancel()
 	err := d.handler.Drain(ctx)
 	err = errors.Join(err, d.server.Shutdown(ctx), d.admin.Shutdown(ctx))
-	return errors.Join(err, d.server.Close(), d.admin.Close())
+	err = errors.Join(err, d.server.Close(), d.admin.Close())
+	d.close(ctx)
+	return err
 }

@@ -28,10 +28,8 @@ func newTestDaemon(t testing.TB, args ...string) *daemon {
 	}
 	t.Cleanup(func() {
 		_ = d.handler.Drain(context.Background())
-		d.hub.Close()
+		d.close(context.Background())
 		d.logs.close()
-		_ = d.listener.Close()
-		_ = d.adminListener.Close()
 	})
 	return d
 }

@@ -14,16 +14,18 @@ import (
 // The events that the daemon itself logs; those of rooms and connections stand in
 // packages hub and wsconn.
 const (
-	eventStart        = "start"              // version, addresses, limits
-	eventDrain        = "drain"              // signal, connections
-	eventStopped      = "stopped"            // complete: every connection had ended
-	eventFailed       = "failed"             // error
-	eventHTTPError    = "http error"         // error: a request that could not be served
-	eventNoDescriptor = "no descriptor left" // error, connections: so many were refused since the last such line
-	eventLogDropped   = "log dropped"        // lines
-	eventTLSReloaded  = "tls reloaded"       // not_after
-	eventTLSFailed    = "tls not reloaded"   // error: the old certificate stays
-	eventLogLevel     = "log level"          // log_level
+	eventStart          = "start"               // version, addresses, limits
+	eventDrain          = "drain"               // signal, connections
+	eventStopped        = "stopped"             // complete: every connection had ended
+	eventFailed         = "failed"              // error
+	eventHTTPError      = "http error"          // error: a request that could not be served
+	eventNoDescriptor   = "no descriptor left"  // error, connections: so many were refused since the last such line
+	eventLogDropped     = "log dropped"         // lines
+	eventTLSReloaded    = "tls reloaded"        // not_after
+	eventTLSFailed      = "tls not reloaded"    // error: the old certificate stays
+	eventSecretReloaded = "secret reloaded"     // setting
+	eventSecretFailed   = "secret not reloaded" // setting, error: the old one stays
+	eventLogLevel       = "log level"           // log_level
 )
 
 // Names of fields in these lines.
@@ -34,6 +36,7 @@ const (
 	fieldLines       = "lines"
 	fieldLogLevel    = "log_level"
 	fieldNotAfter    = "not_after"
+	fieldSetting     = "setting"
 	fieldSignal      = "signal"
 )
 

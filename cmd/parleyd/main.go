@@ -1,17 +1,21 @@
 // Parleyd is the signaling daemon: it serves the page, the WebSocket endpoint
-// /ws, health checks, and metrics on a listener of their own.
+// /ws, health checks, and metrics and administration on a listener of their own.
+// Its further commands are for those who run it.
 package main
 
 import (
+	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/config"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/operate"
 )
 
 // version is set by the linker for releases.
@@ -33,30 +37,71 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	os.Exit(run(os.Args[1:], signals, os.Stdout, os.Stderr))
+	os.Exit(exitCode(newRoot().Execute()))
 }
 
-func run(args []string, signals <-chan os.Signal, stdout, stderr io.Writer) int {
-	c, err := config.Load(args, os.LookupEnv)
+// failed is an error of something that was asked for rightly: it ends with
+// exitFailed, without a word where it has none.
+type failed struct{ error }
+
+func exitCode(err error) int {
+	var f failed
 	switch {
-	case err != nil:
-		fmt.Fprintf(stderr, "parleyd: %v\n", err)
-		return exitUsage
-	case c.Help:
-		fmt.Fprint(stdout, config.Usage())
+	case err == nil:
 		return exitOK
-	case c.Version:
-		fmt.Fprintf(stdout, "parleyd %s (%s, %s/%s)\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-		return exitOK
+	case errors.As(err, &f):
+		if f.error != nil {
+			fmt.Fprintf(os.Stderr, "parleyd: %v\n", err)
+		}
+		return exitFailed
 	}
-	d, err := newDaemon(c, stderr)
+	fmt.Fprintf(os.Stderr, "parleyd: %v\n", err)
+	return exitUsage
+}
+
+// newRoot returns the command that is the daemon, with the others under it.
+func newRoot() *cobra.Command {
+	c := config.New()
+	root := &cobra.Command{
+		Use:   "parleyd",
+		Short: "WebRTC signaling server",
+		Long: `parleyd is a WebRTC signaling server.
+
+Without a command it serves. Each flag is also an environment variable
+(--max-rooms: PARLEY_MAX_ROOMS; lists separated by commas) and a key of the YAML
+file given with --config (max-rooms). A flag wins over the environment, and that
+over the file.`,
+		Args:          cobra.NoArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if c.Version {
+				fmt.Printf("parleyd %s (%s, %s/%s)\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+				return nil
+			}
+			return serve(c)
+		},
+	}
+	root.Flags().SortFlags = false
+	root.Flags().AddFlagSet(c.Flags())
+	root.AddCommand(newToken(), newPasscode(), newHealth(), operate.New(), newMan(root))
+	return root
+}
+
+func serve(c *config.Config) error {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	if err := c.Complete(os.LookupEnv); err != nil {
+		return err
+	}
+	d, err := newDaemon(c, os.Stderr)
 	if err != nil {
-		fmt.Fprintf(stderr, "parleyd: %v\n", err)
-		return exitUsage
+		return err
 	}
-	return d.serve(signals)
+	if code := d.serve(signals); code != exitOK {
+		return failed{}
+	}
+	return nil
 }
 
 // buildVersion is the linker's version, or what the go command noted.

@@ -41,6 +41,13 @@ var (
 	descBatchTime   = desc("hub_batch_seconds", "Time that a batch of the hub's loop took.")
 	descTransit     = desc("transit_seconds", "Time that a forwarded message spent inside the server, from its arrival to its write.")
 	descDropped     = desc("log_lines_dropped_total", "Log lines dropped because the log's reader stalled.")
+	descEvents      = desc("event_webhook_total", "Events for the webhook, by what became of them; retried ones count each time.", "result")
+	descEventsWait  = desc("event_webhook_waiting", "Events that wait for the webhook.")
+	descAsked       = desc("join_webhook_total", "Joins that the webhook was asked about, by what came of it.", "result")
+	descRelays      = desc("turn_allocations", "Allocations of the TURN server.")
+	descAllocated   = desc("turn_allocations_total", "Allocations that the TURN server has made.")
+	descTURNRefused = desc("turn_refused_total", "What the TURN server refused or dropped, by reason.", "reason")
+	descRelayed     = desc("turn_bytes_total", "Bytes that the TURN server relayed.", "direction")
 	descBuild       = desc("build_info", "1, with the version as a label.", "version")
 )
 
@@ -76,6 +83,8 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	metric(descBytesOut, prometheus.CounterValue, float64(w.BytesOut.Load()))
 	metric(descDropped, prometheus.CounterValue, float64(c.d.logs.sink.Dropped()))
 	metric(descBuild, prometheus.GaugeValue, 1, buildVersion())
+	c.access(metric)
+	c.relay(metric)
 	histogram := func(d *prometheus.Desc, h *hub.Histogram) {
 		count, sum, buckets := h.Snapshot()
 		ch <- prometheus.MustNewConstHistogram(d, count, sum, buckets)
@@ -83,4 +92,38 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	histogram(descBatchSize, &h.BatchSize)
 	histogram(descBatchTime, &h.BatchTime)
 	histogram(descTransit, &h.Transit)
+}
+
+type metricFunc func(d *prometheus.Desc, t prometheus.ValueType, v float64, labels ...string)
+
+// access collects what webhooks do.
+func (c *collector) access(metric metricFunc) {
+	if e := c.d.access.told; e != nil {
+		metric(descEvents, prometheus.CounterValue, float64(e.Stats.Delivered.Load()), "delivered")
+		metric(descEvents, prometheus.CounterValue, float64(e.Stats.Retried.Load()), "retried")
+		metric(descEvents, prometheus.CounterValue, float64(e.Stats.Dropped.Load()), "dropped")
+		metric(descEventsWait, prometheus.GaugeValue, float64(e.Stats.Waiting.Load()))
+	}
+	if j := c.d.access.asked; j != nil {
+		metric(descAsked, prometheus.CounterValue, float64(j.Stats.Allowed.Load()), "allowed")
+		metric(descAsked, prometheus.CounterValue, float64(j.Stats.Refused.Load()), "refused")
+		metric(descAsked, prometheus.CounterValue, float64(j.Stats.Failed.Load()), "failed")
+		metric(descAsked, prometheus.CounterValue, float64(j.Stats.Cached.Load()), "cached")
+	}
+}
+
+// relay collects what the TURN server does.
+func (c *collector) relay(metric metricFunc) {
+	if c.d.relay == nil {
+		return
+	}
+	s := &c.d.relay.Stats
+	metric(descRelays, prometheus.GaugeValue, float64(s.Allocations.Load()))
+	metric(descAllocated, prometheus.CounterValue, float64(s.Allocated.Load()))
+	metric(descTURNRefused, prometheus.CounterValue, float64(s.Unauthorized.Load()), "unauthorized")
+	metric(descTURNRefused, prometheus.CounterValue, float64(s.OverQuota.Load()), "quota")
+	metric(descTURNRefused, prometheus.CounterValue, float64(s.PeersRefused.Load()), "peer")
+	metric(descTURNRefused, prometheus.CounterValue, float64(s.Dropped.Load()), "packet")
+	metric(descRelayed, prometheus.CounterValue, float64(s.BytesToPeers.Load()), "to_peers")
+	metric(descRelayed, prometheus.CounterValue, float64(s.BytesFrom.Load()), "from_peers")
 }

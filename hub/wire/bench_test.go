@@ -66,7 +66,7 @@ func BenchmarkMembers(b *testing.B) {
 				for range n {
 					m.Add(id, "")
 				}
-				m.Frame().Release()
+				m.Frame(false).Release()
 			}
 		})
 	}

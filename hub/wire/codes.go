@@ -42,6 +42,9 @@ func (c Code) String() string { return codeNames[c] }
 type Refusal struct {
 	Code Code
 	Text string
+	// Needs is what was missing or wrong when Code is Unauthorized and a client can
+	// ask its user for it: "token" or "passcode".
+	Needs string
 }
 
 func (r *Refusal) Error() string { return r.Code.String() + ": " + r.Text }

@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/json"
 	"strconv"
+	"time"
 	"unicode/utf8"
 )
 
@@ -116,6 +117,18 @@ func (f *Frame) raw(name string) {
 	f.buf = append(f.buf, '"', ':')
 }
 
+// strings appends an array of strings.
+func (f *Frame) strings(list []string) {
+	f.buf = append(f.buf, '[')
+	for i, s := range list {
+		if i > 0 {
+			f.buf = append(f.buf, ',')
+		}
+		f.buf = AppendQuoted(f.buf, s)
+	}
+	f.buf = append(f.buf, ']')
+}
+
 func (f *Frame) finish() *Frame {
 	f.buf = append(f.buf, '}')
 	return f.seal(finText)
@@ -124,6 +137,8 @@ func (f *Frame) finish() *Frame {
 // JoinedMessage is the answer to a join that was accepted.
 type JoinedMessage struct {
 	Room, From, Name, Session, Ref string
+	// Rights are the names of the member's rights; nil: they are not told.
+	Rights []string
 	// ICEServers is a JSON array of RTCIceServer objects; empty: none.
 	ICEServers json.RawMessage
 }
@@ -136,6 +151,10 @@ func (m *JoinedMessage) Frame() *Frame {
 	f.member("name", m.Name)
 	f.member("session", m.Session)
 	f.iceServers(m.ICEServers)
+	if m.Rights != nil {
+		f.raw("rights")
+		f.strings(m.Rights)
+	}
 	f.member("ref", m.Ref)
 	return f.finish()
 }
@@ -175,6 +194,24 @@ func PongFrame(ref string) *Frame {
 	return f.finish()
 }
 
+// TokenFrame answers a token that was taken: it is good until expires.
+func TokenFrame(expires time.Time, ref string) *Frame {
+	f := begin(Token, len(ref)+64)
+	f.member("expires", expires.UTC().Format(time.RFC3339))
+	f.member("ref", ref)
+	return f.finish()
+}
+
+// AnnouncementFrame is a message from those who run the server to a room: it has
+// no from. data is JSON.
+func AnnouncementFrame(room string, data json.RawMessage) *Frame {
+	f := begin(Message, len(room)+len(data)+32)
+	f.raw("data")
+	f.buf = append(f.buf, data...)
+	f.member("room", room)
+	return f.finish()
+}
+
 // Refused says which message an error answers, as far as it could be read.
 type Refused struct{ Re, To, Ref string }
 
@@ -183,6 +220,7 @@ func ErrorFrame(r *Refusal, m Refused) *Frame {
 	f := begin(Error, len(r.Text)+len(m.Re)+len(m.To)+len(m.Ref)+96)
 	f.member("code", r.Code.String())
 	f.member("error", r.Text)
+	f.member("needs", r.Needs)
 	f.member("re", m.Re)
 	f.member("to", m.To)
 	f.member("ref", m.Ref)
@@ -225,13 +263,17 @@ func (m *Members) Add(quotedID []byte, name string) {
 }
 
 // Frame ends the message.
-func (m *Members) Frame() *Frame {
+func (m *Members) Frame(locked bool) *Frame {
 	m.f.buf = append(m.f.buf, ']')
 	if len(m.names) > 0 {
 		m.f.raw("names")
 		m.f.buf = append(m.f.buf, '{')
 		m.f.buf = append(m.f.buf, m.names...)
 		m.f.buf = append(m.f.buf, '}')
+	}
+	if locked {
+		m.f.raw("locked")
+		m.f.buf = append(m.f.buf, "true"...)
 	}
 	return m.f.finish()
 }

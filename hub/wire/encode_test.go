@@ -22,7 +22,7 @@ func TestMessages(t *testing.T) {
 		{"pong", PongFrame(""), `{"type":"pong"}`},
 		{"pong with ref", PongFrame("x"), `{"type":"pong","ref":"x"}`},
 		{"ice", ICEFrame(json.RawMessage(`[1]`), "x"), `{"type":"ice","ice_servers":[1],"ref":"x"}`},
-		{"error", ErrorFrame(&Refusal{NotJoined, "no"}, Refused{Re: "offer", To: "b", Ref: "1"}),
+		{"error", ErrorFrame(&Refusal{Code: NotJoined, Text: "no"}, Refused{Re: "offer", To: "b", Ref: "1"}),
 			`{"type":"error","code":"not_joined","error":"no","re":"offer","to":"b","ref":"1"}`},
 		{"error of something unreadable", ErrorFrame(errNotJSON, Refused{}),
 			`{"type":"error","code":"bad_message","error":"the message is not one JSON object"}`},
@@ -40,7 +40,7 @@ func TestMembers(t *testing.T) {
 	m := NewMembers("r", 0)
 	m.Add([]byte(`"a"`), "")
 	m.Add([]byte(`"b"`), "B\"")
-	f := m.Frame()
+	f := m.Frame(false)
 	defer f.Release()
 	if got, want := string(f.Payload()), `{"type":"room_members","room":"r","members":["a","b"],"names":{"b":"B\""}}`; got != want {
 		t.Errorf("got %s, want %s", got, want)

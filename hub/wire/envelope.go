@@ -7,7 +7,7 @@ import (
 )
 
 // Field is a set of envelope fields.
-type Field uint16
+type Field uint32
 
 // The fields that a client's message can have. Any others are unknown and stay
 // in forwarded messages untouched.
@@ -27,6 +27,7 @@ const (
 	FieldSession
 	FieldReceived
 	FieldResumable
+	FieldPasscode
 )
 
 // Envelope is what the server reads of a client's message. Its byte slices point
@@ -49,6 +50,7 @@ type Fields struct {
 	Ref       []byte
 	Token     []byte
 	Session   []byte
+	Passcode  []byte
 	Received  uint64
 	Resumable bool
 
@@ -69,16 +71,16 @@ func (e *Envelope) Has(f Field) bool { return e.has&f == f }
 
 // Refusals of what is no message of the protocol.
 var (
-	errNotJSON   = &Refusal{BadMessage, "the message is not one JSON object"}
-	errDuplicate = &Refusal{BadMessage, "a field name stands twice"}
-	errFieldType = &Refusal{BadMessage, "a field has the wrong type"}
-	errNoType    = &Refusal{BadMessage, "the field \"type\" is missing"}
-	errRefLength = &Refusal{BadMessage, "\"ref\" is longer than 64 bytes or not valid text"}
-	errMissing   = &Refusal{BadMessage, "a field that this type needs is missing"}
-	errUnknown   = &Refusal{UnknownType, "there is no message of this type"}
-	errRoom      = &Refusal{InvalidRoom, "a room name is 1 to 128 bytes, printable, with no space at either end"}
-	errID        = &Refusal{InvalidID, "an id is 1 to 64 bytes, printable, with no space at either end"}
-	errName      = &Refusal{InvalidName, "a nickname is 1 to 64 bytes, printable, with no space at either end"}
+	errNotJSON   = &Refusal{Code: BadMessage, Text: "the message is not one JSON object"}
+	errDuplicate = &Refusal{Code: BadMessage, Text: "a field name stands twice"}
+	errFieldType = &Refusal{Code: BadMessage, Text: "a field has the wrong type"}
+	errNoType    = &Refusal{Code: BadMessage, Text: "the field \"type\" is missing"}
+	errRefLength = &Refusal{Code: BadMessage, Text: "\"ref\" is longer than 64 bytes or not valid text"}
+	errMissing   = &Refusal{Code: BadMessage, Text: "a field that this type needs is missing"}
+	errUnknown   = &Refusal{Code: UnknownType, Text: "there is no message of this type"}
+	errRoom      = &Refusal{Code: InvalidRoom, Text: "a room name is 1 to 128 bytes, printable, with no space at either end"}
+	errID        = &Refusal{Code: InvalidID, Text: "an id is 1 to 64 bytes, printable, with no space at either end"}
+	errName      = &Refusal{Code: InvalidName, Text: "a nickname is 1 to 64 bytes, printable, with no space at either end"}
 )
 
 // required lists the fields without which a message of a type means nothing.
@@ -116,8 +118,12 @@ func (e *Envelope) Parse(text []byte) *Refusal {
 	return e.check()
 }
 
-// wrongType marks in fields that some field had a value of the wrong type.
-const wrongType Field = 1 << 15
+// Marks among the fields: some field had a value of the wrong type; the passcode
+// did, which only a join has, so that it is nobody's business elsewhere.
+const (
+	wrongType Field = 1 << (31 - iota)
+	wrongPasscode
+)
 
 // check holds the fields against what the type needs.
 func (e *Envelope) check() *Refusal {
@@ -138,6 +144,8 @@ func (e *Envelope) check() *Refusal {
 			return errID
 		case e.Has(FieldName) && !ValidName(e.Name):
 			return errName
+		case e.Has(wrongPasscode):
+			return errFieldType
 		}
 	case Rename:
 		if len(e.Name) > 0 && !ValidName(e.Name) {
@@ -241,6 +249,8 @@ func fieldOf(name []byte) Field {
 		return FieldReceived
 	case "resumable":
 		return FieldResumable
+	case "passcode":
+		return FieldPasscode
 	}
 	return 0
 }
@@ -275,6 +285,11 @@ func (e *Envelope) set(f Field, value []byte, at span) {
 		e.Token, ok = stringValue(value)
 	case FieldSession:
 		e.Session, ok = stringValue(value)
+	case FieldPasscode:
+		if e.Passcode, ok = stringValue(value); !ok {
+			e.has |= wrongPasscode
+			return
+		}
 	case FieldReceived:
 		e.Received, ok = countValue(value)
 	case FieldResumable:

@@ -17,14 +17,16 @@ import (
 	"time"
 )
 
-// TTL is how long TURN credentials are good: longer than most calls, since a
-// call that restarts ICE needs them again; a client can ask for fresh ones.
-const TTL = 12 * time.Hour
+// DefaultTTL is how long TURN credentials are good unless something else is said:
+// longer than most calls, since a call that restarts ICE needs them again; a client
+// can ask for fresh ones.
+const DefaultTTL = 12 * time.Hour
 
 // Servers are the ICE servers of one configuration.
 type Servers struct {
 	stun, turn []string
-	secret     []byte
+	secret     func() []byte
+	ttl        time.Duration
 }
 
 // server is an RTCIceServer (WebRTC, 4.2.2).
@@ -34,9 +36,10 @@ type server struct {
 	Credential string   `json:"credential,omitempty"`
 }
 
-// New checks the URLs (RFC 7064, RFC 7065). TURN URLs need a secret.
-func New(urls []string, turnSecret []byte) (*Servers, error) {
-	s := &Servers{secret: turnSecret}
+// New checks the URLs (RFC 7064, RFC 7065). TURN URLs need a secret, which may
+// change; their credentials are good for ttl.
+func New(urls []string, turnSecret func() []byte, ttl time.Duration) (*Servers, error) {
+	s := &Servers{secret: turnSecret, ttl: ttl}
 	for _, u := range urls {
 		isTURN, err := check(u)
 		switch {
@@ -44,7 +47,7 @@ func New(urls []string, turnSecret []byte) (*Servers, error) {
 			return nil, fmt.Errorf("%q: %w", u, err)
 		case !isTURN:
 			s.stun = append(s.stun, u)
-		case len(turnSecret) == 0:
+		case turnSecret == nil:
 			return nil, fmt.Errorf("%q: a TURN server needs a secret to make credentials", u)
 		default:
 			s.turn = append(s.turn, u)
@@ -80,20 +83,18 @@ func check(u string) (isTURN bool, err error) {
 }
 
 // For returns the JSON array of RTCIceServer objects for the member with this
-// id, with credentials that are good until now plus TTL.
+// id, with credentials that are good from now on.
 func (s *Servers) For(id string, now time.Time) json.RawMessage {
 	list := make([]server, 0, 2)
 	if len(s.stun) > 0 {
 		list = append(list, server{URLs: s.stun})
 	}
 	if len(s.turn) > 0 {
-		user := strconv.FormatInt(now.Add(TTL).Unix(), 10) + ":" + id
-		mac := hmac.New(sha1.New, s.secret)
-		mac.Write([]byte(user))
+		user := strconv.FormatInt(now.Add(s.ttl).Unix(), 10) + ":" + id
 		list = append(list, server{
 			URLs:       s.turn,
 			Username:   user,
-			Credential: base64.StdEncoding.EncodeToString(mac.Sum(nil)),
+			Credential: Password(s.secret(), user),
 		})
 	}
 	b, err := json.Marshal(list)
@@ -101,4 +102,11 @@ func (s *Servers) For(id string, now time.Time) json.RawMessage {
 		panic(err) // strings always marshal
 	}
 	return b
+}
+
+// Password returns the password that goes with a user name.
+func Password(secret []byte, user string) string {
+	mac := hmac.New(sha1.New, secret)
+	mac.Write([]byte(user))
+	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }

@@ -19,7 +19,7 @@ func TestServers(t *testing.T) {
 			`[{"urls":["stun:a.org"]},{"urls":["turn:[::1]:3478?transport=udp"],"username":"1043200:ann","credential":"cOmb40bIaUrRRgvySp/PnQxVzwA="}]`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s, err := New(c.urls, []byte("secret"))
+			s, err := New(c.urls, func() []byte { return []byte("secret") }, DefaultTTL)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -35,11 +35,11 @@ func TestBadURLs(t *testing.T) {
 		"", "example.org", "http://example.org", "stun:", "stun://example.org", "stun:a.org?transport=udp",
 		"turn:a.org?transport=sctp", "turn:a.org:0", "turn:a.org:x", "turn:u@a.org", "turn:a org",
 	} {
-		if _, err := New([]string{u}, []byte("secret")); err == nil {
+		if _, err := New([]string{u}, func() []byte { return []byte("secret") }, DefaultTTL); err == nil {
 			t.Errorf("%q was taken", u)
 		}
 	}
-	if _, err := New([]string{"turn:a.org"}, nil); err == nil {
+	if _, err := New([]string{"turn:a.org"}, nil, DefaultTTL); err == nil {
 		t.Error("TURN without a secret was taken")
 	}
 }

@@ -19,7 +19,9 @@ const minQueueOver = 4 << 10
 // check holds the settings against each other and against sense, and returns the
 // first fault.
 func (c *Config) check() error {
-	for _, check := range []func() error{c.checkListeners, c.checkNumbers, c.checkDurations, c.checkWords} {
+	for _, check := range []func() error{
+		c.checkListeners, c.checkNumbers, c.checkDurations, c.checkWords, c.checkAuth, c.checkWebhooks, c.checkTURN,
+	} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -80,6 +82,8 @@ func (c *Config) checkNumbers() error {
 		{"connect-rate-per-ip", c.ConnectRate, 0},
 		{"rate", c.Rate, 0},
 		{"burst", c.Burst, 1},
+		{"turn-max-allocations", c.TURN.MaxAllocations, 0},
+		{"turn-rate", c.TURN.Rate, 0},
 	} {
 		if n.value < n.min {
 			return fmt.Errorf("%s: %d is less than %d", n.name, n.value, n.min)
@@ -98,6 +102,11 @@ func (c *Config) checkDurations() error {
 		{"join-timeout", c.JoinTimeout, 0},
 		{"resume-window", c.ResumeWindow, 0},
 		{"drain-timeout", c.DrainTimeout, 0},
+		{"kick-ban", c.KickBan, 0},
+		{"auth-jwks-refresh", c.Auth.Refresh, time.Second},
+		{"join-webhook-timeout", c.Webhooks.Timeout, time.Millisecond},
+		{"join-webhook-cache", c.Webhooks.Cache, 0},
+		{"turn-ttl", c.TURNTTL, time.Second},
 	} {
 		if d.value < d.min {
 			return fmt.Errorf("%s: %s is less than %s", d.name, d.value, d.min)
@@ -122,9 +131,6 @@ func (c *Config) checkWords() error {
 	}
 	if c.LogFormat != "json" && c.LogFormat != "console" {
 		return fmt.Errorf("log-format: %q is not json or console", c.LogFormat)
-	}
-	if len(c.ICEServers) == 0 && c.TURNSecretFile != "" {
-		return fmt.Errorf("turn-secret-file: there is no ice-server to use it for")
 	}
 	return nil
 }

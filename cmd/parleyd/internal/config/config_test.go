@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -88,6 +89,25 @@ func TestBadSettings(t *testing.T) {
 		{"log level", []string{"--log-level", "loud"}, nil, "", "log-level"},
 		{"log format", []string{"--log-format", "xml"}, nil, "", "log-format"},
 		{"secret for nothing", []string{"--turn-secret-file", "x"}, nil, "", "turn-secret-file"},
+		{"short secret for nothing", []string{"--auth-issuer", "x"}, nil, "", "auth-secret-file"},
+		{"webhook without a secret", []string{"--event-webhook", "http://a.org"}, nil, "", "webhook-secret-file"},
+		{"webhook that is no URL", []string{"--join-webhook", "a.org", "--webhook-secret-file", "x"}, nil, "", "join-webhook"},
+		{"patient webhook", []string{"--join-webhook-timeout", "1m"}, nil, "", "join-webhook-timeout"},
+		{"TURN for nobody", []string{"--turn-listen", ":3478"}, nil, "", "turn-public-ip"},
+		{"TURN address", []string{"--turn-listen", ":3478", "--turn-public-ip", "turn.example.org"}, nil, "", "turn-public-ip"},
+		{"TURN over TLS without a certificate", []string{"--turn-tls-listen", "127.0.0.1:5349"}, nil, "", "tls-cert"},
+		{"TURN ports", []string{"--turn-port-range", "2000-1000"}, nil, "", "turn-port-range"},
+		{"TURN ports with more behind", []string{"--turn-port-range", "1000-2000x"}, nil, "", "turn-port-range"},
+		{"TURN peer", []string{"--turn-allow-peer", "x"}, nil, "", "turn-allow-peer"},
+		{"TURN settings for nothing", []string{"--turn-host", "x"}, nil, "", "turn-listen"},
+		{"room that can't be", nil, nil, "rooms: {' a': {max-members: 3}}\n", "no name of a room"},
+		{"rooms as a list", nil, nil, "rooms: [a]\n", "mapping"},
+		{"room with an unknown setting", nil, nil, "rooms: {a: {size: 3}}\n", `"size"`},
+		{"room twice", nil, nil, "rooms: {a: {}, a: {}}\n", "twice"},
+		{"capacity of a room", nil, nil, "rooms: {a: {max-members: few}}\n", "max-members"},
+		{"tokens for a room without keys", nil, nil, "rooms: {a: {token: required}}\n", "auth-secret-file"},
+		{"passcode in the clear", nil, nil, "rooms: {a: {passcode: 1234}}\n", "bcrypt"},
+		{"passcode beside tokens", nil, nil, "auth-secret-file: x\nrooms: {a: {token: required, passcode: x}}\n", "all need one"},
 		{"environment", nil, map[string]string{"PARLEY_RATE": "fast"}, "", "PARLEY_RATE"},
 		{"missing file", []string{"--config", "/no/such/file"}, nil, "", "/no/such/file"},
 		{"unknown key", nil, nil, "rates: 1\n", "unknown setting \"rates\""},
@@ -123,24 +143,47 @@ func TestEmptyFile(t *testing.T) {
 	}
 }
 
-// Every setting is told in the help.
-func TestUsage(t *testing.T) {
-	usage := Usage()
-	for _, want := range []string{"--queue-bytes bytes", "(default 1048576)", "PARLEY_MAX_ROOMS"} {
-		if !strings.Contains(usage, want) {
-			t.Errorf("the help does not say %q", want)
-		}
+func TestRooms(t *testing.T) {
+	hash := "$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
+	c, err := Load([]string{"--config", file(t, "rooms:\n  board: {max-members: 3, passcode: "+hash+"}\n  team-*: {token: optional}\nauth-jwks: x\n")}, none)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := c.Rooms.For("board"); r.MaxMembers != 3 || r.Passcode != hash {
+		t.Errorf("%+v", r)
+	}
+	if r := c.Rooms.For("team-a"); r.Token != "optional" {
+		t.Errorf("%+v", r)
+	}
+}
+
+// What is told of the settings has no secret in it.
+func TestEffective(t *testing.T) {
+	hash := "$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
+	c, err := Load([]string{
+		"--join-webhook", "https://user:hidden@a.org/x?key=hidden", "--webhook-secret-file", "f", "--allow-origin", "a",
+		"--config", file(t, "rooms: {board: {passcode: "+hash+"}}\n"),
+	}, none)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := c.Effective()
+	text := fmt.Sprint(e)
+	if strings.Contains(text, "hidden") || strings.Contains(text, hash) || e["join-webhook"] != "https://a.org/x" {
+		t.Error(text)
+	}
+	if fmt.Sprint(e["allow-origin"]) != "[a]" || e["rate"] != "200" {
+		t.Error(text)
 	}
 }
 
 // FuzzFile sees that no file does more than fail with one line.
 func FuzzFile(f *testing.F) {
-	for _, seed := range []string{"rate: 1\n", "allow-origin: [a, b]\n", "a: &a [*a]\n", "? [x]\n: y\n", "---\n--- x\n", "rate: !!int 5\n", "\x00", "%YAML 1.1\n---\n"} {
+	for _, seed := range []string{"rate: 1\n", "rooms: {a*: {max-members: 3}}\n", "allow-origin: [a, b]\n", "a: &a [*a]\n", "? [x]\n: y\n", "---\n--- x\n", "rate: !!int 5\n", "\x00", "%YAML 1.1\n---\n"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		c := new(Config)
-		err := decode(c.flags(), "f.yaml", strings.NewReader(text))
+		err := New().decode("f.yaml", strings.NewReader(text))
 		if err != nil && strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: %q", text, err)
 		}

@@ -14,7 +14,7 @@ import (
 const maxFileBytes = 1 << 20
 
 // decode reads a YAML mapping of settings.
-func decode(f *pflag.FlagSet, path string, r io.Reader) error {
+func (c *Config) decode(path string, r io.Reader) error {
 	text, err := io.ReadAll(io.LimitReader(r, maxFileBytes+1))
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
@@ -39,31 +39,40 @@ func decode(f *pflag.FlagSet, path string, r io.Reader) error {
 	if top.Kind != yaml.MappingNode {
 		return fmt.Errorf("%s:%d: not a mapping of settings", path, top.Line)
 	}
-	return settings(f, path, top.Content)
+	return c.settings(path, top.Content)
 }
 
 // settings applies keys and values, which alternate.
-func settings(f *pflag.FlagSet, path string, nodes []*yaml.Node) error {
+func (c *Config) settings(path string, nodes []*yaml.Node) error {
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(nodes); i += 2 {
 		key, value := nodes[i], nodes[i+1]
-		flag := f.Lookup(key.Value)
+		flag := c.flags.Lookup(key.Value)
+		known := flag != nil && !command[key.Value] || key.Value == roomsKey
 		switch {
-		case key.Kind != yaml.ScalarNode || flag == nil || command[key.Value]:
+		case key.Kind != yaml.ScalarNode || !known:
 			return fmt.Errorf("%s:%d: unknown setting %q", path, key.Line, key.Value)
 		case seen[key.Value]:
 			return fmt.Errorf("%s:%d: %s stands twice", path, key.Line, key.Value)
 		}
 		seen[key.Value] = true
-		values, err := scalars(value)
-		if err == nil {
-			err = set(flag, values)
-		}
-		if err != nil {
+		if err := c.setting(flag, value); err != nil {
 			return fmt.Errorf("%s:%d: %s: %w", path, key.Line, key.Value, err)
 		}
 	}
 	return nil
+}
+
+// setting takes over one value: of a flag, or the rules for rooms.
+func (c *Config) setting(flag *pflag.Flag, value *yaml.Node) error {
+	if flag == nil {
+		return c.rooms(value)
+	}
+	values, err := scalars(value)
+	if err != nil {
+		return err
+	}
+	return set(flag, values)
 }
 
 // scalars returns a scalar, or the elements of a list of scalars.

@@ -1,0 +1,113 @@
+// Package admin serves those who run the server: an API (see openapi.json) to look
+// at rooms, members and connections and to act on them, and a page that uses it.
+// What it tells comes from the hub by commands, a slice at a time.
+package admin
+
+import (
+	"crypto/subtle"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/wsconn"
+)
+
+// Options are what an [API] serves.
+type Options struct {
+	Hub     *hub.Hub
+	Handler *wsconn.Handler
+	Version string
+	Started time.Time
+	Config  func() map[string]any // settings in force, without secrets
+	Drain   func()                // begins the end; returns at once
+	Extra   func() map[string]any // further figures for the status; nil: none
+	Token   func() []byte         // that requests must have; nil: none
+	Logger  *zap.Logger
+}
+
+// API answers requests for the admin listener.
+type API struct{ options Options }
+
+// New makes an API.
+func New(o Options) *API { return &API{o} }
+
+// EventOrder is logged for every order that was given: order, remote, room, id.
+const EventOrder = "admin order"
+
+// Routes returns what serves the API and the page. Other handlers for the admin
+// listener can be put into the same care with Guard.
+func (a *API) Routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /api/v1/openapi.json", a.description)
+	mux.HandleFunc("GET /api/v1/status", a.status)
+	mux.HandleFunc("GET /api/v1/config", a.config)
+	mux.HandleFunc("GET /api/v1/rooms", a.rooms)
+	mux.HandleFunc("GET /api/v1/room", a.room)
+	mux.HandleFunc("GET /api/v1/members", a.members)
+	mux.HandleFunc("GET /api/v1/connections", a.connections)
+	mux.HandleFunc("POST /api/v1/kick", a.kick)
+	mux.HandleFunc("POST /api/v1/lock", a.lock)
+	mux.HandleFunc("POST /api/v1/unlock", a.unlock)
+	mux.HandleFunc("POST /api/v1/close", a.closeRoom)
+	mux.HandleFunc("POST /api/v1/message", a.message)
+	mux.HandleFunc("POST /api/v1/drain", a.drain)
+	return mux
+}
+
+// Guard lets requests through to next that have the token. Where there is none it
+// keeps out what a page from elsewhere has the browser of an operator do: requests
+// across origins, and requests to this machine under a name that was made to point
+// at it.
+func (a *API) Guard(next http.Handler) http.Handler {
+	next = http.NewCrossOriginProtection().Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a.options.Token == nil {
+			if !isLocalName(r.Host) {
+				fail(w, http.StatusForbidden, "without an admin token this listener answers to addresses and localhost only")
+				return
+			}
+			next.ServeHTTP(w, r)
+			return
+		}
+		given, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if subtle.ConstantTimeCompare([]byte(given), a.options.Token()) == 0 {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			fail(w, http.StatusUnauthorized, "the admin token is missing or wrong")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// isLocalName reports whether a Host header is an address or localhost: names that
+// nobody else can make point here.
+func isLocalName(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil || host == "localhost"
+}
+
+// Failure is the body of an answer that is no success.
+type Failure struct {
+	Error string `json:"error"`
+}
+
+func fail(w http.ResponseWriter, status int, text string) { reply(w, status, Failure{text}) }
+
+// reply answers with JSON.
+func reply(w http.ResponseWriter, status int, body any) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) // whoever asked has gone otherwise
+}

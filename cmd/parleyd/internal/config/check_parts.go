@@ -1,0 +1,122 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"github.com/parley-rtc/parley/wsconn/limit"
+	"github.com/parley-rtc/parley/wsconn/relay"
+)
+
+// This file checks the settings of the parts that can be left out: tokens,
+// webhooks, the TURN server.
+
+func (c *Config) checkAuth() error {
+	if !c.Auth.On() {
+		for _, s := range []struct {
+			name string
+			set  bool
+		}{
+			{"auth-optional", c.Auth.Optional},
+			{"auth-issuer", c.Auth.Issuer != ""},
+			{"auth-audience", c.Auth.Audience != ""},
+		} {
+			if s.set {
+				return fmt.Errorf("%s: there is no auth-secret-file or auth-jwks to check tokens with", s.name)
+			}
+		}
+	}
+	if err := c.Rooms.Check(c.Auth.On()); err != nil {
+		return fmt.Errorf("%s: %w", roomsKey, err)
+	}
+	return nil
+}
+
+// maxWebhookTimeout keeps a join from holding its connection for longer than pings
+// may go unanswered.
+const maxWebhookTimeout = 8 * time.Second
+
+func (c *Config) checkWebhooks() error {
+	w := &c.Webhooks
+	for name, value := range map[string]string{"join-webhook": w.Join, "event-webhook": w.Event} {
+		if value == "" {
+			continue
+		}
+		if u, err := url.Parse(value); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			return fmt.Errorf("%s: this is not an http or https URL", name)
+		}
+	}
+	switch {
+	case w.On() && w.SecretFile == "":
+		return errors.New("webhook-secret-file: webhooks are signed, and need it")
+	case !w.On() && w.SecretFile != "":
+		return errors.New("webhook-secret-file: there is no webhook to sign")
+	case w.FailOpen && w.Join == "":
+		return errors.New("join-webhook-fail-open: there is no join-webhook")
+	case w.Timeout > maxWebhookTimeout:
+		return fmt.Errorf("join-webhook-timeout: %s is more than %s", w.Timeout, maxWebhookTimeout)
+	}
+	return nil
+}
+
+func (c *Config) checkTURN() error {
+	t := &c.TURN
+	for name, value := range map[string]string{"turn-listen": t.Listen, "turn-tls-listen": t.TLSListen} {
+		if value == "" {
+			continue
+		}
+		if err := address(name, value); err != nil {
+			return err
+		}
+	}
+	if _, _, err := relay.ParsePorts(t.PortRange); err != nil {
+		return fmt.Errorf("turn-port-range: %w", err)
+	}
+	for _, p := range t.AllowPeers {
+		if _, err := limit.ParsePrefix(p); err != nil {
+			return fmt.Errorf("turn-allow-peer: %q is not an address or a prefix", p)
+		}
+	}
+	if !t.On() {
+		switch {
+		case len(c.ICEServers) == 0 && c.TURNSecretFile != "":
+			return errors.New("turn-secret-file: there is no ice-server and no turn-listen to use it for")
+		case t.PublicIP != "" || t.Host != "" || len(t.AllowPeers) > 0:
+			return errors.New("turn-public-ip, turn-host and turn-allow-peer are for turn-listen or turn-tls-listen")
+		}
+		return nil
+	}
+	if t.TLSListen != "" && c.TLSCert == "" {
+		return errors.New("turn-tls-listen: it needs tls-cert and tls-key")
+	}
+	if _, err := c.TURNAddress(); err != nil {
+		return err
+	}
+	return nil
+}
+
+// TURNAddress returns the address at which relayed addresses are reached: what
+// turn-public-ip says, or the one that the server listens on.
+func (c *Config) TURNAddress() (netip.Addr, error) {
+	if c.TURN.PublicIP != "" {
+		a, err := netip.ParseAddr(c.TURN.PublicIP)
+		if err != nil || a.IsUnspecified() || a.Zone() != "" {
+			return a, fmt.Errorf("turn-public-ip: %q is not an IP address", c.TURN.PublicIP)
+		}
+		return a.Unmap(), nil
+	}
+	for _, l := range []string{c.TURN.Listen, c.TURN.TLSListen} {
+		host, _, err := net.SplitHostPort(l)
+		if err != nil {
+			continue
+		}
+		if a, err := netip.ParseAddr(host); err == nil && !a.IsUnspecified() {
+			return a.Unmap(), nil
+		}
+	}
+	return netip.Addr{}, errors.New("turn-public-ip: a TURN server needs it unless it listens on one address")
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/config"
+	"github.com/parley-rtc/parley/wsconn/ice"
+	"github.com/parley-rtc/parley/wsconn/limit"
+	"github.com/parley-rtc/parley/wsconn/relay"
+)
+
+// newTURN starts the TURN server, if there is to be one, and makes the ICE servers
+// that members are handed.
+func (d *daemon) newTURN(certificates *tls.Config) error {
+	c := d.config
+	secret, err := newSecret("turn-secret-file", c.TURNSecretFile, asItIs, d.logs.Logger)
+	if err != nil {
+		return err
+	}
+	urls := c.ICEServers
+	if c.TURN.On() {
+		if secret == nil {
+			own := []byte(rand.Text())
+			secret = func() []byte { return own }
+		}
+		if d.relay, err = newRelay(d, certificates, secret); err != nil {
+			return err
+		}
+		urls = append(append([]string(nil), urls...), d.relay.URLs()...)
+	}
+	if len(urls) == 0 {
+		return nil
+	}
+	servers, err := ice.New(urls, secret, c.TURNTTL)
+	if err != nil {
+		return fmt.Errorf("ice-server: %w", err)
+	}
+	d.iceServers = func(id string) json.RawMessage { return servers.For(id, time.Now()) }
+	return nil
+}
+
+func newRelay(d *daemon, certificates *tls.Config, secret func() []byte) (*relay.Server, error) {
+	c := d.config
+	public, err := c.TURNAddress()
+	if err != nil {
+		return nil, err
+	}
+	low, high, err := relay.ParsePorts(c.TURN.PortRange)
+	if err != nil {
+		return nil, err
+	}
+	return relay.New(relay.Options{
+		Listen: c.TURN.Listen, TLSListen: c.TURN.TLSListen, TLS: certificates, Host: c.TURN.Host,
+		PublicIP: public, PortMin: low, PortMax: high,
+		Secret: secret, AllowPeers: prefixes(c.TURN.AllowPeers),
+		MaxAllocations: c.TURN.MaxAllocations, BytesPerSecond: c.TURN.Rate,
+		Logger: d.logs.Logger,
+	})
+}
+
+// prefixes reads a list that has been checked.
+func prefixes(texts []string) (list []netip.Prefix) {
+	for _, text := range texts {
+		p, err := limit.ParsePrefix(text)
+		if err != nil {
+			panic(err)
+		}
+		list = append(list, p)
+	}
+	return list
+}
+
+// perAddress returns the limits of one client address.
+func perAddress(c *config.Config) limit.Options {
+	return limit.Options{MaxConnections: c.PerIP, Rate: c.ConnectRate, TrustedProxies: prefixes(c.TrustedProxies)}
+}

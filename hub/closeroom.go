@@ -1,0 +1,24 @@
+package hub
+
+import "github.com/parley-rtc/parley/hub/wire"
+
+// CloseRoom removes all members of a room, which ends it. They may join it again.
+type CloseRoom struct{ Order }
+
+func (c *CloseRoom) apply(l *loop) {
+	c.carryOut(l, func(r *room) *wire.Refusal {
+		c.log(l, EventCloseRoom, r)
+		for len(r.members) > 0 {
+			l.expel(r.members[len(r.members)-1], "the room was closed", ReasonRoomEnded)
+		}
+		return nil
+	})
+}
+
+// emptyRoom ends all memberships of a room, and with the last the room. The
+// clients stay.
+func (l *loop) emptyRoom(r *room, reason string) {
+	for len(r.members) > 0 {
+		l.leaveRoom(r.members[len(r.members)-1], reason)
+	}
+}

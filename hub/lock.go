@@ -1,0 +1,26 @@
+package hub
+
+import "github.com/parley-rtc/parley/hub/wire"
+
+// Lock locks a room, or unlocks it: into a locked one only moderators can join.
+// The lock ends with the room.
+type Lock struct {
+	Order
+	Locked bool
+}
+
+func (c *Lock) apply(l *loop) {
+	c.carryOut(l, func(r *room) *wire.Refusal {
+		if r.locked == c.Locked {
+			return nil
+		}
+		r.locked = c.Locked
+		event := EventUnlock
+		if c.Locked {
+			event = EventLock
+		}
+		c.log(l, event, r)
+		l.change(r)
+		return nil
+	})
+}

@@ -1,0 +1,66 @@
+package hub
+
+import (
+	"go.uber.org/zap"
+
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+// Order is what the commands about a whole room or other members have in common:
+// a moderator's client gives them for its own room, or those who run the server
+// for any.
+type Order struct {
+	Client  *Client      // the moderator; nil: those who run the server
+	Refused wire.Refused // the moderator's message, should it be refused
+
+	Room string // where Client is nil
+	// Done gets, where Client is nil, why the order could not be carried out, or
+	// nil. It needs a capacity of one.
+	Done chan<- *wire.Refusal
+}
+
+var (
+	errNoRight = &wire.Refusal{Code: wire.Forbidden, Text: "only a moderator can do this"}
+	errNoRoom  = &wire.Refusal{Code: wire.TargetNotFound, Text: "there is no such room"}
+)
+
+// carryOut calls do for the order's room, if whoever gives it may.
+func (o *Order) carryOut(l *loop, do func(r *room) *wire.Refusal) {
+	if o.Client == nil {
+		refusal := errNoRoom
+		if r := l.rooms[o.Room]; r != nil {
+			refusal = do(r)
+		}
+		o.Done <- refusal
+		return
+	}
+	var refusal *wire.Refusal
+	switch m := o.Client.member; {
+	case m == nil:
+		refusal = ErrNotJoined
+	case !m.grant.may(wire.MayModerate):
+		refusal = errNoRight
+	default:
+		refusal = do(m.room)
+	}
+	if refusal != nil {
+		l.refuse(o.Client, refusal, o.Refused)
+	}
+}
+
+// by returns the moderator's id, or "".
+func (o *Order) by() string {
+	if o.Client == nil || o.Client.member == nil {
+		return ""
+	}
+	return o.Client.member.id
+}
+
+// log notes that the order was carried out.
+func (o *Order) log(l *loop, event string, r *room, fields ...zap.Field) {
+	fields = append(fields, zap.String(FieldRoom, r.name))
+	if o.Client != nil {
+		fields = append(fields, zap.Uint64(FieldConn, o.Client.conn), zap.String(FieldBy, o.by()))
+	}
+	l.log.Info(event, fields...)
+}

@@ -1,0 +1,178 @@
+// Package relay is a TURN server (RFC 8656) for the members of the signaling server
+// beside it, on github.com/pion/turn: it takes the credentials that members are
+// handed in ice_servers, and relays to what is not on its own machine or network.
+package relay
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/pion/logging"
+	"github.com/pion/turn/v5"
+	"go.uber.org/zap"
+	"golang.org/x/net/netutil"
+)
+
+// Options say where the server listens and what it grants.
+type Options struct {
+	Listen    string      // host:port for UDP and TCP; empty: none
+	TLSListen string      // host:port for TLS over TCP; empty: none
+	TLS       *tls.Config // for TLSListen
+	Host      string      // that clients are told; empty: PublicIP
+
+	PublicIP netip.Addr // where peers reach relayed addresses
+	PortMin  uint16     // relayed addresses have ports from PortMin
+	PortMax  uint16     // to PortMax
+
+	Secret func() []byte // under which credentials are made
+
+	// AllowPeers are addresses that may be relayed to though they are loopback,
+	// link-local, private or this machine's own.
+	AllowPeers []netip.Prefix
+
+	MaxAllocations int // of one id at one time; 0: no limit
+	BytesPerSecond int // relayed for one id, both ways together; more is dropped; 0: no limit
+
+	Logger *zap.Logger
+}
+
+// Realm is the server's realm.
+const Realm = "parley"
+
+// maxStreams bounds the TCP and TLS connections of one listener.
+const maxStreams = 10_000
+
+// Server is a running TURN server.
+type Server struct {
+	// Stats counts what the server does.
+	Stats Stats
+
+	options Options
+	peers   *peers
+	relays  *relays
+	users   *users
+	turn    *turn.Server
+	urls    []string
+}
+
+// New opens the listeners and serves. The error is for people.
+func New(o Options) (*Server, error) {
+	s := &Server{options: o}
+	s.peers = newPeers(o.PublicIP, o.AllowPeers)
+	s.users = newUsers(o.MaxAllocations, o.BytesPerSecond)
+	s.relays = newRelays(s)
+	c := turn.ServerConfig{
+		Realm:         Realm,
+		LoggerFactory: &logging.DefaultLoggerFactory{DefaultLogLevel: logging.LogLevelDisabled},
+		AuthHandler:   s.authenticate,
+		QuotaHandler:  s.quota,
+		EventHandler:  turn.EventHandler{OnAuth: s.authenticated},
+	}
+	closers, err := s.listen(&c)
+	if err == nil {
+		s.turn, err = turn.NewServer(c)
+	}
+	if err != nil {
+		for _, l := range closers {
+			_ = l.Close()
+		}
+		return nil, err
+	}
+	return s, nil
+}
+
+// listen opens the listeners, and returns them also when one of them fails.
+func (s *Server) listen(c *turn.ServerConfig) (opened []interface{ Close() error }, err error) {
+	o := s.options
+	if o.Listen != "" {
+		udp, err := net.ListenPacket("udp", o.Listen)
+		if err != nil {
+			return opened, fmt.Errorf("turn-listen: %w", err)
+		}
+		opened = append(opened, udp)
+		_, port, err := net.SplitHostPort(udp.LocalAddr().String())
+		if err != nil {
+			return opened, err
+		}
+		host, _, _ := net.SplitHostPort(o.Listen)
+		tcp, err := net.Listen("tcp", net.JoinHostPort(host, port))
+		if err != nil {
+			return opened, fmt.Errorf("turn-listen: %w", err)
+		}
+		opened = append(opened, tcp)
+		c.PacketConnConfigs = append(c.PacketConnConfigs, turn.PacketConnConfig{
+			PacketConn: udp, RelayAddressGenerator: s.relays, PermissionHandler: s.permit,
+		})
+		c.ListenerConfigs = append(c.ListenerConfigs, s.streams(tcp))
+		s.urls = append(s.urls, s.url("turn", port, "udp"), s.url("turn", port, "tcp"))
+	}
+	if o.TLSListen != "" {
+		tcp, err := net.Listen("tcp", o.TLSListen)
+		if err != nil {
+			return opened, fmt.Errorf("turn-tls-listen: %w", err)
+		}
+		opened = append(opened, tcp)
+		_, port, _ := net.SplitHostPort(tcp.Addr().String())
+		c.ListenerConfigs = append(c.ListenerConfigs, s.streams(tls.NewListener(tcp, o.TLS)))
+		s.urls = append(s.urls, s.url("turns", port, "tcp"))
+	}
+	return opened, nil
+}
+
+func (s *Server) streams(l net.Listener) turn.ListenerConfig {
+	return turn.ListenerConfig{
+		Listener:              netutil.LimitListener(patient{l}, maxStreams),
+		RelayAddressGenerator: s.relays,
+		PermissionHandler:     s.permit,
+	}
+}
+
+func (s *Server) url(scheme, port, transport string) string {
+	host := s.options.Host
+	if host == "" {
+		host = s.options.PublicIP.String()
+	}
+	return scheme + ":" + net.JoinHostPort(host, port) + "?transport=" + transport
+}
+
+// URLs returns the addresses (RFC 7065) for ice_servers.
+func (s *Server) URLs() []string { return s.urls }
+
+// Close ends the server with all its allocations.
+func (s *Server) Close() error { return s.turn.Close() }
+
+// patient ends connections that are silent for longer than an allocation lives
+// without being refreshed.
+type patient struct{ net.Listener }
+
+const silence = 11 * time.Minute
+
+func (p patient) Accept() (net.Conn, error) {
+	c, err := p.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return patientConn{c}, nil
+}
+
+type patientConn struct{ net.Conn }
+
+func (c patientConn) Read(b []byte) (int, error) {
+	_ = c.SetReadDeadline(time.Now().Add(silence))
+	return c.Conn.Read(b)
+}
+
+// ParsePorts reads a range of ports as in 49152-65535.
+func ParsePorts(text string) (low, high uint16, err error) {
+	var n int
+	if n, err = fmt.Sscanf(text, "%d-%d", &low, &high); err != nil || n != 2 || low == 0 || low > high ||
+		text != strconv.Itoa(int(low))+"-"+strconv.Itoa(int(high)) {
+		return 0, 0, errors.New("not a range of ports as in 49152-65535")
+	}
+	return low, high, nil
+}

@@ -1,0 +1,115 @@
+package relay
+
+import (
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pion/turn/v5"
+	"go.uber.org/zap"
+
+	"github.com/parley-rtc/parley/wsconn/ice"
+)
+
+// authenticate looks up the key of a user name: "expiry:id", as package ice makes
+// it.
+func (s *Server) authenticate(r *turn.RequestAttributes) (id string, key []byte, ok bool) {
+	expiry, id, _ := strings.Cut(r.Username, ":")
+	seconds, err := strconv.ParseInt(expiry, 10, 64)
+	if err != nil || id == "" || time.Unix(seconds, 0).Before(time.Now()) {
+		return "", nil, false
+	}
+	return id, turn.GenerateAuthKey(r.Username, r.Realm, ice.Password(s.options.Secret(), r.Username)), true
+}
+
+// authenticated is told of every request that had credentials.
+func (s *Server) authenticated(_, _ net.Addr, _, _, _, _ string, good bool) {
+	if !good {
+		s.Stats.Unauthorized.Add(1)
+	}
+}
+
+// quota says whether an id may have one more allocation.
+func (s *Server) quota(id, _ string, _ net.Addr) bool {
+	if s.users.mayAllocate(id) {
+		return true
+	}
+	s.Stats.OverQuota.Add(1)
+	s.options.Logger.Info(EventQuota, zap.String("id", id))
+	return false
+}
+
+// users counts what each id has and uses.
+type users struct {
+	maxAllocations int     // 0: no limit
+	perSecond      float64 // bytes; 0: no limit
+
+	mu  sync.Mutex
+	ids map[string]*user // that have allocations; guarded by mu
+}
+
+// user is an id with allocations.
+type user struct {
+	allocations int // guarded by the mu of users
+
+	mu     sync.Mutex // guards what follows
+	tokens float64    // bytes that may be relayed now
+	at     time.Time
+}
+
+func newUsers(maxAllocations, bytesPerSecond int) *users {
+	return &users{maxAllocations: maxAllocations, perSecond: float64(bytesPerSecond), ids: make(map[string]*user)}
+}
+
+func (u *users) mayAllocate(id string) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	have := u.ids[id]
+	return u.maxAllocations == 0 || have == nil || have.allocations < u.maxAllocations
+}
+
+// allocated counts an allocation, or returns nil if there may not be one more.
+func (u *users) allocated(id string) *user {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	have := u.ids[id]
+	if have == nil {
+		have = &user{tokens: u.perSecond, at: time.Now()}
+		u.ids[id] = have
+	}
+	if u.maxAllocations > 0 && have.allocations >= u.maxAllocations {
+		return nil
+	}
+	have.allocations++
+	return have
+}
+
+func (u *users) released(id string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if have := u.ids[id]; have != nil {
+		if have.allocations--; have.allocations == 0 {
+			delete(u.ids, id)
+		}
+	}
+}
+
+// take reports whether n more bytes may be relayed for the user: a second's worth
+// at once.
+func (u *users) take(who *user, n int) bool {
+	if u.perSecond == 0 {
+		return true
+	}
+	who.mu.Lock()
+	defer who.mu.Unlock()
+	now := time.Now()
+	who.tokens = min(u.perSecond, who.tokens+now.Sub(who.at).Seconds()*u.perSecond)
+	who.at = now
+	if who.tokens < float64(n) {
+		return false
+	}
+	who.tokens -= float64(n)
+	return true
+}

@@ -1,0 +1,85 @@
+// Package reload keeps what was read from files as new as the files are. What can't
+// be read leaves the last good value in force.
+package reload
+
+import (
+	"os"
+	"sync"
+	"time"
+)
+
+// CheckInterval is how often the files are looked at, at most.
+const CheckInterval = time.Second
+
+// Value is what was read from some files. Its methods may be called from any
+// goroutine.
+type Value[T any] struct {
+	// Set by New, then read only.
+	files []string
+	load  func() (T, error)
+	told  func(T, error)
+
+	// Guarded by mu.
+	mu      sync.Mutex
+	current T
+	seen    []version // of the files when they were last read
+	checked time.Time
+}
+
+// version tells versions of a file apart.
+type version struct {
+	modified time.Time
+	size     int64
+}
+
+// New loads a value that is made of files. When they have changed it is loaded
+// again, and told gets the new value or why there is none.
+func New[T any](load func() (T, error), told func(T, error), files ...string) (*Value[T], error) {
+	v := &Value[T]{files: files, load: load, told: told, checked: time.Now()}
+	v.seen = v.look()
+	var err error
+	v.current, err = load()
+	return v, err
+}
+
+// Get returns the value as the files have it, or the last good one. It looks at
+// them once a [CheckInterval].
+func (v *Value[T]) Get() T {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	now := time.Now()
+	if now.Sub(v.checked) < CheckInterval {
+		return v.current
+	}
+	v.checked = now
+	seen := v.look()
+	if same(seen, v.seen) {
+		return v.current
+	}
+	v.seen = seen
+	fresh, err := v.load()
+	if err == nil {
+		v.current = fresh
+	}
+	v.told(fresh, err)
+	return v.current
+}
+
+func (v *Value[T]) look() []version {
+	seen := make([]version, len(v.files))
+	for i, name := range v.files {
+		if info, err := os.Stat(name); err == nil {
+			seen[i] = version{info.ModTime(), info.Size()}
+		}
+	}
+	return seen
+}
+
+func same(a, b []version) bool {
+	for i := range a {
+		if a[i].size != b[i].size || !a[i].modified.Equal(b[i].modified) {
+			return false
+		}
+	}
+	return true
+}

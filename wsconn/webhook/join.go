@@ -1,0 +1,201 @@
+package webhook
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"go.uber.org/zap"
+
+	"github.com/parley-rtc/parley/hub/wire"
+	"github.com/parley-rtc/parley/wsconn/gate"
+)
+
+// JoinOptions say how an application is asked.
+type JoinOptions struct {
+	URL      string
+	Secret   func() []byte // to sign with
+	Timeout  time.Duration // for an answer
+	Cache    time.Duration // for which an answer about a token holds; 0: every join asks
+	FailOpen bool          // without an answer a member is let in
+	Logger   *zap.Logger
+}
+
+// Join asks an application who may join. It is a [gate.Application].
+type Join struct {
+	// Stats counts the joins by what came of them.
+	Stats struct{ Allowed, Refused, Failed, Cached atomic.Uint64 }
+
+	options JoinOptions
+	poster  *poster
+
+	mu      sync.Mutex
+	answers map[[sha256.Size]byte]cached // guarded by mu
+}
+
+// cached is an answer that holds for a while.
+type cached struct {
+	answer  *gate.Answer
+	refusal *wire.Refusal
+	until   time.Time
+}
+
+// maxCached bounds the answers that are kept.
+const maxCached = 10_000
+
+// NewJoin makes a Join.
+func NewJoin(o JoinOptions) *Join {
+	return &Join{
+		options: o, poster: newPoster(o.URL, o.Secret, o.Timeout),
+		answers: make(map[[sha256.Size]byte]cached),
+	}
+}
+
+// question is the body of the request.
+type question struct {
+	Type      string    `json:"type"`
+	Timestamp time.Time `json:"timestamp"`
+	Data      struct {
+		Room   string   `json:"room"`
+		ID     string   `json:"id,omitempty"`
+		Name   string   `json:"name,omitempty"`
+		Token  string   `json:"token,omitempty"`
+		Remote string   `json:"remote"`
+		Rights []string `json:"rights"`
+	} `json:"data"`
+}
+
+// answer is the body of what comes back.
+type answer struct {
+	Allow   *bool     `json:"allow"`
+	Reason  string    `json:"reason"`
+	ID      string    `json:"id"`
+	Name    string    `json:"name"`
+	Rights  *[]string `json:"rights"`
+	Expires time.Time `json:"expires"`
+}
+
+var errDown = &wire.Refusal{Code: wire.Unavailable, Text: "whoever decides on joins can't be asked at the moment: try again"}
+
+// Join implements [gate.Application].
+func (j *Join) Join(ctx context.Context, q *gate.Question) (*gate.Answer, *wire.Refusal) {
+	k := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q", q.Token, q.Room, q.ID, q.Name))
+	keep := q.Token != "" && j.options.Cache > 0
+	if c, found := j.look(k); keep && found {
+		j.Stats.Cached.Add(1)
+		return c.answer, c.refusal
+	}
+	a, refusal, err := j.ask(ctx, q)
+	switch {
+	case err != nil:
+		j.Stats.Failed.Add(1)
+		j.options.Logger.Warn(EventJoinFailed, zap.String("error", withoutURL(err)), zap.Bool("let_in", j.options.FailOpen))
+		if j.options.FailOpen {
+			return new(gate.Answer), nil
+		}
+		return nil, errDown
+	case refusal != nil:
+		j.Stats.Refused.Add(1)
+	default:
+		j.Stats.Allowed.Add(1)
+	}
+	if keep {
+		j.keep(k, cached{a, refusal, time.Now().Add(j.options.Cache)})
+	}
+	return a, refusal
+}
+
+func (j *Join) look(k [sha256.Size]byte) (cached, bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	c, found := j.answers[k]
+	return c, found && time.Now().Before(c.until)
+}
+
+func (j *Join) keep(k [sha256.Size]byte, c cached) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.answers) >= maxCached {
+		now := time.Now()
+		for k, old := range j.answers {
+			if now.After(old.until) {
+				delete(j.answers, k)
+			}
+		}
+		if len(j.answers) >= maxCached {
+			clear(j.answers)
+		}
+	}
+	j.answers[k] = c
+}
+
+// ask returns the application's answer or refusal, or an error if it gave neither.
+func (j *Join) ask(ctx context.Context, q *gate.Question) (*gate.Answer, *wire.Refusal, error) {
+	m := question{Type: "member.joining", Timestamp: time.Now().UTC()}
+	m.Data.Room, m.Data.ID, m.Data.Name, m.Data.Token = q.Room, q.ID, q.Name, q.Token
+	m.Data.Remote, m.Data.Rights = q.Remote.String(), q.Rights.Names()
+	body, err := json.Marshal(m)
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, j.options.Timeout)
+	defer cancel()
+	status, text, err := j.poster.post(ctx, newID(), body)
+	if err != nil {
+		return nil, nil, err
+	}
+	switch status {
+	case http.StatusOK:
+		return read(text)
+	case http.StatusUnauthorized, http.StatusForbidden:
+		a := answer{Allow: new(bool)}
+		_ = json.Unmarshal(text, &a) // the reason is welcome and not needed
+		return nil, refused(&a, status), nil
+	}
+	return nil, nil, fmt.Errorf("answered with status %d", status)
+}
+
+// read makes of an answer what the gate needs.
+func read(text []byte) (*gate.Answer, *wire.Refusal, error) {
+	var a answer
+	if err := json.Unmarshal(text, &a); err != nil {
+		return nil, nil, fmt.Errorf("the answer: %w", err)
+	}
+	switch {
+	case a.Allow == nil:
+		return nil, nil, errors.New("the answer has no \"allow\"")
+	case !*a.Allow:
+		return nil, refused(&a, http.StatusForbidden), nil
+	case a.ID != "" && !wire.ValidID(a.ID):
+		return nil, nil, errors.New("the answer's \"id\" can't be an id")
+	case a.Name != "" && !wire.ValidName(a.Name):
+		return nil, nil, errors.New("the answer's \"name\" can't be a nickname")
+	}
+	g := &gate.Answer{ID: a.ID, Name: a.Name, Expires: a.Expires}
+	if a.Rights != nil {
+		rights := wire.ParseRights(*a.Rights)
+		g.Rights = &rights
+	}
+	return g, nil, nil
+}
+
+// maxReason bounds the words that the application has for a member, in bytes.
+const maxReason = 200
+
+func refused(a *answer, status int) *wire.Refusal {
+	r := &wire.Refusal{Code: wire.Forbidden, Text: "you may not join this room"}
+	if status == http.StatusUnauthorized {
+		r.Code, r.Needs = wire.Unauthorized, "token"
+	}
+	if a.Reason != "" && len(a.Reason) <= maxReason && utf8.ValidString(a.Reason) {
+		r.Text = a.Reason
+	}
+	return r
+}
