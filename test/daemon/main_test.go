@@ -53,10 +53,13 @@ func (c *client) send(format string, args ...any) {
 
 // message is what the daemon sends.
 type message struct {
-	Type, From, Code string
-	Members          []string
-	Data             any
-	ICEServers       []struct {
+	Type, From, Code, Re, Ref, Error string
+	Needs, Session, Expires          string
+	Locked                           bool
+	Members                          []string
+	Names                            map[string]string
+	Data                             any
+	ICEServers                       []struct {
 		URLs                 []string
 		Username, Credential string
 	} `json:"ice_servers"`

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/parley-rtc/parley/test/internal/parleyd"
 	"github.com/parley-rtc/parley/test/internal/process"
@@ -44,4 +45,44 @@ func allocate(t *testing.T, port, user, password string) (string, error) {
 		err = fmt.Errorf("packets were lost")
 	}
 	return string(out), err
+}
+
+// The TURN server in the daemon takes the credentials that members are handed, from
+// coturn's own client, and no others, and no more.
+func TestEmbeddedTURN(t *testing.T) {
+	d := parleyd.Start(t, "--turn-listen", "127.0.0.1:0", "--turn-ttl", "1h")
+	joined := connect(t, d).join("r", "ann")
+	if len(joined.ICEServers) != 1 || len(joined.ICEServers[0].URLs) != 2 {
+		t.Fatalf("ICE servers: %+v", joined.ICEServers)
+	}
+	s := joined.ICEServers[0]
+	_, rest, _ := strings.Cut(s.URLs[0], "turn:127.0.0.1:")
+	port, _, _ := strings.Cut(rest, "?")
+	if out, err := allocate(t, port, s.Username, s.Credential); err != nil {
+		t.Errorf("%s was not let in: %v\n%s", s.Username, err, out)
+	}
+	if out, err := allocate(t, port, "1"+s.Username, s.Credential); err == nil {
+		t.Errorf("a forged user name was let in:\n%s", out)
+	}
+	d.Wait(t, "relay opened", "id", "ann")
+	d.Wait(t, "relay closed", "id", "ann")
+	_, metrics := parleyd.Get(t, d.Admin, "/metrics")
+	for _, want := range []string{`parley_turn_bytes_total{direction="to_peers"}`, `parley_turn_refused_total{reason="unauthorized"}`} {
+		_, rest, found := strings.Cut(metrics, want+" ")
+		if !found || strings.HasPrefix(rest, "0\n") {
+			t.Errorf("%s is not counted", want)
+		}
+	}
+
+	brief := parleyd.Start(t, "--turn-listen", "127.0.0.1:0", "--turn-ttl", "1s")
+	s = connect(t, brief).join("r", "ann").ICEServers[0]
+	_, rest, _ = strings.Cut(s.URLs[0], "turn:127.0.0.1:")
+	port, _, _ = strings.Cut(rest, "?")
+	expiry, _, _ := strings.Cut(s.Username, ":")
+	for fmt.Sprint(time.Now().Unix()-1) <= expiry {
+		time.Sleep(100 * time.Millisecond)
+	}
+	if out, err := allocate(t, port, s.Username, s.Credential); err == nil {
+		t.Errorf("expired credentials were let in:\n%s", out)
+	}
 }

@@ -36,11 +36,18 @@ func checkHash(text string) error {
 		_, err := parseArgon2(text)
 		return err
 	}
-	if _, err := bcrypt.Cost([]byte(text)); err != nil {
+	cost, err := bcrypt.Cost([]byte(text))
+	switch {
+	case err != nil:
 		return errors.New("passcode: this is no bcrypt or argon2id hash; parleyd passcode makes one")
+	case cost > maxCost:
+		return fmt.Errorf("passcode: the hash's cost is %d, more than %d", cost, maxCost)
 	}
 	return nil
 }
+
+// maxCost bounds what one comparison with a bcrypt hash may take: about a second.
+const maxCost = 14
 
 // matches reports whether a passcode is the one that was hashed. It takes tens of
 // milliseconds of a core, as it should.

@@ -19,12 +19,13 @@ func (s *Server) authenticate(r *turn.RequestAttributes) (id string, key []byte,
 	expiry, id, _ := strings.Cut(r.Username, ":")
 	seconds, err := strconv.ParseInt(expiry, 10, 64)
 	if err != nil || id == "" || time.Unix(seconds, 0).Before(time.Now()) {
+		s.Stats.Unauthorized.Add(1)
 		return "", nil, false
 	}
 	return id, turn.GenerateAuthKey(r.Username, r.Realm, ice.Password(s.options.Secret(), r.Username)), true
 }
 
-// authenticated is told of every request that had credentials.
+// authenticated is told of every request whose user name was not refused.
 func (s *Server) authenticated(_, _ net.Addr, _, _, _, _ string, good bool) {
 	if !good {
 		s.Stats.Unauthorized.Add(1)

@@ -37,6 +37,8 @@ func New() *cobra.Command {
 		Long: `Look at a running daemon, and act on it, by the API on its admin listener. The
 flags --server and --token-file are also the environment variables PARLEY_ADMIN_URL
 and PARLEY_ADMIN_TOKEN_FILE.`,
+		Args:             cobra.NoArgs,
+		RunE:             func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRun: func(cmd *cobra.Command, _ []string) { c.out = cmd.OutOrStdout() },
 	}
 	f := cmd.PersistentFlags()

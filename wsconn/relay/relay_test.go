@@ -1,0 +1,321 @@
+package relay
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pion/logging"
+	"github.com/pion/turn/v5"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+
+	"github.com/parley-rtc/parley/wsconn/ice"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const patience = 20 * time.Second
+
+var (
+	secret    = []byte("north wind")
+	loopback4 = netip.MustParseAddr("127.0.0.1")
+)
+
+func start(t *testing.T, change func(*Options)) *Server {
+	t.Helper()
+	o := Options{
+		Listen: "127.0.0.1:0", PublicIP: loopback4, PortMin: 1024, PortMax: 65535,
+		Secret: func() []byte { return secret }, Logger: zap.NewNop(),
+	}
+	if change != nil {
+		change(&o)
+	}
+	s, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// address returns host:port of the first URL.
+func (s *Server) address() string {
+	_, rest, _ := strings.Cut(s.URLs()[0], ":")
+	host, _, _ := strings.Cut(rest, "?")
+	return host
+}
+
+// userName returns a user name that is good for some time.
+func userName(id string, good time.Duration) string {
+	return fmt.Sprintf("%d:%s", time.Now().Add(good).Unix(), id)
+}
+
+// client makes a TURN client over UDP, or over TCP.
+func client(t *testing.T, s *Server, network, user, password string) *turn.Client {
+	t.Helper()
+	var conn net.PacketConn
+	if network == "tcp" {
+		stream, err := net.Dial("tcp", s.address())
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn = turn.NewSTUNConn(stream)
+	} else {
+		var err error
+		if conn, err = net.ListenPacket("udp4", "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := turn.NewClient(&turn.ClientConfig{
+		TURNServerAddr: s.address(), Conn: conn, Username: user, Password: password, Realm: Realm,
+		LoggerFactory: &logging.DefaultLoggerFactory{DefaultLogLevel: logging.LogLevelDisabled},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		c.Close()
+		_ = conn.Close()
+	})
+	return c
+}
+
+// allocate returns a relayed address of a member.
+func allocate(t *testing.T, s *Server, network, id string) net.PacketConn {
+	t.Helper()
+	u := userName(id, time.Hour)
+	relayed, err := client(t, s, network, u, ice.Password(secret, u)).Allocate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = relayed.Close() })
+	return relayed
+}
+
+// send sends until the packet has arrived: the first ones ask for permission.
+func send(t *testing.T, from, to net.PacketConn, at net.Addr, text string) {
+	t.Helper()
+	got := make(chan string, 1)
+	go func() {
+		b := make([]byte, 2000)
+		_ = to.SetReadDeadline(time.Now().Add(patience))
+		for {
+			n, _, err := to.ReadFrom(b)
+			if err != nil || string(b[:n]) == text {
+				got <- string(b[:n])
+				return
+			}
+		}
+	}()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		if _, err := from.WriteTo([]byte(text), at); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case have := <-got:
+			if have != text {
+				t.Fatal("nothing has arrived")
+			}
+			return
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	t.Fatal("nothing has arrived")
+}
+
+// Two members who are both behind the server reach each other through it.
+func TestRelayToRelay(t *testing.T) {
+	s := start(t, nil)
+	a, b := allocate(t, s, "udp", "ann"), allocate(t, s, "tcp", "bob")
+	if _, err := b.WriteTo([]byte("open"), a.LocalAddr()); err != nil { // permits a
+		t.Fatal(err)
+	}
+	send(t, a, b, b.LocalAddr(), "hello")
+	send(t, b, a, a.LocalAddr(), "and back")
+	if n := s.Stats.Allocations.Load(); n != 2 {
+		t.Errorf("%d allocations", n)
+	}
+	if s.Stats.BytesToPeers.Load() == 0 || s.Stats.BytesFrom.Load() == 0 {
+		t.Error("no bytes are counted")
+	}
+}
+
+func TestCredentials(t *testing.T) {
+	s := start(t, nil)
+	good, gone := userName("ann", time.Hour), userName("ann", -time.Minute)
+	for _, c := range []struct {
+		name, user, password string
+		want                 bool
+	}{
+		{"good", good, ice.Password(secret, good), true},
+		{"expired", gone, ice.Password(secret, gone), false},
+		{"forged", good, ice.Password([]byte("guess"), good), false},
+		{"of another", userName("bob", time.Hour), ice.Password(secret, good), false},
+		{"longer than granted", userName("ann", 100*time.Hour), ice.Password(secret, good), false},
+		{"no time", "ann", ice.Password(secret, "ann"), false},
+		{"no id", "99999999999:", ice.Password(secret, "99999999999:"), false},
+		{"empty password", good, "", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			before := s.Stats.Unauthorized.Load()
+			relayed, err := client(t, s, "udp", c.user, c.password).Allocate()
+			if (err == nil) != c.want {
+				t.Errorf("%v", err)
+			}
+			if !c.want && s.Stats.Unauthorized.Load() == before {
+				t.Error("it is not counted")
+			}
+			if relayed != nil {
+				_ = relayed.Close()
+			}
+		})
+	}
+}
+
+func TestQuota(t *testing.T) {
+	s := start(t, func(o *Options) { o.MaxAllocations = 2 })
+	first := allocate(t, s, "udp", "ann")
+	allocate(t, s, "udp", "ann")
+	u := userName("ann", 2*time.Hour) // other credentials of the same member
+	third := client(t, s, "udp", u, ice.Password(secret, u))
+	if _, err := third.Allocate(); err == nil {
+		t.Fatal("a third allocation was made")
+	}
+	allocate(t, s, "udp", "bob")
+	if s.Stats.OverQuota.Load() != 1 {
+		t.Error("it is not counted")
+	}
+	_ = first.Close()
+	for deadline := time.Now().Add(patience); s.Stats.Allocations.Load() > 2; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("an allocation is not given back")
+		}
+	}
+	allocate(t, s, "udp", "ann")
+}
+
+// echo is a server of the machine that nobody is to reach through the relay.
+func echo(t *testing.T) net.PacketConn {
+	t.Helper()
+	c, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// The machine's own servers are not reached through the relay, though the address
+// that they share with relays is.
+func TestOwnServersAreOutOfReach(t *testing.T) {
+	s := start(t, nil)
+	a, b, own := allocate(t, s, "udp", "ann"), allocate(t, s, "udp", "bob"), echo(t)
+	if _, err := b.WriteTo([]byte("open"), a.LocalAddr()); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		if _, err := a.WriteTo([]byte("attack"), own.LocalAddr()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send(t, a, b, b.LocalAddr(), "behind it")
+	_ = own.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	if n, _, err := own.ReadFrom(make([]byte, 100)); err == nil {
+		t.Errorf("%d bytes have reached a server of the machine", n)
+	}
+	if s.Stats.Dropped.Load() == 0 {
+		t.Error("nothing is counted")
+	}
+	// Nor does it reach a relay.
+	if _, err := own.WriteTo([]byte("attack"), b.LocalAddr()); err != nil {
+		t.Fatal(err)
+	}
+	send(t, a, b, b.LocalAddr(), "behind that")
+}
+
+func TestAllowPeer(t *testing.T) {
+	s := start(t, func(o *Options) { o.AllowPeers = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} })
+	a, own := allocate(t, s, "udp", "ann"), echo(t)
+	send(t, a, own, own.LocalAddr(), "hello")
+}
+
+func TestPeers(t *testing.T) {
+	public := netip.MustParseAddr("9.9.9.9")
+	p := newPeers(public, []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")})
+	for text, want := range map[string]bool{
+		"8.8.8.8": true, "2606:4700::1": true, "10.1.2.3": true,
+		"127.0.0.1": false, "::1": false, "0.0.0.0": false, "::": false, "10.0.0.1": false, "172.16.0.1": false,
+		"192.168.1.1": false, "169.254.169.254": false, "fe80::1": false, "fd00::1": false, "100.64.0.1": false,
+		"224.0.0.1": false, "ff02::1": false, "255.255.255.255": false, "::ffff:127.0.0.1": false, "::ffff:10.0.0.1": false,
+		"64:ff9b::7f00:1": false, "2002:7f00:1::": false, "192.0.2.1": false, "240.0.0.1": false, "9.9.9.9": false,
+	} {
+		if got := p.may(netip.MustParseAddr(text)); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+	for _, own := range ownAddresses() {
+		if p.may(own) && own.String() != "10.1.2.3" {
+			t.Errorf("%s is this machine's", own)
+		}
+	}
+}
+
+// No more is relayed than the rate; what is over it is dropped.
+func TestRate(t *testing.T) {
+	s := start(t, func(o *Options) { o.BytesPerSecond = 10_000 })
+	a, b := allocate(t, s, "udp", "ann"), allocate(t, s, "udp", "bob")
+	if _, err := b.WriteTo([]byte("open"), a.LocalAddr()); err != nil {
+		t.Fatal(err)
+	}
+	send(t, a, b, b.LocalAddr(), "first")
+	begun := time.Now()
+	before := s.Stats.BytesToPeers.Load()
+	for range 100 {
+		if _, err := a.WriteTo(bytes.Repeat([]byte("x"), 1000), b.LocalAddr()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for deadline := time.Now().Add(patience); s.Stats.Dropped.Load() == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing was dropped")
+		}
+	}
+	most := 10_000 * (1 + time.Since(begun).Seconds())
+	if sent := s.Stats.BytesToPeers.Load() - before; float64(sent) > most {
+		t.Errorf("%d bytes were relayed, more than %.0f", sent, most)
+	}
+}
+
+func TestParsePorts(t *testing.T) {
+	if low, high, err := ParsePorts("1000-2000"); low != 1000 || high != 2000 || err != nil {
+		t.Errorf("%d %d %v", low, high, err)
+	}
+	for _, text := range []string{"", "1000", "0-10", "2-1", "1-70000", "1-2-3", "a-b", " 1-2", "-1-2"} {
+		if _, _, err := ParsePorts(text); err == nil {
+			t.Errorf("%q was taken", text)
+		}
+	}
+}
+
+func TestURLs(t *testing.T) {
+	s := start(t, func(o *Options) { o.Host = "turn.example.org" })
+	urls := s.URLs()
+	if len(urls) != 2 || !strings.HasPrefix(urls[0], "turn:turn.example.org:") || !strings.HasSuffix(urls[1], "?transport=tcp") {
+		t.Errorf("%q", urls)
+	}
+	if _, err := ice.New(urls, func() []byte { return secret }, time.Hour); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,352 @@
+package webhook
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/wire"
+	"github.com/parley-rtc/parley/wsconn/gate"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const patience = 30 * time.Second
+
+const secretText = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
+
+func secret() []byte {
+	s, err := ParseSecret(secretText)
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+// receiver is an application that takes webhooks, and checks that they are signed.
+type receiver struct {
+	*httptest.Server
+	t *testing.T
+
+	mu     sync.Mutex
+	bodies []string
+	ids    []string
+	come   chan struct{}
+}
+
+// receive starts a receiver that answers with answer; n counts from 1.
+func receive(t *testing.T, answer func(w http.ResponseWriter, r *http.Request, n int)) *receiver {
+	t.Helper()
+	verifier, err := standardwebhooks.NewWebhook(secretText)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rc := &receiver{t: t, come: make(chan struct{}, 1000)}
+	rc.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if err := verifier.Verify(body, r.Header); err != nil {
+			t.Errorf("signature: %v", err)
+		}
+		rc.mu.Lock()
+		rc.bodies = append(rc.bodies, string(body))
+		rc.ids = append(rc.ids, r.Header.Get("webhook-id"))
+		n := len(rc.bodies)
+		rc.mu.Unlock()
+		answer(w, r, n)
+		rc.come <- struct{}{}
+	}))
+	t.Cleanup(rc.Close)
+	return rc
+}
+
+func (r *receiver) wait(n int) {
+	r.t.Helper()
+	for range n {
+		select {
+		case <-r.come:
+		case <-time.After(patience):
+			r.t.Fatal("a webhook did not come")
+		}
+	}
+}
+
+func TestParseSecret(t *testing.T) {
+	for text, want := range map[string]bool{
+		secretText: true, strings.TrimPrefix(secretText, "whsec_"): true,
+		"": false, "whsec_": false, "whsec_AAAA": false, "not base64": false, "whsec_" + strings.Repeat("A", 100): false,
+	} {
+		if _, err := ParseSecret(text); (err == nil) != want {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// hang keeps a request until the server is closed or the client gives up.
+func hang(_ http.ResponseWriter, r *http.Request) {
+	_, _ = io.ReadAll(r.Body)
+	<-r.Context().Done()
+}
+
+// reset breaks the connection in the midst of an answer.
+func reset(w http.ResponseWriter, half string) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	_, _ = conn.Write([]byte(half))
+	_ = conn.(*net.TCPConn).SetLinger(0)
+	_ = conn.Close()
+}
+
+// Whatever the application does, a join has an answer in time: its own words where
+// it has any, and else that it can't be asked, or yes if it is to fail open.
+func TestJoin(t *testing.T) {
+	text := func(status int, body string) func(http.ResponseWriter, *http.Request) {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, body)
+		}
+	}
+	const down = wire.Unavailable
+	for _, c := range []struct {
+		name   string
+		answer func(http.ResponseWriter, *http.Request)
+		want   wire.Code // 0: let in
+		words  string
+	}{
+		{"yes", text(200, `{"allow":true}`), 0, ""},
+		{"yes, with more", text(200, `{"allow":true,"id":"bob","name":"Bob","rights":["moderate"],"future":1}`), 0, ""},
+		{"no", text(200, `{"allow":false}`), wire.Forbidden, ""},
+		{"no, with words", text(200, `{"allow":false,"reason":"the lesson is over"}`), wire.Forbidden, "the lesson is over"},
+		{"no, with too many words", text(200, `{"allow":false,"reason":"`+strings.Repeat("x", 300)+`"}`), wire.Forbidden, "may not join"},
+		{"401", text(401, ``), wire.Unauthorized, ""},
+		{"403 with words", text(403, `{"reason":"go away"}`), wire.Forbidden, "go away"},
+		{"403 with a page", text(403, `<h1>no</h1>`), wire.Forbidden, ""},
+		{"no word", text(200, `{}`), down, ""},
+		{"empty", text(200, ``), down, ""},
+		{"null", text(200, `null`), down, ""},
+		{"no JSON", text(200, `<html>`), down, ""},
+		{"allow as text", text(200, `{"allow":"yes"}`), down, ""},
+		{"an id that can't be", text(200, `{"allow":true,"id":" "}`), down, ""},
+		{"a name that can't be", text(200, `{"allow":true,"name":"\u0007"}`), down, ""},
+		{"rights that are none", text(200, `{"allow":true,"rights":"moderate"}`), down, ""},
+		{"204", text(204, ``), down, ""},
+		{"404", text(404, `{"allow":true}`), down, ""},
+		{"500", text(500, `{"allow":true}`), down, ""},
+		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/other", http.StatusTemporaryRedirect) }, down, ""},
+		{"hangs", hang, down, ""},
+		{"resets", func(w http.ResponseWriter, _ *http.Request) { reset(w, "") }, down, ""},
+		{"resets in the midst", func(w http.ResponseWriter, _ *http.Request) {
+			reset(w, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"allow\":true}")
+		}, down, ""},
+		{"no HTTP", func(w http.ResponseWriter, _ *http.Request) { reset(w, "SSH-2.0-x\r\n") }, down, ""},
+		{"endless", func(w http.ResponseWriter, r *http.Request) {
+			for r.Context().Err() == nil {
+				if _, err := io.WriteString(w, strings.Repeat(" ", 1<<16)); err != nil {
+					return
+				}
+			}
+		}, down, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			rc := receive(t, func(w http.ResponseWriter, r *http.Request, _ int) { c.answer(w, r) })
+			for _, open := range []bool{false, true} {
+				j := NewJoin(JoinOptions{URL: rc.URL, Secret: secret, Timeout: time.Second, FailOpen: open, Logger: zap.NewNop()})
+				a, refusal := j.Join(t.Context(), &gate.Question{Room: "r", ID: "b", Remote: netip.MustParseAddr("192.0.2.1")})
+				j.poster.client.CloseIdleConnections()
+				want := c.want
+				if want == down && open {
+					want = 0
+				}
+				switch {
+				case want == 0 && (refusal != nil || a == nil):
+					t.Errorf("fail open %v: refused: %v", open, refusal)
+				case want != 0 && (refusal == nil || refusal.Code != want || !strings.Contains(refusal.Text, c.words)):
+					t.Errorf("fail open %v: got %v, want %s", open, refusal, want)
+				}
+				if c.name == "yes, with more" && (a.ID != "bob" || a.Name != "Bob" || *a.Rights != wire.MayModerate) {
+					t.Errorf("%+v", a)
+				}
+			}
+		})
+	}
+}
+
+func TestJoinDown(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = l.Close()
+	core, logged := observer.New(zap.DebugLevel)
+	j := NewJoin(JoinOptions{
+		URL: "http://user:hidden@" + l.Addr().String() + "/x?key=hidden", Secret: secret, Timeout: time.Second, Logger: zap.New(core),
+	})
+	if _, refusal := j.Join(t.Context(), &gate.Question{Room: "r", Token: "hidden"}); refusal != errDown {
+		t.Errorf("got %v", refusal)
+	}
+	if n := logged.Len(); n != 1 {
+		t.Errorf("%d lines were logged", n)
+	}
+	for _, line := range logged.All() {
+		if text := fmt.Sprint(line.ContextMap()); strings.Contains(text, "hidden") {
+			t.Errorf("the log gives a secret away: %s", text)
+		}
+	}
+}
+
+// An answer about a token holds for a while, for the same member of the same room.
+func TestJoinCache(t *testing.T) {
+	rc := receive(t, func(w http.ResponseWriter, _ *http.Request, n int) {
+		fmt.Fprintf(w, `{"allow":%v}`, n != 2)
+	})
+	j := NewJoin(JoinOptions{URL: rc.URL, Secret: secret, Timeout: patience, Cache: time.Hour, Logger: zap.NewNop()})
+	defer j.poster.client.CloseIdleConnections()
+	ask := func(room, token string) bool {
+		_, refusal := j.Join(t.Context(), &gate.Question{Room: room, Token: token, ID: "a"})
+		return refusal == nil
+	}
+	for i, c := range []struct {
+		room, token string
+		want        bool
+		asked       int
+	}{
+		{"r", "1", true, 1}, {"r", "1", true, 1}, {"s", "1", false, 2}, {"s", "1", false, 2}, {"r", "2", true, 3},
+		{"r", "", true, 4}, {"r", "", true, 5},
+	} {
+		if got := ask(c.room, c.token); got != c.want || len(rc.bodies) != c.asked {
+			t.Errorf("%d: %v, and %d questions", i, got, len(rc.bodies))
+		}
+	}
+	var q question
+	if err := json.Unmarshal([]byte(rc.bodies[0]), &q); err != nil || q.Data.Token != "1" || q.Data.Room != "r" || q.Type != "member.joining" {
+		t.Errorf("%s %v", rc.bodies[0], err)
+	}
+}
+
+func newEvents(t *testing.T, url string, change func(*EventOptions)) *Events {
+	t.Helper()
+	o := EventOptions{URL: url, Secret: secret, Logger: zap.NewNop()}
+	if change != nil {
+		change(&o)
+	}
+	return NewEvents(o)
+}
+
+// Events of a room come in order and each once, though the application fails in
+// every way meanwhile: they are sent again, under the same id.
+func TestEvents(t *testing.T) {
+	var kept []string
+	var mu sync.Mutex
+	rc := receive(t, func(w http.ResponseWriter, r *http.Request, n int) {
+		switch n {
+		case 1:
+			w.WriteHeader(http.StatusInternalServerError)
+		case 3:
+			reset(w, "")
+		case 5:
+			http.Redirect(w, r, "/", http.StatusFound)
+		default:
+			mu.Lock()
+			kept = append(kept, r.Header.Get("webhook-id"))
+			mu.Unlock()
+			w.WriteHeader(http.StatusNoContent)
+		}
+	})
+	e := newEvents(t, rc.URL, nil)
+	const n = 5
+	for i := range n {
+		e.Notify(hub.Event{Kind: hub.EventJoin, Time: time.Now(), Room: "r", ID: fmt.Sprint(i), Members: i + 1})
+	}
+	rc.wait(n + 3)
+	e.Close(t.Context())
+	var ids []string
+	for _, body := range rc.bodies {
+		var m message
+		if err := json.Unmarshal([]byte(body), &m); err != nil || m.Type != "member.joined" || m.Data.Room != "r" || m.Data.Members == nil {
+			t.Fatalf("%s: %v", body, err)
+		}
+		ids = append(ids, m.Data.ID)
+	}
+	if want := []string{"0", "0", "1", "1", "2", "2", "3", "4"}; !slices.Equal(ids, want) {
+		t.Errorf("came in the order %v, want %v", ids, want)
+	}
+	if rc.ids[0] != rc.ids[1] || rc.ids[1] == rc.ids[2] {
+		t.Errorf("ids of messages: %v", rc.ids)
+	}
+	if d, r := e.Stats.Delivered.Load(), e.Stats.Retried.Load(); d != n || r != 3 || e.Stats.Waiting.Load() != 0 {
+		t.Errorf("%d delivered, %d retried", d, r)
+	}
+}
+
+// What waits is bounded, what is dropped is counted, and nobody who notifies waits.
+func TestEventsBounded(t *testing.T) {
+	rc := receive(t, func(w http.ResponseWriter, r *http.Request, _ int) { hang(w, r) })
+	core, logged := observer.New(zap.WarnLevel)
+	e := newEvents(t, rc.URL, func(o *EventOptions) { o.MaxWaiting, o.Logger = 100, zap.New(core) })
+	for i := range 1000 {
+		e.Notify(hub.Event{Kind: hub.EventLeave, Room: fmt.Sprint(i)})
+	}
+	if w, d := e.Stats.Waiting.Load(), e.Stats.Dropped.Load(); w != 100 || d != 900 {
+		t.Errorf("%d wait, %d were dropped", w, d)
+	}
+	if logged.FilterMessage(EventDropped).Len() == 0 {
+		t.Error("nothing was logged")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	e.Close(ctx)
+	if d := e.Stats.Dropped.Load(); d != 1000 {
+		t.Errorf("%d were dropped in the end", d)
+	}
+}
+
+// An event that can't be delivered for long is given up, and those behind it come.
+func TestEventsGiveUp(t *testing.T) {
+	rc := receive(t, func(w http.ResponseWriter, r *http.Request, n int) {
+		if n <= 2 {
+			w.WriteHeader(http.StatusTeapot)
+		}
+	})
+	e := newEvents(t, rc.URL, func(o *EventOptions) { o.GiveUp = time.Millisecond })
+	e.Notify(hub.Event{Kind: hub.EventRoomOpened, Room: "r"})
+	e.Notify(hub.Event{Kind: hub.EventRoomClosed, Room: "r", Duration: 1500 * time.Millisecond})
+	rc.wait(3)
+	e.Close(t.Context())
+	last := rc.bodies[len(rc.bodies)-1]
+	if !strings.Contains(last, `"room.closed"`) || !strings.Contains(last, `"duration":1.5`) {
+		t.Errorf("%q", rc.bodies)
+	}
+	if dr := e.Stats.Dropped.Load(); dr != 1 {
+		t.Errorf("%d were dropped", dr)
+	}
+}
+
+// What waits at the end is delivered still.
+func TestEventsClose(t *testing.T) {
+	rc := receive(t, func(http.ResponseWriter, *http.Request, int) {})
+	e := newEvents(t, rc.URL, nil)
+	for i := range 50 {
+		e.Notify(hub.Event{Kind: hub.EventJoin, Room: fmt.Sprint(i)})
+	}
+	e.Close(t.Context())
+	if d := e.Stats.Delivered.Load(); d != 50 {
+		t.Errorf("%d were delivered", d)
+	}
+}
