@@ -27,12 +27,13 @@ import { Signaling } from "./signaling.js";
  * - state: of the membership
  * - members: who is in the room, a nickname or the lock has changed
  * - message: a member's `send`, with `from` and `data`
+ * - announcement: something that those who run the server say to all in the room
  * - peer: there is a peer connection with a member; gone: there is none any more
  * - call: somebody calls; uncall: somebody has given up calling, or gone
  * - error: the server refused something; final says that we are out of the room
  * - log: a message to or from the server
  * @typedef {{
- *   state: State, members: string[], message: {from: string, data: any, all: boolean},
+ *   state: State, members: string[], message: {from: string, data: any, all: boolean}, announcement: any,
  *   peer: Peer, gone: {peer: Peer, reason: Reason},
  *   call: Incoming, uncall: string,
  *   error: Message & {final?: boolean}, log: {at: number, out: boolean, message: Message},
@@ -87,6 +88,7 @@ export class Room extends Emitter {
   get members() { return this.#signaling.members; }
   get names() { return this.#signaling.names; }
   get locked() { return this.#signaling.locked; }
+  get rights() { return this.#signaling.rights; }
   get iceServers() { return this.#signaling.iceServers; }
 
   /**
@@ -119,8 +121,23 @@ export class Room extends Emitter {
   /** @param {string} name our new nickname; "" for none */
   rename(name) { this.#signaling.rename(name); }
 
+  /** @param {string} token a fresh one, before ours runs out */
+  renew(token) { this.#signaling.renew(token); }
+
   /**
-   * Sends something else of the protocol, such as kick or lock.
+   * Removes a member; takes the right to moderate.
+   * @param {string} id
+   */
+  kick(id) { this.command({ type: "kick", to: id }); }
+
+  /**
+   * Locks the room, or unlocks it; takes the right to moderate.
+   * @param {boolean} locked only moderators can join
+   */
+  lock(locked) { this.command({ type: locked ? "lock" : "unlock" }); }
+
+  /**
+   * Sends something else of the protocol.
    * @param {Message} message
    */
   command(message) { this.#signaling.send(message); }
@@ -262,7 +279,8 @@ export class Room extends Emitter {
   #receive(message) {
     const from = message.from ?? "";
     if (message.type === "message") {
-      this.#said(from, message);
+      if (from) this.#said(from, message);
+      else this.emit("announcement", message.data);
       return;
     }
     const peer = this.peers.get(from);

@@ -12,7 +12,7 @@ import { Emitter } from "./emitter.js";
  *   members?: string[], names?: Record<string, string>, ice_servers?: RTCIceServer[],
  *   code?: string, error?: string, re?: string, ref?: string,
  *   session?: string, received?: number, resumable?: boolean, missed?: number,
- *   locked?: boolean, token?: string, seq?: string, [more: string]: any,
+ *   locked?: boolean, token?: string, passcode?: string, rights?: string[], needs?: string, seq?: string, [more: string]: any,
  * }} Message
  */
 
@@ -34,7 +34,7 @@ import { Emitter } from "./emitter.js";
 
 /**
  * @typedef {{
- *   name?: string, id?: string, token?: string,
+ *   name?: string, id?: string, token?: string, passcode?: string,
  *   WebSocket?: typeof WebSocket,
  * }} JoinOptions
  */
@@ -46,6 +46,8 @@ const PING_TIMEOUT = 10_000; // ms for the answer to one
 const MAX_WAITING = 500; // messages kept while there is no connection
 const ID_PATIENCE = 45_000; // ms that our id may look taken by our own lost connection
 
+/** What we may do where the server does not say. */
+const DEFAULT_RIGHTS = ["send", "message"];
 /** Refusals of a join that trying again does not mend. */
 const FINAL = new Set(["invalid_room", "invalid_id", "invalid_name", "unauthorized", "forbidden", "bad_message"]);
 /** Close codes after which we do not come back by ourselves, with a code for each. */
@@ -69,6 +71,8 @@ export class Signaling extends Emitter {
   iceServers = [];
   /** Only members with the right to moderate get in. */
   locked = false;
+  /** @type {string[]} what we may do: "send", "message", "moderate" */
+  rights = DEFAULT_RIGHTS;
   /** @type {State} */
   state = "closed";
 
@@ -161,6 +165,12 @@ export class Signaling extends Emitter {
     this.send({ type: "rename", name });
   }
 
+  /** @param {string} token a fresh one, before ours runs out */
+  renew(token) {
+    this.#options = { ...this.#options, token };
+    this.send({ type: "token", token });
+  }
+
   /**
    * The nickname of a member, or its id.
    * @param {string} id
@@ -211,6 +221,7 @@ export class Signaling extends Emitter {
     if (this.id) join.from = this.id;
     if (this.#options.name) join.name = this.#options.name;
     if (this.#options.token) join.token = this.#options.token;
+    if (this.#options.passcode) join.passcode = this.#options.passcode;
     this.#write(join);
   }
 
@@ -341,6 +352,7 @@ export class Signaling extends Emitter {
   #joined(message) {
     this.id = message.from ?? "";
     this.iceServers = message.ice_servers ?? [];
+    this.rights = message.rights ?? DEFAULT_RIGHTS;
     this.#session = message.session ?? "";
     this.#received = 1;
     this.#missing = 0;

@@ -21,7 +21,8 @@ const view = {
   call: element("call", HTMLButtonElement), meet: element("meet"), hint: element("stage-hint"), notices: element("notices"),
   incoming: element("incoming"), incomingText: element("incoming-text"), accept: element("accept"), decline: element("decline"),
   mute: element("mute"), camera: element("camera"), share: element("share"), hand: element("hand"), record: element("record"),
-  copy: element("copy"), more: element("more"),
+  copy: element("copy"), more: element("more"), lock: element("lock"), locked: element("locked"),
+  passcode: element("passcode", HTMLInputElement), passcodeField: element("passcode-field"),
 };
 const panels = /** @type {const} */ (["people", "chat", "advanced"]);
 
@@ -71,13 +72,15 @@ function enter(room) {
   url.hash = "";
   const { token } = link();
   const meet = new FormData(view.join).get("mode") === "meet";
-  const v = visit = new Visit({ url: url.href, room, name, token, meet }, media, stage);
+  const passcode = view.passcodeField.hidden ? "" : view.passcode.value;
+  const v = visit = new Visit({ url: url.href, room, name, token, passcode, meet }, media, stage);
   v.on("change", refresh);
   v.on("notice", notice);
   v.on("refused", ({ code = "", error = "" }) => showError(refusal(code, sentence(error))));
-  v.on("over", ({ code = "", error = "" }) => {
+  v.on("over", ({ code = "", error = "", needs }) => {
     leave();
-    showError(refusal(code, sentence(error)));
+    if (needs === "passcode") askPasscode(passcode !== "");
+    else showError(code === "forbidden" ? sentence(error) : refusal(code, sentence(error)));
   });
   history.replaceState(null, "", `#${encodeURIComponent(room)}${token && `&token=${token}`}`);
   view.join.hidden = true;
@@ -89,6 +92,21 @@ function enter(room) {
   v.draw();
   drawKept = "";
   refresh();
+}
+
+/** @param {boolean} wrong that there was one, and it was not right */
+function askPasscode(wrong) {
+  view.passcodeField.hidden = false;
+  view.passcode.required = true;
+  showError(t(wrong ? "error.passcode" : "error.needsPasscode"));
+  view.passcode.select();
+  view.passcode.focus();
+}
+
+function forgetPasscode() {
+  view.passcodeField.hidden = true;
+  view.passcode.required = false;
+  view.passcode.value = "";
 }
 
 function leave() {
@@ -124,6 +142,10 @@ function refresh() {
   press(view.hand, meeting.self.hand, t(meeting.self.hand ? "control.lower" : "control.raise"));
   press(view.record, recorder !== undefined, t(recorder ? "control.stopRecording" : "control.record"));
   view.meet.hidden = room.meeting;
+  const moderates = room.rights.includes("moderate");
+  view.lock.hidden = !moderates;
+  press(view.lock, room.locked, t(room.locked ? "room.unlock" : "room.lock"));
+  view.locked.hidden = !room.locked;
   view.hint.hidden = room.peers.size > 0;
   view.hint.textContent = t(room.meeting ? "stage.empty" : "stage.choose");
   showIncoming(v.incoming && room.nameOf(v.incoming.from));
@@ -161,7 +183,8 @@ let drawKept = "";
 /** @param {Visit} v */
 function drawMembers({ room }) {
   const chosen = view.remoteId.value;
-  const now = JSON.stringify([room.members, room.names, room.id, chosen, language()]);
+  const moderates = room.rights.includes("moderate");
+  const now = JSON.stringify([room.members, room.names, room.id, chosen, language(), moderates]);
   if (now === drawKept) return;
   drawKept = now;
   const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset.id : undefined;
@@ -178,9 +201,27 @@ function drawMembers({ room }) {
       refresh();
       view.call.focus();
     };
-    return make("li", {}, button);
+    if (!moderates) return make("li", {}, button);
+    const kick = make("button", { className: "quiet", text: t("people.kick") });
+    kick.type = "button";
+    kick.ariaLabel = t("people.kickName", { name });
+    kick.onclick = () => askKick(id, name);
+    return make("li", {}, button, kick);
   }));
   if (focused) /** @type {HTMLElement|null} */ (view.members.querySelector(`[data-id="${CSS.escape(focused)}"]`))?.focus();
+}
+
+/**
+ * @param {string} id
+ * @param {string} name
+ */
+function askKick(id, name) {
+  element("kick-question").textContent = t("people.kickQuestion", { name });
+  element("kick").onclick = () => {
+    visit?.room.kick(id);
+    element("kicking", HTMLDialogElement).close();
+  };
+  showDialog("kicking");
 }
 
 /** @param {string} name of the panel to show beside the pictures; "": none */
@@ -302,6 +343,8 @@ function setUpControls() {
   view.record.onclick = toggleRecording;
   view.accept.onclick = () => visit?.answer(true);
   view.decline.onclick = () => visit?.answer(false);
+  view.lock.onclick = () => visit?.room.lock(!visit.room.locked);
+  view.room.oninput = forgetPasscode;
   view.meet.onclick = () => { visit?.room.meet(); refresh(); };
   view.remoteId.oninput = refresh;
   element("leave").onclick = () => {
@@ -357,6 +400,7 @@ function followLink() {
     leave();
   }
   view.room.value = link().room;
+  forgetPasscode();
   (view.room.value ? view.nickname : view.room).focus();
 }
 

@@ -30,20 +30,21 @@ export class Visit extends Emitter {
   screen;
   #media;
   #stage;
+  #locked = false;
   /** @type {MediaStreamTrack|undefined} the camera that the screen stands in for */
   #replaced;
   #offs;
 
   /**
-   * @param {{url: string, room: string, name: string, token: string, meet: boolean}} place
+   * @param {{url: string, room: string, name: string, token: string, passcode: string, meet: boolean}} place
    * @param {Media} media
    * @param {Stage} stage
    */
-  constructor({ url, room, name, token, meet }, media, stage) {
+  constructor({ url, room, name, token, passcode, meet }, media, stage) {
     super();
     this.#media = media;
     this.#stage = stage;
-    this.room = new Room(url, room, { name, ...(token && { token }) });
+    this.room = new Room(url, room, { name, ...(token && { token }), ...(passcode && { passcode }) });
     this.meeting = new Meeting(this.room, media);
     this.details = new Details(this.room, this.meeting);
     new Conversation(this.room, this.meeting, (text) => this.emit("notice", text));
@@ -53,7 +54,14 @@ export class Visit extends Emitter {
       media.on("change", () => this.#tellMedia()),
     ];
     this.room.on("state", () => this.emit("change", undefined));
-    this.room.on("members", () => this.draw());
+    this.room.on("members", () => {
+      if (this.room.locked !== this.#locked) this.emit("notice", t(this.room.locked ? "room.isLocked" : "room.isOpen"));
+      this.#locked = this.room.locked;
+      this.draw();
+    });
+    this.room.on("announcement", (data) => {
+      if (typeof data?.text === "string") this.emit("notice", t("notice.server", { text: data.text }));
+    });
     this.room.on("peer", () => this.draw());
     this.room.on("call", (call) => this.#called(call));
     this.room.on("uncall", (from) => this.#uncalled(from));

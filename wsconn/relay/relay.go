@@ -90,21 +90,12 @@ func New(o Options) (*Server, error) {
 func (s *Server) listen(c *turn.ServerConfig) (opened []interface{ Close() error }, err error) {
 	o := s.options
 	if o.Listen != "" {
-		udp, err := net.ListenPacket("udp", o.Listen)
+		udp, tcp, err := listenBoth(o.Listen)
 		if err != nil {
 			return opened, fmt.Errorf("turn-listen: %w", err)
 		}
-		opened = append(opened, udp)
-		_, port, err := net.SplitHostPort(udp.LocalAddr().String())
-		if err != nil {
-			return opened, err
-		}
-		host, _, _ := net.SplitHostPort(o.Listen)
-		tcp, err := net.Listen("tcp", net.JoinHostPort(host, port))
-		if err != nil {
-			return opened, fmt.Errorf("turn-listen: %w", err)
-		}
-		opened = append(opened, tcp)
+		opened = append(opened, udp, tcp)
+		_, port, _ := net.SplitHostPort(tcp.Addr().String())
 		c.PacketConnConfigs = append(c.PacketConnConfigs, turn.PacketConnConfig{
 			PacketConn: udp, RelayAddressGenerator: s.relays, PermissionHandler: s.permit,
 		})
@@ -122,6 +113,34 @@ func (s *Server) listen(c *turn.ServerConfig) (opened []interface{ Close() error
 		s.urls = append(s.urls, s.url("turns", port, "tcp"))
 	}
 	return opened, nil
+}
+
+// anyPortTries is how often a free port is looked for that is free for both UDP and
+// TCP.
+const anyPortTries = 20
+
+// listenBoth listens on an address with UDP and with TCP; on port 0 that is any one
+// port.
+func listenBoth(address string) (udp net.PacketConn, tcp net.Listener, err error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, nil, err
+	}
+	tries := 1
+	if port == "0" {
+		tries = anyPortTries
+	}
+	for range tries {
+		if tcp, err = net.Listen("tcp", address); err != nil {
+			return nil, nil, err
+		}
+		_, port, _ = net.SplitHostPort(tcp.Addr().String())
+		if udp, err = net.ListenPacket("udp", net.JoinHostPort(host, port)); err == nil {
+			return udp, tcp, nil
+		}
+		_ = tcp.Close()
+	}
+	return nil, nil, err
 }
 
 func (s *Server) streams(l net.Listener) turn.ListenerConfig {

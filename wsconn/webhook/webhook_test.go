@@ -149,7 +149,9 @@ func TestJoin(t *testing.T) {
 		{"204", text(204, ``), down, ""},
 		{"404", text(404, `{"allow":true}`), down, ""},
 		{"500", text(500, `{"allow":true}`), down, ""},
-		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/other", http.StatusTemporaryRedirect) }, down, ""},
+		{"redirect", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/other", http.StatusTemporaryRedirect)
+		}, down, ""},
 		{"hangs", hang, down, ""},
 		{"resets", func(w http.ResponseWriter, _ *http.Request) { reset(w, "") }, down, ""},
 		{"resets in the midst", func(w http.ResponseWriter, _ *http.Request) {
