@@ -46,7 +46,7 @@ type reader struct {
 
 func (r *reader) init(conn net.Conn, early []byte, limit int, bytesIn *atomic.Uint64) {
 	r.conn, r.limit, r.bytesIn = conn, limit, bytesIn
-	if sc, ok := conn.(syscall.Conn); ok {
+	if sc, ok := conn.(syscall.Conn); ok && nonblocking {
 		if raw, err := sc.SyscallConn(); err == nil {
 			r.raw, r.onRaw = raw, r.tryRead
 		}
@@ -175,7 +175,7 @@ func (r *reader) fill(n int) error {
 func (r *reader) tryRead(fd uintptr) bool {
 	r.hold(1)
 	for {
-		r.n, r.err = syscall.Read(int(fd), r.s.buf[r.end:])
+		r.n, r.err = tryRead(fd, r.s.buf[r.end:])
 		switch r.err {
 		case syscall.EINTR:
 			continue

@@ -50,7 +50,7 @@ func (g *gather) take(c *conn) []byte {
 // tryWrite writes what the socket takes now.
 func (g *gather) tryWrite(fd uintptr) bool {
 	for {
-		g.n, g.err = syscall.Write(int(fd), g.out)
+		g.n, g.err = tryWrite(fd, g.out)
 		if g.err != syscall.EINTR {
 			return true
 		}

@@ -5,7 +5,6 @@ import (
 	"net"
 	"runtime"
 	"runtime/debug"
-	"syscall"
 
 	"go.uber.org/zap"
 )
@@ -35,7 +34,14 @@ func (d *daemon) logStart() {
 		zap.Duration("join_timeout", c.JoinTimeout),
 		zap.Duration("resume_window", c.ResumeWindow),
 		zap.Duration("drain_timeout", c.DrainTimeout),
+		zap.Duration("kick_ban", c.KickBan),
 		zap.Strings("ice_servers", c.ICEServers),
+		zap.Strings("turn", d.turnURLs()),
+		zap.Bool("tokens", c.Auth.On()),
+		zap.Bool("tokens_optional", c.Auth.Optional),
+		zap.Int("room_rules", len(c.Rooms)),
+		zap.Bool("join_webhook", c.Webhooks.Join != ""),
+		zap.Bool("event_webhook", c.Webhooks.Event != ""),
 		zap.Int("gomaxprocs", runtime.GOMAXPROCS(0)),
 		zap.Int64("memory_limit", memoryLimit()),
 		zap.Uint64("open_files", openFiles()),
@@ -56,14 +62,4 @@ func memoryLimit() int64 {
 		return 0
 	}
 	return limit
-}
-
-// openFiles returns how many descriptors the process may have. The Go runtime
-// has raised the soft limit to the hard one by then.
-func openFiles() uint64 {
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return 0
-	}
-	return limit.Cur
 }

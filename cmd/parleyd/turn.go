@@ -63,6 +63,14 @@ func newRelay(d *daemon, certificates *tls.Config, secret func() []byte) (*relay
 	})
 }
 
+// turnURLs are those of the TURN server in this daemon.
+func (d *daemon) turnURLs() []string {
+	if d.relay == nil {
+		return nil
+	}
+	return d.relay.URLs()
+}
+
 // prefixes reads a list that has been checked.
 func prefixes(texts []string) (list []netip.Prefix) {
 	for _, text := range texts {

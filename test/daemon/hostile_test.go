@@ -236,7 +236,7 @@ var hostileStrangers = []hostile{
 	{"taken id", `{"type":"join","room":"r","from":"bystander"}`, "duplicate_id"},
 	{"made-up session", `{"type":"resume","session":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","received":1}`, "session_expired"},
 	{"session that is none", `{"type":"resume","session":"","received":1}`, "session_expired"},
-	{"kick", `{"type":"kick","to":"bystander"}`, "forbidden"},
+	{"kick", `{"type":"kick","to":"bystander"}`, "not_joined"},
 }
 
 // Whatever comes gets the answer that it deserves; a bystander notices nothing,

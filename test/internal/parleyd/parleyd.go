@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
 // Patience is how long tests wait for what must come: far longer than it takes
@@ -124,18 +126,42 @@ func StartCommand(t testing.TB, cmd *exec.Cmd) *Daemon {
 		if t.Failed() {
 			t.Logf("log of parleyd:\n%s", strings.Join(d.Texts(), "\n"))
 		}
-		for _, text := range d.Texts() {
-			if strings.Contains(text, "DATA RACE") {
-				t.Errorf("race in parleyd:\n%s", strings.Join(d.Texts(), "\n"))
-				break
-			}
-		}
+		d.checkLog(t)
 	})
 	start := d.Wait(t, "start")
 	d.Address, _ = start["listen"].(string)
 	d.Admin, _ = start["admin_listen"].(string)
 	return d
 }
+
+// checkLog holds the whole log against its schema; a report of a race is no line of
+// it.
+func (d *Daemon) checkLog(t testing.TB) {
+	schema, err := logSchema()
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	for _, text := range d.Texts() {
+		if strings.Contains(text, "DATA RACE") {
+			t.Errorf("race in parleyd:\n%s", strings.Join(d.Texts(), "\n"))
+			return
+		}
+		line, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
+		if err != nil {
+			continue // of a start that failed, or for people
+		}
+		if err := schema.Validate(line); err != nil {
+			t.Errorf("a line of the log is not as its schema says: %s\n%v", text, err)
+		}
+	}
+}
+
+var logSchema = sync.OnceValues(func() (*jsonschema.Schema, error) {
+	compiler := jsonschema.NewCompiler()
+	compiler.AssertFormat()
+	return compiler.Compile(filepath.Join(root(), "cmd", "parleyd", "deploy", "log.schema.json"))
+})
 
 func (d *Daemon) read(r io.Reader) {
 	lines := bufio.NewScanner(r)
