@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need and this machine lacks: browsers, a TURN server,
 # reverse proxies and npm, from Debian's packages; a C compiler for the race detector;
-# and tools to test terminals and networks with.
+# and tools to test terminals, networks, alerts, units and packages with.
 set -euo pipefail
 
 declare -A packages=(
@@ -14,6 +14,12 @@ declare -A packages=(
   [npm]=npm
   [ip]=iproute2
   [script]=bsdutils
+  [promtool]=prometheus
+  [systemd-analyze]=systemd
+  [rpm]=rpm
+  [man]=man-db
+  [zip]=zip
+  [envsubst]=gettext-base
 )
 
 missing=()

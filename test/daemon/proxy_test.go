@@ -1,11 +1,16 @@
 package daemon
 
 import (
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+
+	"github.com/coder/websocket"
 
 	"github.com/parley-rtc/parley/test/internal/parleyd"
 	"github.com/parley-rtc/parley/test/internal/process"
@@ -56,13 +61,14 @@ var proxies = []proxy{
 }
 
 // The proxies are set up with what the README says, word for word but for names,
-// ports and files.
+// ports and files. WebSockets go through TLS, the daemon knows where clients are, and
+// they are told when it drains.
 func TestProxies(t *testing.T) {
 	for _, p := range proxies {
 		t.Run(p.language, func(t *testing.T) {
 			dir := t.TempDir()
 			cert := newCertificate(t, dir)
-			d := parleyd.Start(t)
+			d := parleyd.Start(t, "--trusted-proxy", "127.0.0.1/32")
 			port := process.FreePort(t)
 			block := strings.NewReplacer(p.replace(port, d.Address, cert)...).Replace(fromREADME(t, p.language))
 			config := filepath.Join(dir, "config")
@@ -71,6 +77,9 @@ func TestProxies(t *testing.T) {
 			process.AwaitTCP(t, "127.0.0.1:"+port)
 
 			client := cert.client(t)
+			// Everything here is on loopback; this one client is at another address of it.
+			from := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 7)}}
+			client.Transport.(*http.Transport).DialContext = from.DialContext
 			resp, err := client.Get("https://localhost:" + port + "/")
 			if err != nil || resp.StatusCode != 200 {
 				t.Fatalf("the page: %v %v", resp, err)
@@ -83,6 +92,14 @@ func TestProxies(t *testing.T) {
 			a.sees("b")
 			a.send(`{"type":"offer","to":"b","sdp":"v=0"}`)
 			b.until(func(m message) bool { return m.Type == "offer" && m.From == "a" })
+			d.Wait(t, "connect", "remote", "127.0.0.7")
+
+			d.Signal(syscall.SIGTERM)
+			a.wantClose(websocket.StatusGoingAway)
+			b.wantClose(websocket.StatusGoingAway)
+			if code := d.ExitCode(t); code != 0 {
+				t.Errorf("exit code %d", code)
+			}
 		})
 	}
 }

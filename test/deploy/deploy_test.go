@@ -1,0 +1,145 @@
+// Package deploy tests what comes with the daemon for those who run it: rules,
+// dashboard, unit, packages, release.
+package deploy
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/parley-rtc/parley/test/internal/parleyd"
+)
+
+func TestMain(m *testing.M) { parleyd.Main(m) }
+
+// folder has what comes with the daemon.
+var folder = filepath.Join("..", "..", "cmd", "parleyd", "deploy")
+
+// run runs a command in the folder, and returns what it says.
+func run(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Dir = folder
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %q: %v\n%s", name, args, err, out)
+	}
+	return string(out)
+}
+
+// The alerts are right, and fire when they should and not otherwise.
+func TestAlerts(t *testing.T) {
+	run(t, "promtool", "check", "rules", "alerts.yml")
+	run(t, "promtool", "test", "rules", "alerts_test.yml")
+}
+
+// Dashboard and alerts use metrics that the daemon has.
+func TestMetricsExist(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := parleyd.Start(t, "--turn-listen", "127.0.0.1:0", "--webhook-secret-file", secret,
+		"--event-webhook", "http://127.0.0.1:1/", "--join-webhook", "http://127.0.0.1:1/")
+	_, metrics := parleyd.Get(t, d.Admin, "/metrics")
+	name := regexp.MustCompile(`\b(parley|process|go)_[a-z_]+`)
+	for _, file := range []string{"alerts.yml", "grafana/dashboard.json"} {
+		text, err := os.ReadFile(filepath.Join(folder, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := name.FindAllString(string(text), -1)
+		if len(found) == 0 {
+			t.Errorf("%s has no metrics", file)
+		}
+		for _, metric := range found {
+			if !strings.Contains(metrics, "\n"+metric+" ") && !strings.Contains(metrics, "\n"+metric+"{") {
+				t.Errorf("%s: the daemon has no %s", file, metric)
+			}
+		}
+	}
+}
+
+// The panels of the dashboard lie side by side.
+func TestDashboard(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(folder, "grafana", "dashboard.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dashboard struct {
+		Panels []struct {
+			Title   string
+			GridPos struct{ X, Y, W, H int }
+			Targets []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal(text, &dashboard); err != nil {
+		t.Fatal(err)
+	}
+	taken := map[[2]int]string{}
+	for _, p := range dashboard.Panels {
+		if len(p.Targets) == 0 || p.GridPos.X+p.GridPos.W > 24 {
+			t.Errorf("%s: %+v", p.Title, p)
+		}
+		for x := p.GridPos.X; x < p.GridPos.X+p.GridPos.W; x++ {
+			for y := p.GridPos.Y; y < p.GridPos.Y+p.GridPos.H; y++ {
+				if other := taken[[2]int{x, y}]; other != "" {
+					t.Fatalf("%s lies on %s", p.Title, other)
+				}
+				taken[[2]int{x, y}] = p.Title
+			}
+		}
+		for _, target := range p.Targets {
+			// promtool knows no variables of Grafana.
+			expr := strings.NewReplacer("$__rate_interval", "5m", "$instance", ".*").Replace(target.Expr)
+			rules := filepath.Join(t.TempDir(), "rules.yml")
+			rule, _ := json.Marshal(map[string]any{"groups": []any{map[string]any{"name": "g", "rules": []any{
+				map[string]any{"record": "x", "expr": expr},
+			}}}})
+			if err := os.WriteFile(rules, rule, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := exec.Command("promtool", "check", "rules", rules).CombinedOutput(); err != nil {
+				t.Errorf("%s: %s: %s", p.Title, target.Expr, out)
+			}
+		}
+	}
+}
+
+// The unit is one, and leaves the service little that it could do.
+func TestUnit(t *testing.T) {
+	out := run(t, "systemd-analyze", "security", "--offline=true", "--threshold=20", "parleyd.service")
+	if !strings.Contains(out, "Overall exposure level") {
+		t.Errorf("systemd-analyze said %s", out)
+	}
+}
+
+// The settings that packages bring are ones that the daemon starts with.
+func TestSettings(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(folder, "parley.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := filepath.Join(t.TempDir(), "parley.yaml")
+	if err := os.WriteFile(settings, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	parleyd.Start(t, "--config", settings)
+}
+
+func TestHealth(t *testing.T) {
+	d := parleyd.Start(t)
+	health := parleyd.Command("health")
+	health.Env = append(os.Environ(), "PARLEY_LISTEN="+d.Address)
+	if out, err := health.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	d.Kill()
+	if out, err := parleyd.Command("health", "--url", "http://"+d.Address+"/readyz").CombinedOutput(); err == nil || strings.Count(string(out), "\n") != 1 {
+		t.Errorf("of a daemon that is gone: %v: %s", err, out)
+	}
+}
