@@ -10,7 +10,7 @@ MODULES := . test test/bench
 FUZZTIME ?= 30s
 DIR      ?= screenshots
 
-.PHONY: run build test test-race e2e screenshots bench lint fuzz soak clean help
+.PHONY: run build test test-race e2e screenshots bench lint fuzz soak release clean help
 
 help: ## Tell what there is to make
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +40,7 @@ screenshots: ## Take pictures of the page in all its states, into the folder DIR
 bench: ## Measure parleyd beside three other servers, in under five minutes
 	cd test/bench && $(GO) run . $(ARGS)
 
-lint: ## Check format, vet, staticcheck, known vulnerabilities and the page's types
+lint: ## Check format, vet, staticcheck, known vulnerabilities and the pages' types
 	@test -z "$$(gofmt -l .)" || { echo "not formatted:"; gofmt -l .; exit 1; }
 	@for m in $(MODULES); do \
 	  echo "lint $$m"; (cd $$m && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...) || exit 1; done
@@ -49,14 +49,17 @@ lint: ## Check format, vet, staticcheck, known vulnerabilities and the page's ty
 	  *"fetching vulnerabilities"*|*"no such host"*|*"connection refused"*|*"vuln.go.dev"*) \
 	    echo "govulncheck: its database can't be had here: dependencies are not checked" ;; \
 	  *) echo "$$out"; exit $$code ;; esac
-	@if command -v npm >/dev/null; then npm exec --yes --package $(TYPESCRIPT) -- tsc -p web; \
-	  else echo "npm is not there: the page's types are not checked"; fi
+	@if command -v npm >/dev/null; then npm exec --yes --package $(TYPESCRIPT) -- tsc -p web && \
+	  npm exec --yes --package $(TYPESCRIPT) -- tsc --noEmit --allowJs --checkJs --strict --target es2022 --module esnext \
+	    --moduleResolution bundler --lib es2023,dom,dom.iterable cmd/parleyd/internal/admin/page/*.js; \
+	  else echo "npm is not there: the pages' types are not checked"; fi
 
 fuzz: ## Fuzz all that reads bytes from outside, FUZZTIME (30s) each, and the hub's model
 	$(GO) test ./hub/wire -run '^$$' -fuzz FuzzParse -fuzztime $(FUZZTIME)
 	$(GO) test ./hub/wire -run '^$$' -fuzz FuzzQuoted -fuzztime $(FUZZTIME)
 	$(GO) test ./wsconn -run '^$$' -fuzz FuzzReader -fuzztime $(FUZZTIME)
 	$(GO) test ./wsconn -run '^$$' -fuzz FuzzConnection -fuzztime $(FUZZTIME)
+	$(GO) test ./wsconn/auth -run '^$$' -fuzz FuzzCheck -fuzztime $(FUZZTIME)
 	$(GO) test ./cmd/parleyd -run '^$$' -fuzz FuzzHTTP -fuzztime $(FUZZTIME)
 	$(GO) test ./cmd/parleyd/internal/config -run '^$$' -fuzz FuzzFile -fuzztime $(FUZZTIME)
 	$(GO) test ./cmd/soak/internal/plan -run '^$$' -fuzz FuzzScenario -fuzztime $(FUZZTIME)
@@ -65,5 +68,8 @@ fuzz: ## Fuzz all that reads bytes from outside, FUZZTIME (30s) each, and the hu
 soak: build ## Load-test the server at URL (ws://127.0.0.1:8080/ws)
 	bin/soak $(if $(URL),--url $(URL)) $(ARGS)
 
+release: ## Make a release for all platforms in release/
+	cmd/parleyd/deploy/release.sh release
+
 clean: ## Remove what was built
-	rm -rf bin
+	rm -rf bin release

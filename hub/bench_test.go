@@ -151,3 +151,15 @@ func BenchmarkHandOver(b *testing.B) {
 		<-c
 	}
 }
+
+// What one slice of a listing costs the loop, which everything else waits for.
+func BenchmarkListSlice(b *testing.B) {
+	l, _ := fill(10_000, 2)
+	infos := make([]RoomInfo, 0, sliceSize)
+	for b.Loop() {
+		infos = infos[:0]
+		for _, r := range l.roomList[:sliceSize] {
+			infos = append(infos, r.info())
+		}
+	}
+}

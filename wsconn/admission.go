@@ -53,8 +53,9 @@ func (openGate) Join(context.Context, *JoinRequest) (*Admission, *wire.Refusal) 
 	return &Admission{}, nil
 }
 
-var errNoTokens = &wire.Refusal{Code: wire.Unavailable, Text: "this server does not take tokens"}
+// ErrNoTokens refuses a token where none is looked at.
+var ErrNoTokens = &wire.Refusal{Code: wire.Unavailable, Text: "this server does not take tokens"}
 
 func (openGate) Renew(context.Context, *RenewRequest) (*Admission, *wire.Refusal) {
-	return nil, errNoTokens
+	return nil, ErrNoTokens
 }

@@ -5,6 +5,7 @@ import { element, make, press, save } from "./elements.js";
 import { drawIcons } from "./icons.js";
 import { drawLobby, setUpLobby } from "./lobby.js";
 import { Media } from "./media.js";
+import { People } from "./people.js";
 import { Recorder } from "./record.js";
 import { setUpKeys } from "./keys.js";
 import { Stage } from "./stage.js";
@@ -17,17 +18,21 @@ const NOTICE_TIME = 8_000; // ms
 const view = {
   state: element("state"), error: element("error"), language: element("language", HTMLSelectElement),
   join: element("join", HTMLFormElement), room: element("room", HTMLInputElement), nickname: element("nickname", HTMLInputElement),
-  meeting: element("meeting"), roomName: element("room-name"), members: element("members"), remoteId: element("remote-id", HTMLInputElement),
+  meeting: element("meeting"), roomName: element("room-name"), remoteId: element("remote-id", HTMLInputElement),
   call: element("call", HTMLButtonElement), meet: element("meet"), hint: element("stage-hint"), notices: element("notices"),
   incoming: element("incoming"), incomingText: element("incoming-text"), accept: element("accept"), decline: element("decline"),
   mute: element("mute"), camera: element("camera"), share: element("share"), hand: element("hand"), record: element("record"),
-  copy: element("copy"), more: element("more"), lock: element("lock"), locked: element("locked"),
-  passcode: element("passcode", HTMLInputElement), passcodeField: element("passcode-field"),
+  copy: element("copy"), more: element("more"), passcode: element("passcode", HTMLInputElement), passcodeField: element("passcode-field"),
 };
 const panels = /** @type {const} */ (["people", "chat", "advanced"]);
 
 const media = new Media();
 const stage = new Stage();
+const people = new People((id) => {
+  view.remoteId.value = id;
+  refresh();
+  view.call.focus();
+}, () => view.remoteId.value);
 /** @type {Visit|undefined} */
 let visit;
 /** @type {Recorder|undefined} */
@@ -90,7 +95,7 @@ function enter(room) {
   showPanel(innerWidth > 900 ? "people" : "");
   stage.speaker(media.choices.audiooutput ?? "");
   v.draw();
-  drawKept = "";
+  people.forget();
   refresh();
 }
 
@@ -142,14 +147,10 @@ function refresh() {
   press(view.hand, meeting.self.hand, t(meeting.self.hand ? "control.lower" : "control.raise"));
   press(view.record, recorder !== undefined, t(recorder ? "control.stopRecording" : "control.record"));
   view.meet.hidden = room.meeting;
-  const moderates = room.rights.includes("moderate");
-  view.lock.hidden = !moderates;
-  press(view.lock, room.locked, t(room.locked ? "room.unlock" : "room.lock"));
-  view.locked.hidden = !room.locked;
   view.hint.hidden = room.peers.size > 0;
   view.hint.textContent = t(room.meeting ? "stage.empty" : "stage.choose");
   showIncoming(v.incoming && room.nameOf(v.incoming.from));
-  drawMembers(v);
+  people.draw(v.room);
 }
 
 /**
@@ -176,52 +177,6 @@ function showIncoming(name) {
   if (name === undefined) return;
   view.incomingText.textContent = t("call.incoming", { name });
   if (was) view.accept.focus();
-}
-
-let drawKept = "";
-
-/** @param {Visit} v */
-function drawMembers({ room }) {
-  const chosen = view.remoteId.value;
-  const moderates = room.rights.includes("moderate");
-  const now = JSON.stringify([room.members, room.names, room.id, chosen, language(), moderates]);
-  if (now === drawKept) return;
-  drawKept = now;
-  const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset.id : undefined;
-  view.members.replaceChildren(...room.members.map((id) => {
-    const name = room.nameOf(id);
-    const lines = [make("bdi", { text: name }), make("small", { text: id === room.id ? `${t("people.you")} · ${id}` : id })];
-    if (id === room.id) return make("li", {}, make("div", { className: "self" }, ...lines));
-    const button = make("button", {}, ...lines);
-    button.type = "button";
-    button.dataset.id = id;
-    button.ariaPressed = String(id === chosen);
-    button.onclick = () => {
-      view.remoteId.value = id;
-      refresh();
-      view.call.focus();
-    };
-    if (!moderates) return make("li", {}, button);
-    const kick = make("button", { className: "quiet", text: t("people.kick") });
-    kick.type = "button";
-    kick.ariaLabel = t("people.kickName", { name });
-    kick.onclick = () => askKick(id, name);
-    return make("li", {}, button, kick);
-  }));
-  if (focused) /** @type {HTMLElement|null} */ (view.members.querySelector(`[data-id="${CSS.escape(focused)}"]`))?.focus();
-}
-
-/**
- * @param {string} id
- * @param {string} name
- */
-function askKick(id, name) {
-  element("kick-question").textContent = t("people.kickQuestion", { name });
-  element("kick").onclick = () => {
-    visit?.room.kick(id);
-    element("kicking", HTMLDialogElement).close();
-  };
-  showDialog("kicking");
 }
 
 /** @param {string} name of the panel to show beside the pictures; "": none */
@@ -343,7 +298,6 @@ function setUpControls() {
   view.record.onclick = toggleRecording;
   view.accept.onclick = () => visit?.answer(true);
   view.decline.onclick = () => visit?.answer(false);
-  view.lock.onclick = () => visit?.room.lock(!visit.room.locked);
   view.room.oninput = forgetPasscode;
   view.meet.onclick = () => { visit?.room.meet(); refresh(); };
   view.remoteId.oninput = refresh;

@@ -154,12 +154,10 @@ func (g *Gate) ask(ctx context.Context, a *wsconn.Admission, r *wsconn.JoinReque
 	return a, nil
 }
 
-var errNoTokens = &wire.Refusal{Code: wire.Unavailable, Text: "this server does not take tokens"}
-
 // Renew implements [wsconn.Gate].
 func (g *Gate) Renew(ctx context.Context, r *wsconn.RenewRequest) (*wsconn.Admission, *wire.Refusal) {
 	if g.options.Tokens == nil {
-		return nil, errNoTokens
+		return nil, wsconn.ErrNoTokens
 	}
 	t, refusal := g.options.Tokens.Verify(ctx, r.Token)
 	if refusal != nil {

@@ -1,7 +1,7 @@
 // @ts-check
 // Figures with their course over the last minutes.
 
-const KEPT = 300; // looks that a line shows
+const KEPT = 150; // looks that a line shows
 
 /**
  * @typedef {{count: number, buckets: {le: number, count: number}[]}} Histogram
@@ -45,7 +45,7 @@ const SHOWN = [
   { name: "Lost, may resume", of: (s) => s.suspended, show: amount },
   { name: "Messages a second", of: (s, b, t) => (s.messages_total - b.messages_total) / t, show: amount },
   { name: "Refusals a second", of: (s, b, t) => (s.refusals_total - b.refusals_total) / t, show: amount },
-  { name: "Bytes sent a second", of: (s, b, t) => (s.sent_bytes_total - b.sent_bytes_total) / t, show: amount },
+  { name: "Bytes a second", of: (s, b, t) => (s.sent_bytes_total - b.sent_bytes_total) / t, show: amount },
   { name: "Bytes waiting", of: (s) => s.outbox_bytes, show: amount },
   { name: "Loop, p99 below", of: (s, b) => p99(s.loop_seconds, b.loop_seconds), show: time },
   { name: "Transit, p99 below", of: (s, b) => p99(s.transit_seconds, b.transit_seconds), show: time },
@@ -73,7 +73,7 @@ export class Figures {
       svg.append(line);
       box.append(label, value, svg);
       parent.append(box);
-      return { value, line, /** @type {number[]} */ course: [] };
+      return { value, line, course: /** @type {number[]} */ ([]) };
     });
   }
 
