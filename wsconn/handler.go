@@ -106,8 +106,24 @@ func NewHandler(h *hub.Hub, o Options) *Handler {
 // 1001, and returns when they are gone or ctx is done.
 func (h *Handler) Drain(ctx context.Context) error {
 	h.draining.Store(true)
-	return h.hub.Drain(ctx)
+	if err := h.hub.Drain(ctx); err != nil {
+		return err
+	}
+	// Those that were let in just before may not have been with the hub yet.
+	tick := time.NewTicker(drainPoll)
+	defer tick.Stop()
+	for h.Stats.Connections.Load() > 0 {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
+
+// drainPoll is the time between two looks at whether all connections have ended.
+const drainPoll = 5 * time.Millisecond
 
 // ServeHTTP upgrades the request and returns; the connection goes on.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
