@@ -14,15 +14,16 @@ import (
 // drop is a receiver that forgets what it gets.
 type drop struct{}
 
-func (drop) Send(f *wire.Frame) bool                            { f.Release(); return true }
-func (drop) SendState(f *wire.Frame, _ bool) bool               { f.Release(); return true }
-func (drop) Begin(bool)                                         {}
-func (drop) Suspend()                                           {}
-func (drop) Discard()                                           {}
-func (drop) Adopt(Receiver, uint64, func(int) *wire.Frame) bool { return false }
-func (drop) Backlog() int                                       { return 0 }
-func (drop) Flush()                                             {}
-func (drop) Close(wire.CloseCode, string)                       {}
+func (drop) Send(f *wire.Frame) bool              { f.Release(); return true }
+func (drop) SendState(f *wire.Frame, _ bool) bool { f.Release(); return true }
+func (drop) Begin(bool)                           {}
+func (drop) Suspend()                             {}
+func (drop) Discard()                             {}
+func (drop) Missed(uint64) ([]*wire.Frame, bool)  { return nil, false }
+func (drop) Adopt(uint64, []*wire.Frame)          {}
+func (drop) Backlog() int                         { return 0 }
+func (drop) Flush()                               {}
+func (drop) Close(wire.CloseCode, string)         {}
 
 // fill makes a loop, which nobody runs, with rooms of a size.
 func fill(rooms, size int) (*loop, []*Client) {

@@ -310,29 +310,23 @@ func (o *Outbox) Finished() bool {
 	return o.closed && o.head == len(o.frames)
 }
 
-// Adopt implements [Receiver]. from must be an Outbox.
-func (o *Outbox) Adopt(from Receiver, received uint64, resumed func(missed int) *wire.Frame) bool {
-	missed, ok := from.(*Outbox).missed(received)
-	if !ok {
-		return false
-	}
+// Adopt implements [Receiver].
+func (o *Outbox) Adopt(received uint64, frames []*wire.Frame) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.state = noState
 	o.history.begin(!o.closed, o.next(), received)
-	for _, f := range append([]*wire.Frame{resumed(len(missed))}, missed...) {
+	for _, f := range frames {
 		if o.closed {
 			f.Release()
 		} else {
 			o.push(f)
 		}
 	}
-	return true
 }
 
-// missed returns what was sent or waits beyond the first received messages of the
-// membership, with a reference to each for the caller.
-func (o *Outbox) missed(received uint64) ([]*wire.Frame, bool) {
+// Missed implements [Receiver].
+func (o *Outbox) Missed(received uint64) ([]*wire.Frame, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.history.missed(received, o.frames[o.head:], o.first)

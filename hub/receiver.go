@@ -19,11 +19,13 @@ type Receiver interface {
 	// room_members so far may not be replaced any more. For a resumable membership
 	// what is sent is kept until the client is known to have it.
 	Begin(resumable bool)
-	// Adopt takes over what a resumable receiver has sent or queued beyond the
-	// first received frames of its membership, behind the frame that resumed makes
-	// for their number. It reports false if they are not all there any more, or
-	// never were.
-	Adopt(from Receiver, received uint64, resumed func(missed int) *wire.Frame) bool
+	// Missed returns what was sent or queued beyond the first received messages of
+	// a resumable membership, with a reference to each for the caller. It reports
+	// false if they are not all there any more, or never were.
+	Missed(received uint64) ([]*wire.Frame, bool)
+	// Adopt begins a membership that goes on after so many received messages, with
+	// frames, the references to which it takes.
+	Adopt(received uint64, frames []*wire.Frame)
 	// Suspend says that the connection was lost: what is sent is kept.
 	Suspend()
 	// Discard says that nothing more is wanted: all is given back, and so is what

@@ -125,11 +125,15 @@ func (r *Resume) apply(l *loop) {
 // moved moves m to the client c, with all that it has missed. If that is more than
 // was kept the membership is over.
 func (l *loop) moved(m *member, c *Client, r *Resume) bool {
-	missed := 0
-	ok := !m.grant.expired(l.now) && c.out.Adopt(m.out, r.Received, func(n int) *wire.Frame {
-		missed = n
-		return wire.ResumedFrame(m.room.name, m.id, n, r.Refused.Ref)
-	})
+	missed, ok := m.out.Missed(r.Received)
+	if m.grant.expired(l.now) {
+		releaseAll(missed)
+		ok = false
+	}
+	if ok {
+		resumed := wire.ResumedFrame(m.room.name, m.id, len(missed), r.Refused.Ref)
+		c.out.Adopt(r.Received, append([]*wire.Frame{resumed}, missed...))
+	}
 	old := m.client
 	if old != nil {
 		l.close(old, wire.CloseReplaced, "the session was resumed on another connection")
@@ -146,8 +150,15 @@ func (l *loop) moved(m *member, c *Client, r *Resume) bool {
 	}
 	c.member, m.client, m.out = m, c, c.out
 	l.touch(c)
-	l.log.Info(EventResume, c.fields(zap.Int(FieldMissed, missed))...)
+	l.log.Info(EventResume, c.fields(zap.Int(FieldMissed, len(missed)))...)
 	m.told = 0
 	l.tell(m)
 	return true
+}
+
+// releaseAll gives back references.
+func releaseAll(frames []*wire.Frame) {
+	for _, f := range frames {
+		f.Release()
+	}
 }

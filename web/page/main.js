@@ -359,8 +359,8 @@ function followLink() {
 }
 
 view.language.value = language();
-view.language.onchange = () => {
-  setLanguage(view.language.value);
+view.language.onchange = async () => {
+  await setLanguage(view.language.value);
   document.title = visit ? `${visit.room.name} – parley` : "parley";
   drawLobby(media);
   visit?.draw();

@@ -1,17 +1,16 @@
 // @ts-check
 // Says things in the reader's language.
 
-import en from "./lang/en.js";
-import zh from "./lang/zh.js";
+/** @typedef {keyof typeof import("./lang/en.js").default} Key */
+/** @typedef {Record<Key, string>} Dictionary */
 
-/** @typedef {keyof typeof en} Key */
-
-/** @type {Record<string, Record<Key, string>>} */
-const languages = { en, zh };
+/** Only the one in use is loaded. @type {Record<string, () => Promise<{default: Dictionary}>>} */
+const languages = { en: () => import("./lang/en.js"), zh: () => import("./lang/zh.js") };
 const LANGUAGE_KEY = "parley.language";
 
 /** @type {string} */
 let current = choose();
+let { default: dictionary } = await languages[current]();
 
 function choose() {
   const kept = localStorage.getItem(LANGUAGE_KEY);
@@ -26,8 +25,9 @@ function choose() {
 export const language = () => current;
 
 /** @param {string} name */
-export function setLanguage(name) {
+export async function setLanguage(name) {
   if (!(name in languages)) return;
+  ({ default: dictionary } = await languages[name]());
   current = name;
   localStorage.setItem(LANGUAGE_KEY, name);
   translate();
@@ -38,7 +38,7 @@ export function setLanguage(name) {
  * @param {Record<string, string|number>} [values] for what stands in {braces}
  */
 export function t(key, values = {}) {
-  return languages[current][key].replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
+  return dictionary[key].replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
 }
 
 /**
@@ -48,7 +48,7 @@ export function t(key, values = {}) {
  */
 export function refusal(code, said) {
   const key = `error.${code}`;
-  return key in en ? t(/** @type {Key} */ (key)) : said;
+  return key in dictionary ? t(/** @type {Key} */ (key)) : said;
 }
 
 /** Puts the words into all elements that name theirs. */
