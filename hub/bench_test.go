@@ -21,13 +21,14 @@ func (drop) Suspend()                             {}
 func (drop) Discard()                             {}
 func (drop) Missed(uint64) ([]*wire.Frame, bool)  { return nil, false }
 func (drop) Adopt(uint64, []*wire.Frame)          {}
+func (drop) Congested() bool                      { return false }
 func (drop) Backlog() int                         { return 0 }
 func (drop) Flush()                               {}
 func (drop) Close(wire.CloseCode, string)         {}
 
 // fill makes a loop, which nobody runs, with rooms of a size.
 func fill(rooms, size int) (*loop, []*Client) {
-	h := &Hub{drained: make(chan struct{}), closing: make(chan struct{})}
+	h := &Hub{Stats: new(Stats), drained: make(chan struct{}), closing: make(chan struct{})}
 	close(h.closing) // the timers of held rooms have nobody to call
 	l := newLoop(h, Options{Logger: zap.NewNop()})
 	l.now = time.Now()

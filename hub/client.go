@@ -15,6 +15,7 @@ type Client struct {
 	// Set by NewClient, then read only.
 	conn   uint64
 	remote netip.Addr
+	node   string // that the connection is with, where there are several
 	out    Receiver
 
 	// Owned by the loop.
@@ -34,10 +35,20 @@ func NewClient(conn uint64, remote netip.Addr, out Receiver) *Client {
 	return &Client{conn: conn, remote: remote, out: out, index: -1}
 }
 
+// NewClientOf is NewClient for a connection with another server of several.
+func NewClientOf(node string, conn uint64, remote netip.Addr, out Receiver) *Client {
+	c := NewClient(conn, remote, out)
+	c.node = node
+	return c
+}
+
 // fields are the log fields that name the client, followed by more.
 func (c *Client) fields(more ...zap.Field) []zap.Field {
 	f := make([]zap.Field, 0, 8)
 	f = append(f, zap.Uint64(FieldConn, c.conn))
+	if c.node != "" {
+		f = append(f, zap.String(FieldNode, c.node))
+	}
 	if m := c.member; m != nil {
 		f = append(f, zap.String(FieldRoom, m.room.name), zap.String(FieldID, m.id))
 	}
@@ -129,3 +140,12 @@ func (l *loop) refuse(c *Client, r *wire.Refusal, m wire.Refused) {
 	l.logRefusal(c, r, m)
 	l.queued(c, c.out.Send(wire.ErrorFrame(r, m)))
 }
+
+// Conn returns the number of the client's connection.
+func (c *Client) Conn() uint64 { return c.conn }
+
+// Remote returns the address that the client connects from.
+func (c *Client) Remote() netip.Addr { return c.remote }
+
+// Receiver returns where the client's frames go.
+func (c *Client) Receiver() Receiver { return c.out }

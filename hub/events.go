@@ -16,6 +16,8 @@ const (
 	EventLock       = "lock"        // room; conn and by of the moderator, if it was one
 	EventUnlock     = "unlock"      // the same
 	EventCloseRoom  = "close room"  // room: those who run the server ended it
+	EventRestored   = "restored"    // conn, room, id, members: a membership was taken over from another node
+	EventExported   = "exported"    // room: it was handed to another node
 	EventForward    = "forward"     // debug level: conn, room, id, type, to, bytes
 )
 
@@ -23,6 +25,7 @@ const (
 // stands in any of them.
 const (
 	FieldConn       = "conn"       // number of the connection since the start
+	FieldNode       = "node"       // that the connection is with, where there are several
 	FieldRoom       = "room"       // name of the room
 	FieldID         = "id"         // the member's id
 	FieldRemote     = "remote"     // the client's address

@@ -44,14 +44,45 @@ func NewForward(c *Client, e *wire.Envelope, frame *wire.Frame) *Forward {
 	return f
 }
 
-// ErrTargetNotFound refuses a message to nobody.
-var ErrTargetNotFound = &wire.Refusal{Code: wire.TargetNotFound, Text: "no member of your room has this id"}
+// ForwardParts are what a Forward is made of.
+type ForwardParts struct {
+	Client  *Client
+	Frame   *wire.Frame
+	Type    wire.Type
+	To, Ref []byte // To: empty and All: everybody else
+	All     bool
+}
 
-func (f *Forward) apply(l *loop) {
-	f.route(l)
+// Parts returns what f is made of, as long as f is not applied. Recycle gives f back
+// without applying it.
+func (f *Forward) Parts() ForwardParts {
+	return ForwardParts{f.client, f.frame, f.typ, f.to.bytes(), f.ref.bytes(), f.all}
+}
+
+// Forward makes the command of its parts.
+func (p *ForwardParts) Forward() *Forward {
+	f := forwards.Get().(*Forward)
+	f.client, f.frame, f.typ, f.all = p.Client, p.Frame, p.Type, p.All
+	f.to.set(p.To)
+	f.ref.set(p.Ref)
+	return f
+}
+
+// Recycle gives up the command, with its reference to the frame.
+func (f *Forward) Recycle() {
 	f.frame.Release()
 	f.client, f.frame = nil, nil
 	forwards.Put(f)
+}
+
+// ErrTargetNotFound refuses a message to nobody.
+var ErrTargetNotFound = &wire.Refusal{Code: wire.TargetNotFound, Text: "no member of your room has this id"}
+
+var errCongested = &wire.Refusal{Code: wire.Unavailable, Text: "a server that a receiver is on can't be reached at the moment: try again"}
+
+func (f *Forward) apply(l *loop) {
+	f.route(l)
+	f.Recycle()
 }
 
 func (f *Forward) route(l *loop) {
@@ -65,6 +96,12 @@ func (f *Forward) route(l *loop) {
 		return
 	case f.all:
 		for _, to := range from.room.members {
+			if to != from && to.out.Congested() {
+				l.refuse(c, errCongested, f.refused())
+				return
+			}
+		}
+		for _, to := range from.room.members {
 			if to != from {
 				f.deliver(l, from, to)
 			}
@@ -73,6 +110,10 @@ func (f *Forward) route(l *loop) {
 		to := memberOf(from.room, f.to.bytes())
 		if to == nil || to.client != nil && to.client.closed {
 			l.refuse(c, ErrTargetNotFound, f.refused())
+			return
+		}
+		if to.out.Congested() {
+			l.refuse(c, errCongested, f.refused())
 			return
 		}
 		f.deliver(l, from, to)
@@ -101,5 +142,5 @@ func (f *Forward) count(l *loop) {
 }
 
 func (f *Forward) refused() wire.Refused {
-	return wire.Refused{Re: f.typ.String(), To: string(f.to.bytes()), Ref: string(f.ref.bytes())}
+	return wire.Refused{Re: f.typ.String(), To: string(f.to.bytes()), Ref: string(f.ref.bytes()), Origin: f.frame.Origin}
 }

@@ -100,11 +100,17 @@ func (h *history) missed(received uint64, waiting []*wire.Frame, first uint64) (
 	if !h.kept || received < h.had || received > h.had+uint64(len(all)) {
 		return nil, false
 	}
-	for _, f := range all[received-h.had:] {
+	return WithoutResumed(all[received-h.had:]), true
+}
+
+// WithoutResumed returns the frames that are missed, of those that a client has not
+// had: all but those that told of a resume. Each has a reference for the caller.
+func WithoutResumed(frames []*wire.Frame) (missed []*wire.Frame) {
+	for _, f := range frames {
 		if !bytes.HasPrefix(f.Payload(), resumedPrefix) {
 			f.Retain(1)
-			frames = append(frames, f)
+			missed = append(missed, f)
 		}
 	}
-	return frames, true
+	return missed
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/parley-rtc/parley/hub/wire"
 )
 
 // ErrClosed is returned for commands to a hub that has been closed.
@@ -18,14 +20,19 @@ type Options struct {
 	ResumeWindow   time.Duration // time that a lost connection's membership stays, if it is resumable
 	KickBan        time.Duration // time that who was kicked may not join the room again under the same id
 	Logger         *zap.Logger   // events of rooms and members; nil: none. Its core must not block.
-	Notify         func(Event)   // gets the same events, in order, from the loop: it must not block; nil: nobody does
+	// Elsewhere returns the rooms of other nodes, which count for MaxRooms; nil: none.
+	// It must not block.
+	Elsewhere func() int
+	Stats     *Stats         // to be counted in; nil: some of the hub's own
+	Share     func(RoomMeta) // gets what of rooms other nodes should know, from the loop: it must not block; nil: nobody does
+	Notify    func(Event)    // gets the same events, in order, from the loop: it must not block; nil: nobody does
 }
 
 // Hub takes commands for the loop. Its methods may be called from any goroutine
 // but the loop.
 type Hub struct {
 	// Stats counts what the hub does.
-	Stats Stats
+	Stats *Stats
 
 	options  Options
 	commands chan Command
@@ -40,7 +47,11 @@ const commandQueue = 1024
 
 // New starts a hub's loop. Close ends it.
 func New(o Options) *Hub {
+	if o.Stats == nil {
+		o.Stats = new(Stats)
+	}
 	h := &Hub{
+		Stats:    o.Stats,
 		options:  o,
 		commands: make(chan Command, commandQueue),
 		drained:  make(chan struct{}),
@@ -60,6 +71,19 @@ type Command interface {
 
 // Resumes reports whether memberships can be resumable.
 func (h *Hub) Resumes() bool { return h.options.ResumeWindow > 0 }
+
+// Counters returns what the hub counts in.
+func (h *Hub) Counters() *Stats { return h.Stats }
+
+// RefuseNow answers a message of a client without the loop, for those that must not
+// reach it. It reports false if the client's queue is full.
+func (h *Hub) RefuseNow(c *Client, r *wire.Refusal, m wire.Refused) bool {
+	h.Stats.Refusals[r.Code].Add(1)
+	return c.out.Send(wire.ErrorFrame(r, m))
+}
+
+// Acknowledged is told when a client has answered a ping. Its outbox knows already.
+func (h *Hub) Acknowledged(*Client) {}
 
 // Do hands a command to the loop, and waits while the loop is behind. Commands
 // from one goroutine are applied in the order of their calls. The error is nil
@@ -101,12 +125,15 @@ func (h *Hub) Close() {
 	<-h.closed
 }
 
-// Await waits for the word on a [Join] or a [Resume].
-func Await[T any](h *Hub, done <-chan T) (T, error) {
+// Closed is closed when the loop has ended.
+func (h *Hub) Closed() <-chan struct{} { return h.closed }
+
+// Await waits for the word on a command that was given to h.
+func Await[T any](h interface{ Closed() <-chan struct{} }, done <-chan T) (T, error) {
 	select {
 	case word := <-done:
 		return word, nil
-	case <-h.closed:
+	case <-h.Closed():
 		var none T
 		return none, ErrClosed
 	}

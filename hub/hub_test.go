@@ -358,7 +358,7 @@ func TestNothingStays(t *testing.T) {
 		p.out.Discard()
 	}
 	peers[0].sync()
-	s := &h.Stats
+	s := h.Stats
 	if s.Clients.Load() != 0 || s.Members.Load() != 0 || s.Rooms.Load() != 0 {
 		t.Errorf("%d clients, %d members, %d rooms", s.Clients.Load(), s.Members.Load(), s.Rooms.Load())
 	}

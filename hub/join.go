@@ -64,7 +64,7 @@ func (j *Join) refusal(l *loop) *wire.Refusal {
 		capacity = l.options.MaxRoomMembers
 	}
 	switch {
-	case r == nil && l.options.MaxRooms > 0 && len(l.rooms) >= l.options.MaxRooms:
+	case r == nil && l.options.MaxRooms > 0 && len(l.rooms)+l.options.Elsewhere() >= l.options.MaxRooms:
 		return errServerFull
 	case r == nil:
 		return nil

@@ -46,8 +46,16 @@ func (l *loop) ban(s seat) {
 	if l.options.KickBan <= 0 {
 		return
 	}
-	l.bans[s] = l.now.Add(l.options.KickBan)
-	time.AfterFunc(l.options.KickBan, func() { _ = l.hub.Do(unban{s}) })
+	until := l.now.Add(l.options.KickBan)
+	l.banUntil(s, until)
+	l.options.Share(RoomMeta{Room: s.room, Locked: l.rooms[s.room].locked, Bans: map[string]time.Time{s.id: until}})
+}
+
+func (l *loop) banUntil(s seat, until time.Time) {
+	if until.After(l.bans[s]) {
+		l.bans[s] = until
+		time.AfterFunc(until.Sub(l.now), func() { _ = l.hub.Do(unban{s}) })
+	}
 }
 
 func (l *loop) banned(room, id string) bool {

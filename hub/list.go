@@ -27,6 +27,7 @@ type RoomInfo struct {
 // MemberInfo is what a member is at one moment.
 type MemberInfo struct {
 	ID, Name  string
+	Node      string     // that the connection is with, where there are several
 	Conn      uint64     // number of its connection; 0: it was lost, and may be resumed
 	Remote    netip.Addr // of the connection
 	Joined    time.Time
@@ -37,6 +38,7 @@ type MemberInfo struct {
 
 // ClientInfo is what a connection is at one moment.
 type ClientInfo struct {
+	Node     string // that it is with, where there are several
 	Conn     uint64
 	Remote   netip.Addr
 	Opened   time.Time
@@ -120,7 +122,7 @@ func (h *Hub) Clients(ctx context.Context) ([]ClientInfo, error) {
 }
 
 func (c *Client) info() ClientInfo {
-	i := ClientInfo{Conn: c.conn, Remote: c.remote, Opened: c.opened, Backlog: c.out.Backlog()}
+	i := ClientInfo{Node: c.node, Conn: c.conn, Remote: c.remote, Opened: c.opened, Backlog: c.out.Backlog()}
 	if m := c.member; m != nil {
 		i.Room, i.ID = m.room.name, m.id
 	}
@@ -174,7 +176,7 @@ func (m *member) info() MemberInfo {
 		Resumable: m.session != nil, Backlog: m.out.Backlog(),
 	}
 	if c := m.client; c != nil {
-		i.Conn, i.Remote = c.conn, c.remote
+		i.Node, i.Conn, i.Remote = c.node, c.conn, c.remote
 	}
 	return i
 }

@@ -21,6 +21,7 @@ func (c *Lock) apply(l *loop) {
 		}
 		c.log(l, event, r)
 		l.change(r)
+		l.options.Share(RoomMeta{Room: r.name, Locked: r.locked})
 		return nil
 	})
 }

@@ -26,6 +26,7 @@ type loop struct {
 	sessions map[handle]*member
 	bans     map[seat]time.Time // until when an id may not join a room
 	draining bool
+	after    []func() // to be called at the end of this batch
 
 	now time.Time // when the batch began
 }
@@ -33,6 +34,12 @@ type loop struct {
 func newLoop(h *Hub, o Options) *loop {
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
+	}
+	if o.Elsewhere == nil {
+		o.Elsewhere = func() int { return 0 }
+	}
+	if o.Share == nil {
+		o.Share = func(RoomMeta) {}
 	}
 	if o.Notify == nil {
 		o.Notify = func(Event) {}
@@ -88,6 +95,11 @@ func (l *loop) finish() {
 		l.touched[i] = nil
 	}
 	l.touched = l.touched[:0]
+	for i, f := range l.after {
+		f()
+		l.after[i] = nil
+	}
+	l.after = l.after[:0]
 }
 
 // settle removes the members that overflowed and tells the changed rooms, until

@@ -135,7 +135,7 @@ func (m *model) checkRooms() {
 	if !maps.Equal(got, truth) {
 		m.t.Fatalf("the hub has the rooms %v, the model %v", got, truth)
 	}
-	s := &m.loop.hub.Stats
+	s := m.loop.hub.Stats
 	if int(s.Members.Load()) != len(m.members) || int(s.Rooms.Load()) != len(truth) || int(s.Clients.Load()) != len(m.clients) {
 		m.t.Fatalf("%d members, %d rooms, %d clients are counted", s.Members.Load(), s.Rooms.Load(), s.Clients.Load())
 	}

@@ -70,7 +70,7 @@ const (
 )
 
 func newModel(t *rapid.T) *model {
-	h := &Hub{drained: make(chan struct{}), closing: make(chan struct{})}
+	h := &Hub{Stats: new(Stats), drained: make(chan struct{}), closing: make(chan struct{})}
 	close(h.closing) // timers have nobody to call: the script lets time pass
 	l := newLoop(h, Options{Logger: zap.NewNop(), ResumeWindow: time.Hour})
 	l.now = time.Now()
@@ -121,7 +121,7 @@ func (m *model) connect() *modelClient {
 	if c.small {
 		limit = smallBox
 	}
-	c.box.Init(c, &m.loop.hub.Stats, limit)
+	c.box.Init(c, m.loop.hub.Stats, limit)
 	c.Client = NewClient(uint64(m.sent), netip.Addr{}, c.box)
 	m.clients = append(m.clients, c)
 	m.do(Register{c.Client})
@@ -185,7 +185,7 @@ func (m *model) join() {
 	room, id := roomNames.Draw(m.t, "room"), ids.Draw(m.t, "id")
 	session := ""
 	if !c.small && rapid.Bool().Draw(m.t, "resumable") {
-		session = NewSession()
+		session = NewSession(0)
 	}
 	m.sent++
 	ref := fmt.Sprint("join ", m.sent)

@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"context"
+
 	"go.uber.org/zap"
 
 	"github.com/parley-rtc/parley/hub/wire"
@@ -17,6 +19,32 @@ type Order struct {
 	// Done gets, where Client is nil, why the order could not be carried out, or
 	// nil. It needs a capacity of one.
 	Done chan<- *wire.Refusal
+}
+
+// Ordered is a command that is an [Order].
+type Ordered interface {
+	Command
+	order() *Order
+}
+
+func (o *Order) order() *Order { return o }
+
+// CarryOut carries out an order of those who run the server, and returns why it could
+// not be, or nil. The error says that the outcome is not known.
+func (h *Hub) CarryOut(ctx context.Context, c Ordered) (*wire.Refusal, error) {
+	done := make(chan *wire.Refusal, 1)
+	c.order().Done = done
+	if err := h.Do(c); err != nil {
+		return nil, err
+	}
+	select {
+	case refusal := <-done:
+		return refusal, nil
+	case <-h.closed:
+		return nil, ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 var (

@@ -224,7 +224,7 @@ func TestResumeExpiredGrant(t *testing.T) {
 		defer h.Close()
 		lost, other := newPeer(t, h, quietLimit), newPeer(t, h, quietLimit)
 		other.join("r", "other")
-		lost.enterAs("r", "lost", NewSession(), &Grant{Rights: wire.DefaultRights, Expires: time.Now().Add(5 * time.Second)})
+		lost.enterAs("r", "lost", NewSession(0), &Grant{Rights: wire.DefaultRights, Expires: time.Now().Add(5 * time.Second)})
 		other.sees("lost", "other")
 		lost.lose()
 		time.Sleep(6 * time.Second)
@@ -292,7 +292,7 @@ func TestRoomDetail(t *testing.T) {
 		newPeer(t, h, 1<<20).join("r", fmt.Sprintf("%04d", i))
 	}
 	lost := newPeer(t, h, quietLimit)
-	lost.enterAs("r", "lost", NewSession(), moderator)
+	lost.enterAs("r", "lost", NewSession(0), moderator)
 	lost.lose()
 	order(t, h, "r", func(o Order) Command { return &Announce{Order: o, Data: json.RawMessage(`1`)} })
 	d, err := h.Room(context.Background(), "r")

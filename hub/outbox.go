@@ -288,6 +288,9 @@ func (o *Outbox) Acknowledged() {
 	o.history.acknowledged()
 }
 
+// Congested implements [Receiver]: there is nothing between the hub and an outbox.
+func (o *Outbox) Congested() bool { return false }
+
 // Backlog implements [Receiver].
 func (o *Outbox) Backlog() int {
 	o.mu.Lock()
@@ -359,4 +362,21 @@ func (o *Outbox) Failed() {
 	if o.dead {
 		o.drop(o.head)
 	}
+}
+
+// Kept returns what the client of a resumable membership is not known to have: the
+// number of messages before that, and a reference to each for the caller.
+func (o *Outbox) Kept() (received uint64, frames []*wire.Frame) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	frames, _ = o.history.missed(o.history.had, o.frames[o.head:], o.first)
+	return o.history.had, frames
+}
+
+// Had returns how many messages of a resumable membership the client is known to
+// have.
+func (o *Outbox) Had() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.history.had
 }

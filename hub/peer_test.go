@@ -61,7 +61,7 @@ const quietLimit = 1 << 20
 func newPeer(t testing.TB, h *Hub, limit int) *peer {
 	p := &peer{t: t, hub: h}
 	p.come.L = &p.mu
-	p.out.Init(p, &h.Stats, limit)
+	p.out.Init(p, h.Stats, limit)
 	p.client = NewClient(1, netip.Addr{}, &p.out)
 	p.do(Register{p.client})
 	t.Cleanup(func() {
@@ -183,7 +183,7 @@ func (p *peer) wantError(code wire.Code) {
 func (p *peer) join(room, id string) bool { return p.enter(room, id, "") }
 
 // joinResumable is join with a session.
-func (p *peer) joinResumable(room, id string) bool { return p.enter(room, id, NewSession()) }
+func (p *peer) joinResumable(room, id string) bool { return p.enter(room, id, NewSession(0)) }
 
 func (p *peer) enter(room, id, session string) bool { return p.enterAs(room, id, session, nil) }
 

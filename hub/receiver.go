@@ -31,6 +31,9 @@ type Receiver interface {
 	// Discard says that nothing more is wanted: all is given back, and so is what
 	// comes.
 	Discard()
+	// Congested reports that the way to the client takes nothing at the moment,
+	// through no fault of its own: what is to be forwarded to it is refused.
+	Congested() bool
 	// Backlog is how many bytes wait.
 	Backlog() int
 	// Flush lets queued frames go: the batch of commands is over.

@@ -36,6 +36,12 @@ func (u Unregister) apply(l *loop) {
 		l.leaveRoom(m, u.Reason)
 		c.out.Discard()
 	}
+	l.unregister(c)
+	l.checkDrained()
+}
+
+// unregister forgets a client.
+func (l *loop) unregister(c *Client) {
 	last := len(l.clients) - 1
 	l.clients[c.index] = l.clients[last]
 	l.clients[c.index].index = c.index
@@ -43,7 +49,6 @@ func (u Unregister) apply(l *loop) {
 	l.clients = l.clients[:last]
 	c.index = -1
 	l.hub.Stats.Clients.Add(-1)
-	l.checkDrained()
 }
 
 // drain closes all clients, now and from now on.

@@ -78,15 +78,10 @@ func (l *loop) enter(j *Join) {
 		quotedID: wire.AppendQuoted(nil, j.ID),
 		joinedAt: l.now,
 	}
-	i, _ := find(r, m.id)
-	r.members = slices.Insert(r.members, i, m)
-	r.newcomers = append(r.newcomers, m)
-	r.textBytes += len(m.quotedID) + len(m.name) + 1
-	l.change(r)
 	if m.grant == nil {
 		m.grant = defaultGrant
 	}
-	m.since = r.version
+	l.insert(m)
 	c := j.Client
 	c.member = m
 	c.out.Begin(j.Session != "")
@@ -97,6 +92,17 @@ func (l *loop) enter(j *Join) {
 	l.hub.Stats.Members.Add(1)
 	l.log.Info(EventJoin, c.fields(zap.Int(FieldMembers, len(r.members)))...)
 	l.notify(Event{Kind: EventJoin, Room: r.name, ID: m.id, Name: m.name, Members: len(r.members)})
+}
+
+// insert puts a member into its room.
+func (l *loop) insert(m *member) {
+	r := m.room
+	i, _ := find(r, m.id)
+	r.members = slices.Insert(r.members, i, m)
+	r.newcomers = append(r.newcomers, m)
+	r.textBytes += len(m.quotedID) + len(m.name) + 1
+	l.change(r)
+	m.since = r.version
 }
 
 // leaveRoom ends a membership, if m is one, and closes the room behind the last
@@ -151,17 +157,29 @@ func (m *member) fields(more ...zap.Field) []zap.Field {
 	return append([]zap.Field{zap.String(FieldRoom, m.room.name), zap.String(FieldID, m.id)}, more...)
 }
 
-func (l *loop) openRoom(name string) *room {
+func (l *loop) newRoom(name string) *room {
 	r := &room{name: name, opened: l.now, index: len(l.roomList)}
 	l.rooms[name] = r
 	l.roomList = append(l.roomList, r)
 	l.hub.Stats.Rooms.Add(1)
+	return r
+}
+
+func (l *loop) openRoom(name string) *room {
+	r := l.newRoom(name)
 	l.log.Info(EventRoomOpened, zap.String(FieldRoom, r.name))
 	l.notify(Event{Kind: EventRoomOpened, Room: r.name})
 	return r
 }
 
 func (l *loop) closeRoom(r *room) {
+	l.dropRoom(r)
+	lived := l.now.Sub(r.opened)
+	l.log.Info(EventRoomClosed, zap.String(FieldRoom, r.name), zap.Duration(FieldDuration, lived))
+	l.notify(Event{Kind: EventRoomClosed, Room: r.name, Duration: lived})
+}
+
+func (l *loop) dropRoom(r *room) {
 	delete(l.rooms, r.name)
 	last := len(l.roomList) - 1
 	l.roomList[r.index] = l.roomList[last]
@@ -170,7 +188,4 @@ func (l *loop) closeRoom(r *room) {
 	l.roomList = l.roomList[:last]
 	r.forgetState()
 	l.hub.Stats.Rooms.Add(-1)
-	lived := l.now.Sub(r.opened)
-	l.log.Info(EventRoomClosed, zap.String(FieldRoom, r.name), zap.Duration(FieldDuration, lived))
-	l.notify(Event{Kind: EventRoomClosed, Room: r.name, Duration: lived})
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base64"
+	"encoding/binary"
 	"time"
 
 	"go.uber.org/zap"
@@ -15,7 +16,7 @@ import (
 // its connection was lost. It is made of a handle, by which it is found, and a
 // secret, which is compared in constant time.
 const (
-	handleBytes = 6
+	handleBytes = 8  // two of them are the partition
 	secretBytes = 18 // 144 bits
 )
 
@@ -29,11 +30,23 @@ type session struct {
 	lost   int // times that the connection was lost
 }
 
-// NewSession makes a session for a [Join]: printable text that can't be guessed.
-func NewSession() string {
+// NewSession makes a session for a [Join]: printable text that can't be guessed. The
+// partition, which can be read from it, says where its room is.
+func NewSession(partition uint16) string {
 	var b [handleBytes + secretBytes]byte
 	_, _ = rand.Read(b[:]) // never fails
+	binary.BigEndian.PutUint16(b[:], partition)
 	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// NewSession makes a session for a room of this hub.
+func (h *Hub) NewSession(room string) string { return NewSession(0) }
+
+// SessionPartition returns the partition in a session's text; ok is false if it is
+// none.
+func SessionPartition(text string) (partition uint16, ok bool) {
+	s, ok := parseSession(text)
+	return binary.BigEndian.Uint16(s.handle[:]), ok
 }
 
 // parseSession reads the text of a session.
@@ -45,6 +58,11 @@ func parseSession(text string) (s session, ok bool) {
 	copy(s.handle[:], b)
 	copy(s.secret[:], b[handleBytes:])
 	return s, true
+}
+
+// text returns the session as NewSession made it.
+func (s *session) text() string {
+	return base64.RawURLEncoding.EncodeToString(append(s.handle[:len(s.handle):len(s.handle)], s.secret[:]...))
 }
 
 // sessionOf finds the member whose session this is.
@@ -68,6 +86,11 @@ func (l *loop) suspend(c *Client, reason string) {
 	c.member, m.client = nil, nil
 	c.out.Suspend()
 	l.hub.Stats.Suspended.Add(1)
+	l.expireLater(m)
+}
+
+// expireLater ends the membership when nobody has taken it up in time.
+func (l *loop) expireLater(m *member) {
 	m.session.lost++
 	lost := m.session.lost
 	time.AfterFunc(l.options.ResumeWindow, func() { _ = l.hub.Do(expire{m, lost}) })
@@ -98,10 +121,13 @@ type Resume struct {
 // Resumed is what came of a Resume. ID is empty when it was refused.
 type Resumed struct {
 	Room, ID string
+	Name     string
 	Grant    *Grant
+	Joined   time.Time
 }
 
-var errSessionExpired = &wire.Refusal{Code: wire.SessionExpired, Text: "this session is over: join anew"}
+// ErrSessionExpired refuses a session that is over.
+var ErrSessionExpired = &wire.Refusal{Code: wire.SessionExpired, Text: "this session is over: join anew"}
 
 func (r *Resume) apply(l *loop) {
 	c := r.Client
@@ -115,11 +141,11 @@ func (r *Resume) apply(l *loop) {
 		r.Done <- Resumed{}
 		return
 	case m == nil || !l.moved(m, c, r):
-		l.refuse(c, errSessionExpired, r.Refused)
+		l.refuse(c, ErrSessionExpired, r.Refused)
 		r.Done <- Resumed{}
 		return
 	}
-	r.Done <- Resumed{Room: m.room.name, ID: m.id, Grant: m.grant}
+	r.Done <- Resumed{Room: m.room.name, ID: m.id, Name: m.name, Grant: m.grant, Joined: m.joinedAt}
 }
 
 // moved moves m to the client c, with all that it has missed. If that is more than
@@ -132,6 +158,7 @@ func (l *loop) moved(m *member, c *Client, r *Resume) bool {
 	}
 	if ok {
 		resumed := wire.ResumedFrame(m.room.name, m.id, len(missed), r.Refused.Ref)
+		resumed.Origin = r.Refused.Origin
 		c.out.Adopt(r.Received, append([]*wire.Frame{resumed}, missed...))
 	}
 	old := m.client

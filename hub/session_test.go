@@ -171,7 +171,7 @@ func TestResumeRefused(t *testing.T) {
 	lost, other := pair(t, h, quietLimit)
 	stranger := newPeer(t, h, quietLimit)
 	guess := lost.session[:len(lost.session)-2] + "AA"
-	for _, session := range []string{"", "x", guess, NewSession()} {
+	for _, session := range []string{"", "x", guess, NewSession(0)} {
 		if stranger.resumes(&peer{session: session}, 0) {
 			t.Errorf("%q was taken for the session", session)
 		}

@@ -53,7 +53,7 @@ func (h *Handler) start(nc net.Conn, early []byte, remote netip.Addr) {
 	c.v1.c = c
 	c.raw = c.reader.raw
 	c.rate.init(h.options.Rate, h.options.Burst, c.opened)
-	c.out.Init(c, &h.hub.Stats, h.options.QueueBytes)
+	c.out.Init(c, h.hub.Counters(), h.options.QueueBytes)
 	c.client = hub.NewClient(c.number, remote, c.out)
 	h.log.Info(EventConnect, zap.Uint64(hub.FieldConn, c.number), zap.Stringer(hub.FieldRemote, remote))
 	if c.do(hub.Register{Client: c.client}) != nil {
@@ -111,6 +111,7 @@ func (c *conn) frame(h wire.Header, payload []byte) error {
 	case wire.OpPong:
 		if c.keepalive.pong(payload) {
 			c.out.Acknowledged()
+			c.h.hub.Acknowledged(c.client)
 		}
 	case wire.OpClose:
 		code, err := parseClose(payload)

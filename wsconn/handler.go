@@ -74,12 +74,25 @@ type Stats struct {
 	Closes      CloseCounts
 }
 
+// Hub is what connections give their commands to: a [hub.Hub], or a node of several
+// that are one server.
+type Hub interface {
+	Do(hub.Command) error
+	Drain(context.Context) error
+	Closed() <-chan struct{}
+	Counters() *hub.Stats
+	Resumes() bool
+	NewSession(room string) string
+	RefuseNow(*hub.Client, *wire.Refusal, wire.Refused) bool
+	Acknowledged(*hub.Client)
+}
+
 // Handler upgrades requests to connections of one hub.
 type Handler struct {
 	// Stats counts what connections do.
 	Stats Stats
 
-	hub       *hub.Hub
+	hub       Hub
 	options   Options
 	log       *zap.Logger
 	started   time.Time
@@ -90,7 +103,7 @@ type Handler struct {
 }
 
 // NewHandler makes a handler for h's clients.
-func NewHandler(h *hub.Hub, o Options) *Handler {
+func NewHandler(h Hub, o Options) *Handler {
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}

@@ -180,7 +180,7 @@ func (v *v1) welcome(e *wire.Envelope, a *Admission) *wire.JoinedMessage {
 		m.ICEServers = f(m.From)
 	}
 	if e.Resumable && v.c.h.hub.Resumes() {
-		m.Session = hub.NewSession()
+		m.Session = v.c.h.hub.NewSession(m.Room)
 	}
 	if a.Grant != nil && a.Grant.Rights != wire.DefaultRights {
 		m.Rights = a.Grant.Rights.Names()
@@ -251,6 +251,5 @@ func (v *v1) refuse(r *wire.Refusal, e *wire.Envelope) error {
 
 // refuseNow answers without the hub: a flood must not reach it.
 func (v *v1) refuseNow(r *wire.Refusal, e *wire.Envelope) {
-	v.c.h.hub.Stats.Refusals[r.Code].Add(1)
-	v.c.sent(v.c.out.Send(wire.ErrorFrame(r, refused(e))))
+	v.c.sent(v.c.h.hub.RefuseNow(v.c.client, r, refused(e)))
 }

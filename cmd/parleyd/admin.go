@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"net/http/pprof"
 
@@ -8,13 +9,18 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/admin"
+	"github.com/parley-rtc/parley/hub/cluster"
 )
 
 // adminRoutes serves what is for those who run the server: the admin API and its
 // page, metrics, profiles and the log's level.
 func (d *daemon) adminRoutes() http.Handler {
+	rooms, nodes := admin.Rooms(d.hub), (func(context.Context) ([]cluster.NodeInfo, error))(nil)
+	if d.node != nil {
+		rooms, nodes = d.node, d.node.Nodes
+	}
 	api := admin.New(admin.Options{
-		Hub: d.hub, Handler: d.handler, Version: buildVersion(), Started: d.started,
+		Hub: rooms, Nodes: nodes, Handler: d.handler, Version: buildVersion(), Started: d.started,
 		Config: d.config.Effective, Drain: d.beginDrain, Extra: d.extraFigures,
 		Token: d.adminToken, Logger: d.logs.Logger,
 	})

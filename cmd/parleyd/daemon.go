@@ -18,6 +18,7 @@ import (
 
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/config"
 	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/cluster"
 	"github.com/parley-rtc/parley/web"
 	"github.com/parley-rtc/parley/wsconn"
 	"github.com/parley-rtc/parley/wsconn/relay"
@@ -40,13 +41,17 @@ const (
 type daemon struct {
 	config   *config.Config
 	logs     *logs
-	hub      *hub.Hub
+	stats    *hub.Stats
+	hub      *hub.Hub      // nil: this daemon is a node of several
+	node     *cluster.Node // nil: it is the only one
 	handler  *wsconn.Handler
 	access   access
 	relay    *relay.Server // nil: none
 	started  time.Time
 	draining atomic.Bool
 	stop     chan struct{} // gets one value when the admin API asks for the end
+
+	temporary string // folder to be removed in the end; empty: none
 
 	adminToken func() []byte                   // nil: none is asked for
 	iceServers func(id string) json.RawMessage // nil: there are none
@@ -84,7 +89,9 @@ func newDaemon(c *config.Config, stderr io.Writer) (_ *daemon, err error) {
 	if err := d.listen(); err != nil {
 		return nil, err
 	}
-	d.newHub()
+	if err := d.newHub(); err != nil {
+		return nil, err
+	}
 	d.server.Handler = d.routes()
 	d.admin.Handler = d.adminRoutes()
 	return d, nil
@@ -105,17 +112,29 @@ func (d *daemon) listen() error {
 	return nil
 }
 
-func (d *daemon) newHub() {
+func (d *daemon) newHub() error {
 	c := d.config
-	d.hub = hub.New(hub.Options{
+	d.stats = new(hub.Stats)
+	o := hub.Options{
+		Stats:          d.stats,
 		MaxRooms:       c.MaxRooms,
 		MaxRoomMembers: c.MaxRoomMembers,
 		ResumeWindow:   c.ResumeWindow,
 		KickBan:        c.KickBan,
 		Logger:         d.logs.Logger,
 		Notify:         d.access.notify(),
-	})
-	d.handler = wsconn.NewHandler(d.hub, wsconn.Options{
+	}
+	var rooms wsconn.Hub
+	if c.Cluster.On() {
+		if err := d.newNode(o); err != nil {
+			return err
+		}
+		rooms = d.node
+	} else {
+		d.hub = hub.New(o)
+		rooms = d.hub
+	}
+	d.handler = wsconn.NewHandler(rooms, wsconn.Options{
 		AllowOrigins:    c.AllowOrigins,
 		MaxMessageBytes: c.MaxMessageBytes,
 		MaxConnections:  c.MaxConnections,
@@ -130,6 +149,7 @@ func (d *daemon) newHub() {
 		ICEServers:      d.iceServers,
 		Logger:          d.logs.Logger,
 	})
+	return nil
 }
 
 // close ends the parts that are there; what is to be told to others is told until
@@ -137,6 +157,12 @@ func (d *daemon) newHub() {
 func (d *daemon) close(ctx context.Context) {
 	if d.hub != nil {
 		d.hub.Close()
+	}
+	if d.node != nil {
+		d.node.Close()
+	}
+	if d.temporary != "" {
+		_ = os.RemoveAll(d.temporary)
 	}
 	if d.access.told != nil {
 		d.access.told.Close(ctx)
@@ -190,6 +216,10 @@ func (d *daemon) routes() http.Handler {
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if d.draining.Load() {
 			answer(w, http.StatusServiceUnavailable, "draining")
+			return
+		}
+		if d.node != nil && !d.node.Ready() {
+			answer(w, http.StatusServiceUnavailable, "the cluster is not ready")
 			return
 		}
 		answer(w, http.StatusOK, "ready")

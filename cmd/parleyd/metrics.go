@@ -62,7 +62,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	metric := func(d *prometheus.Desc, t prometheus.ValueType, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, t, v, labels...)
 	}
-	h, w := &c.d.hub.Stats, &c.d.handler.Stats
+	h, w := c.d.stats, &c.d.handler.Stats
 	metric(descConnections, prometheus.GaugeValue, float64(w.Connections.Load()))
 	metric(descRooms, prometheus.GaugeValue, float64(h.Rooms.Load()))
 	metric(descMembers, prometheus.GaugeValue, float64(h.Members.Load()))

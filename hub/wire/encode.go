@@ -213,7 +213,10 @@ func AnnouncementFrame(room string, data json.RawMessage) *Frame {
 }
 
 // Refused says which message an error answers, as far as it could be read.
-type Refused struct{ Re, To, Ref string }
+type Refused struct {
+	Re, To, Ref string
+	Origin      Origin // of the message, where there are several servers
+}
 
 // ErrorFrame encodes the answer to a refused message.
 func ErrorFrame(r *Refusal, m Refused) *Frame {
@@ -224,6 +227,7 @@ func ErrorFrame(r *Refusal, m Refused) *Frame {
 	f.member("re", m.Re)
 	f.member("to", m.To)
 	f.member("ref", m.Ref)
+	f.Origin = m.Origin
 	return f.finish()
 }
 

@@ -24,7 +24,14 @@ type Frame struct {
 	// Born is when the message that a forwarded frame carries was read; zero for
 	// the server's own. Set before the frame is shared.
 	Born time.Time
+	// Origin is the message that a frame passes on or answers, where there are
+	// several servers. Set before the frame is shared.
+	Origin Origin
 }
+
+// Origin names a message among those of all servers: the connection that it came
+// on, and which one it was. Zero: none.
+type Origin struct{ Key, Seq uint64 }
 
 // classes are the buffer sizes that are pooled. Candidates fit the first, most
 // messages the second, offers the third.
@@ -51,6 +58,13 @@ func newFrame(size int) *Frame {
 	f := &Frame{buf: make([]byte, headerRoom, size), class: -1}
 	f.refs.Store(1)
 	return f
+}
+
+// TextFrame encodes a message that is text already.
+func TextFrame(text []byte) *Frame {
+	f := newFrame(len(text))
+	f.buf = append(f.buf, text...)
+	return f.seal(finText)
 }
 
 // seal writes the header in front of the payload; first is its first byte.
@@ -95,7 +109,7 @@ func (f *Frame) Release() {
 	if f.class < 0 || cap(f.buf) != classes[f.class] {
 		return
 	}
-	f.Born = time.Time{}
+	f.Born, f.Origin = time.Time{}, Origin{}
 	pools[f.class].Put(f)
 }
 

@@ -4,6 +4,7 @@
 package admin
 
 import (
+	"context"
 	"crypto/subtle"
 	"encoding/json"
 	"net"
@@ -15,12 +16,15 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/cluster"
+	"github.com/parley-rtc/parley/hub/wire"
 	"github.com/parley-rtc/parley/wsconn"
 )
 
 // Options are what an [API] serves.
 type Options struct {
-	Hub     *hub.Hub
+	Hub     Rooms
+	Nodes   func(context.Context) ([]cluster.NodeInfo, error) // nil: there is only one
 	Handler *wsconn.Handler
 	Version string
 	Started time.Time
@@ -29,6 +33,15 @@ type Options struct {
 	Extra   func() map[string]any // further figures for the status; nil: none
 	Token   func() []byte         // that requests must have; nil: none
 	Logger  *zap.Logger
+}
+
+// Rooms is what an API looks at and acts on: a [hub.Hub], or all nodes of a cluster.
+type Rooms interface {
+	Counters() *hub.Stats
+	Rooms(context.Context) ([]hub.RoomInfo, error)
+	Room(ctx context.Context, name string) (*hub.RoomDetail, error)
+	Clients(context.Context) ([]hub.ClientInfo, error)
+	CarryOut(context.Context, hub.Ordered) (*wire.Refusal, error)
 }
 
 // API answers requests for the admin listener.
@@ -47,6 +60,7 @@ func (a *API) Routes() http.Handler {
 	mux.HandleFunc("GET /api/v1/openapi.json", a.description)
 	mux.HandleFunc("GET /api/v1/status", a.status)
 	mux.HandleFunc("GET /api/v1/config", a.config)
+	mux.HandleFunc("GET /api/v1/nodes", a.nodes)
 	mux.HandleFunc("GET /api/v1/rooms", a.rooms)
 	mux.HandleFunc("GET /api/v1/room", a.room)
 	mux.HandleFunc("GET /api/v1/members", a.members)

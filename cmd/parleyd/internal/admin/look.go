@@ -75,7 +75,7 @@ func histogramOf(h *hub.Histogram) Histogram {
 }
 
 func (a *API) status(w http.ResponseWriter, _ *http.Request) {
-	h, c := &a.options.Hub.Stats, &a.options.Handler.Stats
+	h, c := a.options.Hub.Counters(), &a.options.Handler.Stats
 	s := Status{
 		Version: a.options.Version, Started: a.options.Started.UTC(), Now: time.Now().UTC(),
 		Connections: c.Connections.Load(), Rooms: h.Rooms.Load(), Members: h.Members.Load(), Suspended: h.Suspended.Load(),
@@ -110,6 +110,7 @@ type Member struct {
 	Room      string    `json:"room"`
 	ID        string    `json:"id"`
 	Name      string    `json:"name,omitempty"`
+	Node      string    `json:"node,omitempty"` // that it is connected to, of a cluster
 	Conn      uint64    `json:"conn,omitempty"` // absent: the connection was lost
 	Remote    string    `json:"remote,omitempty"`
 	Joined    time.Time `json:"joined"`
@@ -126,12 +127,40 @@ type RoomDetail struct {
 
 // Connection is a connection in a list.
 type Connection struct {
+	Node    string    `json:"node,omitempty"` // of a cluster
 	Conn    uint64    `json:"conn"`
 	Remote  string    `json:"remote"`
 	Opened  time.Time `json:"opened"`
 	Room    string    `json:"room,omitempty"`
 	ID      string    `json:"id,omitempty"`
 	Backlog int       `json:"backlog"`
+}
+
+// Node is a node of the cluster.
+type Node struct {
+	Name        string `json:"name"`
+	State       string `json:"state"`
+	Self        bool   `json:"self"` // it is the one that was asked
+	Partitions  int    `json:"partitions"`
+	Rooms       int    `json:"rooms"`
+	Members     int    `json:"members"`
+	Connections int    `json:"connections"`
+}
+
+// nodes lists the nodes of the cluster: none, where there is no cluster.
+func (a *API) nodes(w http.ResponseWriter, r *http.Request) {
+	list := []Node{}
+	if a.options.Nodes != nil {
+		all, err := a.options.Nodes(r.Context())
+		if err != nil {
+			fail(w, http.StatusServiceUnavailable, err.Error())
+			return
+		}
+		for _, n := range all {
+			list = append(list, Node(n))
+		}
+	}
+	page(w, r, list, map[string]order[Node]{"": func(a, b Node) int { return cmp.Compare(a.Name, b.Name) }})
 }
 
 func roomOf(r hub.RoomInfo) Room {
@@ -142,7 +171,7 @@ func membersOf(d *hub.RoomDetail) []Member {
 	list := []Member{}
 	for _, m := range d.MemberList {
 		out := Member{
-			Room: d.Name, ID: m.ID, Name: m.Name, Conn: m.Conn, Joined: m.Joined.UTC(),
+			Room: d.Name, ID: m.ID, Name: m.Name, Node: m.Node, Conn: m.Conn, Joined: m.Joined.UTC(),
 			Rights: m.Rights.Names(), Resumable: m.Resumable, Backlog: m.Backlog,
 		}
 		if m.Remote.IsValid() {
@@ -242,10 +271,10 @@ func (a *API) connections(w http.ResponseWriter, r *http.Request) {
 			continue
 		}
 		list = append(list, Connection{
-			Conn: c.Conn, Remote: c.Remote.String(), Opened: c.Opened.UTC(), Room: c.Room, ID: c.ID, Backlog: c.Backlog,
+			Node: c.Node, Conn: c.Conn, Remote: c.Remote.String(), Opened: c.Opened.UTC(), Room: c.Room, ID: c.ID, Backlog: c.Backlog,
 		})
 	}
-	byConn := func(a, b Connection) int { return cmp.Compare(a.Conn, b.Conn) }
+	byConn := func(a, b Connection) int { return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Conn, b.Conn)) }
 	page(w, r, list, map[string]order[Connection]{
 		"":        byConn,
 		"backlog": func(a, b Connection) int { return cmp.Or(cmp.Compare(b.Backlog, a.Backlog), byConn(a, b)) },

@@ -21,7 +21,7 @@ type Order struct {
 }
 
 // carryOut reads an order, has the hub carry it out, and answers with {}.
-func (a *API) carryOut(w http.ResponseWriter, r *http.Request, name string, command func(o Order, h hub.Order) hub.Command) {
+func (a *API) carryOut(w http.ResponseWriter, r *http.Request, name string, command func(o Order, h hub.Order) hub.Ordered) {
 	var o Order
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxOrderBytes))
 	decoder.DisallowUnknownFields()
@@ -40,12 +40,7 @@ func (a *API) carryOut(w http.ResponseWriter, r *http.Request, name string, comm
 		fail(w, http.StatusBadRequest, "\"data\" is missing")
 		return
 	}
-	done := make(chan *wire.Refusal, 1)
-	err := a.options.Hub.Do(command(o, hub.Order{Room: o.Room, Done: done}))
-	var refusal *wire.Refusal
-	if err == nil {
-		refusal, err = hub.Await(a.options.Hub, done)
-	}
+	refusal, err := a.options.Hub.CarryOut(r.Context(), command(o, hub.Order{Room: o.Room}))
 	switch {
 	case err != nil:
 		fail(w, http.StatusServiceUnavailable, err.Error())
@@ -64,23 +59,23 @@ func (a *API) log(r *http.Request, name string, o Order) {
 }
 
 func (a *API) kick(w http.ResponseWriter, r *http.Request) {
-	a.carryOut(w, r, "kick", func(o Order, h hub.Order) hub.Command { return &hub.Kick{Order: h, To: o.ID} })
+	a.carryOut(w, r, "kick", func(o Order, h hub.Order) hub.Ordered { return &hub.Kick{Order: h, To: o.ID} })
 }
 
 func (a *API) lock(w http.ResponseWriter, r *http.Request) {
-	a.carryOut(w, r, "lock", func(_ Order, h hub.Order) hub.Command { return &hub.Lock{Order: h, Locked: true} })
+	a.carryOut(w, r, "lock", func(_ Order, h hub.Order) hub.Ordered { return &hub.Lock{Order: h, Locked: true} })
 }
 
 func (a *API) unlock(w http.ResponseWriter, r *http.Request) {
-	a.carryOut(w, r, "unlock", func(_ Order, h hub.Order) hub.Command { return &hub.Lock{Order: h} })
+	a.carryOut(w, r, "unlock", func(_ Order, h hub.Order) hub.Ordered { return &hub.Lock{Order: h} })
 }
 
 func (a *API) closeRoom(w http.ResponseWriter, r *http.Request) {
-	a.carryOut(w, r, "close", func(_ Order, h hub.Order) hub.Command { return &hub.CloseRoom{Order: h} })
+	a.carryOut(w, r, "close", func(_ Order, h hub.Order) hub.Ordered { return &hub.CloseRoom{Order: h} })
 }
 
 func (a *API) message(w http.ResponseWriter, r *http.Request) {
-	a.carryOut(w, r, "message", func(o Order, h hub.Order) hub.Command { return &hub.Announce{Order: h, Data: o.Data} })
+	a.carryOut(w, r, "message", func(o Order, h hub.Order) hub.Ordered { return &hub.Announce{Order: h, Data: o.Data} })
 }
 
 // drain begins the end of the server.

@@ -20,7 +20,7 @@ const minQueueOver = 4 << 10
 // first fault.
 func (c *Config) check() error {
 	for _, check := range []func() error{
-		c.checkListeners, c.checkNumbers, c.checkDurations, c.checkWords, c.checkAuth, c.checkWebhooks, c.checkTURN,
+		c.checkListeners, c.checkNumbers, c.checkDurations, c.checkWords, c.checkAuth, c.checkWebhooks, c.checkTURN, c.checkCluster,
 	} {
 		if err := check(); err != nil {
 			return err

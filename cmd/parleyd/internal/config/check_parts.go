@@ -6,14 +6,16 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"time"
 
+	"github.com/parley-rtc/parley/hub/cluster/broker"
 	"github.com/parley-rtc/parley/wsconn/limit"
 	"github.com/parley-rtc/parley/wsconn/relay"
 )
 
 // This file checks the settings of the parts that can be left out: tokens,
-// webhooks, the TURN server.
+// webhooks, the TURN server, the cluster.
 
 func (c *Config) checkAuth() error {
 	if !c.Auth.On() {
@@ -119,4 +121,43 @@ func (c *Config) TURNAddress() (netip.Addr, error) {
 		}
 	}
 	return netip.Addr{}, errors.New("turn-public-ip: a TURN server needs it unless it listens on one address")
+}
+
+func (c *Config) checkCluster() error {
+	k := &c.Cluster
+	if !k.On() {
+		for name, set := range map[string]bool{
+			"cluster-peer": len(k.Peers) > 0, "cluster-dir": k.Dir != "", "cluster-secret-file": k.SecretFile != "",
+			"cluster-tls-cert": k.TLSCert != "", "cluster-nats-creds": k.NATSCreds != "",
+		} {
+			if set {
+				return fmt.Errorf("%s: there is no cluster-listen or cluster-nats", name)
+			}
+		}
+		return nil
+	}
+	for name, value := range map[string]string{"cluster": k.Name, "node": k.Node} {
+		if !broker.Name.MatchString(value) {
+			return fmt.Errorf("%s: %q is not 1 to 64 letters, digits, \"_\" and \"-\"", name, value)
+		}
+	}
+	if len(k.NATS) > 0 {
+		if k.Listen != "" {
+			return errors.New("cluster-nats and cluster-listen exclude each other")
+		}
+		return nil
+	}
+	for _, a := range append([]string{k.Listen}, k.Peers...) {
+		if err := address("cluster-listen, cluster-peer", a); err != nil {
+			return err
+		}
+	}
+	tls := []string{k.TLSCert, k.TLSKey, k.TLSCA}
+	switch {
+	case slices.Contains(tls, "") && slices.ContainsFunc(tls, func(s string) bool { return s != "" }):
+		return errors.New("cluster-tls-cert, cluster-tls-key and cluster-tls-ca go together")
+	case k.SecretFile == "" && k.TLSCert == "" && !loopback(k.Listen):
+		return fmt.Errorf("cluster-listen: %q is not on loopback: that needs cluster-secret-file", k.Listen)
+	}
+	return nil
 }

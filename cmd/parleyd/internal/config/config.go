@@ -51,6 +51,7 @@ type Config struct {
 	KickBan  time.Duration
 	Webhooks Webhooks
 	Rooms    gate.Rules // from the file only
+	Cluster  Cluster
 
 	LogLevel  string
 	LogFormat string
@@ -85,6 +86,21 @@ type Webhooks struct {
 
 // On reports whether there is any webhook.
 func (w *Webhooks) On() bool { return w.Join != "" || w.Event != "" }
+
+// Cluster says whether and how the daemon is one node of several.
+type Cluster struct {
+	Name, Node             string
+	Listen                 string
+	Peers                  []string
+	Dir                    string
+	SecretFile             string
+	TLSCert, TLSKey, TLSCA string
+	NATS                   []string
+	NATSCreds              string
+}
+
+// On reports whether the daemon is one node of several.
+func (c *Cluster) On() bool { return c.Listen != "" || len(c.NATS) > 0 }
 
 // TURN says whether and how the daemon is a TURN server itself.
 type TURN struct {

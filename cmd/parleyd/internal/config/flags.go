@@ -1,6 +1,8 @@
 package config
 
 import (
+	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -40,6 +42,7 @@ func (c *Config) define(f *pflag.FlagSet) {
 	c.defineAuth(f)
 	c.defineWebhooks(f)
 	c.defineTURN(f)
+	c.defineCluster(f)
 
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&c.LogFormat, "log-format", "json", "json, or console for people")
@@ -81,4 +84,20 @@ func (c *Config) defineTURN(f *pflag.FlagSet) {
 	f.StringArrayVar(&t.AllowPeers, "turn-allow-peer", nil, "`address` or prefix that may be relayed to though it is loopback, link-local, private or this machine's own; repeatable")
 	f.IntVar(&t.MaxAllocations, "turn-max-allocations", 10, "allocations of one member at one time; 0: no limit")
 	f.IntVar(&t.Rate, "turn-rate", 8_000_000, "`bytes` a second that are relayed for one member; 0: no limit")
+}
+
+func (c *Config) defineCluster(f *pflag.FlagSet) {
+	host, _ := os.Hostname() // without one, node must be given
+	k := &c.Cluster
+	f.StringVar(&k.Name, "cluster", "parley", "`name` of the cluster that this daemon is a node of, with cluster-listen or cluster-nats")
+	f.StringVar(&k.Node, "node", strings.ReplaceAll(host, ".", "_"), "`name` of this node, that no other has")
+	f.StringVar(&k.Listen, "cluster-listen", "", "`address` for the other nodes: this daemon brings its own broker")
+	f.StringArrayVar(&k.Peers, "cluster-peer", nil, "`address` that another node listens on for this; repeatable")
+	f.StringVar(&k.Dir, "cluster-dir", "", "`folder` for the broker; empty: a temporary one")
+	f.StringVar(&k.SecretFile, "cluster-secret-file", "", "`file` with the secret by which nodes prove themselves to each other; needed off loopback")
+	f.StringVar(&k.TLSCert, "cluster-tls-cert", "", "certificate `file` for TLS between nodes")
+	f.StringVar(&k.TLSKey, "cluster-tls-key", "", "private key `file` for TLS between nodes")
+	f.StringVar(&k.TLSCA, "cluster-tls-ca", "", "`file` with the certificates that those of other nodes are signed with")
+	f.StringArrayVar(&k.NATS, "cluster-nats", nil, "`URL` of an outside NATS server with JetStream, in place of cluster-listen; repeatable")
+	f.StringVar(&k.NATSCreds, "cluster-nats-creds", "", "credentials `file` for it")
 }

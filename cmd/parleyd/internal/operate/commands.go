@@ -140,6 +140,23 @@ func (c *client) connections() *cobra.Command {
 	return cmd
 }
 
+func (c *client) nodes() *cobra.Command {
+	return &cobra.Command{
+		Use: "nodes", Short: "List the nodes of the cluster", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return list(cmd.Context(), c, "nodes", url.Values{}, 0, func(nodes []admin.Node) error {
+				rows := [][]string{{"NODE", "STATE", "PARTITIONS", "ROOMS", "MEMBERS", "CONNECTIONS"}}
+				for _, n := range nodes {
+					rows = append(rows, []string{
+						n.Name, n.State, fmt.Sprint(n.Partitions), fmt.Sprint(n.Rooms), fmt.Sprint(n.Members), fmt.Sprint(n.Connections),
+					})
+				}
+				return c.table(rows...)
+			})
+		},
+	}
+}
+
 func (c *client) status() *cobra.Command {
 	return &cobra.Command{
 		Use: "status", Short: "Show how the daemon is doing", Args: cobra.NoArgs,

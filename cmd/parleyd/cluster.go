@@ -1,0 +1,78 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/cluster"
+	"github.com/parley-rtc/parley/hub/cluster/broker"
+)
+
+// newNode makes this daemon a node of its cluster.
+func (d *daemon) newNode(o hub.Options) (err error) {
+	k := &d.config.Cluster
+	options := broker.Options{
+		Cluster: k.Name, Node: k.Node, URLs: k.NATS, Credentials: k.NATSCreds, Logger: d.logs.Logger,
+	}
+	if k.Listen != "" {
+		if options.Embedded, err = d.embedded(); err != nil {
+			return err
+		}
+	}
+	b, err := broker.New(options)
+	if err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	d.node, err = cluster.New(cluster.Options{
+		Name: k.Node, Backplane: b, Hub: o, QueueBytes: d.config.QueueBytes, Logger: d.logs.Logger,
+	})
+	if err != nil {
+		b.Close()
+		return fmt.Errorf("cluster: %w", err)
+	}
+	return nil
+}
+
+// embedded returns how the broker in this process is set up.
+func (d *daemon) embedded() (*broker.Embedded, error) {
+	k := &d.config.Cluster
+	e := &broker.Embedded{Listen: k.Listen, Peers: k.Peers, Dir: k.Dir}
+	if e.Dir == "" {
+		var err error
+		if e.Dir, err = os.MkdirTemp("", "parleyd-cluster"); err != nil {
+			return nil, fmt.Errorf("cluster-dir: %w", err)
+		}
+		d.temporary = e.Dir
+	}
+	secret, err := newSecret("cluster-secret-file", k.SecretFile, asItIs, d.logs.Logger)
+	if err != nil {
+		return nil, err
+	}
+	if secret != nil {
+		e.Secret = string(secret())
+	}
+	if k.TLSCert == "" {
+		return e, nil
+	}
+	certificate, err := tls.LoadX509KeyPair(k.TLSCert, k.TLSKey)
+	if err != nil {
+		return nil, fmt.Errorf("cluster-tls-cert: %w", err)
+	}
+	text, err := os.ReadFile(k.TLSCA)
+	if err != nil {
+		return nil, fmt.Errorf("cluster-tls-ca: %w", err)
+	}
+	ca := x509.NewCertPool()
+	if !ca.AppendCertsFromPEM(text) {
+		return nil, errors.New("cluster-tls-ca: there is no certificate in it")
+	}
+	e.TLS = &tls.Config{
+		Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12,
+		RootCAs: ca, ClientCAs: ca, ClientAuth: tls.RequireAndVerifyClientCert,
+	}
+	return e, nil
+}

@@ -1,0 +1,331 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+// This file asks nodes what they know, and has them carry out orders, for those who
+// run the servers.
+
+// NodeInfo is what a node is at one moment.
+type NodeInfo struct {
+	Name        string
+	State       string // up or draining
+	Self        bool   // it is the one that was asked
+	Partitions  int    // that it owns, of [Partitions]
+	Rooms       int    // that it owns
+	Members     int    // of those rooms
+	Connections int    // with it
+}
+
+// question is what one node asks another.
+type question struct {
+	What string          // "rooms", "room", "clients", "node", "kick", "lock", "unlock", "close", "announce"
+	Room string          `json:",omitempty"`
+	ID   string          `json:",omitempty"`
+	Data json.RawMessage `json:",omitempty"`
+}
+
+var errNoAnswer = errors.New("cluster: a node does not answer")
+
+// ask sends a question to a node and returns its answer.
+func (n *Node) ask(ctx context.Context, l *link, q question) ([]byte, error) {
+	body, err := json.Marshal(q)
+	if err != nil {
+		return nil, err
+	}
+	id, answer := randomID(), make(chan []byte, 1)
+	n.mu.Lock()
+	n.asks[id] = answer
+	n.mu.Unlock()
+	defer func() {
+		n.mu.Lock()
+		delete(n.asks, id)
+		n.mu.Unlock()
+	}()
+	l.write(func(w *writer) {
+		w.b = append(w.b, recAsk)
+		w.fixed(id)
+		w.bytes(body)
+	})
+	l.flush()
+	select {
+	case b := <-answer:
+		return b, nil
+	case <-l.stop:
+		return nil, errNoAnswer
+	case <-n.stop:
+		return nil, hub.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// asked answers a question of another node, or takes the answer to one of ours.
+func (n *Node) asked(l *link, rec record) {
+	r := &reader{b: rec.b[1:]}
+	id, body := r.fixed(), r.bytes()
+	if rec.b[0] == recAnswer {
+		n.mu.RLock()
+		waiting := n.asks[id]
+		n.mu.RUnlock()
+		if waiting != nil {
+			waiting <- body
+		}
+		return
+	}
+	n.stopped.Go(func() {
+		ctx, cancel := context.WithTimeout(n.ctx, putTime)
+		defer cancel()
+		answer := n.answer(ctx, body)
+		l.write(func(w *writer) {
+			w.b = append(w.b, recAnswer)
+			w.fixed(id)
+			w.bytes(answer)
+		})
+		l.flush()
+	})
+}
+
+// outcomeOf is the answer to an order.
+type outcomeOf struct {
+	Refusal *wire.Refusal `json:",omitempty"`
+	Error   string        `json:",omitempty"`
+}
+
+func (n *Node) answer(ctx context.Context, body []byte) []byte {
+	var q question
+	if json.Unmarshal(body, &q) != nil {
+		return []byte("null")
+	}
+	h := n.present()
+	var answer any
+	var err error
+	switch q.What {
+	case "rooms":
+		answer, err = h.Rooms(ctx)
+	case "room":
+		answer, err = h.Room(ctx, q.Room)
+	case "clients":
+		answer, err = n.ownClients(ctx)
+	case "node":
+		answer = n.info()
+	default:
+		answer = n.carryOut(ctx, h, q)
+	}
+	if err != nil {
+		return []byte("null")
+	}
+	b, err := json.Marshal(answer)
+	if err != nil {
+		return []byte("null")
+	}
+	return b
+}
+
+func (n *Node) present() *hub.Hub {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.hub
+}
+
+// carryOut carries an order out in a room of this node.
+func (n *Node) carryOut(ctx context.Context, h *hub.Hub, q question) outcomeOf {
+	o := hub.Order{Room: q.Room}
+	var c hub.Ordered
+	switch q.What {
+	case "kick":
+		c = &hub.Kick{Order: o, To: q.ID}
+	case "lock", "unlock":
+		c = &hub.Lock{Order: o, Locked: q.What == "lock"}
+	case "close":
+		c = &hub.CloseRoom{Order: o}
+	case "announce":
+		c = &hub.Announce{Order: o, Data: q.Data}
+	default:
+		return outcomeOf{Error: "there is no such order"}
+	}
+	refusal, err := h.CarryOut(ctx, c)
+	if err != nil {
+		return outcomeOf{Error: err.Error()}
+	}
+	return outcomeOf{Refusal: refusal}
+}
+
+// CarryOut carries out an order of those who run the servers, wherever the room is, and
+// returns why it could not be, or nil. The error says that the outcome is not known.
+func (n *Node) CarryOut(ctx context.Context, c hub.Ordered) (*wire.Refusal, error) {
+	var q question
+	switch c := c.(type) {
+	case *hub.Kick:
+		q = question{What: "kick", Room: c.Room, ID: c.To}
+	case *hub.Lock:
+		q = question{What: "unlock", Room: c.Room}
+		if c.Locked {
+			q.What = "lock"
+		}
+	case *hub.CloseRoom:
+		q = question{What: "close", Room: c.Room}
+	case *hub.Announce:
+		q = question{What: "announce", Room: c.Room, Data: c.Data}
+	default:
+		return nil, errors.New("cluster: this is no order")
+	}
+	l, err := n.ownerOf(q.Room)
+	if err != nil {
+		return nil, err
+	}
+	b, err := n.ask(ctx, l, q)
+	if err != nil {
+		return nil, err
+	}
+	var out outcomeOf
+	if err := json.Unmarshal(b, &out); err != nil {
+		return nil, err
+	}
+	if out.Error != "" {
+		return nil, errors.New(out.Error)
+	}
+	return out.Refusal, nil
+}
+
+var errNoOwner = errors.New("cluster: the room has no owner at the moment")
+
+// ownerOf returns the way to the owner of a room.
+func (n *Node) ownerOf(room string) (*link, error) {
+	answer := make(chan *link, 1)
+	if !n.atEdge(func() { answer <- n.edge.parts[PartitionOf(room)].owner }) {
+		return nil, hub.ErrClosed
+	}
+	if l := <-answer; l != nil {
+		return l, nil
+	}
+	return nil, errNoOwner
+}
+
+// atEdge has the edge's loop call f.
+func (n *Node) atEdge(f func()) bool {
+	done := make(chan struct{})
+	select {
+	case n.edge.inbox <- func() { f(); close(done) }:
+	case <-n.stop:
+		return false
+	}
+	select {
+	case <-done:
+		return true
+	case <-n.stop:
+		return false
+	}
+}
+
+// all asks every node the same, and returns the answers put together.
+func all[T any](ctx context.Context, n *Node, q question) ([]T, error) {
+	n.mu.RLock()
+	var links []*link
+	for _, l := range n.links {
+		links = append(links, l)
+	}
+	n.mu.RUnlock()
+	var list []T
+	for _, l := range links {
+		b, err := n.ask(ctx, l, q)
+		if err != nil {
+			return nil, err
+		}
+		var part []T
+		if err := json.Unmarshal(b, &part); err != nil {
+			return nil, err
+		}
+		list = append(list, part...)
+	}
+	return list, nil
+}
+
+// Rooms returns the rooms of all nodes, sorted by name.
+func (n *Node) Rooms(ctx context.Context) ([]hub.RoomInfo, error) {
+	list, err := all[hub.RoomInfo](ctx, n, question{What: "rooms"})
+	slices.SortFunc(list, func(a, b hub.RoomInfo) int { return strings.Compare(a.Name, b.Name) })
+	return slices.CompactFunc(list, func(a, b hub.RoomInfo) bool { return a.Name == b.Name }), err
+}
+
+// Room returns a room with its members; nil: there is no such room.
+func (n *Node) Room(ctx context.Context, name string) (*hub.RoomDetail, error) {
+	l, err := n.ownerOf(name)
+	if err != nil {
+		return nil, err
+	}
+	b, err := n.ask(ctx, l, question{What: "room", Room: name})
+	if err != nil {
+		return nil, err
+	}
+	var d *hub.RoomDetail
+	return d, json.Unmarshal(b, &d)
+}
+
+// Clients returns the connections of all nodes, sorted by node and number.
+func (n *Node) Clients(ctx context.Context) ([]hub.ClientInfo, error) {
+	list, err := all[hub.ClientInfo](ctx, n, question{What: "clients"})
+	slices.SortFunc(list, func(a, b hub.ClientInfo) int {
+		return cmp.Or(strings.Compare(a.Node, b.Node), cmp.Compare(a.Conn, b.Conn))
+	})
+	return list, err
+}
+
+// ownClients returns the connections of this node.
+func (n *Node) ownClients(context.Context) ([]hub.ClientInfo, error) {
+	var list []hub.ClientInfo
+	if !n.atEdge(func() {
+		for _, t := range n.edge.ties {
+			list = append(list, hub.ClientInfo{
+				Node: n.options.Name, Conn: t.client.Conn(), Remote: t.client.Remote(), Opened: t.opened,
+				Room: t.member.Room, ID: t.member.ID, Backlog: t.out.Backlog(),
+			})
+		}
+	}) {
+		return nil, hub.ErrClosed
+	}
+	return list, nil
+}
+
+// Nodes returns all nodes, sorted by name.
+func (n *Node) Nodes(ctx context.Context) ([]NodeInfo, error) {
+	list, err := all[NodeInfo](ctx, n, question{What: "node"})
+	for i := range list {
+		list[i].Self = list[i].Name == n.options.Name
+	}
+	slices.SortFunc(list, func(a, b NodeInfo) int { return strings.Compare(a.Name, b.Name) })
+	return list, err
+}
+
+// info returns what this node is, as a list of one.
+func (n *Node) info() []NodeInfo {
+	i := NodeInfo{
+		Name: n.options.Name, Rooms: int(n.stats.Rooms.Load()), Members: int(n.stats.Members.Load()),
+		Connections: int(n.connections.Load()),
+	}
+	done := make(chan struct{})
+	if n.post(func() {
+		i.State = n.control.state
+		for p := range n.control.owner.parts {
+			if n.control.owner.parts[p].state == partReady {
+				i.Partitions++
+			}
+		}
+		close(done)
+	}) {
+		select {
+		case <-done:
+		case <-n.stop:
+		}
+	}
+	return []NodeInfo{i}
+}

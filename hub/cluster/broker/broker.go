@@ -1,0 +1,245 @@
+// Package broker is a backplane on NATS (nats.io): an outside server with JetStream,
+// or one in each node's own process, which together are a cluster.
+package broker
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"github.com/parley-rtc/parley/hub/cluster"
+)
+
+// Options say which NATS is used. Embedded or URLs must be there.
+type Options struct {
+	Cluster string // its name: subjects and the bucket begin with it
+	Node    string // name of this node
+
+	Embedded *Embedded // nil: none
+
+	URLs        []string // of outside servers
+	Credentials string   // file for them; empty: none
+
+	Logger *zap.Logger
+}
+
+// The events that this package logs.
+const (
+	EventConnected    = "broker connected"
+	EventDisconnected = "broker disconnected" // error
+	EventWaiting      = "broker waiting"      // error: the register can't be had yet
+)
+
+// Broker is a [cluster.Backplane].
+type Broker struct {
+	// Set before start, then read only.
+	options Options
+	server  *server.Server // nil: not embedded
+	conn    *nats.Conn
+	cancel  context.CancelFunc
+	ctx     context.Context
+	done    sync.WaitGroup
+	changed func(cluster.Entry)
+
+	mu sync.Mutex
+	kv jetstream.KeyValue // nil: not there yet; guarded by mu
+}
+
+// retryTime is the time between two tries to have the register.
+const retryTime = 250 * time.Millisecond
+
+// Name matches what clusters and nodes may be called.
+var Name = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+// New connects to an outside server, or starts one. An outside server that can't be
+// reached is tried again, without end.
+func New(o Options) (*Broker, error) {
+	for _, name := range []string{o.Cluster, o.Node} {
+		if !Name.MatchString(name) {
+			return nil, fmt.Errorf("%q is no name of 1 to 64 letters, digits, \"_\" and \"-\"", name)
+		}
+	}
+	b := &Broker{options: o}
+	b.ctx, b.cancel = context.WithCancel(context.Background())
+	settings := []nats.Option{
+		nats.Name("parleyd " + o.Node), nats.MaxReconnects(-1), nats.ReconnectWait(retryTime), nats.ReconnectBufSize(-1),
+		nats.RetryOnFailedConnect(true), nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2),
+		nats.ConnectHandler(func(*nats.Conn) { o.Logger.Info(EventConnected) }),
+		nats.ReconnectHandler(func(*nats.Conn) { o.Logger.Info(EventConnected) }),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				o.Logger.Warn(EventDisconnected, zap.Error(err))
+			}
+		}),
+	}
+	if o.Credentials != "" {
+		settings = append(settings, nats.UserCredentials(o.Credentials))
+	}
+	urls := ""
+	if o.Embedded != nil {
+		var err error
+		token := rand.Text()
+		if b.server, err = o.Embedded.start(o.Cluster, o.Node, token); err != nil {
+			return nil, err
+		}
+		settings = append(settings, nats.InProcessServer(b.server), nats.Token(token))
+	} else {
+		for i, u := range o.URLs {
+			if i > 0 {
+				urls += ","
+			}
+			urls += u
+		}
+	}
+	var err error
+	if b.conn, err = nats.Connect(urls, settings...); err != nil {
+		if b.server != nil {
+			b.server.Shutdown()
+		}
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *Broker) subject(node string) string { return "parley." + b.options.Cluster + "." + node }
+
+// Start implements [cluster.Backplane].
+func (b *Broker) Start(receive func([]byte), changed func(cluster.Entry)) error {
+	b.changed = changed
+	sub, err := b.conn.Subscribe(b.subject(b.options.Node), func(m *nats.Msg) { receive(m.Data) })
+	if err != nil {
+		return err
+	}
+	// What is too much is lost, and sent again by the nodes' links.
+	if err := sub.SetPendingLimits(-1, 64<<20); err != nil {
+		return err
+	}
+	b.done.Go(b.watch)
+	return nil
+}
+
+// watch has the register told, from as soon as it is there.
+func (b *Broker) watch() {
+	for said := false; b.ctx.Err() == nil; {
+		err := b.watchOnce()
+		if b.ctx.Err() != nil {
+			return
+		}
+		if !said && err != nil {
+			said = true
+			b.options.Logger.Info(EventWaiting, zap.Error(err))
+		}
+		select {
+		case <-time.After(retryTime):
+		case <-b.ctx.Done():
+		}
+	}
+}
+
+func (b *Broker) watchOnce() error {
+	js, err := jetstream.New(b.conn)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
+	kv, err := js.KeyValue(ctx, b.bucket())
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		kv, err = js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
+			Bucket: b.bucket(), Description: "who owns which rooms of parleyd", History: 1,
+			Storage: jetstream.MemoryStorage, Replicas: b.replicas(),
+		})
+	}
+	cancel()
+	if err != nil {
+		return err
+	}
+	watcher, err := kv.WatchAll(b.ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = watcher.Stop() }()
+	b.mu.Lock()
+	b.kv = kv
+	b.mu.Unlock()
+	for {
+		select {
+		case e, open := <-watcher.Updates():
+			if !open {
+				return errors.New("the watch of the register has ended")
+			}
+			if e != nil {
+				b.changed(cluster.Entry{Key: e.Key(), Value: e.Value(), Revision: e.Revision()})
+			}
+		case <-b.ctx.Done():
+			return b.ctx.Err()
+		}
+	}
+}
+
+func (b *Broker) bucket() string { return "parley_" + b.options.Cluster }
+
+// replicas is how many servers are to keep the register: as many as can, up to
+// three.
+func (b *Broker) replicas() int {
+	if e := b.options.Embedded; e != nil {
+		if len(e.Peers) >= 2 {
+			return 3
+		}
+		return 1
+	}
+	if known := len(b.conn.DiscoveredServers()) + 1; known >= 3 {
+		return 3
+	}
+	return 1
+}
+
+// Send implements [cluster.Backplane].
+func (b *Broker) Send(node string, packet []byte) {
+	_ = b.conn.Publish(b.subject(node), packet) // the link sends it again
+}
+
+// Put implements [cluster.Backplane].
+func (b *Broker) Put(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	b.mu.Lock()
+	kv := b.kv
+	b.mu.Unlock()
+	if kv == nil {
+		return 0, errors.New("the register is not there yet")
+	}
+	var at uint64
+	var err error
+	if revision == 0 {
+		at, err = kv.Create(ctx, key, value)
+	} else {
+		at, err = kv.Update(ctx, key, value, revision)
+	}
+	var api *jetstream.APIError
+	if errors.Is(err, jetstream.ErrKeyExists) || errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence {
+		// The watch will say what there is; it may be behind.
+		if e, err := kv.Get(ctx, key); err == nil {
+			b.changed(cluster.Entry{Key: e.Key(), Value: e.Value(), Revision: e.Revision()})
+		}
+		return 0, cluster.ErrConflict
+	}
+	return at, err
+}
+
+// Close implements [cluster.Backplane].
+func (b *Broker) Close() {
+	b.cancel()
+	b.conn.Close()
+	b.done.Wait()
+	if b.server != nil {
+		b.server.Shutdown()
+		b.server.WaitForShutdown()
+	}
+}

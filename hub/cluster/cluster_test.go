@@ -1,0 +1,227 @@
+package cluster
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	patience = 20 * time.Second
+	window   = 10 * time.Second
+)
+
+// start makes a node of the cluster that a backplane joins.
+func start(t *testing.T, m *memory, name string) *Node {
+	t.Helper()
+	n, err := New(Options{
+		Name: name, Backplane: m.join(name), QueueBytes: 1 << 20,
+		Hub: hub.Options{ResumeWindow: window, KickBan: time.Minute},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// await waits for something to be so.
+func await(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !is(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("not in time: " + what)
+		}
+	}
+}
+
+// cluster starts nodes, waits until all are ready, and ends them after the test.
+func cluster(t *testing.T, m *memory, names ...string) map[string]*Node {
+	t.Helper()
+	nodes := map[string]*Node{}
+	for _, name := range names {
+		nodes[name] = start(t, m, name)
+	}
+	t.Cleanup(func() {
+		for _, n := range nodes {
+			n.Close()
+		}
+	})
+	for name, n := range nodes {
+		await(t, name+" is ready", n.Ready)
+	}
+	return nodes
+}
+
+// message is what a client reads.
+type message struct {
+	Type, Room, From, Code, Ref, Session string
+	Members                              []string
+	Locked                               bool
+	Missed                               int
+	Data                                 json.RawMessage
+}
+
+// client is a connection of a node whose outbox is read at once.
+type client struct {
+	t      *testing.T
+	n      *Node
+	client *hub.Client
+	out    hub.Outbox
+	room   string
+	id     string
+
+	mu     sync.Mutex
+	come   *sync.Cond
+	all    []message
+	read   int
+	closed wire.CloseCode
+}
+
+var stats hub.Stats
+
+func connect(t *testing.T, n *Node) *client {
+	c := &client{t: t, n: n}
+	c.come = sync.NewCond(&c.mu)
+	c.out.Init(c, &stats, 1<<20)
+	c.client = hub.NewClient(1, netip.Addr{}, &c.out)
+	_ = n.Do(hub.Register{Client: c.client})
+	return c
+}
+
+// Wake implements hub.Writer.
+func (c *client) Wake() { go c.write() }
+
+// Closing implements hub.Writer.
+func (c *client) Closing() {}
+
+// Probe implements hub.Writer.
+func (c *client) Probe() {}
+
+func (c *client) write() {
+	for {
+		frames, skip := c.out.Take(nil, 1)
+		if len(frames) == 0 {
+			return
+		}
+		c.record(frames[0])
+		if !c.out.Wrote(frames[0].Size()-skip, time.Now()) {
+			return
+		}
+	}
+}
+
+func (c *client) record(f *wire.Frame) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	defer c.come.Broadcast()
+	if f.Bytes()[0] == 0x88 {
+		c.closed = wire.CloseCode(f.Payload()[0])<<8 | wire.CloseCode(f.Payload()[1])
+		return
+	}
+	var m message
+	if err := json.Unmarshal(f.Payload(), &m); err != nil {
+		c.t.Errorf("%s: %v", f.Payload(), err)
+	}
+	c.all = append(c.all, m)
+}
+
+// until reads on to a message of which is holds.
+func (c *client) until(what string, is func(m message) bool) (found message) {
+	c.t.Helper()
+	deadline := time.Now().Add(patience)
+	timer := time.AfterFunc(patience, c.come.Broadcast)
+	defer timer.Stop()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		for c.read == len(c.all) {
+			if time.Now().After(deadline) {
+				c.t.Fatalf("%s: no %s; had %+v", c.id, what, c.all)
+			}
+			c.come.Wait()
+		}
+		c.read++
+		if m := c.all[c.read-1]; is(m) {
+			return m
+		}
+	}
+}
+
+func (c *client) sees(members ...string) {
+	c.t.Helper()
+	c.until(fmt.Sprint("members ", members), func(m message) bool {
+		return m.Type == "room_members" && slices.Equal(m.Members, members)
+	})
+}
+
+func (c *client) join(room, id string, g *hub.Grant, resumable bool) bool {
+	j := &hub.Join{Client: c.client, Room: room, ID: id, Grant: g, Refused: wire.Refused{Re: "join"}}
+	if resumable {
+		j.Session = c.n.NewSession(room)
+	}
+	j.Welcome = (&wire.JoinedMessage{Room: room, From: id, Session: j.Session}).Frame()
+	done := make(chan bool, 1)
+	j.Done = done
+	_ = c.n.Do(j)
+	in, _ := hub.Await(c.n, done)
+	if in {
+		c.room, c.id = room, id
+	}
+	return in
+}
+
+func (c *client) send(to string, data string) {
+	text := fmt.Sprintf(`{"type":"message","to":%q,"data":%s}`, to, data)
+	if to == "" {
+		text = fmt.Sprintf(`{"type":"message","data":%s}`, data)
+	}
+	var e wire.Envelope
+	if r := e.Parse([]byte(text)); r != nil {
+		c.t.Error(r)
+		return
+	}
+	s := wire.NewSuffixes(c.room, c.id)
+	_ = c.n.Do(hub.NewForward(c.client, &e, e.Forward(&s)))
+}
+
+func (c *client) end() { _ = c.n.Do(hub.Unregister{Client: c.client, Reason: hub.ReasonLost}) }
+
+func TestRoomAcrossNodes(t *testing.T) {
+	m := newMemory()
+	nodes := cluster(t, m, "a", "b", "c")
+	for i := range 20 {
+		room := fmt.Sprint("room", i)
+		ann, bob := connect(t, nodes["a"]), connect(t, nodes["b"])
+		if !ann.join(room, "ann", nil, false) || !bob.join(room, "bob", nil, false) {
+			t.Fatal("not let in")
+		}
+		ann.sees("ann", "bob")
+		bob.sees("ann", "bob")
+		ann.send("bob", "1")
+		bob.until("message", func(m message) bool { return m.Type == "message" && m.From == "ann" && string(m.Data) == "1" })
+		bob.send("", "2")
+		ann.until("message", func(m message) bool { return m.Type == "message" && m.From == "bob" })
+		double := connect(t, nodes["c"])
+		if double.join(room, "ann", nil, false) {
+			t.Error("an id was taken twice")
+		}
+		double.until("duplicate_id", func(m message) bool { return m.Code == "duplicate_id" })
+		bob.end()
+		ann.sees("ann")
+		ann.send("bob", "3")
+		ann.until("error", func(m message) bool { return m.Code == "target_not_found" })
+		ann.end()
+		double.end()
+	}
+}

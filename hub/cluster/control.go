@@ -1,0 +1,472 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"hash/fnv"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+// Times of leases. A node acts on what it owns for leaseTime from the start of its
+// last renewal that went through; others take it for lost fenceTime after they have
+// seen a renewal, and say so in its entry, which its next renewal then finds changed.
+// So nobody owns what another still acts on, as long as clocks run at the same rate
+// to a third.
+const (
+	renewTime = 500 * time.Millisecond
+	leaseTime = 2 * time.Second
+	fenceTime = 3 * time.Second
+	putTime   = time.Second // for an answer of the register
+)
+
+// The events that a node logs.
+const (
+	EventNodeUp   = "node up"          // node
+	EventNodeDown = "node down"        // node
+	EventOwn      = "partition owned"  // partition, epoch
+	EventHandOver = "partition handed" // partition, to
+	EventFenced   = "node fenced"      // the others took this node for lost
+)
+
+// nodeEntry is what the register has of a node.
+type nodeEntry struct {
+	Incarnation uint64 `json:"incarnation"`
+	State       string `json:"state"` // up, draining, gone
+	Beat        uint64 `json:"beat"`  // makes every renewal a change
+	Rooms       int64  `json:"rooms"` // that it owns
+}
+
+// partEntry is what the register has of a partition.
+type partEntry struct {
+	Node        string `json:"node"`
+	Incarnation uint64 `json:"incarnation"`
+	Epoch       uint64 `json:"epoch"`
+	From        uint64 `json:"from"` // incarnation that hands it over; 0: none
+}
+
+// control knows who is there and who owns what, and keeps this node's part of it.
+// Everything in it is owned by its goroutine.
+type control struct {
+	n           *Node
+	incarnation uint64
+	owner       *owner
+	state       string
+
+	nodes map[string]*nodeView
+	parts [Partitions]partView
+
+	revision uint64 // of our own entry
+	beat     uint64
+	beating  bool // a renewal is on its way
+	claiming int  // puts of partitions that are on their way
+}
+
+type nodeView struct {
+	entry    nodeEntry
+	revision uint64
+	seen     time.Time
+	link     *link
+	fencing  bool
+}
+
+type partView struct {
+	entry    partEntry
+	revision uint64
+	claiming bool
+	started  uint64 // the epoch that we have begun to own
+}
+
+func (c *control) init(n *Node) {
+	c.n, c.state, c.nodes = n, "up", map[string]*nodeView{}
+	c.begin()
+}
+
+// begin makes a new incarnation, which owns nothing.
+func (c *control) begin() {
+	c.incarnation = randomID()
+	h := hub.New(c.n.options.Hub)
+	c.owner = newOwner(c.n, h)
+	c.n.mu.Lock()
+	c.n.hub = h
+	c.n.mu.Unlock()
+}
+
+func (c *control) run() {
+	tick := time.NewTicker(renewTime / 5)
+	defer tick.Stop()
+	for {
+		select {
+		case m := <-c.n.inbox:
+			c.handle(m)
+		case <-tick.C:
+			c.tick()
+		case <-c.n.stop:
+			return
+		}
+	}
+}
+
+func (c *control) handle(m any) {
+	switch m := m.(type) {
+	case packet:
+		c.packet(m)
+	case Entry:
+		c.changed(m)
+	case beginDrain:
+		c.drain()
+	case func():
+		m()
+	}
+}
+
+func (c *control) packet(m packet) {
+	commands := m.commands[:0]
+	for _, rec := range m.commands {
+		if rec.b[0] == recHandover {
+			c.inherit(rec)
+		} else {
+			commands = append(commands, rec)
+		}
+	}
+	c.owner.take(m.link, m.seq, commands)
+}
+
+// changed takes in what the register says.
+func (c *control) changed(e Entry) {
+	if name, ok := strings.CutPrefix(e.Key, "node."); ok {
+		var entry nodeEntry
+		if json.Unmarshal(e.Value, &entry) == nil {
+			c.nodeChanged(name, entry, e.Revision)
+		}
+		return
+	}
+	if text, ok := strings.CutPrefix(e.Key, "part."); ok {
+		p, err := strconv.Atoi(text)
+		var entry partEntry
+		if err != nil || p < 0 || p >= Partitions || json.Unmarshal(e.Value, &entry) != nil || e.Revision < c.parts[p].revision {
+			return
+		}
+		c.parts[p].entry, c.parts[p].revision = entry, e.Revision
+		c.partChanged(p)
+	}
+}
+
+func (c *control) nodeChanged(name string, entry nodeEntry, revision uint64) {
+	v := c.nodes[name]
+	if v == nil {
+		v = new(nodeView)
+		c.nodes[name] = v
+	}
+	if revision <= v.revision {
+		return
+	}
+	v.revision, v.seen, v.fencing = revision, time.Now(), false
+	before := v.entry
+	v.entry = entry
+	rooms := int64(0)
+	for other, v := range c.nodes {
+		if other != c.n.options.Name && v.entry.State != "gone" {
+			rooms += v.entry.Rooms
+		}
+	}
+	c.n.elsewhere.Store(rooms)
+	if name == c.n.options.Name {
+		c.ownChanged(entry, revision)
+		return
+	}
+	if v.link != nil && (entry.State == "gone" || entry.Incarnation != before.Incarnation) {
+		c.down(name, v)
+	}
+	if entry.State != "gone" && v.link == nil && c.joined() {
+		c.up(name, v)
+	}
+}
+
+// joined reports whether our own entry is in the register.
+func (c *control) joined() bool {
+	own := c.nodes[c.n.options.Name]
+	return own != nil && own.link != nil
+}
+
+// ownChanged finds our own entry changed, by ourselves or by others.
+func (c *control) ownChanged(entry nodeEntry, revision uint64) {
+	own := c.nodes[c.n.options.Name]
+	switch {
+	case entry.Incarnation == c.incarnation && entry.State == "gone" && own.link != nil && c.state != "gone":
+		c.fenced()
+	case entry.Incarnation == c.incarnation && entry.State != "gone" && own.link == nil:
+		c.up(c.n.options.Name, own)
+		for name, v := range c.nodes {
+			if v.link == nil && v.entry.State != "gone" && name != c.n.options.Name {
+				c.up(name, v)
+			}
+		}
+		c.assign()
+	}
+	c.revision = max(c.revision, revision)
+}
+
+func (c *control) up(name string, v *nodeView) {
+	v.link = c.n.connect(c.incarnation, name, v.entry.Incarnation, c.owner)
+	c.owner.linkUp(v.link)
+	c.n.options.Logger.Info(EventNodeUp, zap.String("node", name))
+}
+
+func (c *control) down(name string, v *nodeView) {
+	l := v.link
+	v.link = nil
+	c.n.disconnect(l)
+	select {
+	case c.n.edge.inbox <- lost{l}:
+	case <-c.n.stop:
+	}
+	c.owner.linkDown(l)
+	c.n.options.Logger.Info(EventNodeDown, zap.String("node", name))
+	c.assign()
+}
+
+// fenced begins anew: the others have taken us for lost. Connections stay, and are
+// attached to the owners that there are now.
+func (c *control) fenced() {
+	c.n.options.Logger.Warn(EventFenced)
+	c.n.validUntil.Store(0)
+	for name, v := range c.nodes {
+		if v.link != nil {
+			c.down(name, v)
+		}
+	}
+	old := c.owner.hub
+	old.Close()
+	for _, gauge := range []*atomic.Int64{&c.n.stats.Clients, &c.n.stats.Rooms, &c.n.stats.Members, &c.n.stats.Suspended} {
+		gauge.Store(0)
+	}
+	c.begin()
+	for p := range c.parts {
+		c.parts[p].started = 0
+	}
+	c.renew()
+}
+
+// tick renews our lease, finds out who is lost, and sees to partitions.
+func (c *control) tick() {
+	c.renew()
+	now := time.Now()
+	if !c.n.available() {
+		return
+	}
+	for name, v := range c.nodes {
+		if name != c.n.options.Name && v.entry.State != "gone" && now.Sub(v.seen) > fenceTime && !v.fencing {
+			v.fencing = true
+			entry := v.entry
+			entry.State = "gone"
+			c.put("node."+name, entry, v.revision, func(_ uint64, err error) { v.fencing = false })
+		}
+	}
+	c.assign()
+}
+
+// put writes an entry in the background, and calls done in control.
+func (c *control) put(key string, value any, revision uint64, done func(revision uint64, err error)) {
+	b, err := json.Marshal(value)
+	if err != nil {
+		return // can't be
+	}
+	c.n.stopped.Go(func() {
+		ctx, cancel := context.WithTimeout(c.n.ctx, putTime)
+		defer cancel()
+		at, err := c.n.options.Backplane.Put(ctx, key, b, revision)
+		c.n.post(func() { done(at, err) })
+	})
+}
+
+// renew writes our entry, if it is time.
+func (c *control) renew() {
+	own := c.nodes[c.n.options.Name]
+	if c.beating || own != nil && own.link != nil && own.entry.State == c.state && time.Since(c.lastBeat()) < renewTime {
+		return
+	}
+	c.beating = true
+	c.beat++
+	begun := time.Since(c.n.started)
+	incarnation := c.incarnation
+	c.put("node."+c.n.options.Name, nodeEntry{incarnation, c.state, c.beat, c.n.stats.Rooms.Load()}, c.revision, func(at uint64, err error) {
+		c.beating = false
+		if incarnation != c.incarnation {
+			return
+		}
+		if err == nil {
+			c.revision = max(c.revision, at)
+			c.n.validUntil.Store(int64(begun + leaseTime))
+			if c.state == "gone" {
+				c.n.drainOnce.Do(func() { close(c.n.drained) })
+			}
+			return
+		}
+		if errors.Is(err, ErrConflict) && own == nil {
+			c.revision = 0
+		}
+	})
+}
+
+func (c *control) lastBeat() time.Time {
+	own := c.nodes[c.n.options.Name]
+	return own.seen
+}
+
+// desired returns the node that should own a partition: of those that are up the one
+// with the largest hash (rendezvous hashing), so that few move when one comes or
+// goes.
+func (c *control) desired(p int) string {
+	best, top := "", uint64(0)
+	for name, v := range c.nodes {
+		if v.entry.State != "up" || v.link == nil {
+			continue
+		}
+		h := fnv.New64a()
+		_, _ = h.Write([]byte(name + "/" + strconv.Itoa(p)))
+		x := h.Sum64()
+		x ^= x >> 29
+		x *= 0xbf58476d1ce4e5b9
+		x ^= x >> 32
+		if best == "" || x > top || x == top && name < best {
+			best, top = name, x
+		}
+	}
+	return best
+}
+
+// live returns the view of the node of an incarnation, or nil if that is gone.
+func (c *control) live(name string, incarnation uint64) *nodeView {
+	v := c.nodes[name]
+	if v == nil || v.link == nil || v.entry.Incarnation != incarnation || v.entry.State == "gone" {
+		return nil
+	}
+	return v
+}
+
+// assign claims what we should own and nobody does, and hands over what another
+// should own.
+func (c *control) assign() {
+	if !c.joined() || !c.n.available() {
+		return
+	}
+	mine := 0
+	for p := range c.parts {
+		v := &c.parts[p]
+		if v.entry.Incarnation == c.incarnation {
+			mine++
+		}
+		if v.claiming {
+			continue
+		}
+		to := c.desired(p)
+		holder := c.live(v.entry.Node, v.entry.Incarnation)
+		switch {
+		case holder == nil && to == c.n.options.Name:
+			c.claim(p, partEntry{Node: to, Incarnation: c.incarnation, Epoch: v.entry.Epoch + 1})
+		case v.entry.Incarnation == c.incarnation && v.started == v.entry.Epoch && to != "" && to != c.n.options.Name &&
+			c.owner.parts[p].state == partReady:
+			c.handOver(p, to)
+		}
+	}
+	if c.state == "draining" && (mine == 0 || c.desired(0) == "") && c.n.connections.Load() == 0 {
+		c.state = "gone"
+	}
+}
+
+func (c *control) claim(p int, entry partEntry) {
+	v := &c.parts[p]
+	v.claiming = true
+	c.put("part."+strconv.Itoa(p), entry, v.revision, func(at uint64, err error) {
+		v.claiming = false
+		if err == nil && at > v.revision {
+			v.entry, v.revision = entry, at
+			c.partChanged(p)
+		}
+	})
+}
+
+// partChanged begins to own a partition that the register says is ours.
+func (c *control) partChanged(p int) {
+	v := &c.parts[p]
+	if v.entry.Incarnation != c.incarnation || v.started == v.entry.Epoch {
+		return
+	}
+	v.started = v.entry.Epoch
+	var heir *link
+	for _, other := range c.nodes {
+		if v.entry.From != 0 && other.link != nil && other.entry.Incarnation == v.entry.From {
+			heir = other.link
+		}
+	}
+	c.n.options.Logger.Info(EventOwn, zap.Int("partition", p), zap.Uint64("epoch", v.entry.Epoch))
+	c.owner.own(p, v.entry.Epoch, heir)
+}
+
+// handOver gives a partition to another node, with what it can't learn elsewhere.
+func (c *control) handOver(p int, to string) {
+	v, heir := &c.parts[p], c.nodes[to]
+	epoch := v.entry.Epoch + 1
+	out := c.owner.disown(p)
+	heir.link.write(func(w *writer) {
+		w.b = append(w.b, recHandover)
+		w.number(uint64(p))
+		w.number(epoch)
+		w.number(uint64(len(out.Rooms)))
+		for i := range out.Rooms {
+			w.meta(&out.Rooms[i])
+		}
+		w.number(uint64(len(out.Members)))
+		for i := range out.Members {
+			m := &out.Members[i]
+			w.membership(m)
+			kept := m.Out.(*remote)
+			w.number(kept.had)
+			w.frames(kept.kept)
+			kept.Discard()
+		}
+	})
+	heir.link.flush()
+	c.n.options.Logger.Info(EventHandOver, zap.Int("partition", p), zap.String("to", to))
+	c.claim(p, partEntry{Node: to, Incarnation: heir.entry.Incarnation, Epoch: epoch, From: c.incarnation})
+}
+
+// inherit takes what the owner before has handed over.
+func (c *control) inherit(rec record) {
+	r := &reader{b: rec.b[1:]}
+	p := int(r.number())
+	if p >= Partitions {
+		return
+	}
+	in := &inheritance{epoch: r.number()}
+	for n := r.number(); n > 0 && !r.bad; n-- {
+		in.Rooms = append(in.Rooms, r.meta())
+	}
+	for n := r.number(); n > 0 && !r.bad; n-- {
+		m := r.membership()
+		kept := &remote{limit: c.n.options.QueueBytes, lost: true}
+		kept.reset(r.number(), r.frames(), true)
+		m.Out = kept
+		in.Members = append(in.Members, m)
+	}
+	c.owner.inherit(p, in)
+}
+
+// drain begins to leave: others are to own what we do, and connections are closed.
+func (c *control) drain() {
+	c.state = "draining"
+	c.renew()
+	select {
+	case c.n.edge.inbox <- func() { c.n.edge.closeAll(wire.CloseGoingAway, drainReason) }:
+	case <-c.n.stop:
+	}
+}

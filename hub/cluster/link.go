@@ -1,0 +1,250 @@
+package cluster
+
+import (
+	"encoding/binary"
+	"sync"
+	"time"
+)
+
+// link is the way to one other node, or from a node to itself: a stream of records
+// that all arrive, once and in order, for as long as both incarnations live. What is
+// written while a packet is on its way leaves together in the next.
+type link struct {
+	// Set before start, then read only.
+	node      string // the other
+	own, peer uint64 // incarnations
+	send      func(packet []byte)
+	deliver   func(seq uint64, records []byte) bool // false: can't be taken now
+	progress  func()                                // more of our packets have arrived
+	limit     int                                   // bytes that may wait
+
+	wake chan struct{} // there is something to send
+	stop chan struct{}
+	once sync.Once
+
+	// Guarded by mu.
+	mu       sync.Mutex
+	chunks   []*chunk // written, not sent yet; the last one may grow
+	sent     []*chunk // sent, not known to have arrived
+	waiting  int      // bytes of both
+	next     uint64   // number of the packet that chunks[0] becomes
+	expected uint64   // number of the packet that is to come next
+	ackDue   bool
+	gap      bool      // something has not come: ask for it
+	again    bool      // the other misses something: send it again
+	lastGap  time.Time // when it was last asked for
+}
+
+// chunk is what one packet carries.
+type chunk struct {
+	seq  uint64
+	b    []byte // header and records
+	sent time.Time
+}
+
+const (
+	headerBytes = 8 + 8 + 1 + 8 + 8
+	lengthBytes = 4 // before each record
+	// packetBytes is when a packet is full; a larger record has one to itself.
+	packetBytes = 128 << 10
+	// resendAfter is how long a packet may be unheard of before it is sent again.
+	resendAfter = 200 * time.Millisecond
+	tickTime    = 50 * time.Millisecond
+	// resendBytes bounds what is sent again at once.
+	resendBytes = 1 << 20
+)
+
+// Kinds of packets.
+const (
+	packetData byte = iota
+	packetAck
+	packetGap // an ack of one who misses what comes next
+)
+
+func newLink(l *link) *link {
+	l.wake, l.stop = make(chan struct{}, 1), make(chan struct{})
+	l.next, l.expected = 1, 1
+	return l
+}
+
+// write appends a record with what f writes, and returns the number of the packet
+// that will carry it.
+func (l *link) write(f func(w *writer)) uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	last := len(l.chunks) - 1
+	if last < 0 || len(l.chunks[last].b) > packetBytes {
+		l.chunks = append(l.chunks, &chunk{b: make([]byte, headerBytes, 4<<10)})
+		last++
+	}
+	c := l.chunks[last]
+	before := len(c.b)
+	w := writer{append(c.b, 0, 0, 0, 0)}
+	f(&w)
+	c.b = w.b
+	binary.LittleEndian.PutUint32(c.b[before:], uint32(len(c.b)-before-lengthBytes))
+	l.waiting += len(c.b) - before
+	return l.next + uint64(last)
+}
+
+// flush lets what was written go.
+func (l *link) flush() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// mark returns the number of the last packet that there is or will be.
+func (l *link) mark() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.next - 1 + uint64(len(l.chunks))
+}
+
+// arrived returns the number of the last packet that is known to have arrived.
+func (l *link) arrived() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.sent) > 0 {
+		return l.sent[0].seq - 1
+	}
+	return l.next - 1
+}
+
+// congested reports whether more waits than may.
+func (l *link) congested() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.waiting > l.limit
+}
+
+// close ends run, in its own time.
+func (l *link) close() { l.once.Do(func() { close(l.stop) }) }
+
+func (l *link) run() {
+	tick := time.NewTicker(tickTime)
+	defer tick.Stop()
+	for {
+		select {
+		case <-l.stop:
+			return
+		case <-l.wake:
+		case <-tick.C:
+		}
+		l.resend()
+		for l.sendNext() {
+		}
+	}
+}
+
+// sendNext sends the next packet, or an ack that is due, and reports whether there
+// may be more.
+func (l *link) sendNext() bool {
+	l.mu.Lock()
+	var packet []byte
+	more := len(l.chunks) > 0
+	switch {
+	case more:
+		c := l.chunks[0]
+		l.chunks[0] = nil
+		l.chunks = l.chunks[1:]
+		c.seq, c.sent = l.next, time.Now()
+		l.next++
+		l.sent = append(l.sent, c)
+		packet = l.header(c.b, packetData, c.seq)
+	case l.ackDue:
+		kind := packetAck
+		if l.gap {
+			kind, l.gap = packetGap, false
+		}
+		packet = l.header(make([]byte, headerBytes), kind, 0)
+	}
+	l.mu.Unlock()
+	if packet != nil {
+		l.send(packet)
+	}
+	return more
+}
+
+// header fills in a packet's header. The caller holds mu.
+func (l *link) header(b []byte, kind byte, seq uint64) []byte {
+	le := binary.LittleEndian
+	le.PutUint64(b, l.own)
+	le.PutUint64(b[8:], l.peer)
+	b[16] = kind
+	le.PutUint64(b[17:], seq)
+	le.PutUint64(b[25:], l.expected-1)
+	l.ackDue = false
+	return b
+}
+
+// resend sends again what has been unheard of for too long.
+func (l *link) resend() {
+	l.mu.Lock()
+	now := time.Now()
+	var again [][]byte
+	for bytes, i := 0, 0; i < len(l.sent) && bytes < resendBytes; i++ {
+		c := l.sent[i]
+		if !l.again && now.Sub(c.sent) < resendAfter {
+			break
+		}
+		c.sent = now
+		bytes += len(c.b)
+		again = append(again, l.header(c.b, packetData, c.seq))
+	}
+	l.again = false
+	l.mu.Unlock()
+	for _, packet := range again {
+		l.send(packet)
+	}
+}
+
+// incarnations returns whose packet it is and to whom; ok is false if it is none.
+func incarnations(packet []byte) (from, to uint64, ok bool) {
+	if len(packet) < headerBytes {
+		return 0, 0, false
+	}
+	return binary.LittleEndian.Uint64(packet), binary.LittleEndian.Uint64(packet[8:]), true
+}
+
+// receive takes a packet of this link.
+func (l *link) receive(packet []byte) {
+	le := binary.LittleEndian
+	kind, seq, ack := packet[16], le.Uint64(packet[17:]), le.Uint64(packet[25:])
+	l.mu.Lock()
+	progress := l.acknowledged(ack)
+	l.again = l.again || kind == packetGap
+	take := kind == packetData && seq == l.expected
+	if kind == packetData {
+		l.ackDue = true
+		if now := time.Now(); seq > l.expected && now.Sub(l.lastGap) > tickTime {
+			l.gap, l.lastGap = true, now
+		}
+	}
+	l.mu.Unlock()
+	if progress {
+		l.progress()
+	}
+	if take && l.deliver(seq, packet[headerBytes:]) {
+		l.mu.Lock()
+		l.expected++
+		l.mu.Unlock()
+	}
+	if kind != packetAck {
+		l.flush()
+	}
+}
+
+// acknowledged forgets the packets up to ack, and reports whether there were any.
+// The caller holds mu.
+func (l *link) acknowledged(ack uint64) bool {
+	n := 0
+	for n < len(l.sent) && l.sent[n].seq <= ack {
+		l.waiting -= len(l.sent[n].b) - headerBytes
+		l.sent[n] = nil
+		n++
+	}
+	l.sent = l.sent[n:]
+	return n > 0
+}

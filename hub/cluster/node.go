@@ -1,0 +1,328 @@
+// Package cluster makes one server of several nodes. Each room has one owner, the
+// hub of one node; the nodes' connections are its edges. Which node owns a room is
+// settled for partitions of the rooms, in a register that all nodes agree on, and
+// moves when nodes come, go, or are lost.
+//
+// An edge passes its connections' commands to the owners of their rooms and keeps each
+// until all its effects have arrived everywhere; to a new owner it sends them again,
+// behind what that must know of its connections. A connection drops messages that it
+// has had. So none is lost and none comes twice while rooms move.
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"hash/fnv"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+// Partitions is how many parts the rooms are divided into; each has one owner.
+const Partitions = 64
+
+// PartitionOf returns the partition of a room.
+func PartitionOf(room string) int {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(room))
+	x := h.Sum64()
+	x ^= x >> 32
+	return int(x % Partitions)
+}
+
+// Options are those of a node.
+type Options struct {
+	Name       string // of the node; no other that lives has it
+	Backplane  Backplane
+	Hub        hub.Options // of the rooms that this node owns
+	QueueBytes int         // that may wait for the owner of a connection's room; at least 1
+	LinkBytes  int         // that may wait for one node; 0: 16 MiB
+	Logger     *zap.Logger
+}
+
+const defaultLinkBytes = 16 << 20
+
+// Node is one of several that are one server. It takes the commands of its
+// connections as a [hub.Hub] does.
+type Node struct {
+	// Set before start, then read only.
+	options Options
+	edge    *edge
+	stop    chan struct{}
+	ctx     context.Context // done with stop
+	cancel  context.CancelFunc
+	stopped sync.WaitGroup
+	closed  chan struct{}
+
+	inbox      chan any     // for control
+	validUntil atomic.Int64 // nanoseconds since started: so long our lease is good
+	started    time.Time
+	drained    chan struct{} // closed when nothing is left to hand over
+	drainOnce  sync.Once
+
+	control control // owned by its goroutine
+
+	mu    sync.RWMutex
+	links map[uint64]*link // by the other's incarnation; guarded by mu
+	hub   *hub.Hub         // the present one; guarded by mu
+
+	asks      map[uint64]chan<- []byte // questions under way; guarded by mu
+	stats     *hub.Stats
+	elsewhere atomic.Int64 // rooms of other nodes
+
+	connections atomic.Int64 // of this node that are not forgotten
+}
+
+// New joins the cluster. Close leaves it at once, Drain in order.
+func New(o Options) (*Node, error) {
+	if o.LinkBytes == 0 {
+		o.LinkBytes = defaultLinkBytes
+	}
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	n := &Node{
+		options: o, stop: make(chan struct{}), closed: make(chan struct{}), inbox: make(chan any, 4096),
+		started: time.Now(), drained: make(chan struct{}), links: map[uint64]*link{},
+		asks: map[uint64]chan<- []byte{}, stats: o.Hub.Stats,
+	}
+	if n.stats == nil {
+		n.stats = new(hub.Stats)
+		n.options.Hub.Stats = n.stats
+	}
+	n.options.Hub.Elsewhere = func() int { return int(n.elsewhere.Load()) }
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	n.options.Hub.Share = n.share
+	n.edge = newEdge(n)
+	n.control.init(n)
+	if err := o.Backplane.Start(n.receive, n.changed); err != nil {
+		return nil, err
+	}
+	n.stopped.Go(func() { n.edge.run(n.stop) })
+	n.stopped.Go(n.control.run)
+	return n, nil
+}
+
+// Close ends the node as it is: the others find out.
+func (n *Node) Close() {
+	close(n.stop)
+	n.cancel()
+	n.options.Backplane.Close()
+	n.mu.RLock()
+	for _, l := range n.links {
+		l.close()
+	}
+	n.mu.RUnlock()
+	n.stopped.Wait()
+	n.control.owner.hub.Close()
+	close(n.closed)
+}
+
+// Closed is closed when the node has ended.
+func (n *Node) Closed() <-chan struct{} { return n.closed }
+
+// Resumes reports whether memberships can be resumable.
+func (n *Node) Resumes() bool { return n.options.Hub.ResumeWindow > 0 }
+
+// NewSession makes a session for a room, that any node can find the way by.
+func (n *Node) NewSession(room string) string { return hub.NewSession(uint16(PartitionOf(room))) }
+
+// Do takes a command of a connection.
+func (n *Node) Do(c hub.Command) error {
+	select {
+	case n.edge.inbox <- c:
+		return nil
+	case <-n.stop:
+		return hub.ErrClosed
+	}
+}
+
+// Counters returns what the node counts in.
+func (n *Node) Counters() *hub.Stats { return n.stats }
+
+// RefuseNow answers a message of a client, in order with what its room's owner sends.
+func (n *Node) RefuseNow(c *hub.Client, r *wire.Refusal, m wire.Refused) bool {
+	_ = n.Do(&hub.Refuse{Client: c, Refusal: r, Refused: m}) // closed: nobody is there to hear it
+	return true
+}
+
+// Acknowledged says that a client has answered a ping.
+func (n *Node) Acknowledged(c *hub.Client) {
+	select {
+	case n.edge.inbox <- func() { n.edge.command(acknowledged{c}) }:
+	case <-n.stop:
+	}
+}
+
+// available reports whether our lease is good: then we know who owns what.
+func (n *Node) available() bool { return int64(time.Since(n.started)) < n.validUntil.Load() }
+
+// Ready reports whether this node can serve rooms of the whole cluster: every
+// partition has an owner that takes commands.
+func (n *Node) Ready() bool {
+	if !n.available() {
+		return false
+	}
+	answer := make(chan bool, 1)
+	select {
+	case n.edge.inbox <- func() {
+		ready := true
+		for p := range n.edge.parts {
+			ready = ready && n.edge.parts[p].ready
+		}
+		answer <- ready
+	}:
+		return <-answer
+	case <-n.stop:
+		return false
+	}
+}
+
+// receive takes a packet from the backplane.
+func (n *Node) receive(packet []byte) {
+	from, to, ok := incarnations(packet)
+	if !ok {
+		return
+	}
+	n.mu.RLock()
+	l := n.links[from]
+	n.mu.RUnlock()
+	if l != nil && l.own == to {
+		l.receive(packet)
+	}
+}
+
+func (n *Node) changed(e Entry) { n.post(e) }
+
+// post gives control something to do.
+func (n *Node) post(m any) bool {
+	select {
+	case n.inbox <- m:
+		return true
+	case <-n.stop:
+		return false
+	}
+}
+
+// marks returns where all links are.
+func (n *Node) marks() []mark {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	marks := make([]mark, 0, len(n.links))
+	for _, l := range n.links {
+		marks = append(marks, mark{l, l.mark()})
+	}
+	return marks
+}
+
+// share tells all nodes of a lock or a ban.
+func (n *Node) share(m hub.RoomMeta) {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	for _, l := range n.links {
+		l.write(func(w *writer) {
+			w.b = append(w.b, recMeta)
+			w.meta(&m)
+		})
+		l.flush()
+	}
+}
+
+// connect makes the link to a node.
+func (n *Node) connect(own uint64, node string, peer uint64, o *owner) *link {
+	l := &link{node: node, own: own, peer: peer, limit: n.options.LinkBytes}
+	l.send = func(packet []byte) { n.options.Backplane.Send(node, packet) }
+	if own == peer {
+		l.send = func(packet []byte) { l.receive(packet) }
+	}
+	l.deliver = func(seq uint64, records []byte) bool { return n.deliver(l, seq, records) }
+	l.progress = o.settling.check
+	newLink(l)
+	n.stopped.Go(l.run)
+	n.mu.Lock()
+	n.links[peer] = l
+	n.mu.Unlock()
+	return l
+}
+
+func (n *Node) disconnect(l *link) {
+	n.mu.Lock()
+	if n.links[l.peer] == l {
+		delete(n.links, l.peer)
+	}
+	n.mu.Unlock()
+	l.close()
+}
+
+// packet is what has come on a link.
+type packet struct {
+	link     *link
+	seq      uint64
+	commands []record
+}
+
+// deliver hands the records of a packet to the edge, the owner or whoever waits for
+// them. It reports false if they can't be taken now.
+func (n *Node) deliver(l *link, seq uint64, b []byte) bool {
+	var commands, frames []record
+	b = append([]byte(nil), b...)
+	for len(b) > lengthBytes {
+		size := int(binary.LittleEndian.Uint32(b))
+		if b = b[lengthBytes:]; size == 0 || size > len(b) {
+			return true // what is no record can't be mended by sending it again
+		}
+		rec := record{b[:size:size]}
+		b = b[size:]
+		switch kind := rec.b[0]; {
+		case kind == recAsk, kind == recAnswer:
+			n.asked(l, rec)
+		case kind <= recAttached, kind == recHandover:
+			commands = append(commands, rec)
+		default:
+			frames = append(frames, rec)
+		}
+	}
+	if len(frames) > 0 {
+		select {
+		case n.edge.inbox <- inbound{l, frames}:
+		case <-n.stop:
+			return false
+		}
+	}
+	return n.post(packet{l, seq, commands})
+}
+
+func parseAddr(text string) netip.Addr {
+	a, _ := netip.ParseAddr(text) // invalid: none is known
+	return a
+}
+
+func randomID() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return binary.LittleEndian.Uint64(b[:])
+}
+
+// Drain closes every connection with 1001, hands what this node owns to others, and
+// returns when both is done or ctx is.
+func (n *Node) Drain(ctx context.Context) error {
+	n.post(beginDrain{})
+	select {
+	case <-n.drained:
+		return nil
+	case <-n.stop:
+		return hub.ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// beginDrain asks control to leave in order.
+type beginDrain struct{}

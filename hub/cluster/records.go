@@ -1,0 +1,175 @@
+package cluster
+
+import (
+	"time"
+
+	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+// Kinds of records on a link. The first byte of each.
+const (
+	_ byte = iota
+
+	// From an edge to an owner, about one connection: partition, key and number of
+	// the command stand first.
+	recJoin
+	recResume
+	recLeave
+	recForward
+	recRename
+	recRenew
+	recReply
+	recRefuse
+	recKick
+	recLock
+	recEnd
+	recAcked
+	recAttach
+
+	// From an edge to an owner: all connections of a partition are attached.
+	recAttached
+
+	// From an owner to an edge.
+	recOwn     // of a partition: attach your connections
+	recReady   // of a partition: send your commands
+	recDisown  // of a partition: another will own it
+	recConfirm // your packets up to this one have had all their effects
+	recFrame
+	recBegin
+	recAdopt
+	recClose
+	recJoined
+	recResumed
+	recLeft
+	recMeta
+
+	// From an owner to the next one.
+	recHandover
+
+	// Between any two.
+	recAsk
+	recAnswer
+)
+
+// commandHead begins the records about one connection.
+type commandHead struct {
+	part int
+	key  uint64
+	seq  uint64
+}
+
+func (w *writer) head(kind byte, h commandHead) {
+	w.b = append(w.b, kind)
+	w.number(uint64(h.part))
+	w.fixed(h.key)
+	w.number(h.seq)
+}
+
+func (r *reader) head() commandHead {
+	return commandHead{part: int(r.number()), key: r.fixed(), seq: r.number()}
+}
+
+func (w *writer) refused(m wire.Refused) {
+	w.text(m.Re)
+	w.text(m.To)
+	w.text(m.Ref)
+}
+
+func (r *reader) refused(o wire.Origin) wire.Refused {
+	return wire.Refused{Re: r.text(), To: r.text(), Ref: r.text(), Origin: o}
+}
+
+func (w *writer) refusal(m *wire.Refusal) {
+	w.number(uint64(m.Code))
+	w.text(m.Text)
+	w.text(m.Needs)
+}
+
+func (r *reader) refusal() *wire.Refusal {
+	m := &wire.Refusal{Code: wire.Code(r.number()), Text: r.text(), Needs: r.text()}
+	if int(m.Code) >= wire.NumCodes {
+		r.bad = true
+		m.Code = wire.NoCode
+	}
+	return m
+}
+
+func (w *writer) grant(g *hub.Grant) {
+	w.flag(g != nil)
+	if g != nil {
+		w.number(uint64(g.Rights))
+		w.text(g.Subject)
+		w.flag(g.Named)
+		w.moment(g.Expires)
+	}
+}
+
+func (r *reader) grant() *hub.Grant {
+	if !r.flag() {
+		return nil
+	}
+	return &hub.Grant{Rights: wire.Rights(r.number()), Subject: r.text(), Named: r.flag(), Expires: r.moment()}
+}
+
+// membership writes who a member is.
+func (w *writer) membership(m *hub.Membership) {
+	w.text(m.Room)
+	w.text(m.ID)
+	w.text(m.Name)
+	w.grant(m.Grant)
+	w.text(m.Session)
+	w.moment(m.Joined)
+}
+
+func (r *reader) membership() hub.Membership {
+	return hub.Membership{Room: r.text(), ID: r.text(), Name: r.text(), Grant: r.grant(), Session: r.text(), Joined: r.moment()}
+}
+
+func (w *writer) meta(m *hub.RoomMeta) {
+	w.text(m.Room)
+	w.flag(m.Locked)
+	w.moment(m.Opened)
+	w.number(uint64(len(m.Bans)))
+	for id, until := range m.Bans {
+		w.text(id)
+		w.moment(until)
+	}
+}
+
+func (r *reader) meta() hub.RoomMeta {
+	m := hub.RoomMeta{Room: r.text(), Locked: r.flag(), Opened: r.moment(), Bans: map[string]time.Time{}}
+	for n := r.number(); n > 0 && !r.bad; n-- {
+		id := r.text()
+		m.Bans[id] = r.moment()
+	}
+	return m
+}
+
+// frames writes messages with what each passes on or answers.
+func (w *writer) frames(frames []*wire.Frame) {
+	w.number(uint64(len(frames)))
+	for _, f := range frames {
+		w.frame(f)
+	}
+}
+
+func (r *reader) frames() (frames []*wire.Frame) {
+	for n := r.number(); n > 0 && !r.bad; n-- {
+		frames = append(frames, r.frame())
+	}
+	return frames
+}
+
+func (w *writer) frame(f *wire.Frame) {
+	w.fixed(f.Origin.Key)
+	w.number(f.Origin.Seq)
+	w.bytes(f.Payload())
+}
+
+func (r *reader) frame() *wire.Frame {
+	o := wire.Origin{Key: r.fixed(), Seq: r.number()}
+	f := wire.TextFrame(r.bytes())
+	f.Origin = o
+	return f
+}
