@@ -10,7 +10,7 @@ MODULES := . test test/bench
 FUZZTIME ?= 30s
 DIR      ?= screenshots
 
-.PHONY: run build test test-race e2e screenshots bench lint fuzz soak release clean help
+.PHONY: run build test test-race e2e screenshots bench lint fuzz soak cluster release clean help
 
 help: ## Tell what there is to make
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ fuzz: ## Fuzz all that reads bytes from outside, FUZZTIME (30s) each, and the hu
 
 soak: build ## Load-test the server at URL (ws://127.0.0.1:8080/ws)
 	bin/soak $(if $(URL),--url $(URL)) $(ARGS)
+
+cluster: build ## Start three daemons that are one server, and nginx before them on http://localhost:8080
+	test/cluster.sh
 
 release: ## Make a release for all platforms in release/
 	cmd/parleyd/deploy/release.sh release

@@ -16,8 +16,8 @@ const (
 	EventLock       = "lock"        // room; conn and by of the moderator, if it was one
 	EventUnlock     = "unlock"      // the same
 	EventCloseRoom  = "close room"  // room: those who run the server ended it
-	EventRestored   = "restored"    // conn, room, id, members: a membership was taken over from another node
-	EventExported   = "exported"    // room: it was handed to another node
+	EventRestored   = "restored"    // debug level: conn, room, id, members: a membership was taken over from another node
+	EventExported   = "exported"    // debug level: room: it was handed to another node
 	EventForward    = "forward"     // debug level: conn, room, id, type, to, bytes
 )
 

@@ -26,22 +26,27 @@ type Membership struct {
 	Session        string // empty: not resumable
 	Joined         time.Time
 	Client         *Client  // nil: the connection was lost
+	Had            uint64   // messages of the membership that Client has had
 	Out            Receiver // where Client is nil, what is kept for it
 }
 
-// Restore opens rooms as they were, with their members. Taken gets those whose ids
-// are taken; it needs a capacity of one.
+// Restore opens rooms as they were, with their members. Those whose ids are others' by
+// now are closed, to join anew.
 type Restore struct {
 	Rooms   []RoomMeta
 	Members []Membership
-	Taken   chan<- []Membership
 }
 
 func (r *Restore) apply(l *loop) {
-	var taken []Membership
-	for _, m := range r.Members {
-		if !l.restore(&m) {
-			taken = append(taken, m)
+	for i := range r.Members {
+		m := &r.Members[i]
+		if l.restore(m) {
+			continue
+		}
+		if m.Client != nil {
+			l.close(m.Client, wire.CloseGoingAway, "your place in the room was given up: come again")
+		} else {
+			m.Out.Discard()
 		}
 	}
 	for _, meta := range r.Rooms {
@@ -60,16 +65,17 @@ func (r *Restore) apply(l *loop) {
 			room.opened = meta.Opened
 		}
 	}
-	r.Taken <- taken
 }
 
 // restore makes a member of what was one elsewhere, and reports false if its id is
 // taken.
 func (l *loop) restore(k *Membership) bool {
-	if r := l.rooms[k.Room]; r != nil && memberOf(r, k.ID) != nil {
-		return false
-	}
 	r := l.rooms[k.Room]
+	if r != nil {
+		if m := memberOf(r, k.ID); m != nil {
+			return l.reunite(m, k)
+		}
+	}
 	if r == nil {
 		r = l.newRoom(k.Room)
 	}
@@ -95,7 +101,29 @@ func (l *loop) restore(k *Membership) bool {
 		l.hub.Stats.Suspended.Add(1)
 		l.expireLater(m)
 	}
-	l.log.Info(EventRestored, m.fields(zap.Int(FieldMembers, len(r.members)))...)
+	l.log.Debug(EventRestored, m.fields(zap.Int(FieldMembers, len(r.members)))...)
+	return true
+}
+
+// reunite gives a membership that was taken for lost its connection back, with what it
+// has missed, and reports false if it is not the same, or not all is there.
+func (l *loop) reunite(m *member, k *Membership) bool {
+	if m.session == nil || m.client != nil || k.Client == nil || m.session.text() != k.Session {
+		return false
+	}
+	missed, ok := m.out.Missed(k.Had)
+	if !ok {
+		return false
+	}
+	m.out.Discard()
+	l.hub.Stats.Suspended.Add(-1)
+	k.Client.member, m.client, m.out = m, k.Client, k.Client.out
+	for _, f := range missed {
+		l.queued(m.client, m.out.Send(f))
+	}
+	m.told = 0
+	l.tell(m)
+	l.log.Debug(EventRestored, m.fields(zap.Int(FieldMembers, len(m.room.members)))...)
 	return true
 }
 
@@ -132,7 +160,7 @@ func (e *Export) apply(l *loop) {
 		}
 		r.members = nil
 		l.dropRoom(r)
-		l.log.Info(EventExported, zap.String(FieldRoom, r.name))
+		l.log.Debug(EventExported, zap.String(FieldRoom, r.name))
 		out.Rooms = append(out.Rooms, meta)
 	}
 	for s, until := range l.bans {

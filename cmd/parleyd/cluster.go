@@ -76,3 +76,18 @@ func (d *daemon) embedded() (*broker.Embedded, error) {
 	}
 	return e, nil
 }
+
+// clusterName and nodeName are what this daemon is part of; empty: nothing.
+func (d *daemon) clusterName() string {
+	if d.node == nil {
+		return ""
+	}
+	return d.config.Cluster.Name
+}
+
+func (d *daemon) nodeName() string {
+	if d.node == nil {
+		return ""
+	}
+	return d.config.Cluster.Node
+}

@@ -42,6 +42,8 @@ func (d *daemon) logStart() {
 		zap.Int("room_rules", len(c.Rooms)),
 		zap.Bool("join_webhook", c.Webhooks.Join != ""),
 		zap.Bool("event_webhook", c.Webhooks.Event != ""),
+		zap.String("cluster", d.clusterName()),
+		zap.String("node", d.nodeName()),
 		zap.Int("gomaxprocs", runtime.GOMAXPROCS(0)),
 		zap.Int64("memory_limit", memoryLimit()),
 		zap.Uint64("open_files", openFiles()),

@@ -20,12 +20,12 @@ import (
 // last renewal that went through; others take it for lost fenceTime after they have
 // seen a renewal, and say so in its entry, which its next renewal then finds changed.
 // So nobody owns what another still acts on, as long as clocks run at the same rate
-// to a third.
+// to a quarter. Who could not renew itself does not hold it against others.
 const (
 	renewTime = 500 * time.Millisecond
-	leaseTime = 2 * time.Second
-	fenceTime = 3 * time.Second
-	putTime   = time.Second // for an answer of the register
+	leaseTime = 2600 * time.Millisecond
+	fenceTime = 3400 * time.Millisecond
+	putTime   = 500 * time.Millisecond // for an answer of the register
 )
 
 // The events that a node logs.
@@ -66,8 +66,10 @@ type control struct {
 
 	revision uint64 // of our own entry
 	beat     uint64
-	beating  bool // a renewal is on its way
-	claiming int  // puts of partitions that are on their way
+	beating  bool      // a renewal is on its way
+	renewed  time.Time // when one last went through
+	since    time.Time // they have gone through without a gap since then
+	claiming int       // puts of partitions that are on their way
 }
 
 type nodeView struct {
@@ -264,7 +266,7 @@ func (c *control) tick() {
 		return
 	}
 	for name, v := range c.nodes {
-		if name != c.n.options.Name && v.entry.State != "gone" && now.Sub(v.seen) > fenceTime && !v.fencing {
+		if name != c.n.options.Name && v.entry.State != "gone" && now.Sub(v.seen) > fenceTime && now.Sub(c.since) > fenceTime && !v.fencing {
 			v.fencing = true
 			entry := v.entry
 			entry.State = "gone"
@@ -306,6 +308,11 @@ func (c *control) renew() {
 		if err == nil {
 			c.revision = max(c.revision, at)
 			c.n.validUntil.Store(int64(begun + leaseTime))
+			now := time.Now()
+			if now.Sub(c.renewed) > 2*renewTime {
+				c.since = now
+			}
+			c.renewed = now
 			if c.state == "gone" {
 				c.n.drainOnce.Do(func() { close(c.n.drained) })
 			}

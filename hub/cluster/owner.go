@@ -177,8 +177,7 @@ func (o *owner) checkReady(p int) {
 		return
 	}
 	part.state = partReady
-	restore := &hub.Restore{Taken: make(chan []hub.Membership, 1)}
-	restore.Members = part.attached
+	restore := &hub.Restore{Members: part.attached}
 	if in := part.inherited; in != nil {
 		restore.Rooms = in.Rooms
 		here := map[[2]string]bool{}
@@ -482,12 +481,12 @@ func (b *batch) attach(r *reader, h commandHead) {
 	had, frames := r.number(), r.frames()
 	c := b.newProxy(h, conn, address)
 	c.out.reset(had, frames, m.Session != "")
-	m.Client = c.client
+	m.Client, m.Had = c.client, had+uint64(len(frames))
 	if part.state == partRecovering {
 		part.attached = append(part.attached, m)
 		return
 	}
-	b.add(&hub.Restore{Members: []hub.Membership{m}, Taken: make(chan []hub.Membership, 1)})
+	b.add(&hub.Restore{Members: []hub.Membership{m}})
 }
 
 // attached says that an edge has attached all its connections.

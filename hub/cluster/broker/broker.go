@@ -155,7 +155,7 @@ func (b *Broker) watchOnce() error {
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		kv, err = js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
 			Bucket: b.bucket(), Description: "who owns which rooms of parleyd", History: 1,
-			Storage: jetstream.MemoryStorage, Replicas: b.replicas(),
+			Storage: jetstream.FileStorage, Replicas: b.replicas(),
 		})
 	}
 	cancel()

@@ -1,0 +1,220 @@
+// Package nodes runs several daemons that are one server, for tests.
+package nodes
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/parley-rtc/parley/test/internal/parleyd"
+	"github.com/parley-rtc/parley/test/internal/process"
+)
+
+// Cluster is daemons that are one server, each of which reaches the others through a
+// wire that can be cut.
+type Cluster struct {
+	Daemons  []*parleyd.Daemon
+	Balanced string // host:port of a load balancer (nginx) before them
+
+	t      *testing.T
+	secret string
+	listen []string  // of clients, by node
+	broker []string  // of the other nodes
+	wires  [][]*wire // by the node that calls and the one that is called
+	extra  []string  // arguments
+	dirs   []string
+}
+
+// Start runs n daemons with brokers of their own, waits until all are ready, and ends
+// them after the test.
+func Start(t *testing.T, n int, args ...string) *Cluster {
+	t.Helper()
+	c := &Cluster{t: t, secret: filepath.Join(t.TempDir(), "secret"), extra: args, Daemons: make([]*parleyd.Daemon, n)}
+	if err := os.WriteFile(c.secret, []byte("open sesame\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range n {
+		c.listen = append(c.listen, "127.0.0.1:"+process.FreePort(t))
+		c.broker = append(c.broker, "127.0.0.1:"+process.FreePort(t))
+		c.dirs = append(c.dirs, t.TempDir())
+	}
+	for range n {
+		var row []*wire
+		for j := range n {
+			row = append(row, newWire(t, c.broker[j]))
+		}
+		c.wires = append(c.wires, row)
+	}
+	for i := range n {
+		c.Restart(i)
+	}
+	for i := range n {
+		c.AwaitReady(i)
+	}
+	c.balance()
+	return c
+}
+
+// Restart runs a daemon, again if it has ended.
+func (c *Cluster) Restart(i int) {
+	c.t.Helper()
+	args := append([]string{
+		"--node", fmt.Sprint("n", i), "--cluster-listen", c.broker[i], "--cluster-dir", c.dirs[i], "--cluster-secret-file", c.secret,
+	}, c.extra...)
+	for j := range c.broker {
+		if j != i {
+			args = append(args, "--cluster-peer", c.wires[i][j].address)
+		}
+	}
+	c.Daemons[i] = parleyd.StartAt(c.t, c.listen[i], args...)
+}
+
+// Ready reports whether a node is.
+func (c *Cluster) Ready(i int) bool {
+	answer, err := http.Get("http://" + c.listen[i] + "/readyz")
+	if err != nil {
+		return false
+	}
+	_ = answer.Body.Close()
+	return answer.StatusCode == http.StatusOK
+}
+
+// AwaitReady waits until a node is ready.
+func (c *Cluster) AwaitReady(i int) {
+	c.t.Helper()
+	for deadline := time.Now().Add(2 * parleyd.Patience); !c.Ready(i); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			c.t.Fatalf("node %d is not ready in time", i)
+		}
+	}
+}
+
+// Cut cuts a node off from the others, or mends that.
+func (c *Cluster) Cut(i int, cut bool) {
+	for j := range c.wires {
+		if j != i {
+			c.wires[i][j].set(cut)
+			c.wires[j][i].set(cut)
+		}
+	}
+}
+
+// balance runs a load balancer before the nodes.
+func (c *Cluster) balance() {
+	c.Balanced = Balance(c.t, c.listen...)
+}
+
+// Balance runs a load balancer (nginx) before servers, and returns its address.
+func Balance(t *testing.T, servers ...string) string {
+	t.Helper()
+	dir, port := t.TempDir(), process.FreePort(t)
+	var upstream strings.Builder
+	for _, s := range servers {
+		fmt.Fprintf(&upstream, "server %s max_fails=1 fail_timeout=1s; ", s)
+	}
+	config := filepath.Join(dir, "nginx.conf")
+	text := strings.NewReplacer("SERVERS", upstream.String(), "PORT", port).Replace(balancer)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	process.Start(t, exec.Command("/usr/sbin/nginx", "-p", dir, "-c", config, "-e", "stderr", "-g", "daemon off; pid nginx.pid;"))
+	process.AwaitTCP(t, "127.0.0.1:"+port)
+	return "127.0.0.1:" + port
+}
+
+const balancer = `events { worker_connections 4096; }
+http {
+  access_log off;
+  client_body_temp_path b; proxy_temp_path p; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
+  upstream parley { SERVERS }
+  server {
+    listen 127.0.0.1:PORT;
+    location / {
+      proxy_pass http://parley;
+      proxy_http_version 1.1;
+      proxy_set_header Host $http_host;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection "upgrade";
+      proxy_next_upstream error timeout http_503;
+      proxy_read_timeout 75s;
+    }
+  }
+}
+`
+
+// wire carries connections to an address, unless it is cut.
+type wire struct {
+	address string
+
+	mu    sync.Mutex // guards what follows
+	cut   bool
+	conns map[net.Conn]struct{}
+}
+
+func newWire(t *testing.T, to string) *wire {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &wire{address: l.Addr().String(), conns: map[net.Conn]struct{}{}}
+	t.Cleanup(func() {
+		_ = l.Close()
+		w.set(true)
+	})
+	go func() {
+		for {
+			down, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go w.carry(down, to)
+		}
+	}()
+	return w
+}
+
+func (w *wire) carry(down net.Conn, to string) {
+	defer down.Close()
+	up, err := net.Dial("tcp", to)
+	if err != nil {
+		return
+	}
+	defer up.Close()
+	w.mu.Lock()
+	if w.cut {
+		w.mu.Unlock()
+		return
+	}
+	w.conns[down], w.conns[up] = struct{}{}, struct{}{}
+	w.mu.Unlock()
+	go func() {
+		_, _ = io.Copy(up, down)
+		_ = up.Close()
+	}()
+	_, _ = io.Copy(down, up)
+	w.mu.Lock()
+	delete(w.conns, down)
+	delete(w.conns, up)
+	w.mu.Unlock()
+}
+
+// set cuts the wire, with all that it carries, or mends it.
+func (w *wire) set(cut bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cut = cut
+	for conn := range w.conns {
+		if cut {
+			_ = conn.Close()
+		}
+	}
+}
