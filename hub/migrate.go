@@ -57,8 +57,8 @@ func (r *Restore) apply(l *loop) {
 		if room == nil {
 			continue
 		}
-		if meta.Locked != room.locked {
-			room.locked = meta.Locked
+		if meta.Locked && !room.locked {
+			room.locked = true
 			l.change(room)
 		}
 		if !meta.Opened.IsZero() {

@@ -60,6 +60,19 @@ func cluster(t *testing.T, m *memory, names ...string) map[string]*Node {
 	for name, n := range nodes {
 		await(t, name+" is ready", n.Ready)
 	}
+	for name, n := range nodes {
+		await(t, "rooms are spread", func() bool {
+			spread := make(chan bool, 1)
+			n.post(func() {
+				is := len(n.control.nodes) == len(names)
+				for p := range n.control.owner.parts {
+					is = is && (n.control.desired(p) == name) == (n.control.owner.parts[p].state == partReady)
+				}
+				spread <- is
+			})
+			return <-spread
+		})
+	}
 	return nodes
 }
 

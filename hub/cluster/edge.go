@@ -205,7 +205,7 @@ func (e *edge) own(l *link, p int, epoch uint64) {
 		if r != nil && !told[t.member.Room] {
 			told[t.member.Room] = true
 			l.write(func(w *writer) {
-				w.head(recMeta, commandHead{part: p})
+				w.head(recRoom, commandHead{part: p})
 				w.meta(&r.meta)
 			})
 		}

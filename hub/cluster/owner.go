@@ -178,8 +178,12 @@ func (o *owner) checkReady(p int) {
 	}
 	part.state = partReady
 	restore := &hub.Restore{Members: part.attached}
+	known := map[string]bool{} // rooms of which the owner before has said all
 	if in := part.inherited; in != nil {
 		restore.Rooms = in.Rooms
+		for _, m := range in.Rooms {
+			known[m.Room] = true
+		}
 		here := map[[2]string]bool{}
 		for _, m := range part.attached {
 			here[[2]string{m.Room, m.ID}] = true
@@ -190,7 +194,11 @@ func (o *owner) checkReady(p int) {
 			}
 		}
 	}
-	restore.Rooms = append(restore.Rooms, part.metas...)
+	for _, m := range part.metas {
+		if !known[m.Room] {
+			restore.Rooms = append(restore.Rooms, m)
+		}
+	}
 	part.attached, part.metas, part.inherited = nil, nil, nil
 	o.do([]hub.Command{restore})
 	for l, pe := range o.peers {
@@ -384,7 +392,7 @@ func (b *batch) take(rec record) {
 	switch {
 	case kind == recAttach:
 		b.attach(r, h)
-	case kind == recMeta:
+	case kind == recRoom:
 		if m := r.meta(); part.state == partRecovering {
 			part.metas = append(part.metas, m)
 		}

@@ -26,6 +26,7 @@ const (
 	recEnd
 	recAcked
 	recAttach
+	recRoom // what is known of a room with attached members
 
 	// From an edge to an owner: all connections of a partition are attached.
 	recAttached

@@ -1,0 +1,134 @@
+package cluster
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+var moderator = &hub.Grant{Rights: wire.DefaultRights | wire.MayModerate}
+
+// Moderators lock rooms and kick members wherever these are; both hold when the room
+// has another owner, be it after a hand-over or after the owner died.
+func TestOrdersOutliveOwners(t *testing.T) {
+	for _, how := range []string{"leaves", "dies"} {
+		t.Run(how, func(t *testing.T) {
+			m := newMemory()
+			nodes := cluster(t, m, "a", "b", "c")
+			room := roomOwnedBy(t, nodes["c"])
+			mod, bad, other := connect(t, nodes["a"]), connect(t, nodes["b"]), connect(t, nodes["b"])
+			mod.join(room, "mod", moderator, false)
+			bad.join(room, "bad", nil, true)
+			other.join(room, "other", nil, false)
+			other.sees("bad", "mod", "other")
+			_ = other.n.Do(&hub.Kick{Order: hub.Order{Client: other.client}, To: "bad"})
+			other.until("forbidden", func(m message) bool { return m.Code == "forbidden" })
+			_ = mod.n.Do(&hub.Kick{Order: hub.Order{Client: mod.client}, To: "bad"})
+			other.sees("mod", "other")
+			await(t, "closed with 4002", func() bool { bad.mu.Lock(); defer bad.mu.Unlock(); return bad.closed == wire.CloseKicked })
+			_ = mod.n.Do(&hub.Lock{Order: hub.Order{Client: mod.client}, Locked: true})
+			other.until("locked", func(m message) bool { return m.Locked })
+
+			if how == "leaves" {
+				if err := nodes["c"].Drain(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			nodes["c"].Close()
+			delete(nodes, "c")
+			late := connect(t, nodes["a"])
+			if late.join(room, "late", nil, false) {
+				t.Error("the new owner does not know that the room is locked")
+			}
+			_ = mod.n.Do(&hub.Lock{Order: hub.Order{Client: mod.client}})
+			mod.until("unlocked", func(m message) bool { return m.Type == "room_members" && !m.Locked && len(m.Members) == 2 })
+			if late.join(room, "bad", nil, false) {
+				t.Error("the new owner does not know of the ban")
+			}
+			late.until("forbidden", func(m message) bool { return m.Code == "forbidden" })
+			if !late.join(room, "late", nil, false) {
+				t.Error("an unlocked room does not let in")
+			}
+		})
+	}
+}
+
+// Of two who race for an id on two nodes exactly one gets in.
+func TestRaceForID(t *testing.T) {
+	m := newMemory()
+	nodes := cluster(t, m, "a", "b", "c")
+	for i := range 50 {
+		room := fmt.Sprint("race ", i)
+		results := make(chan bool, 2)
+		for _, name := range []string{"a", "b"} {
+			c := connect(t, nodes[name])
+			go func() { results <- c.join(room, "same", nil, false) }()
+		}
+		if first, second := <-results, <-results; first == second {
+			t.Fatalf("in %s: %v and %v", room, first, second)
+		}
+	}
+}
+
+// Orders of those who run the servers, and lists, reach every node.
+func TestAsk(t *testing.T) {
+	m := newMemory()
+	nodes := cluster(t, m, "a", "b")
+	roomA, roomB := roomOwnedBy(t, nodes["a"]), roomOwnedBy(t, nodes["b"])
+	x, y := connect(t, nodes["a"]), connect(t, nodes["b"])
+	x.join(roomB, "x", nil, false)
+	y.join(roomA, "y", nil, false)
+	x.sees("x")
+	y.sees("y")
+	for name, n := range nodes {
+		rooms, err := n.Rooms(t.Context())
+		if err != nil || len(rooms) != 2 {
+			t.Errorf("%s lists %v %v", name, rooms, err)
+		}
+		clients, err := n.Clients(t.Context())
+		if err != nil || len(clients) != 2 || clients[0].Node != "a" || clients[1].ID != "y" {
+			t.Errorf("%s lists %v %v", name, clients, err)
+		}
+		d, err := n.Room(t.Context(), roomA)
+		if err != nil || d == nil || len(d.MemberList) != 1 || d.MemberList[0].Node != "b" {
+			t.Errorf("%s: %+v %v", name, d, err)
+		}
+		if d, err := n.Room(t.Context(), "nothing"); d != nil || err != nil {
+			t.Errorf("%s: %v %v", name, d, err)
+		}
+		all, err := n.Nodes(t.Context())
+		if err != nil || len(all) != 2 || all[0].Partitions+all[1].Partitions != Partitions || all[0].Self == all[1].Self {
+			t.Errorf("%s: %+v %v", name, all, err)
+		}
+	}
+	if r, err := nodes["a"].CarryOut(t.Context(), &hub.Kick{Order: hub.Order{Room: roomB}, To: "x"}); r != nil || err != nil {
+		t.Errorf("kick: %v %v", r, err)
+	}
+	await(t, "closed", func() bool { x.mu.Lock(); defer x.mu.Unlock(); return x.closed == wire.CloseKicked })
+	if r, err := nodes["b"].CarryOut(t.Context(), &hub.CloseRoom{Order: hub.Order{Room: "nothing"}}); r == nil || err != nil {
+		t.Errorf("close: %v %v", r, err)
+	}
+}
+
+// Rooms of other nodes count for the most that there may be.
+func TestMaxRooms(t *testing.T) {
+	m := newMemory()
+	n, err := New(Options{Name: "a", Backplane: m.join("a"), QueueBytes: 1 << 20, Hub: hub.Options{MaxRooms: 2}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	await(t, "ready", n.Ready)
+	n.elsewhere.Store(1)
+	first, second := connect(t, n), connect(t, n)
+	if !first.join("one", "x", nil, false) {
+		t.Error("the first room is refused")
+	}
+	n.elsewhere.Store(1)
+	if second.join("two", "x", nil, false) {
+		t.Error("a third room is opened")
+	}
+	second.until("server_full", func(m message) bool { return m.Code == "server_full" })
+}
