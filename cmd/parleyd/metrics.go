@@ -48,6 +48,10 @@ var (
 	descAllocated   = desc("turn_allocations_total", "Allocations that the TURN server has made.")
 	descTURNRefused = desc("turn_refused_total", "What the TURN server refused or dropped, by reason.", "reason")
 	descRelayed     = desc("turn_bytes_total", "Bytes that the TURN server relayed.", "direction")
+	descAvailable   = desc("cluster_available", "1 if this node's lease is good, else 0.")
+	descNodes       = desc("cluster_nodes", "Nodes of the cluster that this one has a link with, itself among them.")
+	descPartitions  = desc("cluster_partitions", "Of 64 that rooms are divided into: those that this node owns.")
+	descLinks       = desc("cluster_link_bytes", "Bytes that wait for other nodes or are on their way to them.")
 	descBuild       = desc("build_info", "1, with the version as a label.", "version")
 )
 
@@ -85,6 +89,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	metric(descBuild, prometheus.GaugeValue, 1, buildVersion())
 	c.access(metric)
 	c.relay(metric)
+	c.cluster(metric)
 	histogram := func(d *prometheus.Desc, h *hub.Histogram) {
 		count, sum, buckets := h.Snapshot()
 		ch <- prometheus.MustNewConstHistogram(d, count, sum, buckets)
@@ -126,4 +131,20 @@ func (c *collector) relay(metric metricFunc) {
 	metric(descTURNRefused, prometheus.CounterValue, float64(s.Dropped.Load()), "packet")
 	metric(descRelayed, prometheus.CounterValue, float64(s.BytesToPeers.Load()), "to_peers")
 	metric(descRelayed, prometheus.CounterValue, float64(s.BytesFrom.Load()), "from_peers")
+}
+
+// cluster collects what this node is among the others.
+func (c *collector) cluster(metric metricFunc) {
+	if c.d.node == nil {
+		return
+	}
+	s := c.d.node.Figures()
+	available := 0.0
+	if s.Available {
+		available = 1
+	}
+	metric(descAvailable, prometheus.GaugeValue, available)
+	metric(descNodes, prometheus.GaugeValue, float64(s.Nodes))
+	metric(descPartitions, prometheus.GaugeValue, float64(s.Partitions))
+	metric(descLinks, prometheus.GaugeValue, float64(s.Waiting))
 }

@@ -310,16 +310,11 @@ func (n *Node) Nodes(ctx context.Context) ([]NodeInfo, error) {
 func (n *Node) info() []NodeInfo {
 	i := NodeInfo{
 		Name: n.options.Name, Rooms: int(n.stats.Rooms.Load()), Members: int(n.stats.Members.Load()),
-		Connections: int(n.connections.Load()),
+		Connections: int(n.connections.Load()), Partitions: int(n.owned.Load()),
 	}
 	done := make(chan struct{})
 	if n.post(func() {
 		i.State = n.control.state
-		for p := range n.control.owner.parts {
-			if n.control.owner.parts[p].state == partReady {
-				i.Partitions++
-			}
-		}
 		close(done)
 	}) {
 		select {

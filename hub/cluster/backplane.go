@@ -8,9 +8,10 @@ import (
 // Backplane is what nodes reach each other by, and a register that they agree on:
 // a map of keys whose entries are changed one at a time, each with a revision.
 type Backplane interface {
-	// Start begins: receive gets packets that were sent to this node, changed what
-	// the register has, all entries that there are first, and then every change.
-	// Each is called by one goroutine at a time and must not block for long.
+	// Start begins: receive gets packets that were sent to this node, and keeps them;
+	// changed gets what the register has, all entries that there are first, and then
+	// every change. Each is called by one goroutine at a time and must not block for
+	// long.
 	Start(receive func(packet []byte), changed func(Entry)) error
 	// Send passes a packet to a node. It may come late, twice, or not at all, and
 	// overtake others. It keeps nothing of packet.

@@ -267,7 +267,7 @@ func (e *edge) forward(t *tie, f *hub.Forward) {
 	p := f.Parts()
 	m := wire.Refused{Re: p.Type.String(), To: string(p.To), Ref: string(p.Ref)}
 	if e.admits(t, m) {
-		e.submit(t, recForward, func(w *writer) {
+		e.submitSized(t, recForward, len(p.Frame.Payload())+len(p.To)+len(p.Ref), func(w *writer) {
 			w.number(uint64(p.Type))
 			w.flag(p.All)
 			w.bytes(p.To)

@@ -69,7 +69,6 @@ type control struct {
 	beating  bool      // a renewal is on its way
 	renewed  time.Time // when one last went through
 	since    time.Time // they have gone through without a gap since then
-	claiming int       // puts of partitions that are on their way
 }
 
 type nodeView struct {
@@ -84,7 +83,8 @@ type partView struct {
 	entry    partEntry
 	revision uint64
 	claiming bool
-	started  uint64 // the epoch that we have begun to own
+	started  uint64    // the epoch that we have begun to own
+	handing  partEntry // what we have given it up for
 }
 
 func (c *control) init(n *Node) {
@@ -263,6 +263,9 @@ func (c *control) tick() {
 	c.renew()
 	now := time.Now()
 	if !c.n.available() {
+		if c.state == "draining" && c.n.connections.Load() == 0 {
+			c.leave() // nothing can be handed over
+		}
 		return
 	}
 	for name, v := range c.nodes {
@@ -299,11 +302,15 @@ func (c *control) renew() {
 	c.beating = true
 	c.beat++
 	begun := time.Since(c.n.started)
-	incarnation := c.incarnation
+	incarnation, leaving := c.incarnation, c.state == "gone"
 	c.put("node."+c.n.options.Name, nodeEntry{incarnation, c.state, c.beat, c.n.stats.Rooms.Load()}, c.revision, func(at uint64, err error) {
 		c.beating = false
 		if incarnation != c.incarnation {
 			return
+		}
+		if leaving {
+			// That we have gone is a courtesy: the others find out, if there are any.
+			c.n.drainOnce.Do(func() { close(c.n.drained) })
 		}
 		if err == nil {
 			c.revision = max(c.revision, at)
@@ -313,9 +320,6 @@ func (c *control) renew() {
 				c.since = now
 			}
 			c.renewed = now
-			if c.state == "gone" {
-				c.n.drainOnce.Do(func() { close(c.n.drained) })
-			}
 			return
 		}
 		if errors.Is(err, ErrConflict) && own == nil {
@@ -366,11 +370,14 @@ func (c *control) assign() {
 	if !c.joined() || !c.n.available() {
 		return
 	}
-	mine := 0
+	mine, owned := 0, int64(0)
 	for p := range c.parts {
 		v := &c.parts[p]
 		if v.entry.Incarnation == c.incarnation {
 			mine++
+		}
+		if c.owner.parts[p].state == partReady {
+			owned++
 		}
 		if v.claiming {
 			continue
@@ -383,11 +390,21 @@ func (c *control) assign() {
 		case v.entry.Incarnation == c.incarnation && v.started == v.entry.Epoch && to != "" && to != c.n.options.Name &&
 			c.owner.parts[p].state == partReady:
 			c.handOver(p, to)
+		case v.entry.Incarnation == c.incarnation && v.started == v.entry.Epoch && c.owner.parts[p].state == partNone:
+			c.retry(p)
 		}
 	}
+	c.n.owned.Store(owned)
 	if c.state == "draining" && (mine == 0 || c.desired(0) == "") && c.n.connections.Load() == 0 {
-		c.state = "gone"
+		c.leave()
 	}
+}
+
+// leave says that we have gone.
+func (c *control) leave() {
+	c.state = "gone"
+	c.beating = false // what is on its way says something else
+	c.renew()
 }
 
 func (c *control) claim(p int, entry partEntry) {
@@ -444,7 +461,19 @@ func (c *control) handOver(p int, to string) {
 	})
 	heir.link.flush()
 	c.n.options.Logger.Info(EventHandOver, zap.Int("partition", p), zap.String("to", to))
-	c.claim(p, partEntry{Node: to, Incarnation: heir.entry.Incarnation, Epoch: epoch, From: c.incarnation})
+	v.handing = partEntry{Node: to, Incarnation: heir.entry.Incarnation, Epoch: epoch, From: c.incarnation}
+	c.claim(p, v.handing)
+}
+
+// retry writes that a partition is handed over once more, or takes it back if the heir
+// is gone.
+func (c *control) retry(p int) {
+	v := &c.parts[p]
+	entry := v.handing
+	if c.live(entry.Node, entry.Incarnation) == nil {
+		entry = partEntry{Node: c.n.options.Name, Incarnation: c.incarnation, Epoch: v.entry.Epoch + 1}
+	}
+	c.claim(p, entry)
 }
 
 // inherit takes what the owner before has handed over.

@@ -277,9 +277,15 @@ func (e *edge) fly(t *tie, c pending) {
 }
 
 // submit makes a command of the tie pending, and sends it if it can be.
-func (e *edge) submit(t *tie, kind byte, f func(w *writer)) {
+func (e *edge) submit(t *tie, kind byte, f func(w *writer)) { e.submitSized(t, kind, 0, f) }
+
+// headBytes is room for a record's head and small fields.
+const headBytes = 64
+
+// submitSized is submit for a record of about size bytes.
+func (e *edge) submitSized(t *tie, kind byte, size int, f func(w *writer)) {
 	t.seq++
-	var w writer
+	w := writer{make([]byte, 0, headBytes+size)}
 	w.head(kind, commandHead{t.part, t.key, t.seq})
 	f(&w)
 	c := pending{seq: t.seq, record: w.b, end: kind == recEnd}
@@ -506,15 +512,15 @@ func (e *edge) joinedOrNot(t *tie, seq uint64, in bool) {
 	if in && !t.closed {
 		t.state = tieIn
 	} else if !in {
-		e.end(t, "", false)
-		e.exitLater(t)
+		e.notIn(t)
 	}
 	done <- in
 }
 
-// exitLater ends what ties a connection to a room that it did not get into. The
-// command that tells the owner so goes on by itself.
-func (e *edge) exitLater(t *tie) {
+// notIn ends what ties a connection to a room that it did not get into. What tells the
+// owner so needs no answer.
+func (e *edge) notIn(t *tie) {
+	e.end(t, "", false)
 	e.exit(t)
 	if t.gone {
 		e.forget(t)
@@ -529,8 +535,7 @@ func (e *edge) resumedOrNot(t *tie, seq uint64, m hub.Membership) {
 	done := t.resumed
 	t.resumed = nil
 	if m.ID == "" {
-		e.end(t, "", false)
-		e.exitLater(t)
+		e.notIn(t)
 		done <- hub.Resumed{}
 		return
 	}

@@ -24,14 +24,16 @@ type link struct {
 
 	// Guarded by mu.
 	mu       sync.Mutex
-	chunks   []*chunk // written, not sent yet; the last one may grow
-	sent     []*chunk // sent, not known to have arrived
-	waiting  int      // bytes of both
-	next     uint64   // number of the packet that chunks[0] becomes
-	expected uint64   // number of the packet that is to come next
+	chunks   []*chunk          // written, not sent yet; the last one may grow
+	sent     []*chunk          // sent, not known to have arrived
+	waiting  int               // bytes of both
+	next     uint64            // number of the packet that chunks[0] becomes
+	expected uint64            // number of the packet that is to come next
+	early    map[uint64][]byte // packets that have overtaken the one that is expected
 	ackDue   bool
 	gap      bool      // something has not come: ask for it
-	again    bool      // the other misses something: send it again
+	spare    [][]byte  // buffers for chunks
+	used     [][]byte  // buffers that run may be sending still
 	lastGap  time.Time // when it was last asked for
 }
 
@@ -52,18 +54,24 @@ const (
 	tickTime    = 50 * time.Millisecond
 	// resendBytes bounds what is sent again at once.
 	resendBytes = 1 << 20
+	// maxEarly bounds the packets that may wait for one that is missing.
+	maxEarly = 1024
+	// gapPause is the least time between two questions for what is missing, and
+	// maxMissing how many packets one may name.
+	gapPause   = 10 * time.Millisecond
+	maxMissing = 128
 )
 
 // Kinds of packets.
 const (
 	packetData byte = iota
 	packetAck
-	packetGap // an ack of one who misses what comes next
+	packetGap // an ack that names packets which have not come
 )
 
 func newLink(l *link) *link {
 	l.wake, l.stop = make(chan struct{}, 1), make(chan struct{})
-	l.next, l.expected = 1, 1
+	l.next, l.expected, l.early = 1, 1, map[uint64][]byte{}
 	return l
 }
 
@@ -74,7 +82,7 @@ func (l *link) write(f func(w *writer)) uint64 {
 	defer l.mu.Unlock()
 	last := len(l.chunks) - 1
 	if last < 0 || len(l.chunks[last].b) > packetBytes {
-		l.chunks = append(l.chunks, &chunk{b: make([]byte, headerBytes, 4<<10)})
+		l.chunks = append(l.chunks, &chunk{b: l.buffer()})
 		last++
 	}
 	c := l.chunks[last]
@@ -85,6 +93,32 @@ func (l *link) write(f func(w *writer)) uint64 {
 	binary.LittleEndian.PutUint32(c.b[before:], uint32(len(c.b)-before-lengthBytes))
 	l.waiting += len(c.b) - before
 	return l.next + uint64(last)
+}
+
+// maxSpare is how many buffers are kept for chunks to come.
+const maxSpare = 8
+
+// buffer returns a buffer for a chunk. The caller holds mu.
+func (l *link) buffer() []byte {
+	if n := len(l.spare); n > 0 {
+		b := l.spare[n-1]
+		l.spare = l.spare[:n-1]
+		return b[:headerBytes]
+	}
+	return make([]byte, headerBytes, 4<<10)
+}
+
+// reuse takes back the buffers that have arrived: nothing is being sent now.
+func (l *link) reuse() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, b := range l.used {
+		if len(l.spare) < maxSpare && cap(b) <= 2*packetBytes {
+			l.spare = append(l.spare, b)
+		}
+	}
+	clear(l.used)
+	l.used = l.used[:0]
 }
 
 // flush lets what was written go.
@@ -113,10 +147,13 @@ func (l *link) arrived() uint64 {
 }
 
 // congested reports whether more waits than may.
-func (l *link) congested() bool {
+func (l *link) congested() bool { return l.backlog() > l.limit }
+
+// backlog returns the bytes that wait or have not arrived.
+func (l *link) backlog() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.waiting > l.limit
+	return l.waiting
 }
 
 // close ends run, in its own time.
@@ -132,8 +169,10 @@ func (l *link) run() {
 		case <-l.wake:
 		case <-tick.C:
 		}
+		l.reuse()
 		l.resend()
 		for l.sendNext() {
+			l.reuse()
 		}
 	}
 }
@@ -154,17 +193,31 @@ func (l *link) sendNext() bool {
 		l.sent = append(l.sent, c)
 		packet = l.header(c.b, packetData, c.seq)
 	case l.ackDue:
-		kind := packetAck
+		kind, b := packetAck, make([]byte, headerBytes)
 		if l.gap {
-			kind, l.gap = packetGap, false
+			kind, b, l.gap = packetGap, l.missing(b), false
 		}
-		packet = l.header(make([]byte, headerBytes), kind, 0)
+		packet = l.header(b, kind, 0)
 	}
 	l.mu.Unlock()
 	if packet != nil {
 		l.send(packet)
 	}
 	return more
+}
+
+// missing appends the numbers of packets that others have overtaken. The caller holds
+// mu.
+func (l *link) missing(b []byte) []byte {
+	found := 0
+	for seq := l.expected; found < len(l.early) && len(b) < headerBytes+8*maxMissing; seq++ {
+		if _, here := l.early[seq]; here {
+			found++
+		} else {
+			b = binary.LittleEndian.AppendUint64(b, seq)
+		}
+	}
+	return b
 }
 
 // header fills in a packet's header. The caller holds mu.
@@ -186,14 +239,13 @@ func (l *link) resend() {
 	var again [][]byte
 	for bytes, i := 0, 0; i < len(l.sent) && bytes < resendBytes; i++ {
 		c := l.sent[i]
-		if !l.again && now.Sub(c.sent) < resendAfter {
-			break
+		if now.Sub(c.sent) < resendAfter {
+			continue
 		}
 		c.sent = now
 		bytes += len(c.b)
 		again = append(again, l.header(c.b, packetData, c.seq))
 	}
-	l.again = false
 	l.mu.Unlock()
 	for _, packet := range again {
 		l.send(packet)
@@ -208,31 +260,70 @@ func incarnations(packet []byte) (from, to uint64, ok bool) {
 	return binary.LittleEndian.Uint64(packet), binary.LittleEndian.Uint64(packet[8:]), true
 }
 
-// receive takes a packet of this link.
+// receive takes a packet of this link, which is the link's from now on.
 func (l *link) receive(packet []byte) {
 	le := binary.LittleEndian
 	kind, seq, ack := packet[16], le.Uint64(packet[17:]), le.Uint64(packet[25:])
 	l.mu.Lock()
 	progress := l.acknowledged(ack)
-	l.again = l.again || kind == packetGap
-	take := kind == packetData && seq == l.expected
-	if kind == packetData {
+	switch kind {
+	case packetGap:
+		for b := packet[headerBytes:]; len(b) >= 8; b = b[8:] {
+			l.due(le.Uint64(b))
+		}
+	case packetData:
 		l.ackDue = true
-		if now := time.Now(); seq > l.expected && now.Sub(l.lastGap) > tickTime {
-			l.gap, l.lastGap = true, now
+		if now := time.Now(); seq > l.expected {
+			if len(l.early) < maxEarly {
+				l.early[seq] = packet
+			}
+			if now.Sub(l.lastGap) > gapPause {
+				l.gap, l.lastGap = true, now
+			}
 		}
 	}
 	l.mu.Unlock()
 	if progress {
 		l.progress()
 	}
-	if take && l.deliver(seq, packet[headerBytes:]) {
-		l.mu.Lock()
-		l.expected++
-		l.mu.Unlock()
+	if kind == packetData {
+		l.take(seq, packet)
 	}
 	if kind != packetAck {
 		l.flush()
+	}
+}
+
+// take delivers a packet if it is the one that is expected, and those behind it that
+// have come before.
+func (l *link) take(seq uint64, packet []byte) {
+	for {
+		l.mu.Lock()
+		is := seq == l.expected
+		l.mu.Unlock()
+		if !is || !l.deliver(seq, packet[headerBytes:]) {
+			return
+		}
+		l.mu.Lock()
+		l.expected++
+		seq = l.expected
+		next, here := l.early[seq]
+		delete(l.early, seq)
+		l.mu.Unlock()
+		if !here {
+			return
+		}
+		packet = next
+	}
+}
+
+// due has a packet sent again. The caller holds mu.
+func (l *link) due(seq uint64) {
+	if len(l.sent) == 0 || seq < l.sent[0].seq {
+		return
+	}
+	if i := seq - l.sent[0].seq; i < uint64(len(l.sent)) {
+		l.sent[i].sent = time.Time{}
 	}
 }
 
@@ -242,6 +333,7 @@ func (l *link) acknowledged(ack uint64) bool {
 	n := 0
 	for n < len(l.sent) && l.sent[n].seq <= ack {
 		l.waiting -= len(l.sent[n].b) - headerBytes
+		l.used = append(l.used, l.sent[n].b)
 		l.sent[n] = nil
 		n++
 	}

@@ -15,6 +15,7 @@ import (
 	"encoding/binary"
 	"hash/fnv"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -76,6 +77,7 @@ type Node struct {
 	asks      map[uint64]chan<- []byte // questions under way; guarded by mu
 	stats     *hub.Stats
 	elsewhere atomic.Int64 // rooms of other nodes
+	owned     atomic.Int64 // partitions that take commands
 
 	connections atomic.Int64 // of this node that are not forgotten
 }
@@ -185,6 +187,26 @@ func (n *Node) Ready() bool {
 	}
 }
 
+// Stats are figures of a node.
+type Stats struct {
+	Available  bool // its lease is good
+	Nodes      int  // with which it has a link, itself among them
+	Partitions int  // that it owns
+	Waiting    int  // bytes on all links
+}
+
+// Figures returns the node's figures.
+func (n *Node) Figures() Stats {
+	s := Stats{Available: n.available(), Partitions: int(n.owned.Load())}
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	s.Nodes = len(n.links)
+	for _, l := range n.links {
+		s.Waiting += l.backlog()
+	}
+	return s
+}
+
 // receive takes a packet from the backplane.
 func (n *Node) receive(packet []byte) {
 	from, to, ok := incarnations(packet)
@@ -240,7 +262,7 @@ func (n *Node) connect(own uint64, node string, peer uint64, o *owner) *link {
 	l := &link{node: node, own: own, peer: peer, limit: n.options.LinkBytes}
 	l.send = func(packet []byte) { n.options.Backplane.Send(node, packet) }
 	if own == peer {
-		l.send = func(packet []byte) { l.receive(packet) }
+		l.send = func(packet []byte) { l.receive(slices.Clone(packet)) }
 	}
 	l.deliver = func(seq uint64, records []byte) bool { return n.deliver(l, seq, records) }
 	l.progress = o.settling.check
@@ -272,7 +294,6 @@ type packet struct {
 // them. It reports false if they can't be taken now.
 func (n *Node) deliver(l *link, seq uint64, b []byte) bool {
 	var commands, frames []record
-	b = append([]byte(nil), b...)
 	for len(b) > lengthBytes {
 		size := int(binary.LittleEndian.Uint32(b))
 		if b = b[lengthBytes:]; size == 0 || size > len(b) {

@@ -98,6 +98,22 @@ func TestKill(t *testing.T) {
 	startSoak(t, c.Balanced, "--duration", "5s").passes()
 }
 
+// A node that stands still holds nobody up for long, and finds its place when it goes
+// on.
+func TestStandStill(t *testing.T) {
+	c := nodes.Start(t, 3)
+	others := nodes.Balance(t, c.Daemons[0].Address, c.Daemons[1].Address)
+	s := startSoak(t, others, "--duration", "20s")
+	time.Sleep(7 * time.Second)
+	c.Daemons[2].Signal(syscall.SIGSTOP)
+	time.Sleep(7 * time.Second)
+	c.Daemons[2].Signal(syscall.SIGCONT)
+	c.Daemons[2].Wait(t, "node fenced")
+	c.AwaitReady(2)
+	s.passes()
+	startSoak(t, c.Balanced, "--duration", "5s").passes()
+}
+
 // A node leaves and comes back, as in a rolling restart: the members of the others
 // lose nothing and see no change.
 func TestLeaveAndComeBack(t *testing.T) {
