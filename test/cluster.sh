@@ -22,7 +22,7 @@ for i in 1 2 3; do
     [ "$i" = "$j" ] || peers+=(--cluster-peer "127.0.0.1:622$j")
   done
   bin/parleyd --log-format console --node "n$i" --listen "127.0.0.1:808$((i + 4))" --admin-listen "127.0.0.1:809$i" \
-    --cluster-listen "127.0.0.1:622$i" "${peers[@]}" 2> >(sed "s/^/n$i /" >&2) &
+    --cluster-listen "127.0.0.1:622$i" "${peers[@]}" 2> >(sed -u "s/^/n$i /" >&2) &
   jobs+=($!)
 done
 
