@@ -2,8 +2,14 @@ package broker
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"math/big"
 	"net"
 	"testing"
 	"time"
@@ -152,5 +158,89 @@ func TestNames(t *testing.T) {
 		if _, err := New(Options{Cluster: "test", Node: name, Logger: zap.NewNop(), URLs: []string{"nats://127.0.0.1:1"}}); err == nil {
 			t.Errorf("%q was taken", name)
 		}
+	}
+}
+
+// authority signs certificates of nodes.
+type authority struct {
+	key  *ecdsa.PrivateKey
+	cert *x509.Certificate
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &authority{key, cert}
+}
+
+// config returns the configuration of a node that has a certificate of a, and takes
+// those of it.
+func (a *authority) config(t *testing.T) *tls.Config {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(2), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(a.cert)
+	return &tls.Config{
+		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
+		RootCAs:      pool, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert, MinVersion: tls.VersionTLS12,
+	}
+}
+
+// Nodes with certificates of one authority find each other; one of another does not
+// get in.
+func TestTLS(t *testing.T) {
+	ours, others := newAuthority(t), newAuthority(t)
+	addresses := free(t, 3)
+	var all []*Broker
+	for i, config := range []*tls.Config{ours.config(t), ours.config(t), others.config(t)} {
+		var peers []string
+		for j, p := range addresses {
+			if j != i {
+				peers = append(peers, p)
+			}
+		}
+		b, err := New(Options{
+			Cluster: "test", Node: fmt.Sprint("n", i), Logger: zap.NewNop(),
+			Embedded: &Embedded{Listen: addresses[i], Peers: peers, Dir: t.TempDir(), TLS: config},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(b.Close)
+		all = append(all, b)
+	}
+	for deadline := time.Now().Add(patience); all[0].server.NumRoutes() == 0; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("two nodes with good certificates do not find each other")
+		}
+	}
+	if n := all[2].server.NumRoutes(); n != 0 {
+		t.Errorf("a stranger has %d routes", n)
 	}
 }
