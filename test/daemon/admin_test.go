@@ -106,6 +106,9 @@ func TestAdminAPI(t *testing.T) {
 	if s := o.ask("GET", "/api/v1/status", "", 200); s["rooms"] != 2.0 || s["members"] != 3.0 || s["suspended"] != 1.0 {
 		t.Errorf("status: %v", s)
 	}
+	if n := o.ask("GET", "/api/v1/nodes", "", 200); n["total"] != 0.0 {
+		t.Errorf("nodes of a server that is the only one: %v", n)
+	}
 	if c := o.ask("GET", "/api/v1/config", "", 200); c["max-rooms"] != "1000" {
 		t.Errorf("config: %v", c)
 	}
