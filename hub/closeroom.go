@@ -14,11 +14,3 @@ func (c *CloseRoom) apply(l *loop) {
 		return nil
 	})
 }
-
-// emptyRoom ends all memberships of a room, and with the last the room. The
-// clients stay.
-func (l *loop) emptyRoom(r *room, reason string) {
-	for len(r.members) > 0 {
-		l.leaveRoom(r.members[len(r.members)-1], reason)
-	}
-}

@@ -36,11 +36,14 @@ var forwards = sync.Pool{New: func() any { return new(Forward) }}
 // message e of client c. It takes over the caller's reference to frame and keeps
 // nothing of e. e.To must not be longer than [wire.MaxID].
 func NewForward(c *Client, e *wire.Envelope, frame *wire.Frame) *Forward {
+	return newForward(c, frame, e.Type, e.To, e.Ref, !e.Has(wire.FieldTo))
+}
+
+func newForward(c *Client, frame *wire.Frame, typ wire.Type, to, ref []byte, all bool) *Forward {
 	f := forwards.Get().(*Forward)
-	f.client, f.frame, f.typ = c, frame, e.Type
-	f.all = !e.Has(wire.FieldTo)
-	f.to.set(e.To)
-	f.ref.set(e.Ref)
+	f.client, f.frame, f.typ, f.all = c, frame, typ, all
+	f.to.set(to)
+	f.ref.set(ref)
 	return f
 }
 
@@ -61,11 +64,7 @@ func (f *Forward) Parts() ForwardParts {
 
 // Forward makes the command of its parts.
 func (p *ForwardParts) Forward() *Forward {
-	f := forwards.Get().(*Forward)
-	f.client, f.frame, f.typ, f.all = p.Client, p.Frame, p.Type, p.All
-	f.to.set(p.To)
-	f.ref.set(p.Ref)
-	return f
+	return newForward(p.Client, p.Frame, p.Type, p.To, p.Ref, p.All)
 }
 
 // Recycle gives up the command, with its reference to the frame.

@@ -130,11 +130,16 @@ func (h *Hub) Closed() <-chan struct{} { return h.closed }
 
 // Await waits for the word on a command that was given to h.
 func Await[T any](h interface{ Closed() <-chan struct{} }, done <-chan T) (T, error) {
+	return await(context.Background(), h.Closed(), done)
+}
+
+func await[T any](ctx context.Context, closed <-chan struct{}, done <-chan T) (none T, err error) {
 	select {
 	case word := <-done:
 		return word, nil
-	case <-h.Closed():
-		var none T
+	case <-closed:
 		return none, ErrClosed
+	case <-ctx.Done():
+		return none, ctx.Err()
 	}
 }

@@ -61,14 +61,7 @@ func askLoop[T any](ctx context.Context, h *Hub, of func(l *loop) T) (answer T, 
 	if err := h.Do(ask[T]{of, c}); err != nil {
 		return answer, err
 	}
-	select {
-	case answer = <-c:
-		return answer, nil
-	case <-h.closed:
-		return answer, ErrClosed
-	case <-ctx.Done():
-		return answer, ctx.Err()
-	}
+	return await(ctx, h.closed, c)
 }
 
 // list collects what the loop has in a list of no order. It goes from the end to

@@ -80,23 +80,12 @@ func (l *loop) restore(k *Membership) bool {
 		r = l.newRoom(k.Room)
 	}
 	m := &member{
-		room: r, client: k.Client, out: k.Out, id: k.ID, name: k.Name, grant: k.Grant,
-		quotedID: wire.AppendQuoted(nil, k.ID),
-		joinedAt: k.Joined,
-	}
-	if m.grant == nil {
-		m.grant = defaultGrant
+		room: r, client: k.Client, out: k.Out, id: k.ID, name: k.Name, grant: k.Grant, joinedAt: k.Joined,
 	}
 	if k.Client != nil {
 		m.out = k.Client.out
-		k.Client.member = m
 	}
-	l.insert(m)
-	if s, ok := parseSession(k.Session); ok {
-		m.session = &s
-		l.sessions[s.handle] = m
-	}
-	l.hub.Stats.Members.Add(1)
+	l.insert(m, k.Session)
 	if k.Client == nil {
 		l.hub.Stats.Suspended.Add(1)
 		l.expireLater(m)

@@ -37,14 +37,7 @@ func (h *Hub) CarryOut(ctx context.Context, c Ordered) (*wire.Refusal, error) {
 	if err := h.Do(c); err != nil {
 		return nil, err
 	}
-	select {
-	case refusal := <-done:
-		return refusal, nil
-	case <-h.closed:
-		return nil, ErrClosed
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	return await(ctx, h.closed, done)
 }
 
 var (

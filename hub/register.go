@@ -70,6 +70,14 @@ func (drain) apply(l *loop) {
 	l.checkDrained()
 }
 
+// emptyRoom ends all memberships of a room, and with the last the room. The
+// clients stay.
+func (l *loop) emptyRoom(r *room, reason string) {
+	for len(r.members) > 0 {
+		l.leaveRoom(r.members[len(r.members)-1], reason)
+	}
+}
+
 func (l *loop) checkDrained() {
 	if !l.draining || len(l.clients) > 0 {
 		return

@@ -74,35 +74,36 @@ func (l *loop) enter(j *Join) {
 		r = l.openRoom(j.Room)
 	}
 	m := &member{
-		room: r, client: j.Client, out: j.Client.out, id: j.ID, name: j.Name, grant: j.Grant,
-		quotedID: wire.AppendQuoted(nil, j.ID),
-		joinedAt: l.now,
+		room: r, client: j.Client, out: j.Client.out, id: j.ID, name: j.Name, grant: j.Grant, joinedAt: l.now,
 	}
-	if m.grant == nil {
-		m.grant = defaultGrant
-	}
-	l.insert(m)
-	c := j.Client
-	c.member = m
-	c.out.Begin(j.Session != "")
-	if s, ok := parseSession(j.Session); ok {
-		m.session = &s
-		l.sessions[s.handle] = m
-	}
-	l.hub.Stats.Members.Add(1)
-	l.log.Info(EventJoin, c.fields(zap.Int(FieldMembers, len(r.members)))...)
+	l.insert(m, j.Session)
+	m.out.Begin(j.Session != "")
+	l.log.Info(EventJoin, m.fields(zap.Int(FieldMembers, len(r.members)))...)
 	l.notify(Event{Kind: EventJoin, Room: r.name, ID: m.id, Name: m.name, Members: len(r.members)})
 }
 
-// insert puts a member into its room.
-func (l *loop) insert(m *member) {
+// insert puts a new member into its room, and ties it to its client and session, if it
+// has them.
+func (l *loop) insert(m *member, session string) {
 	r := m.room
+	m.quotedID = wire.AppendQuoted(nil, m.id)
+	if m.grant == nil {
+		m.grant = defaultGrant
+	}
+	if m.client != nil {
+		m.client.member = m
+	}
+	if s, ok := parseSession(session); ok {
+		m.session = &s
+		l.sessions[s.handle] = m
+	}
 	i, _ := find(r, m.id)
 	r.members = slices.Insert(r.members, i, m)
 	r.newcomers = append(r.newcomers, m)
 	r.textBytes += len(m.quotedID) + len(m.name) + 1
 	l.change(r)
 	m.since = r.version
+	l.hub.Stats.Members.Add(1)
 }
 
 // leaveRoom ends a membership, if m is one, and closes the room behind the last

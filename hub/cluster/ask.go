@@ -115,9 +115,9 @@ func (n *Node) answer(ctx context.Context, body []byte) []byte {
 	case "room":
 		answer, err = h.Room(ctx, q.Room)
 	case "clients":
-		answer, err = n.ownClients(ctx)
+		answer, err = n.ownClients()
 	case "node":
-		answer = n.info()
+		answer, err = n.info()
 	default:
 		answer = n.carryOut(ctx, h, q)
 	}
@@ -201,30 +201,14 @@ var errNoOwner = errors.New("cluster: the room has no owner at the moment")
 
 // ownerOf returns the way to the owner of a room.
 func (n *Node) ownerOf(room string) (*link, error) {
-	answer := make(chan *link, 1)
-	if !n.atEdge(func() { answer <- n.edge.parts[PartitionOf(room)].owner }) {
+	var l *link
+	if !n.call(n.toEdge, func() { l = n.edge.parts[PartitionOf(room)].owner }) {
 		return nil, hub.ErrClosed
 	}
-	if l := <-answer; l != nil {
-		return l, nil
+	if l == nil {
+		return nil, errNoOwner
 	}
-	return nil, errNoOwner
-}
-
-// atEdge has the edge's loop call f.
-func (n *Node) atEdge(f func()) bool {
-	done := make(chan struct{})
-	select {
-	case n.edge.inbox <- func() { f(); close(done) }:
-	case <-n.stop:
-		return false
-	}
-	select {
-	case <-done:
-		return true
-	case <-n.stop:
-		return false
-	}
+	return l, nil
 }
 
 // all asks every node the same, and returns the answers put together.
@@ -281,9 +265,9 @@ func (n *Node) Clients(ctx context.Context) ([]hub.ClientInfo, error) {
 }
 
 // ownClients returns the connections of this node.
-func (n *Node) ownClients(context.Context) ([]hub.ClientInfo, error) {
+func (n *Node) ownClients() ([]hub.ClientInfo, error) {
 	var list []hub.ClientInfo
-	if !n.atEdge(func() {
+	if !n.call(n.toEdge, func() {
 		for _, t := range n.edge.ties {
 			list = append(list, hub.ClientInfo{
 				Node: n.options.Name, Conn: t.client.Conn(), Remote: t.client.Remote(), Opened: t.opened,
@@ -307,20 +291,13 @@ func (n *Node) Nodes(ctx context.Context) ([]NodeInfo, error) {
 }
 
 // info returns what this node is, as a list of one.
-func (n *Node) info() []NodeInfo {
-	i := NodeInfo{
-		Name: n.options.Name, Rooms: int(n.stats.Rooms.Load()), Members: int(n.stats.Members.Load()),
+func (n *Node) info() ([]NodeInfo, error) {
+	var state string
+	if !n.call(n.post, func() { state = n.control.state }) {
+		return nil, hub.ErrClosed
+	}
+	return []NodeInfo{{
+		Name: n.options.Name, State: state, Rooms: int(n.stats.Rooms.Load()), Members: int(n.stats.Members.Load()),
 		Connections: int(n.connections.Load()), Partitions: int(n.owned.Load()),
-	}
-	done := make(chan struct{})
-	if n.post(func() {
-		i.State = n.control.state
-		close(done)
-	}) {
-		select {
-		case <-done:
-		case <-n.stop:
-		}
-	}
-	return []NodeInfo{i}
+	}}, nil
 }

@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"hash/fnv"
 	"strconv"
 	"strings"
@@ -123,8 +122,6 @@ func (c *control) handle(m any) {
 		c.packet(m)
 	case Entry:
 		c.changed(m)
-	case beginDrain:
-		c.drain()
 	case func():
 		m()
 	}
@@ -227,10 +224,7 @@ func (c *control) down(name string, v *nodeView) {
 	l := v.link
 	v.link = nil
 	c.n.disconnect(l)
-	select {
-	case c.n.edge.inbox <- lost{l}:
-	case <-c.n.stop:
-	}
+	c.n.toEdge(lost{l})
 	c.owner.linkDown(l)
 	c.n.options.Logger.Info(EventNodeDown, zap.String("node", name))
 	c.assign()
@@ -296,7 +290,7 @@ func (c *control) put(key string, value any, revision uint64, done func(revision
 // renew writes our entry, if it is time.
 func (c *control) renew() {
 	own := c.nodes[c.n.options.Name]
-	if c.beating || own != nil && own.link != nil && own.entry.State == c.state && time.Since(c.lastBeat()) < renewTime {
+	if c.beating || own != nil && own.link != nil && own.entry.State == c.state && time.Since(own.seen) < renewTime {
 		return
 	}
 	c.beating = true
@@ -312,25 +306,17 @@ func (c *control) renew() {
 			// That we have gone is a courtesy: the others find out, if there are any.
 			c.n.drainOnce.Do(func() { close(c.n.drained) })
 		}
-		if err == nil {
-			c.revision = max(c.revision, at)
-			c.n.validUntil.Store(int64(begun + leaseTime))
-			now := time.Now()
-			if now.Sub(c.renewed) > 2*renewTime {
-				c.since = now
-			}
-			c.renewed = now
+		if err != nil {
 			return
 		}
-		if errors.Is(err, ErrConflict) && own == nil {
-			c.revision = 0
+		c.revision = max(c.revision, at)
+		c.n.validUntil.Store(int64(begun + leaseTime))
+		now := time.Now()
+		if now.Sub(c.renewed) > 2*renewTime {
+			c.since = now
 		}
+		c.renewed = now
 	})
-}
-
-func (c *control) lastBeat() time.Time {
-	own := c.nodes[c.n.options.Name]
-	return own.seen
 }
 
 // desired returns the node that should own a partition: of those that are up the one
@@ -427,10 +413,8 @@ func (c *control) partChanged(p int) {
 	}
 	v.started = v.entry.Epoch
 	var heir *link
-	for _, other := range c.nodes {
-		if v.entry.From != 0 && other.link != nil && other.entry.Incarnation == v.entry.From {
-			heir = other.link
-		}
+	if v.entry.From != 0 {
+		heir = c.n.linkTo(v.entry.From)
 	}
 	c.n.options.Logger.Info(EventOwn, zap.Int("partition", p), zap.Uint64("epoch", v.entry.Epoch))
 	c.owner.own(p, v.entry.Epoch, heir)
@@ -501,8 +485,5 @@ func (c *control) inherit(rec record) {
 func (c *control) drain() {
 	c.state = "draining"
 	c.renew()
-	select {
-	case c.n.edge.inbox <- func() { c.n.edge.closeAll(wire.CloseGoingAway, drainReason) }:
-	case <-c.n.stop:
-	}
+	c.n.toEdge(func() { c.n.edge.closeAll(wire.CloseGoingAway, drainReason) })
 }

@@ -138,12 +138,10 @@ func (n *Node) NewSession(room string) string { return hub.NewSession(uint16(Par
 
 // Do takes a command of a connection.
 func (n *Node) Do(c hub.Command) error {
-	select {
-	case n.edge.inbox <- c:
-		return nil
-	case <-n.stop:
+	if !n.toEdge(c) {
 		return hub.ErrClosed
 	}
+	return nil
 }
 
 // Counters returns what the node counts in.
@@ -157,10 +155,7 @@ func (n *Node) RefuseNow(c *hub.Client, r *wire.Refusal, m wire.Refused) bool {
 
 // Acknowledged says that a client has answered a ping.
 func (n *Node) Acknowledged(c *hub.Client) {
-	select {
-	case n.edge.inbox <- func() { n.edge.command(acknowledged{c}) }:
-	case <-n.stop:
-	}
+	n.toEdge(func() { n.edge.command(acknowledged{c}) })
 }
 
 // available reports whether our lease is good: then we know who owns what.
@@ -172,19 +167,13 @@ func (n *Node) Ready() bool {
 	if !n.available() {
 		return false
 	}
-	answer := make(chan bool, 1)
-	select {
-	case n.edge.inbox <- func() {
-		ready := true
+	ready := true
+	called := n.call(n.toEdge, func() {
 		for p := range n.edge.parts {
 			ready = ready && n.edge.parts[p].ready
 		}
-		answer <- ready
-	}:
-		return <-answer
-	case <-n.stop:
-		return false
-	}
+	})
+	return called && ready
 }
 
 // Stats are figures of a node.
@@ -213,20 +202,44 @@ func (n *Node) receive(packet []byte) {
 	if !ok {
 		return
 	}
-	n.mu.RLock()
-	l := n.links[from]
-	n.mu.RUnlock()
-	if l != nil && l.own == to {
+	if l := n.linkTo(from); l != nil && l.own == to {
 		l.receive(packet)
 	}
 }
 
+// linkTo returns the link to the node of an incarnation, or nil.
+func (n *Node) linkTo(incarnation uint64) *link {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.links[incarnation]
+}
+
 func (n *Node) changed(e Entry) { n.post(e) }
 
-// post gives control something to do.
-func (n *Node) post(m any) bool {
+// post gives control something to do. It reports false if the node has stopped.
+func (n *Node) post(m any) bool { return n.give(n.inbox, m) }
+
+// toEdge gives the edge something to do, likewise.
+func (n *Node) toEdge(m any) bool { return n.give(n.edge.inbox, m) }
+
+func (n *Node) give(inbox chan<- any, m any) bool {
 	select {
-	case n.inbox <- m:
+	case inbox <- m:
+		return true
+	case <-n.stop:
+		return false
+	}
+}
+
+// call has control or the edge, whichever post gives to, call f, and waits for it. If
+// it reports false, f may still be running.
+func (n *Node) call(post func(any) bool, f func()) bool {
+	done := make(chan struct{})
+	if !post(func() { f(); close(done) }) {
+		return false
+	}
+	select {
+	case <-done:
 		return true
 	case <-n.stop:
 		return false
@@ -310,12 +323,8 @@ func (n *Node) deliver(l *link, seq uint64, b []byte) bool {
 			frames = append(frames, rec)
 		}
 	}
-	if len(frames) > 0 {
-		select {
-		case n.edge.inbox <- inbound{l, frames}:
-		case <-n.stop:
-			return false
-		}
+	if len(frames) > 0 && !n.toEdge(inbound{l, frames}) {
+		return false
 	}
 	return n.post(packet{l, seq, commands})
 }
@@ -334,7 +343,7 @@ func randomID() uint64 {
 // Drain closes every connection with 1001, hands what this node owns to others, and
 // returns when both is done or ctx is.
 func (n *Node) Drain(ctx context.Context) error {
-	n.post(beginDrain{})
+	n.post(n.control.drain)
 	select {
 	case <-n.drained:
 		return nil
@@ -344,6 +353,3 @@ func (n *Node) Drain(ctx context.Context) error {
 		return ctx.Err()
 	}
 }
-
-// beginDrain asks control to leave in order.
-type beginDrain struct{}
