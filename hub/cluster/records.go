@@ -68,7 +68,17 @@ func (w *writer) head(kind byte, h commandHead) {
 }
 
 func (r *reader) head() commandHead {
-	return commandHead{part: int(r.number()), key: r.fixed(), seq: r.number()}
+	return commandHead{part: r.partition(), key: r.fixed(), seq: r.number()}
+}
+
+// partition reads the number of a partition.
+func (r *reader) partition() int {
+	p := r.number()
+	if p >= Partitions {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	return int(p)
 }
 
 func (w *writer) refused(m wire.Refused) {
@@ -169,8 +179,51 @@ func (w *writer) frame(f *wire.Frame) {
 }
 
 func (r *reader) frame() *wire.Frame {
-	o := wire.Origin{Key: r.fixed(), Seq: r.number()}
+	return r.frameOf(wire.Origin{Key: r.fixed(), Seq: r.number()})
+}
+
+// frameOf reads a message alone, which passes on or answers what o says.
+func (r *reader) frameOf(o wire.Origin) *wire.Frame {
 	f := wire.TextFrame(r.bytes())
 	f.Origin = o
 	return f
+}
+
+// handover writes what the next owner of a partition, in its epoch, is to have of it.
+func (w *writer) handover(p int, epoch uint64, out hub.Exported) {
+	w.b = append(w.b, recHandover)
+	w.number(uint64(p))
+	w.number(epoch)
+	w.number(uint64(len(out.Rooms)))
+	for i := range out.Rooms {
+		w.meta(&out.Rooms[i])
+	}
+	w.number(uint64(len(out.Members)))
+	for i := range out.Members {
+		m := &out.Members[i]
+		w.membership(m)
+		kept := m.Out.(*remote)
+		w.number(kept.had)
+		w.frames(kept.kept)
+	}
+}
+
+// handover reads what the owner before has written, as far as it can be read; nil: not even
+// the partition. limit is that of the bytes that are kept for a member.
+func (r *reader) handover(limit int) (p int, in *inheritance) {
+	if p = r.partition(); r.bad {
+		return p, nil
+	}
+	in = &inheritance{epoch: r.number()}
+	for n := r.number(); n > 0 && !r.bad; n-- {
+		in.Rooms = append(in.Rooms, r.meta())
+	}
+	for n := r.number(); n > 0 && !r.bad; n-- {
+		m := r.membership()
+		kept := &remote{limit: limit, lost: true}
+		kept.reset(r.number(), r.frames(), true)
+		m.Out = kept
+		in.Members = append(in.Members, m)
+	}
+	return p, in
 }
