@@ -26,30 +26,9 @@ for i in 1 2 3; do
   jobs+=($!)
 done
 
-cat >"$dir/nginx.conf" <<'CONF'
-events {}
-http {
-  access_log off;
-  client_body_temp_path b; proxy_temp_path p; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
-  upstream parley {
-    server 127.0.0.1:8085 max_fails=1 fail_timeout=1s;
-    server 127.0.0.1:8086 max_fails=1 fail_timeout=1s;
-    server 127.0.0.1:8087 max_fails=1 fail_timeout=1s;
-  }
-  server {
-    listen 127.0.0.1:8080;
-    location / {
-      proxy_pass http://parley;
-      proxy_http_version 1.1;
-      proxy_set_header Host $http_host;
-      proxy_set_header Upgrade $http_upgrade;
-      proxy_set_header Connection "upgrade";
-      proxy_next_upstream error timeout http_503;
-      proxy_read_timeout 75s;
-    }
-  }
-}
-CONF
+servers=
+for port in 8085 8086 8087; do servers+="server 127.0.0.1:$port max_fails=1 fail_timeout=1s; "; done
+sed "s/SERVERS/$servers/; s/PORT/8080/" test/internal/nodes/balancer.conf >"$dir/nginx.conf"
 nginx -p "$dir" -c "$dir/nginx.conf" -e stderr -g 'daemon off; pid nginx.pid;' &
 jobs+=($!)
 echo "The page is on http://localhost:8080, the admin page of the first node on http://localhost:8091."

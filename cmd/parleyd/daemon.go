@@ -173,18 +173,12 @@ func (d *daemon) close(ctx context.Context) {
 	if d.relay != nil {
 		_ = d.relay.Close()
 	}
-	for _, l := range []net.Listener{d.adminListener, listenerOf(d.listener)} {
-		if l != nil {
-			_ = l.Close()
-		}
+	if d.adminListener != nil {
+		_ = d.adminListener.Close()
 	}
-}
-
-func listenerOf(l *listener) net.Listener {
-	if l == nil {
-		return nil
+	if d.listener != nil {
+		_ = d.listener.Close()
 	}
-	return l
 }
 
 func (d *daemon) newServer() *http.Server {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,11 +28,7 @@ the environment or --config describes.`,
 		RunE: func(*cobra.Command, []string) error {
 			client := &http.Client{Timeout: timeout}
 			if url == "" {
-				var args []string
-				if file != "" {
-					args = []string{"--config", file}
-				}
-				c, err := config.Load(args, os.LookupEnv)
+				c, err := daemonConfig(file)
 				if err != nil {
 					return err
 				}

@@ -120,3 +120,13 @@ func buildVersion() string {
 	}
 	return info.Main.Version
 }
+
+// daemonConfig returns the settings that a daemon here would have, from the
+// environment and the file, if there is one.
+func daemonConfig(file string) (*config.Config, error) {
+	var args []string
+	if file != "" {
+		args = []string{"--config", file}
+	}
+	return config.Load(args, os.LookupEnv)
+}

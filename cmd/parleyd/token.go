@@ -3,13 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/parley-rtc/parley/cmd/parleyd/internal/config"
 	"github.com/parley-rtc/parley/hub/wire"
 	"github.com/parley-rtc/parley/wsconn/auth"
 )
@@ -62,11 +60,7 @@ this. The token is written to standard output.`,
 // mintingSecret returns the secret that the daemon knows.
 func mintingSecret(secretFile, file string) ([]byte, error) {
 	if secretFile == "" {
-		var args []string
-		if file != "" {
-			args = []string{"--config", file}
-		}
-		c, err := config.Load(args, os.LookupEnv)
+		c, err := daemonConfig(file)
 		if err != nil {
 			return nil, err
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/parley-rtc/parley/test/internal/browser"
 	"github.com/parley-rtc/parley/test/internal/parleyd"
 	"github.com/parley-rtc/parley/test/internal/process"
+	"github.com/parley-rtc/parley/test/internal/wire"
 )
 
 // meeting opens windows that meet in a room.
@@ -122,16 +123,16 @@ func TestMeshRestart(t *testing.T) {
 // The network of one is cut for 5 s in a meeting: it goes on, and nobody leaves.
 func TestMeshNetworkCut(t *testing.T) {
 	d := parleyd.Start(t)
-	n := newNetwork(t, d.Address)
+	n := wire.New(t, d.Address)
 	all := meeting(t, d.Address, "Ann", "Bob")
-	cid := open(t, browser.Start(t), "Cid", "http://"+n.address+"/#garden")
+	cid := open(t, browser.Start(t), "Cid", "http://"+n.Address+"/#garden")
 	cid.meet("garden")
 	all = append(all, cid)
 	for _, w := range all {
 		w.sees(2)
 	}
-	n.set(true)
-	cut := time.AfterFunc(outage, func() { n.set(false) })
+	n.Cut(true)
+	cut := time.AfterFunc(outage, func() { n.Cut(false) })
 	defer cut.Stop()
 	d.Wait(t, "suspended")
 	d.Wait(t, "resumed")

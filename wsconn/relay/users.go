@@ -9,6 +9,7 @@ import (
 
 	"github.com/pion/turn/v5"
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 
 	"github.com/parley-rtc/parley/wsconn/ice"
 )
@@ -44,8 +45,8 @@ func (s *Server) quota(id, _ string, _ net.Addr) bool {
 
 // users counts what each id has and uses.
 type users struct {
-	maxAllocations int     // 0: no limit
-	perSecond      float64 // bytes; 0: no limit
+	maxAllocations int // 0: no limit
+	perSecond      int // bytes; 0: no limit
 
 	mu  sync.Mutex
 	ids map[string]*user // that have allocations; guarded by mu
@@ -55,13 +56,11 @@ type users struct {
 type user struct {
 	allocations int // guarded by the mu of users
 
-	mu     sync.Mutex // guards what follows
-	tokens float64    // bytes that may be relayed now
-	at     time.Time
+	bytes *rate.Limiter // that are relayed: a second's worth at once
 }
 
 func newUsers(maxAllocations, bytesPerSecond int) *users {
-	return &users{maxAllocations: maxAllocations, perSecond: float64(bytesPerSecond), ids: make(map[string]*user)}
+	return &users{maxAllocations: maxAllocations, perSecond: bytesPerSecond, ids: make(map[string]*user)}
 }
 
 func (u *users) mayAllocate(id string) bool {
@@ -77,7 +76,7 @@ func (u *users) allocated(id string) *user {
 	defer u.mu.Unlock()
 	have := u.ids[id]
 	if have == nil {
-		have = &user{tokens: u.perSecond, at: time.Now()}
+		have = &user{bytes: rate.NewLimiter(rate.Limit(u.perSecond), u.perSecond)}
 		u.ids[id] = have
 	}
 	if u.maxAllocations > 0 && have.allocations >= u.maxAllocations {
@@ -97,20 +96,7 @@ func (u *users) released(id string) {
 	}
 }
 
-// take reports whether n more bytes may be relayed for the user: a second's worth
-// at once.
+// take reports whether n more bytes may be relayed for the user.
 func (u *users) take(who *user, n int) bool {
-	if u.perSecond == 0 {
-		return true
-	}
-	who.mu.Lock()
-	defer who.mu.Unlock()
-	now := time.Now()
-	who.tokens = min(u.perSecond, who.tokens+now.Sub(who.at).Seconds()*u.perSecond)
-	who.at = now
-	if who.tokens < float64(n) {
-		return false
-	}
-	who.tokens -= float64(n)
-	return true
+	return u.perSecond == 0 || who.bytes.AllowN(time.Now(), n)
 }

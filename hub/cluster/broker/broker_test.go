@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,7 +37,13 @@ func free(t *testing.T, n int) (addresses []string) {
 }
 
 // embedded starts brokers that are a cluster by themselves.
-func embedded(t *testing.T, n int) (all []*Broker) {
+func embedded(t *testing.T, n int) []*Broker {
+	t.Helper()
+	return embeddedWith(t, n, func(_ int, e *Embedded) { e.Secret = "open sesame" })
+}
+
+// embeddedWith is embedded, with what secures each set by the caller.
+func embeddedWith(t *testing.T, n int, secure func(i int, e *Embedded)) (all []*Broker) {
 	t.Helper()
 	addresses := free(t, n)
 	for i, a := range addresses {
@@ -46,10 +53,9 @@ func embedded(t *testing.T, n int) (all []*Broker) {
 				peers = append(peers, p)
 			}
 		}
-		b, err := New(Options{
-			Cluster: "test", Node: fmt.Sprint("n", i), Logger: zap.NewNop(),
-			Embedded: &Embedded{Listen: a, Peers: peers, Dir: t.TempDir(), Secret: "open sesame"},
-		})
+		e := &Embedded{Listen: a, Peers: peers, Dir: t.TempDir()}
+		secure(i, e)
+		b, err := New(Options{Cluster: "test", Node: fmt.Sprint("n", i), Logger: zap.NewNop(), Embedded: e})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -130,27 +136,53 @@ func TestEmbedded(t *testing.T) {
 	}
 }
 
+// refusals is a log of a broker that tells of errors.
+type refusals chan string
+
+func (r refusals) Errorf(format string, args ...any) {
+	select {
+	case r <- fmt.Sprintf(format, args...):
+	default:
+	}
+}
+
+func (refusals) Noticef(string, ...any) {}
+func (refusals) Warnf(string, ...any)   {}
+func (refusals) Fatalf(string, ...any)  {}
+func (refusals) Debugf(string, ...any)  {}
+func (refusals) Tracef(string, ...any)  {}
+
+// staysOut waits until the first two of three nodes have found each other and have refused
+// the third, a stranger to them, with such an error.
+func staysOut(t *testing.T, all []*Broker, refused string) {
+	t.Helper()
+	errs := make(refusals, 64)
+	all[0].server.SetLogger(errs, false, false)
+	soon := func(what string, is func() bool) {
+		t.Helper()
+		for deadline := time.Now().Add(patience); !is(); time.Sleep(50 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal(what, "in time")
+			}
+		}
+	}
+	soon("two nodes do not find each other", func() bool { return all[0].server.NumRoutes() > 0 })
+	soon("the stranger is not refused", func() bool {
+		select {
+		case text := <-errs:
+			return strings.Contains(text, refused)
+		default:
+			return false
+		}
+	})
+	// It counts a route from when it calls until it hears that it is refused.
+	soon("the stranger does not lose its routes", func() bool { return all[2].server.NumRoutes() == 0 })
+}
+
 // Who does not know the secret does not get in.
 func TestWrongSecret(t *testing.T) {
-	addresses := free(t, 2)
-	var all []*Broker
-	for i, secret := range []string{"open sesame", "open barley"} {
-		b, err := New(Options{
-			Cluster: "test", Node: fmt.Sprint("n", i), Logger: zap.NewNop(),
-			Embedded: &Embedded{Listen: addresses[i], Peers: []string{addresses[1-i]}, Dir: t.TempDir(), Secret: secret},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(b.Close)
-		all = append(all, b)
-	}
-	time.Sleep(2 * time.Second)
-	for i, b := range all {
-		if n := b.server.NumRoutes(); n != 0 {
-			t.Errorf("n%d has %d routes", i, n)
-		}
-	}
+	secrets := []string{"open sesame", "open sesame", "open barley"}
+	staysOut(t, embeddedWith(t, 3, func(i int, e *Embedded) { e.Secret = secrets[i] }), "authentication error")
 }
 
 func TestNames(t *testing.T) {
@@ -216,31 +248,6 @@ func (a *authority) config(t *testing.T) *tls.Config {
 // get in.
 func TestTLS(t *testing.T) {
 	ours, others := newAuthority(t), newAuthority(t)
-	addresses := free(t, 3)
-	var all []*Broker
-	for i, config := range []*tls.Config{ours.config(t), ours.config(t), others.config(t)} {
-		var peers []string
-		for j, p := range addresses {
-			if j != i {
-				peers = append(peers, p)
-			}
-		}
-		b, err := New(Options{
-			Cluster: "test", Node: fmt.Sprint("n", i), Logger: zap.NewNop(),
-			Embedded: &Embedded{Listen: addresses[i], Peers: peers, Dir: t.TempDir(), TLS: config},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(b.Close)
-		all = append(all, b)
-	}
-	for deadline := time.Now().Add(patience); all[0].server.NumRoutes() == 0; time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("two nodes with good certificates do not find each other")
-		}
-	}
-	if n := all[2].server.NumRoutes(); n != 0 {
-		t.Errorf("a stranger has %d routes", n)
-	}
+	configs := []*tls.Config{ours.config(t), ours.config(t), others.config(t)}
+	staysOut(t, embeddedWith(t, 3, func(i int, e *Embedded) { e.TLS = configs[i] }), "certificate")
 }

@@ -2,20 +2,19 @@
 package nodes
 
 import (
+	_ "embed"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/parley-rtc/parley/test/internal/parleyd"
 	"github.com/parley-rtc/parley/test/internal/process"
+	"github.com/parley-rtc/parley/test/internal/wire"
 )
 
 // Cluster is daemons that are one server, each of which reaches the others through a
@@ -26,10 +25,10 @@ type Cluster struct {
 
 	t      *testing.T
 	secret string
-	listen []string  // of clients, by node
-	broker []string  // of the other nodes
-	wires  [][]*wire // by the node that calls and the one that is called
-	extra  []string  // arguments
+	listen []string       // of clients, by node
+	broker []string       // of the other nodes
+	wires  [][]*wire.Wire // by the node that calls and the one that is called
+	extra  []string       // arguments
 	dirs   []string
 }
 
@@ -47,9 +46,9 @@ func Start(t *testing.T, n int, args ...string) *Cluster {
 		c.dirs = append(c.dirs, t.TempDir())
 	}
 	for range n {
-		var row []*wire
+		var row []*wire.Wire
 		for j := range n {
-			row = append(row, newWire(t, c.broker[j]))
+			row = append(row, wire.New(t, c.broker[j]))
 		}
 		c.wires = append(c.wires, row)
 	}
@@ -71,7 +70,7 @@ func (c *Cluster) Restart(i int) {
 	}, c.extra...)
 	for j := range c.broker {
 		if j != i {
-			args = append(args, "--cluster-peer", c.wires[i][j].address)
+			args = append(args, "--cluster-peer", c.wires[i][j].Address)
 		}
 	}
 	c.Daemons[i] = parleyd.StartAt(c.t, c.listen[i], args...)
@@ -101,8 +100,8 @@ func (c *Cluster) AwaitReady(i int) {
 func (c *Cluster) Cut(i int, cut bool) {
 	for j := range c.wires {
 		if j != i {
-			c.wires[i][j].set(cut)
-			c.wires[j][i].set(cut)
+			c.wires[i][j].Cut(cut)
+			c.wires[j][i].Cut(cut)
 		}
 	}
 }
@@ -130,91 +129,5 @@ func Balance(t *testing.T, servers ...string) string {
 	return "127.0.0.1:" + port
 }
 
-const balancer = `events { worker_connections 4096; }
-http {
-  access_log off;
-  client_body_temp_path b; proxy_temp_path p; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
-  upstream parley { SERVERS }
-  server {
-    listen 127.0.0.1:PORT;
-    location / {
-      proxy_pass http://parley;
-      proxy_http_version 1.1;
-      proxy_set_header Host $http_host;
-      proxy_set_header Upgrade $http_upgrade;
-      proxy_set_header Connection "upgrade";
-      proxy_next_upstream error timeout http_503;
-      proxy_read_timeout 75s;
-    }
-  }
-}
-`
-
-// wire carries connections to an address, unless it is cut.
-type wire struct {
-	address string
-
-	mu    sync.Mutex // guards what follows
-	cut   bool
-	conns map[net.Conn]struct{}
-}
-
-func newWire(t *testing.T, to string) *wire {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &wire{address: l.Addr().String(), conns: map[net.Conn]struct{}{}}
-	t.Cleanup(func() {
-		_ = l.Close()
-		w.set(true)
-	})
-	go func() {
-		for {
-			down, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go w.carry(down, to)
-		}
-	}()
-	return w
-}
-
-func (w *wire) carry(down net.Conn, to string) {
-	defer down.Close()
-	up, err := net.Dial("tcp", to)
-	if err != nil {
-		return
-	}
-	defer up.Close()
-	w.mu.Lock()
-	if w.cut {
-		w.mu.Unlock()
-		return
-	}
-	w.conns[down], w.conns[up] = struct{}{}, struct{}{}
-	w.mu.Unlock()
-	go func() {
-		_, _ = io.Copy(up, down)
-		_ = up.Close()
-	}()
-	_, _ = io.Copy(down, up)
-	w.mu.Lock()
-	delete(w.conns, down)
-	delete(w.conns, up)
-	w.mu.Unlock()
-}
-
-// set cuts the wire, with all that it carries, or mends it.
-func (w *wire) set(cut bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.cut = cut
-	for conn := range w.conns {
-		if cut {
-			_ = conn.Close()
-		}
-	}
-}
+//go:embed balancer.conf
+var balancer string

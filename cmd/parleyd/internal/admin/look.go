@@ -225,17 +225,17 @@ func (a *API) room(w http.ResponseWriter, r *http.Request) {
 
 // members lists the members of all rooms, or of those that are asked for.
 func (a *API) members(w http.ResponseWriter, r *http.Request) {
-	rooms, err := a.options.Hub.Rooms(r.Context())
-	if err != nil {
-		fail(w, http.StatusServiceUnavailable, err.Error())
-		return
+	rooms := []hub.RoomInfo{{Name: r.FormValue("room")}}
+	if rooms[0].Name == "" {
+		var err error
+		if rooms, err = a.options.Hub.Rooms(r.Context()); err != nil {
+			fail(w, http.StatusServiceUnavailable, err.Error())
+			return
+		}
 	}
-	room, contains := r.FormValue("room"), r.FormValue("contains")
+	contains := r.FormValue("contains")
 	list := []Member{}
 	for _, one := range rooms {
-		if room != "" && one.Name != room {
-			continue
-		}
 		d, err := a.options.Hub.Room(r.Context(), one.Name)
 		if err != nil {
 			fail(w, http.StatusServiceUnavailable, err.Error())
