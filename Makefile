@@ -59,7 +59,7 @@ fuzz: ## Fuzz all that reads bytes from outside, FUZZTIME (30s) each, and the hu
 	$(GO) test ./hub/wire -run '^$$' -fuzz FuzzQuoted -fuzztime $(FUZZTIME)
 	$(GO) test ./wsconn -run '^$$' -fuzz FuzzReader -fuzztime $(FUZZTIME)
 	$(GO) test ./wsconn -run '^$$' -fuzz FuzzConnection -fuzztime $(FUZZTIME)
-	$(GO) test ./wsconn/auth -run '^$$' -fuzz FuzzCheck -fuzztime $(FUZZTIME)
+	$(GO) test ./cmd/parleyd/internal/auth -run '^$$' -fuzz FuzzCheck -fuzztime $(FUZZTIME)
 	$(GO) test ./cmd/parleyd -run '^$$' -fuzz FuzzHTTP -fuzztime $(FUZZTIME)
 	$(GO) test ./cmd/parleyd/internal/config -run '^$$' -fuzz FuzzFile -fuzztime $(FUZZTIME)
 	$(GO) test ./cmd/soak/internal/plan -run '^$$' -fuzz FuzzScenario -fuzztime $(FUZZTIME)

@@ -75,9 +75,9 @@ func (f *Forward) Recycle() {
 }
 
 // ErrTargetNotFound refuses a message to nobody.
-var ErrTargetNotFound = &wire.Refusal{Code: wire.TargetNotFound, Text: "no member of your room has this id"}
+var ErrTargetNotFound = &wire.Refusal{Code: wire.CodeTargetNotFound, Text: "no member of your room has this id"}
 
-var errCongested = &wire.Refusal{Code: wire.Unavailable, Text: "a server that a receiver is on can't be reached at the moment: try again"}
+var errCongested = &wire.Refusal{Code: wire.CodeUnavailable, Text: "a server that a receiver is on can't be reached at the moment: try again"}
 
 func (f *Forward) apply(l *loop) {
 	f.route(l)

@@ -26,9 +26,9 @@ func TestJoin(t *testing.T) {
 	a.sees("a")
 
 	a.join("other", "a")
-	a.wantError(wire.AlreadyJoined)
+	a.wantError(wire.CodeAlreadyJoined)
 	b.join("r", "a")
-	b.wantError(wire.DuplicateID)
+	b.wantError(wire.CodeDuplicateID)
 	b.join("r", "b")
 	if m := b.next(); m.Type != "joined" {
 		t.Errorf("the first message is %+v", m)
@@ -36,13 +36,13 @@ func TestJoin(t *testing.T) {
 	a.sees("a", "b")
 	b.sees("a", "b")
 	c.join("r", "c")
-	c.wantError(wire.RoomFull)
+	c.wantError(wire.CodeRoomFull)
 
 	c.join("second", "c")
 	c.sees("c")
 	d := newPeer(t, h, quietLimit)
 	d.join("third", "d")
-	d.wantError(wire.ServerFull)
+	d.wantError(wire.CodeServerFull)
 
 	c.do(Leave{c.client}) // and with the last member the room is gone
 	if !d.join("third", "d") {
@@ -62,7 +62,7 @@ func TestLeave(t *testing.T) {
 	b.do(Leave{b.client})
 	a.sees("a")
 	a.send("b", "1")
-	a.wantError(wire.TargetNotFound)
+	a.wantError(wire.CodeTargetNotFound)
 	b.send("a", "1")
 	b.until(func(m message) bool { return m.Type == "error" && m.Code == "not_joined" })
 	b.join("r", "b2")
@@ -75,7 +75,7 @@ func TestRename(t *testing.T) {
 	h := newHub(t, Options{})
 	a, b := newPeer(t, h, quietLimit), newPeer(t, h, quietLimit)
 	a.do(&Rename{Client: a.client, Name: "A"})
-	a.wantError(wire.NotJoined)
+	a.wantError(wire.CodeNotJoined)
 	a.join("r", "a")
 	b.join("r", "b")
 	a.do(&Rename{Client: a.client, Name: "Ann"})
@@ -109,7 +109,7 @@ func TestForward(t *testing.T) {
 		t.Errorf("a got %+v", m)
 	}
 	a.send("nobody", "4")
-	a.wantError(wire.TargetNotFound)
+	a.wantError(wire.CodeTargetNotFound)
 	other.sync()
 	other.mu.Lock()
 	defer other.mu.Unlock()

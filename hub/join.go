@@ -23,14 +23,14 @@ type Join struct {
 }
 
 // ErrAlreadyJoined refuses a join of somebody who is in a room.
-var ErrAlreadyJoined = &wire.Refusal{Code: wire.AlreadyJoined, Text: "you are in a room already: leave it first"}
+var ErrAlreadyJoined = &wire.Refusal{Code: wire.CodeAlreadyJoined, Text: "you are in a room already: leave it first"}
 
 var (
-	errDuplicateID = &wire.Refusal{Code: wire.DuplicateID, Text: "a member of this room has this id"}
-	errRoomFull    = &wire.Refusal{Code: wire.RoomFull, Text: "this room has as many members as it may have"}
-	errRoomLocked  = &wire.Refusal{Code: wire.RoomLocked, Text: "this room is locked: nobody can join it now"}
-	errBanned      = &wire.Refusal{Code: wire.Forbidden, Text: "you were removed from this room a short while ago"}
-	errServerFull  = &wire.Refusal{Code: wire.ServerFull, Text: "the server has as many rooms as it may have"}
+	errDuplicateID = &wire.Refusal{Code: wire.CodeDuplicateID, Text: "a member of this room has this id"}
+	errRoomFull    = &wire.Refusal{Code: wire.CodeRoomFull, Text: "this room has as many members as it may have"}
+	errRoomLocked  = &wire.Refusal{Code: wire.CodeRoomLocked, Text: "this room is locked: nobody can join it now"}
+	errBanned      = &wire.Refusal{Code: wire.CodeForbidden, Text: "you were removed from this room a short while ago"}
+	errServerFull  = &wire.Refusal{Code: wire.CodeServerFull, Text: "the server has as many rooms as it may have"}
 )
 
 func (j *Join) apply(l *loop) {

@@ -41,8 +41,8 @@ func (h *Hub) CarryOut(ctx context.Context, c Ordered) (*wire.Refusal, error) {
 }
 
 var (
-	errNoRight = &wire.Refusal{Code: wire.Forbidden, Text: "only a moderator can do this"}
-	errNoRoom  = &wire.Refusal{Code: wire.TargetNotFound, Text: "there is no such room"}
+	errNoRight = &wire.Refusal{Code: wire.CodeForbidden, Text: "only a moderator can do this"}
+	errNoRoom  = &wire.Refusal{Code: wire.CodeTargetNotFound, Text: "there is no such room"}
 )
 
 // carryOut calls do for the order's room, if whoever gives it may.

@@ -55,7 +55,7 @@ func TestKick(t *testing.T) {
 		other.join("r", "other")
 		other.sees("bad", "mod", "other")
 		other.do(&Kick{Order: by(other, "kick"), To: "bad"})
-		other.wantError(wire.Forbidden)
+		other.wantError(wire.CodeForbidden)
 		mod.do(&Kick{Order: by(mod, "kick"), To: "nobody"})
 		mod.until(func(m message) bool { return m.Type == "error" && m.Code == "target_not_found" && m.Re == "kick" })
 		mod.do(&Kick{Order: by(mod, "kick"), To: "bad"})
@@ -66,11 +66,11 @@ func TestKick(t *testing.T) {
 		if again.resumes(bad, 2) {
 			t.Error("the session of a kicked member was resumed")
 		}
-		again.wantError(wire.SessionExpired)
+		again.wantError(wire.CodeSessionExpired)
 		if again.join("r", "bad") {
 			t.Error("a kicked member is back in at once")
 		}
-		again.wantError(wire.Forbidden)
+		again.wantError(wire.CodeForbidden)
 		if !again.join("elsewhere", "bad") {
 			t.Error("a kicked member can't join another room")
 		}
@@ -113,7 +113,7 @@ func TestLock(t *testing.T) {
 	if late.join("r", "late") {
 		t.Error("a locked room lets in")
 	}
-	late.wantError(wire.RoomLocked)
+	late.wantError(wire.CodeRoomLocked)
 	second := newPeer(t, h, quietLimit)
 	if !second.joinAs("r", "second", moderator) {
 		t.Error("a locked room does not let a moderator in")
@@ -131,7 +131,7 @@ func TestLock(t *testing.T) {
 	for _, p := range []*peer{mod, second, late} {
 		p.do(Leave{p.client})
 	}
-	if r := order(t, h, "r", func(o Order) Command { return &Lock{Order: o, Locked: true} }); r == nil || r.Code != wire.TargetNotFound {
+	if r := order(t, h, "r", func(o Order) Command { return &Lock{Order: o, Locked: true} }); r == nil || r.Code != wire.CodeTargetNotFound {
 		t.Errorf("locking a room that is no more: %v", r)
 	}
 }
@@ -198,11 +198,11 @@ func TestRenew(t *testing.T) {
 	h := newHub(t, Options{})
 	p := newPeer(t, h, quietLimit)
 	p.do(&Renew{Client: p.client, Grant: moderator, Frame: wire.TokenFrame(time.Now(), "")})
-	p.wantError(wire.NotJoined)
+	p.wantError(wire.CodeNotJoined)
 	p.join("r", "p")
 	p.sees("p")
 	p.do(&Lock{Order: by(p, "lock"), Locked: true})
-	p.wantError(wire.Forbidden)
+	p.wantError(wire.CodeForbidden)
 	p.do(&Renew{
 		Client: p.client, Name: "Pat", Frame: wire.TokenFrame(time.Now(), "1"),
 		Grant: &Grant{Rights: wire.MayModerate, Named: true},
@@ -212,7 +212,7 @@ func TestRenew(t *testing.T) {
 	}
 	p.until(func(m message) bool { return m.Names["p"] == "Pat" })
 	p.do(&Rename{Client: p.client, Name: "Other"})
-	p.wantError(wire.Forbidden)
+	p.wantError(wire.CodeForbidden)
 	p.do(&Lock{Order: by(p, "lock"), Locked: true})
 	p.until(func(m message) bool { return m.Locked })
 }
@@ -232,7 +232,7 @@ func TestResumeExpiredGrant(t *testing.T) {
 		if again.resumes(lost, 2) {
 			t.Error("resumed with a token that has run out")
 		}
-		again.wantError(wire.SessionExpired)
+		again.wantError(wire.CodeSessionExpired)
 		other.sees("other")
 	})
 }

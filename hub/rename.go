@@ -9,10 +9,10 @@ type Rename struct {
 	Refused wire.Refused
 }
 
-var errNamed = &wire.Refusal{Code: wire.Forbidden, Text: "your nickname comes with your token: it can't be changed"}
+var errNamed = &wire.Refusal{Code: wire.CodeForbidden, Text: "your nickname comes with your token: it can't be changed"}
 
 // ErrNotJoined refuses what only a member can do.
-var ErrNotJoined = &wire.Refusal{Code: wire.NotJoined, Text: "you are in no room: join one first"}
+var ErrNotJoined = &wire.Refusal{Code: wire.CodeNotJoined, Text: "you are in no room: join one first"}
 
 func (n *Rename) apply(l *loop) {
 	m := n.Client.member

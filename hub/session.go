@@ -127,7 +127,7 @@ type Resumed struct {
 }
 
 // ErrSessionExpired refuses a session that is over.
-var ErrSessionExpired = &wire.Refusal{Code: wire.SessionExpired, Text: "this session is over: join anew"}
+var ErrSessionExpired = &wire.Refusal{Code: wire.CodeSessionExpired, Text: "this session is over: join anew"}
 
 func (r *Resume) apply(l *loop) {
 	c := r.Client

@@ -159,7 +159,7 @@ func TestResumeTooFarBehind(t *testing.T) {
 	if second.resumes(lost, 2) {
 		t.Error("resumed, although messages are gone")
 	}
-	second.wantError(wire.SessionExpired)
+	second.wantError(wire.CodeSessionExpired)
 	other.sees("other")
 	if !second.join("r", "lost") {
 		t.Error("could not join anew")
@@ -175,17 +175,17 @@ func TestResumeRefused(t *testing.T) {
 		if stranger.resumes(&peer{session: session}, 0) {
 			t.Errorf("%q was taken for the session", session)
 		}
-		stranger.wantError(wire.SessionExpired)
+		stranger.wantError(wire.CodeSessionExpired)
 	}
 	if other.resumes(lost, 2) {
 		t.Error("a member of a room resumed another membership")
 	}
-	other.wantError(wire.AlreadyJoined)
+	other.wantError(wire.CodeAlreadyJoined)
 	lost.lose()
 	if stranger.resumes(lost, 1000) {
 		t.Error("resumed with more messages than there were")
 	}
-	stranger.wantError(wire.SessionExpired)
+	stranger.wantError(wire.CodeSessionExpired)
 }
 
 // A session is over when its member leaves.
@@ -205,7 +205,7 @@ func TestSessionEndsWithMembership(t *testing.T) {
 		if second.resumes(lost, 2) {
 			t.Errorf("%s: resumed", name)
 		}
-		second.wantError(wire.SessionExpired)
+		second.wantError(wire.CodeSessionExpired)
 		other.do(Leave{other.client})
 	}
 	other := newPeer(t, h, quietLimit)
@@ -272,7 +272,7 @@ func TestSessionExpires(t *testing.T) {
 		if third.resumes(second, 5) {
 			t.Error("resumed too late")
 		}
-		third.wantError(wire.SessionExpired)
+		third.wantError(wire.CodeSessionExpired)
 	})
 }
 

@@ -11,13 +11,13 @@ import (
 
 // Gate decides who may join which room and with what rights. Its methods are called
 // by the goroutine of the connection that asks, and may take their time until ctx
-// is done: meanwhile nothing else is read from that connection. A refusal is
-// answered to the client.
+// is done: meanwhile nothing else is read from that connection. A [*wire.Refusal] is
+// answered to the client; any other error is logged and answered with unavailable.
 type Gate interface {
 	// Join decides on a join.
-	Join(ctx context.Context, r *JoinRequest) (*Admission, *wire.Refusal)
+	Join(ctx context.Context, r *JoinRequest) (*Admission, error)
 	// Renew decides on a fresh token for a membership.
-	Renew(ctx context.Context, r *RenewRequest) (*Admission, *wire.Refusal)
+	Renew(ctx context.Context, r *RenewRequest) (*Admission, error)
 }
 
 // JoinRequest is what a client has asked for.
@@ -49,13 +49,13 @@ const gateTimeout = 8 * time.Second
 // openGate lets everybody in.
 type openGate struct{}
 
-func (openGate) Join(context.Context, *JoinRequest) (*Admission, *wire.Refusal) {
+func (openGate) Join(context.Context, *JoinRequest) (*Admission, error) {
 	return &Admission{}, nil
 }
 
 // ErrNoTokens refuses a token where none is looked at.
-var ErrNoTokens = &wire.Refusal{Code: wire.Unavailable, Text: "this server does not take tokens"}
+var ErrNoTokens = &wire.Refusal{Code: wire.CodeUnavailable, Text: "this server does not take tokens"}
 
-func (openGate) Renew(context.Context, *RenewRequest) (*Admission, *wire.Refusal) {
+func (openGate) Renew(context.Context, *RenewRequest) (*Admission, error) {
 	return nil, ErrNoTokens
 }

@@ -85,29 +85,29 @@ func TestRefusals(t *testing.T) {
 		want   wire.Code
 		re, to string
 	}{
-		{"not JSON", "", `{`, wire.BadMessage, "", ""},
-		{"field missing", "", `{"type":"join"}`, wire.BadMessage, "join", ""},
-		{"field of the wrong type", "", `{"type":"ping","ref":7}`, wire.BadMessage, "ping", ""},
-		{"unknown type", "", `{"type":"dance"}`, wire.UnknownType, "dance", ""},
-		{"invalid room", "", `{"type":"join","room":"` + long + `"}`, wire.InvalidRoom, "join", ""},
-		{"invalid id", "", `{"type":"join","room":"r","from":" "}`, wire.InvalidID, "join", ""},
-		{"invalid name", "", `{"type":"join","room":"r","name":"a\u200bb"}`, wire.InvalidName, "join", ""},
-		{"forward before a join", "", `{"type":"offer","to":"b","sdp":1}`, wire.NotJoined, "offer", "b"},
-		{"rename before a join", "", `{"type":"rename","name":"A"}`, wire.NotJoined, "rename", ""},
-		{"join twice", "r", `{"type":"join","room":"r2"}`, wire.AlreadyJoined, "join", ""},
-		{"duplicate id", "", `{"type":"join","room":"full","from":"host"}`, wire.DuplicateID, "join", ""},
-		{"room full", "", `{"type":"join","room":"full"}`, wire.RoomFull, "join", ""},
-		{"server full", "", `{"type":"join","room":"one more"}`, wire.ServerFull, "join", ""},
-		{"no such member", "r", `{"type":"offer","to":"nobody","sdp":1}`, wire.TargetNotFound, "offer", "nobody"},
-		{"no such member, empty", "r", `{"type":"message","to":"","data":1}`, wire.TargetNotFound, "message", ""},
-		{"an id longer than ids are", "r", `{"type":"offer","to":"` + long + `","sdp":1}`, wire.TargetNotFound, "offer", long},
-		{"another's id", "r", `{"type":"offer","to":"a","from":"host","sdp":1}`, wire.Forbidden, "offer", "a"},
-		{"another room", "r", `{"type":"offer","to":"a","room":"full","sdp":1}`, wire.Forbidden, "offer", "a"},
-		{"resume", "", `{"type":"resume","session":"s","received":1}`, wire.SessionExpired, "resume", ""},
-		{"kick", "r", `{"type":"kick","to":"a"}`, wire.Forbidden, "kick", "a"},
-		{"lock", "r", `{"type":"lock"}`, wire.Forbidden, "lock", ""},
-		{"unlock", "r", `{"type":"unlock"}`, wire.Forbidden, "unlock", ""},
-		{"ice where there is none", "", `{"type":"ice"}`, wire.Unavailable, "ice", ""},
+		{"not JSON", "", `{`, wire.CodeBadMessage, "", ""},
+		{"field missing", "", `{"type":"join"}`, wire.CodeBadMessage, "join", ""},
+		{"field of the wrong type", "", `{"type":"ping","ref":7}`, wire.CodeBadMessage, "ping", ""},
+		{"unknown type", "", `{"type":"dance"}`, wire.CodeUnknownType, "dance", ""},
+		{"invalid room", "", `{"type":"join","room":"` + long + `"}`, wire.CodeInvalidRoom, "join", ""},
+		{"invalid id", "", `{"type":"join","room":"r","from":" "}`, wire.CodeInvalidID, "join", ""},
+		{"invalid name", "", `{"type":"join","room":"r","name":"a\u200bb"}`, wire.CodeInvalidName, "join", ""},
+		{"forward before a join", "", `{"type":"offer","to":"b","sdp":1}`, wire.CodeNotJoined, "offer", "b"},
+		{"rename before a join", "", `{"type":"rename","name":"A"}`, wire.CodeNotJoined, "rename", ""},
+		{"join twice", "r", `{"type":"join","room":"r2"}`, wire.CodeAlreadyJoined, "join", ""},
+		{"duplicate id", "", `{"type":"join","room":"full","from":"host"}`, wire.CodeDuplicateID, "join", ""},
+		{"room full", "", `{"type":"join","room":"full"}`, wire.CodeRoomFull, "join", ""},
+		{"server full", "", `{"type":"join","room":"one more"}`, wire.CodeServerFull, "join", ""},
+		{"no such member", "r", `{"type":"offer","to":"nobody","sdp":1}`, wire.CodeTargetNotFound, "offer", "nobody"},
+		{"no such member, empty", "r", `{"type":"message","to":"","data":1}`, wire.CodeTargetNotFound, "message", ""},
+		{"an id longer than ids are", "r", `{"type":"offer","to":"` + long + `","sdp":1}`, wire.CodeTargetNotFound, "offer", long},
+		{"another's id", "r", `{"type":"offer","to":"a","from":"host","sdp":1}`, wire.CodeForbidden, "offer", "a"},
+		{"another room", "r", `{"type":"offer","to":"a","room":"full","sdp":1}`, wire.CodeForbidden, "offer", "a"},
+		{"resume", "", `{"type":"resume","session":"s","received":1}`, wire.CodeSessionExpired, "resume", ""},
+		{"kick", "r", `{"type":"kick","to":"a"}`, wire.CodeForbidden, "kick", "a"},
+		{"lock", "r", `{"type":"lock"}`, wire.CodeForbidden, "lock", ""},
+		{"unlock", "r", `{"type":"unlock"}`, wire.CodeForbidden, "unlock", ""},
+		{"ice where there is none", "", `{"type":"ice"}`, wire.CodeUnavailable, "ice", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newServer(t, func(_ *Options, o *hub.Options) { o.MaxRooms, o.MaxRoomMembers = 2, 2 })
@@ -147,7 +147,7 @@ func TestRefusals(t *testing.T) {
 func TestRef(t *testing.T) {
 	a := newServer(t, nil).dial()
 	a.send(`{"type":"offer","to":"b","sdp":1,"ref":"r1"}`)
-	if m := a.wantError(wire.NotJoined); m["ref"] != "r1" {
+	if m := a.wantError(wire.CodeNotJoined); m["ref"] != "r1" {
 		t.Errorf("ref is %v", m["ref"])
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"time"
 	"unicode/utf8"
 
@@ -24,12 +25,13 @@ type v1 struct {
 }
 
 var (
-	errOtherRoom    = &wire.Refusal{Code: wire.Forbidden, Text: "\"room\" is not the room that you are in"}
-	errOtherID      = &wire.Refusal{Code: wire.Forbidden, Text: "\"from\" is not your id"}
-	errRateLimited  = &wire.Refusal{Code: wire.RateLimited, Text: "you send too many messages a second"}
-	errAddressLimit = &wire.Refusal{Code: wire.RateLimited, Text: "too many joins from your address: try again in a while"}
-	errMayNotSend   = &wire.Refusal{Code: wire.Forbidden, Text: "your token gives you no right to send this"}
-	errNoICE        = &wire.Refusal{Code: wire.Unavailable, Text: "this server has no ICE servers to hand out"}
+	errOtherRoom    = &wire.Refusal{Code: wire.CodeForbidden, Text: "\"room\" is not the room that you are in"}
+	errOtherID      = &wire.Refusal{Code: wire.CodeForbidden, Text: "\"from\" is not your id"}
+	errRateLimited  = &wire.Refusal{Code: wire.CodeRateLimited, Text: "you send too many messages a second"}
+	errAddressLimit = &wire.Refusal{Code: wire.CodeRateLimited, Text: "too many joins from your address: try again in a while"}
+	errMayNotSend   = &wire.Refusal{Code: wire.CodeForbidden, Text: "your token gives you no right to send this"}
+	errGate         = &wire.Refusal{Code: wire.CodeUnavailable, Text: "the server could not decide on this: try again"}
+	errNoICE        = &wire.Refusal{Code: wire.CodeUnavailable, Text: "this server has no ICE servers to hand out"}
 )
 
 // message handles one text message. An error ends the connection.
@@ -52,7 +54,7 @@ func (v *v1) message(text []byte) error {
 	if e.Type.Forwarded() {
 		return v.forward(e)
 	}
-	if e.Type == wire.Ping {
+	if e.Type == wire.TypePing {
 		return v.ping(e)
 	}
 	// The rest is rare, and takes more stack than a connection is to keep for it.
@@ -95,30 +97,30 @@ func (v *v1) forwardRefusal(e *wire.Envelope) *wire.Refusal {
 func (v *v1) command(e *wire.Envelope) error {
 	c := v.c
 	switch e.Type {
-	case wire.Join:
+	case wire.TypeJoin:
 		return v.join(e)
-	case wire.Leave:
+	case wire.TypeLeave:
 		if v.joined {
 			v.joined = false
 			c.keepalive.joined(false)
 			c.keepalive.expires(time.Time{})
 		}
 		return c.do(hub.Leave{Client: c.client})
-	case wire.Rename:
+	case wire.TypeRename:
 		return c.do(&hub.Rename{Client: c.client, Name: string(e.Name), Refused: refused(e)})
-	case wire.ICE:
+	case wire.TypeICE:
 		if c.h.options.ICEServers == nil {
 			return v.refuse(errNoICE, e)
 		}
 		servers := c.h.options.ICEServers(v.id)
 		return c.do(&hub.Reply{Client: c.client, Frame: wire.ICEFrame(servers, string(e.Ref))})
-	case wire.Resume:
+	case wire.TypeResume:
 		return v.resume(e)
-	case wire.Kick:
+	case wire.TypeKick:
 		return c.do(&hub.Kick{Order: v.order(e), To: string(e.To)})
-	case wire.Lock, wire.Unlock:
-		return c.do(&hub.Lock{Order: v.order(e), Locked: e.Type == wire.Lock})
-	case wire.Token:
+	case wire.TypeLock, wire.TypeUnlock:
+		return c.do(&hub.Lock{Order: v.order(e), Locked: e.Type == wire.TypeLock})
+	case wire.TypeToken:
 		return v.renew(e)
 	}
 	return nil
@@ -139,16 +141,16 @@ func (v *v1) join(e *wire.Envelope) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), gateTimeout)
 	defer cancel()
-	admission, refusal := v.c.h.options.Gate.Join(ctx, &JoinRequest{
+	admission, err := v.c.h.options.Gate.Join(ctx, &JoinRequest{
 		Remote: v.c.remote, Room: string(e.Room), ID: string(e.From), Name: string(e.Name),
 		Token: string(e.Token), Passcode: string(e.Passcode),
 	})
-	if refusal != nil {
-		return v.refuse(refusal, e)
+	if err != nil {
+		return v.refuse(refusalOf(err), e)
 	}
 	m := v.welcome(e, admission)
 	done := make(chan bool, 1)
-	err := v.c.do(&hub.Join{
+	err = v.c.do(&hub.Join{
 		Client: v.c.client,
 		Room:   m.Room, ID: m.From, Name: m.Name,
 		Grant:    admission.Grant,
@@ -166,6 +168,14 @@ func (v *v1) join(e *wire.Envelope) error {
 	}
 	v.isIn(m.Room, m.From, admission.Grant)
 	return nil
+}
+
+// refusalOf returns the refusal in an error of a Gate.
+func refusalOf(err error) *wire.Refusal {
+	if r := (*wire.Refusal)(nil); errors.As(err, &r) {
+		return r
+	}
+	return errGate
 }
 
 // welcome makes the answer to a join that was admitted.
@@ -195,9 +205,9 @@ func (v *v1) renew(e *wire.Envelope) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), gateTimeout)
 	defer cancel()
-	a, refusal := v.c.h.options.Gate.Renew(ctx, &RenewRequest{Room: v.room, ID: v.id, Grant: v.grant, Token: string(e.Token)})
-	if refusal != nil {
-		return v.refuse(refusal, e)
+	a, err := v.c.h.options.Gate.Renew(ctx, &RenewRequest{Room: v.room, ID: v.id, Grant: v.grant, Token: string(e.Token)})
+	if err != nil {
+		return v.refuse(refusalOf(err), e)
 	}
 	v.granted(a.Grant)
 	return v.c.do(&hub.Renew{

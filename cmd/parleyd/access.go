@@ -1,11 +1,11 @@
 package main
 
 import (
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/auth"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/gate"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/webhook"
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/wsconn"
-	"github.com/parley-rtc/parley/wsconn/auth"
-	"github.com/parley-rtc/parley/wsconn/gate"
-	"github.com/parley-rtc/parley/wsconn/webhook"
 )
 
 // access is who may join, and who is told of it.

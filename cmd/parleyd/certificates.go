@@ -6,7 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/parley-rtc/parley/wsconn/reload"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/reload"
 )
 
 // newCertificates returns a TLS configuration whose certificate follows its files.

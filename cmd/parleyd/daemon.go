@@ -17,11 +17,11 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/config"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/relay"
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/cluster"
 	"github.com/parley-rtc/parley/web"
 	"github.com/parley-rtc/parley/wsconn"
-	"github.com/parley-rtc/parley/wsconn/relay"
 )
 
 // Times of the HTTP servers. A handshake, TLS included, must be through within

@@ -72,10 +72,10 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	metric(descMembers, prometheus.GaugeValue, float64(h.Members.Load()))
 	metric(descSuspended, prometheus.GaugeValue, float64(h.Suspended.Load()))
 	metric(descOutbox, prometheus.GaugeValue, float64(h.OutboxBytes.Load()))
-	for t := wire.Offer; t.Forwarded(); t++ {
+	for t := wire.TypeOffer; t.Forwarded(); t++ {
 		metric(descMessages, prometheus.CounterValue, float64(h.Messages[t].Load()), t.String())
 	}
-	for code := wire.BadMessage; int(code) < wire.NumCodes; code++ {
+	for code := wire.CodeBadMessage; int(code) < wire.NumCodes; code++ {
 		metric(descRefusals, prometheus.CounterValue, float64(h.Refusals[code].Load()), code.String())
 	}
 	metric(descUpgrades, prometheus.CounterValue, float64(w.Refused.Load()))

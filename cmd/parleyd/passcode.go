@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/parley-rtc/parley/wsconn/gate"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/gate"
 )
 
 // newPasscode returns the command that hashes a passcode.

@@ -7,7 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/parley-rtc/parley/wsconn/reload"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/reload"
 )
 
 // newSecret returns what reads the secret in the file that a setting names, again

@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/auth"
 	"github.com/parley-rtc/parley/hub/wire"
-	"github.com/parley-rtc/parley/wsconn/auth"
 )
 
 // newToken returns the command that mints tokens for trying out.

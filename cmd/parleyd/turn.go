@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/config"
-	"github.com/parley-rtc/parley/wsconn/ice"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/ice"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/relay"
 	"github.com/parley-rtc/parley/wsconn/limit"
-	"github.com/parley-rtc/parley/wsconn/relay"
 )
 
 // newTURN starts the TURN server, if there is to be one, and makes the ICE servers

@@ -9,7 +9,7 @@ import (
 
 // This file takes the commands of connections.
 
-var errUnavailable = &wire.Refusal{Code: wire.Unavailable, Text: "this server is cut off from the others at the moment: try again"}
+var errUnavailable = &wire.Refusal{Code: wire.CodeUnavailable, Text: "this server is cut off from the others at the moment: try again"}
 
 func (w *writer) connection(c *hub.Client) {
 	w.number(c.Conn())

@@ -1,28 +1,30 @@
 package wire
 
+import "errors"
+
 // Code says for programs why a message was refused.
 type Code uint8
 
 // The error codes of the protocol.
 const (
 	NoCode Code = iota
-	BadMessage
-	UnknownType
-	InvalidRoom
-	InvalidID
-	InvalidName
-	NotJoined
-	AlreadyJoined
-	DuplicateID
-	RoomFull
-	RoomLocked
-	ServerFull
-	TargetNotFound
-	Forbidden
-	Unauthorized
-	RateLimited
-	SessionExpired
-	Unavailable
+	CodeBadMessage
+	CodeUnknownType
+	CodeInvalidRoom
+	CodeInvalidID
+	CodeInvalidName
+	CodeNotJoined
+	CodeAlreadyJoined
+	CodeDuplicateID
+	CodeRoomFull
+	CodeRoomLocked
+	CodeServerFull
+	CodeTargetNotFound
+	CodeForbidden
+	CodeUnauthorized
+	CodeRateLimited
+	CodeSessionExpired
+	CodeUnavailable
 
 	// NumCodes is the number of codes, for tables indexed by Code.
 	NumCodes = int(iota)
@@ -42,12 +44,22 @@ func (c Code) String() string { return codeNames[c] }
 type Refusal struct {
 	Code Code
 	Text string
-	// Needs is what was missing or wrong when Code is Unauthorized and a client can
+	// Needs is what was missing or wrong when Code is CodeUnauthorized and a client can
 	// ask its user for it: "token" or "passcode".
 	Needs string
 }
 
 func (r *Refusal) Error() string { return r.Code.String() + ": " + r.Text }
+
+// CodeOf returns the protocol's code of an error that is or wraps a [*Refusal];
+// [NoCode] for any other, and for nil.
+func CodeOf(err error) Code {
+	var r *Refusal
+	if errors.As(err, &r) && r != nil {
+		return r.Code
+	}
+	return NoCode
+}
 
 // CloseCode is the status code of a WebSocket close frame (RFC 6455, 7.4).
 type CloseCode uint16

@@ -15,10 +15,10 @@ const maxCloseReason = MaxControl - 2
 // First bytes of frames, with the FIN bit set: control frames and the text
 // messages that the server sends are never fragmented.
 const (
-	finText  = Fin | OpText
-	finClose = Fin | OpClose
-	finPing  = Fin | OpPing
-	finPong  = Fin | OpPong
+	finText  = FinBit | OpText
+	finClose = FinBit | OpClose
+	finPing  = FinBit | OpPing
+	finPong  = FinBit | OpPong
 )
 
 // WSClose encodes a close frame. A reason longer than 123 bytes is cut at a

@@ -145,7 +145,7 @@ type JoinedMessage struct {
 
 // Frame encodes the message.
 func (m *JoinedMessage) Frame() *Frame {
-	f := begin(Joined, len(m.Room)+len(m.From)+len(m.Name)+len(m.Ref)+len(m.ICEServers)+64)
+	f := begin(TypeJoined, len(m.Room)+len(m.From)+len(m.Name)+len(m.Ref)+len(m.ICEServers)+64)
 	f.member("room", m.Room)
 	f.member("from", m.From)
 	f.member("name", m.Name)
@@ -169,7 +169,7 @@ func (f *Frame) iceServers(servers json.RawMessage) {
 // ICEFrame answers an ice message. servers is a JSON array of RTCIceServer
 // objects.
 func ICEFrame(servers json.RawMessage, ref string) *Frame {
-	f := begin(ICE, len(servers)+len(ref)+32)
+	f := begin(TypeICE, len(servers)+len(ref)+32)
 	f.iceServers(servers)
 	f.member("ref", ref)
 	return f.finish()
@@ -178,7 +178,7 @@ func ICEFrame(servers json.RawMessage, ref string) *Frame {
 // ResumedFrame says that a membership goes on, and how many messages follow that
 // the client has missed.
 func ResumedFrame(room, from string, missed int, ref string) *Frame {
-	f := begin(Resumed, len(room)+len(from)+len(ref)+64)
+	f := begin(TypeResumed, len(room)+len(from)+len(ref)+64)
 	f.member("room", room)
 	f.member("from", from)
 	f.raw("missed")
@@ -189,14 +189,14 @@ func ResumedFrame(room, from string, missed int, ref string) *Frame {
 
 // PongFrame answers a ping.
 func PongFrame(ref string) *Frame {
-	f := begin(Pong, len(ref)+16)
+	f := begin(TypePong, len(ref)+16)
 	f.member("ref", ref)
 	return f.finish()
 }
 
 // TokenFrame answers a token that was taken: it is good until expires.
 func TokenFrame(expires time.Time, ref string) *Frame {
-	f := begin(Token, len(ref)+64)
+	f := begin(TypeToken, len(ref)+64)
 	f.member("expires", expires.UTC().Format(time.RFC3339))
 	f.member("ref", ref)
 	return f.finish()
@@ -205,7 +205,7 @@ func TokenFrame(expires time.Time, ref string) *Frame {
 // AnnouncementFrame is a message from those who run the server to a room: it has
 // no from. data is JSON.
 func AnnouncementFrame(room string, data json.RawMessage) *Frame {
-	f := begin(Message, len(room)+len(data)+32)
+	f := begin(TypeMessage, len(room)+len(data)+32)
 	f.raw("data")
 	f.buf = append(f.buf, data...)
 	f.member("room", room)
@@ -220,7 +220,7 @@ type Refused struct {
 
 // ErrorFrame encodes the answer to a refused message.
 func ErrorFrame(r *Refusal, m Refused) *Frame {
-	f := begin(Error, len(r.Text)+len(m.Re)+len(m.To)+len(m.Ref)+96)
+	f := begin(TypeError, len(r.Text)+len(m.Re)+len(m.To)+len(m.Ref)+96)
 	f.member("code", r.Code.String())
 	f.member("error", r.Text)
 	f.member("needs", r.Needs)
@@ -242,7 +242,7 @@ type Members struct {
 // NewMembers begins the message for a room, for about size bytes of ids and
 // nicknames.
 func NewMembers(room string, size int) *Members {
-	f := begin(RoomMembers, len(room)+size+64)
+	f := begin(TypeRoomMembers, len(room)+size+64)
 	f.member("room", room)
 	f.raw("members")
 	f.buf = append(f.buf, '[')

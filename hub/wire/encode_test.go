@@ -22,7 +22,7 @@ func TestMessages(t *testing.T) {
 		{"pong", PongFrame(""), `{"type":"pong"}`},
 		{"pong with ref", PongFrame("x"), `{"type":"pong","ref":"x"}`},
 		{"ice", ICEFrame(json.RawMessage(`[1]`), "x"), `{"type":"ice","ice_servers":[1],"ref":"x"}`},
-		{"error", ErrorFrame(&Refusal{Code: NotJoined, Text: "no"}, Refused{Re: "offer", To: "b", Ref: "1"}),
+		{"error", ErrorFrame(&Refusal{Code: CodeNotJoined, Text: "no"}, Refused{Re: "offer", To: "b", Ref: "1"}),
 			`{"type":"error","code":"not_joined","error":"no","re":"offer","to":"b","ref":"1"}`},
 		{"error of something unreadable", ErrorFrame(errNotJSON, Refused{}),
 			`{"type":"error","code":"bad_message","error":"the message is not one JSON object"}`},
@@ -101,11 +101,11 @@ func TestNames(t *testing.T) {
 			t.Errorf("code %d has no name", code)
 		}
 	}
-	server := []Type{Unknown, Joined, RoomMembers, Pong, Resumed, Error}
-	for typ := Unknown; int(typ) < NumTypes; typ++ {
+	server := []Type{TypeUnknown, TypeJoined, TypeRoomMembers, TypePong, TypeResumed, TypeError}
+	for typ := TypeUnknown; int(typ) < NumTypes; typ++ {
 		want := typ
 		if slices.Contains(server, typ) {
-			want = Unknown
+			want = TypeUnknown
 		}
 		if got := ClientType(typ.String()); got != want {
 			t.Errorf("ClientType(%q) = %v", typ, got)

@@ -71,30 +71,30 @@ func (e *Envelope) Has(f Field) bool { return e.has&f == f }
 
 // Refusals of what is no message of the protocol.
 var (
-	errNotJSON   = &Refusal{Code: BadMessage, Text: "the message is not one JSON object"}
-	errDuplicate = &Refusal{Code: BadMessage, Text: "a field name stands twice"}
-	errFieldType = &Refusal{Code: BadMessage, Text: "a field has the wrong type"}
-	errNoType    = &Refusal{Code: BadMessage, Text: "the field \"type\" is missing"}
-	errRefLength = &Refusal{Code: BadMessage, Text: "\"ref\" is longer than 64 bytes or not valid text"}
-	errMissing   = &Refusal{Code: BadMessage, Text: "a field that this type needs is missing"}
-	errUnknown   = &Refusal{Code: UnknownType, Text: "there is no message of this type"}
-	errRoom      = &Refusal{Code: InvalidRoom, Text: "a room name is 1 to 128 bytes, printable, with no space at either end"}
-	errID        = &Refusal{Code: InvalidID, Text: "an id is 1 to 64 bytes, printable, with no space at either end"}
-	errName      = &Refusal{Code: InvalidName, Text: "a nickname is 1 to 64 bytes, printable, with no space at either end"}
+	errNotJSON   = &Refusal{Code: CodeBadMessage, Text: "the message is not one JSON object"}
+	errDuplicate = &Refusal{Code: CodeBadMessage, Text: "a field name stands twice"}
+	errFieldType = &Refusal{Code: CodeBadMessage, Text: "a field has the wrong type"}
+	errNoType    = &Refusal{Code: CodeBadMessage, Text: "the field \"type\" is missing"}
+	errRefLength = &Refusal{Code: CodeBadMessage, Text: "\"ref\" is longer than 64 bytes or not valid text"}
+	errMissing   = &Refusal{Code: CodeBadMessage, Text: "a field that this type needs is missing"}
+	errUnknown   = &Refusal{Code: CodeUnknownType, Text: "there is no message of this type"}
+	errRoom      = &Refusal{Code: CodeInvalidRoom, Text: "a room name is 1 to 128 bytes, printable, with no space at either end"}
+	errID        = &Refusal{Code: CodeInvalidID, Text: "an id is 1 to 64 bytes, printable, with no space at either end"}
+	errName      = &Refusal{Code: CodeInvalidName, Text: "a nickname is 1 to 64 bytes, printable, with no space at either end"}
 )
 
 // required lists the fields without which a message of a type means nothing.
 var required = [NumTypes]Field{
-	Join:      FieldRoom,
-	Offer:     FieldTo | FieldSDP,
-	Answer:    FieldTo | FieldSDP,
-	Candidate: FieldTo | FieldCandidate,
-	Hangup:    FieldTo,
-	Message:   FieldData,
-	Rename:    FieldName,
-	Resume:    FieldSession | FieldReceived,
-	Token:     FieldToken,
-	Kick:      FieldTo,
+	TypeJoin:      FieldRoom,
+	TypeOffer:     FieldTo | FieldSDP,
+	TypeAnswer:    FieldTo | FieldSDP,
+	TypeCandidate: FieldTo | FieldCandidate,
+	TypeHangup:    FieldTo,
+	TypeMessage:   FieldData,
+	TypeRename:    FieldName,
+	TypeResume:    FieldSession | FieldReceived,
+	TypeToken:     FieldToken,
+	TypeKick:      FieldTo,
 }
 
 // Parse reads the envelope of text, which must be valid UTF-8, into e. It
@@ -130,13 +130,13 @@ func (e *Envelope) check() *Refusal {
 	switch {
 	case !e.Has(FieldType):
 		return errNoType
-	case e.Type == Unknown:
+	case e.Type == TypeUnknown:
 		return errUnknown
 	case !e.Has(required[e.Type]):
 		return errMissing
 	}
 	switch e.Type {
-	case Join:
+	case TypeJoin:
 		switch {
 		case !ValidRoom(e.Room):
 			return errRoom
@@ -147,7 +147,7 @@ func (e *Envelope) check() *Refusal {
 		case e.Has(wrongPasscode):
 			return errFieldType
 		}
-	case Rename:
+	case TypeRename:
 		if len(e.Name) > 0 && !ValidName(e.Name) {
 			return errName
 		}

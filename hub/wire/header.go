@@ -70,11 +70,11 @@ func ParseHeader(b []byte) (h Header, ok bool, err error) {
 	return h, true, nil
 }
 
-// Fin is the bit of a frame's first byte that says that its message ends with it.
-const Fin = 0x80
+// FinBit is the bit of a frame's first byte that says that its message ends with it.
+const FinBit = 0x80
 
 // AppendMasked appends a frame as a client sends it, with the payload masked.
-// first is the frame's first byte, such as Fin|OpText.
+// first is the frame's first byte, such as FinBit|OpText.
 func AppendMasked(dst []byte, first byte, mask [4]byte, payload []byte) []byte {
 	dst = append(AppendMaskedHeader(dst, first, mask, len(payload)), payload...)
 	Mask(dst[len(dst)-len(payload):], mask)

@@ -15,7 +15,7 @@ func TestHeaderRoundTrip(t *testing.T) {
 		for i := range payload {
 			payload[i] = byte(i * 7)
 		}
-		frame := AppendMasked([]byte("before"), Fin|OpText, mask, payload)[len("before"):]
+		frame := AppendMasked([]byte("before"), FinBit|OpText, mask, payload)[len("before"):]
 		h, ok, err := ParseHeader(frame)
 		want := Header{Fin: true, Masked: true, Opcode: OpText, Mask: mask, Length: n, Size: h.Size}
 		if !ok || err != nil || h != want {

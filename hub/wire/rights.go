@@ -44,7 +44,7 @@ func (r Rights) String() string { return strings.Join(r.Names(), ",") }
 
 // Needs returns the right that it takes to have a message of this type forwarded.
 func (t Type) Needs() Rights {
-	if t == Message {
+	if t == TypeMessage {
 		return MayMessage
 	}
 	return MaySend

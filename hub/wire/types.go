@@ -6,28 +6,28 @@ type Type uint8
 // The types that a client sends come first; those that only the server sends
 // follow. A client that sends one of the latter is answered with unknown_type.
 const (
-	Unknown Type = iota
-	Join
-	Leave
-	Offer
-	Answer
-	Candidate
-	Hangup
-	Message
-	Rename
-	Ping
-	Resume
-	ICE
-	Token
-	Kick
-	Lock
-	Unlock
+	TypeUnknown Type = iota
+	TypeJoin
+	TypeLeave
+	TypeOffer
+	TypeAnswer
+	TypeCandidate
+	TypeHangup
+	TypeMessage
+	TypeRename
+	TypePing
+	TypeResume
+	TypeICE
+	TypeToken
+	TypeKick
+	TypeLock
+	TypeUnlock
 
-	Joined
-	RoomMembers
-	Pong
-	Resumed
-	Error
+	TypeJoined
+	TypeRoomMembers
+	TypePong
+	TypeResumed
+	TypeError
 
 	// NumTypes is the number of types, for tables indexed by Type.
 	NumTypes = int(iota)
@@ -44,42 +44,42 @@ func (t Type) String() string { return typeNames[t] }
 
 // Forwarded reports whether a message of this type is passed on to other
 // members.
-func (t Type) Forwarded() bool { return t >= Offer && t <= Message }
+func (t Type) Forwarded() bool { return t >= TypeOffer && t <= TypeMessage }
 
 // ClientType finds the type that a client may send under this name; Unknown if
 // there is none.
 func ClientType[T ~string | ~[]byte](name T) Type {
 	switch string(name) {
 	case "offer":
-		return Offer
+		return TypeOffer
 	case "answer":
-		return Answer
+		return TypeAnswer
 	case "candidate":
-		return Candidate
+		return TypeCandidate
 	case "message":
-		return Message
+		return TypeMessage
 	case "hangup":
-		return Hangup
+		return TypeHangup
 	case "join":
-		return Join
+		return TypeJoin
 	case "leave":
-		return Leave
+		return TypeLeave
 	case "rename":
-		return Rename
+		return TypeRename
 	case "ping":
-		return Ping
+		return TypePing
 	case "resume":
-		return Resume
+		return TypeResume
 	case "ice":
-		return ICE
+		return TypeICE
 	case "token":
-		return Token
+		return TypeToken
 	case "kick":
-		return Kick
+		return TypeKick
 	case "lock":
-		return Lock
+		return TypeLock
 	case "unlock":
-		return Unlock
+		return TypeUnlock
 	}
-	return Unknown
+	return TypeUnknown
 }

@@ -9,9 +9,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/relay"
 	"github.com/parley-rtc/parley/hub/cluster/broker"
 	"github.com/parley-rtc/parley/wsconn/limit"
-	"github.com/parley-rtc/parley/wsconn/relay"
 )
 
 // This file checks the settings of the parts that can be left out: tokens,

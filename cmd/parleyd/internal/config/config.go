@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/parley-rtc/parley/wsconn/gate"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/gate"
 )
 
 // Config holds the daemon's settings.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/parley-rtc/parley/wsconn/ice"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/ice"
 )
 
 // define ties the settings to their names, defaults and words of help.

@@ -7,7 +7,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/parley-rtc/parley/wsconn/gate"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/gate"
 )
 
 // roomsKey is the key of the file that has no flag: rules for rooms, by name or

@@ -90,23 +90,23 @@ func readParley(message []byte, e *Event) error {
 	})
 	forwarded := func(k payload.Kind, body []byte) { e.Type, e.Kind, e.Body = Forwarded, k, body }
 	switch kind {
-	case wire.Candidate.String():
+	case wire.TypeCandidate.String():
 		forwarded(payload.Candidate, candidate)
-	case wire.Offer.String():
+	case wire.TypeOffer.String():
 		forwarded(payload.Offer, sdp)
-	case wire.Answer.String():
+	case wire.TypeAnswer.String():
 		forwarded(payload.Answer, sdp)
-	case wire.Message.String():
+	case wire.TypeMessage.String():
 		forwarded(payload.Message, data)
-	case wire.Joined.String():
+	case wire.TypeJoined.String():
 		e.Type = Joined
-	case wire.RoomMembers.String():
+	case wire.TypeRoomMembers.String():
 		e.Type = Members
-	case wire.Pong.String():
+	case wire.TypePong.String():
 		e.Type = Pong
-	case wire.Resumed.String():
+	case wire.TypeResumed.String():
 		e.Type = Resumed
-	case wire.Error.String():
+	case wire.TypeError.String():
 		e.Type = Refused
 	}
 	return err

@@ -42,7 +42,7 @@ func (c *Conn) keepOut(b []byte) { *c.out = b }
 func seal(b []byte, start int, mask [4]byte) []byte {
 	payload := b[start+maxHeader:]
 	wire.Mask(payload, mask)
-	head := wire.AppendMaskedHeader(b[:start], wire.Fin|wire.OpText, mask, len(payload))
+	head := wire.AppendMaskedHeader(b[:start], wire.FinBit|wire.OpText, mask, len(payload))
 	return append(head, payload...) // moves it up to its header
 }
 
@@ -111,7 +111,7 @@ func (c *Conn) control(opcode byte, payload []byte) {
 	}
 	var mask [4]byte
 	binary.NativeEndian.PutUint32(mask[:], rand.Uint32())
-	*c.out = wire.AppendMasked(*c.out, wire.Fin|opcode, mask, payload)
+	*c.out = wire.AppendMasked(*c.out, wire.FinBit|opcode, mask, payload)
 	c.flush()
 }
 

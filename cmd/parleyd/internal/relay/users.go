@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
 
-	"github.com/parley-rtc/parley/wsconn/ice"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/ice"
 )
 
 // authenticate looks up the key of a user name: "expiry:id", as package ice makes

@@ -14,7 +14,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"go.uber.org/zap"
 
-	"github.com/parley-rtc/parley/wsconn/reload"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/reload"
 )
 
 // MinSecretBytes is the shortest secret: as long as the output of the shortest

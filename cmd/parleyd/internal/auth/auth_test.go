@@ -25,8 +25,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"go.uber.org/goleak"
 
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/reload"
 	"github.com/parley-rtc/parley/hub/wire"
-	"github.com/parley-rtc/parley/wsconn/reload"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -389,11 +389,11 @@ func TestURL(t *testing.T) {
 	}))
 	defer server.Close()
 	v := newVerifier(t, Options{JWKS: server.URL, Refresh: time.Hour})
-	verify := func(k keysOfAllKinds, kid string) *wire.Refusal {
+	verify := func(k keysOfAllKinds, kid string) error {
 		_, refusal := v.Verify(context.Background(), sign(t, jwt.SigningMethodES256, k.ec, kid, good(nil)))
 		return refusal
 	}
-	if r := verify(first, "1"); r == nil || r.Code != wire.Unavailable {
+	if r := verify(first, "1"); r == nil || wire.CodeOf(r) != wire.CodeUnavailable {
 		t.Errorf("without keys: %v", r)
 	}
 	up.Store(true)

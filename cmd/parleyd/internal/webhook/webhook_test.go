@@ -20,9 +20,9 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/gate"
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/wire"
-	"github.com/parley-rtc/parley/wsconn/gate"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -123,7 +123,7 @@ func TestJoin(t *testing.T) {
 			_, _ = io.WriteString(w, body)
 		}
 	}
-	const down = wire.Unavailable
+	const down = wire.CodeUnavailable
 	for _, c := range []struct {
 		name   string
 		answer func(http.ResponseWriter, *http.Request)
@@ -132,12 +132,12 @@ func TestJoin(t *testing.T) {
 	}{
 		{"yes", text(200, `{"allow":true}`), 0, ""},
 		{"yes, with more", text(200, `{"allow":true,"id":"bob","name":"Bob","rights":["moderate"],"future":1}`), 0, ""},
-		{"no", text(200, `{"allow":false}`), wire.Forbidden, ""},
-		{"no, with words", text(200, `{"allow":false,"reason":"the lesson is over"}`), wire.Forbidden, "the lesson is over"},
-		{"no, with too many words", text(200, `{"allow":false,"reason":"`+strings.Repeat("x", 300)+`"}`), wire.Forbidden, "may not join"},
-		{"401", text(401, ``), wire.Unauthorized, ""},
-		{"403 with words", text(403, `{"reason":"go away"}`), wire.Forbidden, "go away"},
-		{"403 with a page", text(403, `<h1>no</h1>`), wire.Forbidden, ""},
+		{"no", text(200, `{"allow":false}`), wire.CodeForbidden, ""},
+		{"no, with words", text(200, `{"allow":false,"reason":"the lesson is over"}`), wire.CodeForbidden, "the lesson is over"},
+		{"no, with too many words", text(200, `{"allow":false,"reason":"`+strings.Repeat("x", 300)+`"}`), wire.CodeForbidden, "may not join"},
+		{"401", text(401, ``), wire.CodeUnauthorized, ""},
+		{"403 with words", text(403, `{"reason":"go away"}`), wire.CodeForbidden, "go away"},
+		{"403 with a page", text(403, `<h1>no</h1>`), wire.CodeForbidden, ""},
 		{"no word", text(200, `{}`), down, ""},
 		{"empty", text(200, ``), down, ""},
 		{"null", text(200, `null`), down, ""},
@@ -179,7 +179,7 @@ func TestJoin(t *testing.T) {
 				switch {
 				case want == 0 && (refusal != nil || a == nil):
 					t.Errorf("fail open %v: refused: %v", open, refusal)
-				case want != 0 && (refusal == nil || refusal.Code != want || !strings.Contains(refusal.Text, c.words)):
+				case want != 0 && (refusal == nil || wire.CodeOf(refusal) != want || !strings.Contains(refusal.Error(), c.words)):
 					t.Errorf("fail open %v: got %v, want %s", open, refusal, want)
 				}
 				if c.name == "yes, with more" && (a.ID != "bob" || a.Name != "Bob" || *a.Rights != wire.MayModerate) {

@@ -8,10 +8,10 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/auth"
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/wire"
 	"github.com/parley-rtc/parley/wsconn"
-	"github.com/parley-rtc/parley/wsconn/auth"
 	"github.com/parley-rtc/parley/wsconn/limit"
 )
 
@@ -26,7 +26,7 @@ type Options struct {
 // Application decides, after all else has let a member in.
 type Application interface {
 	// Join returns what the application says, or why it does not let the member in.
-	Join(ctx context.Context, q *Question) (*Answer, *wire.Refusal)
+	Join(ctx context.Context, q *Question) (*Answer, error)
 }
 
 // Question is what the application is asked.
@@ -64,28 +64,28 @@ func New(o Options) *Gate {
 }
 
 var (
-	errOtherRoom = &wire.Refusal{Code: wire.Forbidden, Text: "your token is not for this room"}
-	errOtherID   = &wire.Refusal{Code: wire.Forbidden, Text: "\"from\" is not whom your token is for"}
-	errOtherSub  = &wire.Refusal{Code: wire.Forbidden, Text: "the token is for somebody else"}
+	errOtherRoom = &wire.Refusal{Code: wire.CodeForbidden, Text: "your token is not for this room"}
+	errOtherID   = &wire.Refusal{Code: wire.CodeForbidden, Text: "\"from\" is not whom your token is for"}
+	errOtherSub  = &wire.Refusal{Code: wire.CodeForbidden, Text: "the token is for somebody else"}
 )
 
 // Join implements [wsconn.Gate].
-func (g *Gate) Join(ctx context.Context, r *wsconn.JoinRequest) (*wsconn.Admission, *wire.Refusal) {
+func (g *Gate) Join(ctx context.Context, r *wsconn.JoinRequest) (*wsconn.Admission, error) {
 	rule := g.options.Rules.For(r.Room)
 	a := &wsconn.Admission{Capacity: rule.MaxMembers}
 	verified := g.options.Tokens != nil && r.Token != ""
 	if verified {
-		t, refusal := g.options.Tokens.Verify(ctx, r.Token)
-		if refusal == nil {
-			refusal = fits(t, r.Room, r.ID)
+		t, err := g.options.Tokens.Verify(ctx, r.Token)
+		if err == nil {
+			err = fits(t, r.Room, r.ID)
 		}
-		if refusal != nil {
-			return nil, refusal
+		if err != nil {
+			return nil, err
 		}
 		admit(a, t)
 	}
-	if refusal := g.without(ctx, rule, verified, r); refusal != nil {
-		return nil, refusal
+	if err := g.without(ctx, rule, verified, r); err != nil {
+		return nil, err
 	}
 	if g.options.Ask != nil {
 		return g.ask(ctx, a, r)
@@ -94,7 +94,7 @@ func (g *Gate) Join(ctx context.Context, r *wsconn.JoinRequest) (*wsconn.Admissi
 }
 
 // without decides on what a join without a good token needs.
-func (g *Gate) without(ctx context.Context, rule Rule, verified bool, r *wsconn.JoinRequest) *wire.Refusal {
+func (g *Gate) without(ctx context.Context, rule Rule, verified bool, r *wsconn.JoinRequest) error {
 	switch {
 	case verified:
 		return nil
@@ -107,7 +107,7 @@ func (g *Gate) without(ctx context.Context, rule Rule, verified bool, r *wsconn.
 }
 
 // fits reports why a good token is not good for this member of this room.
-func fits(t *auth.Token, room, id string) *wire.Refusal {
+func fits(t *auth.Token, room, id string) error {
 	switch {
 	case !t.Admits(room):
 		return errOtherRoom
@@ -126,17 +126,17 @@ func admit(a *wsconn.Admission, t *auth.Token) {
 }
 
 // ask has the application decide.
-func (g *Gate) ask(ctx context.Context, a *wsconn.Admission, r *wsconn.JoinRequest) (*wsconn.Admission, *wire.Refusal) {
+func (g *Gate) ask(ctx context.Context, a *wsconn.Admission, r *wsconn.JoinRequest) (*wsconn.Admission, error) {
 	grant := hub.Grant{Rights: wire.DefaultRights}
 	if a.Grant != nil {
 		grant = *a.Grant
 	}
-	answer, refusal := g.options.Ask.Join(ctx, &Question{
+	answer, err := g.options.Ask.Join(ctx, &Question{
 		Room: r.Room, ID: cmp.Or(a.ID, r.ID), Name: cmp.Or(a.Name, r.Name),
 		Token: r.Token, Remote: r.Remote, Rights: grant.Rights,
 	})
-	if refusal != nil {
-		return nil, refusal
+	if err != nil {
+		return nil, err
 	}
 	if answer.ID != "" {
 		a.ID, grant.Subject = answer.ID, answer.ID
@@ -155,16 +155,16 @@ func (g *Gate) ask(ctx context.Context, a *wsconn.Admission, r *wsconn.JoinReque
 }
 
 // Renew implements [wsconn.Gate].
-func (g *Gate) Renew(ctx context.Context, r *wsconn.RenewRequest) (*wsconn.Admission, *wire.Refusal) {
+func (g *Gate) Renew(ctx context.Context, r *wsconn.RenewRequest) (*wsconn.Admission, error) {
 	if g.options.Tokens == nil {
 		return nil, wsconn.ErrNoTokens
 	}
-	t, refusal := g.options.Tokens.Verify(ctx, r.Token)
-	if refusal != nil {
-		return nil, refusal
+	t, err := g.options.Tokens.Verify(ctx, r.Token)
+	if err != nil {
+		return nil, err
 	}
-	if refusal := fits(t, r.Room, r.ID); refusal != nil {
-		return nil, refusal
+	if err := fits(t, r.Room, r.ID); err != nil {
+		return nil, err
 	}
 	if r.Grant != nil && r.Grant.Subject != "" && t.Subject != r.Grant.Subject {
 		return nil, errOtherSub

@@ -14,8 +14,8 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/gate"
 	"github.com/parley-rtc/parley/hub/wire"
-	"github.com/parley-rtc/parley/wsconn/gate"
 )
 
 // JoinOptions say how an application is asked.
@@ -43,7 +43,7 @@ type Join struct {
 // cached is an answer that holds for a while.
 type cached struct {
 	answer  *gate.Answer
-	refusal *wire.Refusal
+	refusal error
 	until   time.Time
 }
 
@@ -82,10 +82,10 @@ type answer struct {
 	Expires time.Time `json:"expires"`
 }
 
-var errDown = &wire.Refusal{Code: wire.Unavailable, Text: "whoever decides on joins can't be asked at the moment: try again"}
+var errDown = &wire.Refusal{Code: wire.CodeUnavailable, Text: "whoever decides on joins can't be asked at the moment: try again"}
 
 // Join implements [gate.Application].
-func (j *Join) Join(ctx context.Context, q *gate.Question) (*gate.Answer, *wire.Refusal) {
+func (j *Join) Join(ctx context.Context, q *gate.Question) (*gate.Answer, error) {
 	k := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q", q.Token, q.Room, q.ID, q.Name))
 	keep := q.Token != "" && j.options.Cache > 0
 	if c, found := j.look(k); keep && found {
@@ -137,7 +137,7 @@ func (j *Join) keep(k [sha256.Size]byte, c cached) {
 }
 
 // ask returns the application's answer or refusal, or an error if it gave neither.
-func (j *Join) ask(ctx context.Context, q *gate.Question) (*gate.Answer, *wire.Refusal, error) {
+func (j *Join) ask(ctx context.Context, q *gate.Question) (a *gate.Answer, refusal, failure error) {
 	m := question{Type: "member.joining", Timestamp: time.Now().UTC()}
 	m.Data.Room, m.Data.ID, m.Data.Name, m.Data.Token = q.Room, q.ID, q.Name, q.Token
 	m.Data.Remote, m.Data.Rights = q.Remote.String(), q.Rights.Names()
@@ -155,32 +155,32 @@ func (j *Join) ask(ctx context.Context, q *gate.Question) (*gate.Answer, *wire.R
 	case http.StatusOK:
 		return read(text)
 	case http.StatusUnauthorized, http.StatusForbidden:
-		a := answer{Allow: new(bool)}
-		_ = json.Unmarshal(text, &a) // the reason is welcome and not needed
-		return nil, refused(&a, status), nil
+		no := answer{Allow: new(bool)}
+		_ = json.Unmarshal(text, &no) // the reason is welcome and not needed
+		return nil, refused(&no, status), nil
 	}
 	return nil, nil, fmt.Errorf("answered with status %d", status)
 }
 
 // read makes of an answer what the gate needs.
-func read(text []byte) (*gate.Answer, *wire.Refusal, error) {
-	var a answer
-	if err := json.Unmarshal(text, &a); err != nil {
+func read(text []byte) (a *gate.Answer, refusal, failure error) {
+	var said answer
+	if err := json.Unmarshal(text, &said); err != nil {
 		return nil, nil, fmt.Errorf("the answer: %w", err)
 	}
 	switch {
-	case a.Allow == nil:
+	case said.Allow == nil:
 		return nil, nil, errors.New("the answer has no \"allow\"")
-	case !*a.Allow:
-		return nil, refused(&a, http.StatusForbidden), nil
-	case a.ID != "" && !wire.ValidID(a.ID):
+	case !*said.Allow:
+		return nil, refused(&said, http.StatusForbidden), nil
+	case said.ID != "" && !wire.ValidID(said.ID):
 		return nil, nil, errors.New("the answer's \"id\" can't be an id")
-	case a.Name != "" && !wire.ValidName(a.Name):
+	case said.Name != "" && !wire.ValidName(said.Name):
 		return nil, nil, errors.New("the answer's \"name\" can't be a nickname")
 	}
-	g := &gate.Answer{ID: a.ID, Name: a.Name, Expires: a.Expires}
-	if a.Rights != nil {
-		rights := wire.ParseRights(*a.Rights)
+	g := &gate.Answer{ID: said.ID, Name: said.Name, Expires: said.Expires}
+	if said.Rights != nil {
+		rights := wire.ParseRights(*said.Rights)
 		g.Rights = &rights
 	}
 	return g, nil, nil
@@ -190,9 +190,9 @@ func read(text []byte) (*gate.Answer, *wire.Refusal, error) {
 const maxReason = 200
 
 func refused(a *answer, status int) *wire.Refusal {
-	r := &wire.Refusal{Code: wire.Forbidden, Text: "you may not join this room"}
+	r := &wire.Refusal{Code: wire.CodeForbidden, Text: "you may not join this room"}
 	if status == http.StatusUnauthorized {
-		r.Code, r.Needs = wire.Unauthorized, "token"
+		r.Code, r.Needs = wire.CodeUnauthorized, "token"
 	}
 	if a.Reason != "" && len(a.Reason) <= maxReason && utf8.ValidString(a.Reason) {
 		r.Text = a.Reason

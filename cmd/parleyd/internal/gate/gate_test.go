@@ -13,10 +13,10 @@ import (
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/auth"
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/wire"
 	"github.com/parley-rtc/parley/wsconn"
-	"github.com/parley-rtc/parley/wsconn/auth"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -79,21 +79,21 @@ func TestJoin(t *testing.T) {
 	}{
 		{"token", required, wsconn.JoinRequest{Room: "r", Token: ann}, 0, "ann"},
 		{"token with its id", required, wsconn.JoinRequest{Room: "r", ID: "ann", Token: ann}, 0, "ann"},
-		{"token of another id", required, wsconn.JoinRequest{Room: "r", ID: "bob", Token: ann}, wire.Forbidden, ""},
-		{"token of another room", required, wsconn.JoinRequest{Room: "s", Token: ann}, wire.Forbidden, ""},
+		{"token of another id", required, wsconn.JoinRequest{Room: "r", ID: "bob", Token: ann}, wire.CodeForbidden, ""},
+		{"token of another room", required, wsconn.JoinRequest{Room: "s", Token: ann}, wire.CodeForbidden, ""},
 		{"token for a prefix", required, wsconn.JoinRequest{Room: "team-x", Token: ann}, 0, "ann"},
 		{"token for anybody", required, wsconn.JoinRequest{Room: "s", ID: "bob", Token: anybody}, 0, ""},
-		{"no token", required, wsconn.JoinRequest{Room: "r"}, wire.Unauthorized, ""},
-		{"bad token", required, wsconn.JoinRequest{Room: "r", Token: ann + "x"}, wire.Unauthorized, ""},
+		{"no token", required, wsconn.JoinRequest{Room: "r"}, wire.CodeUnauthorized, ""},
+		{"bad token", required, wsconn.JoinRequest{Room: "r", Token: ann + "x"}, wire.CodeUnauthorized, ""},
 		{"no token where one may", optional, wsconn.JoinRequest{Room: "r"}, 0, ""},
-		{"bad token where none need be", optional, wsconn.JoinRequest{Room: "r", Token: "x"}, wire.Unauthorized, ""},
+		{"bad token where none need be", optional, wsconn.JoinRequest{Room: "r", Token: "x"}, wire.CodeUnauthorized, ""},
 		{"no token where the room does not ask", required, wsconn.JoinRequest{Room: "open-1"}, 0, ""},
-		{"no token where the room asks", optional, wsconn.JoinRequest{Room: "shut"}, wire.Unauthorized, ""},
+		{"no token where the room asks", optional, wsconn.JoinRequest{Room: "shut"}, wire.CodeUnauthorized, ""},
 		{"passcode", required, wsconn.JoinRequest{Room: "coded", Passcode: "1234"}, 0, ""},
-		{"wrong passcode", required, wsconn.JoinRequest{Room: "coded", Passcode: "123"}, wire.Unauthorized, ""},
-		{"no passcode", optional, wsconn.JoinRequest{Room: "coded"}, wire.Unauthorized, ""},
+		{"wrong passcode", required, wsconn.JoinRequest{Room: "coded", Passcode: "123"}, wire.CodeUnauthorized, ""},
+		{"no passcode", optional, wsconn.JoinRequest{Room: "coded"}, wire.CodeUnauthorized, ""},
 		{"token in place of a passcode", required, wsconn.JoinRequest{Room: "coded", Token: anybody}, 0, ""},
-		{"passcode and a bad token", required, wsconn.JoinRequest{Room: "coded", Token: "x", Passcode: "1234"}, wire.Unauthorized, ""},
+		{"passcode and a bad token", required, wsconn.JoinRequest{Room: "coded", Token: "x", Passcode: "1234"}, wire.CodeUnauthorized, ""},
 		{"passcode without tokens", none, wsconn.JoinRequest{Room: "coded", Passcode: "1234"}, 0, ""},
 		{"a token that nobody looks at", none, wsconn.JoinRequest{Room: "r", Token: "x"}, 0, ""},
 	} {
@@ -101,7 +101,7 @@ func TestJoin(t *testing.T) {
 			c.r.Remote = home
 			a, refusal := c.gate.Join(t.Context(), &c.r)
 			if c.want != 0 {
-				if refusal == nil || refusal.Code != c.want {
+				if refusal == nil || wire.CodeOf(refusal) != c.want {
 					t.Errorf("got %v, want %s", refusal, c.want)
 				}
 				return
@@ -132,17 +132,17 @@ func TestRenew(t *testing.T) {
 		want  wire.Code
 	}{
 		{"the same", mint(t, auth.Token{Subject: "ann", Rooms: []string{"r"}}), grant, 0},
-		{"another sub", mint(t, auth.Token{Subject: "bob"}), grant, wire.Forbidden},
-		{"no sub", mint(t, auth.Token{}), grant, wire.Forbidden},
-		{"another room", mint(t, auth.Token{Subject: "ann", Rooms: []string{"s"}}), grant, wire.Forbidden},
-		{"bad", "x", grant, wire.Unauthorized},
+		{"another sub", mint(t, auth.Token{Subject: "bob"}), grant, wire.CodeForbidden},
+		{"no sub", mint(t, auth.Token{}), grant, wire.CodeForbidden},
+		{"another room", mint(t, auth.Token{Subject: "ann", Rooms: []string{"s"}}), grant, wire.CodeForbidden},
+		{"bad", "x", grant, wire.CodeUnauthorized},
 		{"first one of a guest", mint(t, auth.Token{Subject: "ann"}), nil, 0},
-		{"first one of a guest, for somebody else", mint(t, auth.Token{Subject: "bob"}), nil, wire.Forbidden},
+		{"first one of a guest, for somebody else", mint(t, auth.Token{Subject: "bob"}), nil, wire.CodeForbidden},
 	} {
 		a, refusal := g.Renew(t.Context(), &wsconn.RenewRequest{Room: "r", ID: "ann", Grant: c.grant, Token: c.token})
 		var code wire.Code
 		if refusal != nil {
-			code = refusal.Code
+			code = wire.CodeOf(refusal)
 		}
 		if code != c.want || code == 0 && a.Expires.IsZero() {
 			t.Errorf("%s: %v", c.name, refusal)
@@ -197,7 +197,7 @@ func TestWrongPasscodes(t *testing.T) {
 		if refusal == nil {
 			return 0
 		}
-		return refusal.Code
+		return wire.CodeOf(refusal)
 	}
 	for range 3 * wrongAtOnce {
 		if code := try("1234", home); code != 0 {
@@ -210,16 +210,16 @@ func TestWrongPasscodes(t *testing.T) {
 	}
 	wrong := 0
 	for range 3 * wrongAtOnce {
-		if code := <-codes; code == wire.Unauthorized {
+		if code := <-codes; code == wire.CodeUnauthorized {
 			wrong++
-		} else if code != wire.RateLimited {
+		} else if code != wire.CodeRateLimited {
 			t.Errorf("got %s", code)
 		}
 	}
 	if wrong != wrongAtOnce {
 		t.Errorf("%d wrong passcodes were looked at, want %d", wrong, wrongAtOnce)
 	}
-	if code := try("1234", home); code != wire.RateLimited {
+	if code := try("1234", home); code != wire.CodeRateLimited {
 		t.Errorf("after too many wrong ones: %s", code)
 	}
 	if code := try("1234", netip.MustParseAddr("192.0.2.2")); code != 0 {
@@ -230,11 +230,11 @@ func TestWrongPasscodes(t *testing.T) {
 // answers is an application.
 type answers struct {
 	answer  *Answer
-	refusal *wire.Refusal
+	refusal error
 	asked   *Question
 }
 
-func (a *answers) Join(_ context.Context, q *Question) (*Answer, *wire.Refusal) {
+func (a *answers) Join(_ context.Context, q *Question) (*Answer, error) {
 	a.asked = q
 	return a.answer, a.refusal
 }
@@ -253,7 +253,7 @@ func TestApplication(t *testing.T) {
 	if got.ID != "bob" || got.Name != "Bob" || got.Grant.Rights != moderate || !got.Grant.Named || !got.Grant.Expires.Equal(a.answer.Expires) {
 		t.Errorf("%+v %+v", got, got.Grant)
 	}
-	a.answer, a.refusal = nil, &wire.Refusal{Code: wire.Forbidden}
+	a.answer, a.refusal = nil, &wire.Refusal{Code: wire.CodeForbidden}
 	if _, refusal := g.Join(t.Context(), &wsconn.JoinRequest{Room: "r"}); refusal != a.refusal {
 		t.Errorf("got %v", refusal)
 	}

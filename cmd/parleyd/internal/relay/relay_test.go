@@ -14,7 +14,7 @@ import (
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
-	"github.com/parley-rtc/parley/wsconn/ice"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/ice"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -52,9 +52,9 @@ type Token struct {
 // Refusals of tokens. They do not say why a token is bad: only whoever signs
 // tokens needs to know, and finds out with [Verifier.Check].
 var (
-	ErrMissing = &wire.Refusal{Code: wire.Unauthorized, Text: "this server asks for a token", Needs: "token"}
-	ErrBad     = &wire.Refusal{Code: wire.Unauthorized, Text: "the token is not good, or no more", Needs: "token"}
-	errNoKeys  = &wire.Refusal{Code: wire.Unavailable, Text: "the keys to check tokens with can't be had at the moment"}
+	ErrMissing = &wire.Refusal{Code: wire.CodeUnauthorized, Text: "this server asks for a token", Needs: "token"}
+	ErrBad     = &wire.Refusal{Code: wire.CodeUnauthorized, Text: "the token is not good, or no more", Needs: "token"}
+	errNoKeys  = &wire.Refusal{Code: wire.CodeUnavailable, Text: "the keys to check tokens with can't be had at the moment"}
 )
 
 // New reads the keys. The error is for people; a URL that can't be reached is
@@ -87,7 +87,7 @@ func (v *Verifier) Close() { v.keys.close() }
 
 // Verify checks a token. The refusal is nil, [ErrBad], or says that there are no
 // keys at the moment. It may wait some seconds for keys, until ctx is done.
-func (v *Verifier) Verify(ctx context.Context, text string) (*Token, *wire.Refusal) {
+func (v *Verifier) Verify(ctx context.Context, text string) (*Token, error) {
 	t, err := v.Check(ctx, text)
 	switch {
 	case errors.Is(err, errUnavailable):

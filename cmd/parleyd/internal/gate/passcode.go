@@ -116,14 +116,14 @@ func newPasscodes(a *limit.Attempts) *passcodes {
 }
 
 var (
-	errNeedsPasscode = &wire.Refusal{Code: wire.Unauthorized, Text: "this room asks for a passcode", Needs: "passcode"}
-	errWrongPasscode = &wire.Refusal{Code: wire.Unauthorized, Text: "this is not the room's passcode", Needs: "passcode"}
-	errManyWrong     = &wire.Refusal{Code: wire.RateLimited, Text: "too many wrong passcodes from your address: try again in a while"}
-	errBusy          = &wire.Refusal{Code: wire.Unavailable, Text: "too many passcodes are being checked: try again"}
+	errNeedsPasscode = &wire.Refusal{Code: wire.CodeUnauthorized, Text: "this room asks for a passcode", Needs: "passcode"}
+	errWrongPasscode = &wire.Refusal{Code: wire.CodeUnauthorized, Text: "this is not the room's passcode", Needs: "passcode"}
+	errManyWrong     = &wire.Refusal{Code: wire.CodeRateLimited, Text: "too many wrong passcodes from your address: try again in a while"}
+	errBusy          = &wire.Refusal{Code: wire.CodeUnavailable, Text: "too many passcodes are being checked: try again"}
 )
 
 // check compares a passcode with the hash of the right one.
-func (p *passcodes) check(ctx context.Context, hash, passcode string, remote netip.Addr) *wire.Refusal {
+func (p *passcodes) check(ctx context.Context, hash, passcode string, remote netip.Addr) error {
 	if passcode == "" {
 		return errNeedsPasscode
 	}
