@@ -9,10 +9,11 @@ import (
 // Grant is what a member's token, or the application, lets it do, and for how
 // long. It is not changed once it was handed over.
 type Grant struct {
-	Rights  wire.Rights
-	Subject string    // whom the token is for; empty: anybody
-	Named   bool      // the nickname comes with the grant: the member can't change it
-	Expires time.Time // when the membership is to end; zero: it may stay
+	Rights   wire.Rights
+	Subject  string    // whom the token is for; empty: anybody
+	Named    bool      // the nickname comes with the grant: the member can't change it
+	Profiled bool      // the same of the profile (meta)
+	Expires  time.Time // when the membership is to end; zero: it may stay
 }
 
 var defaultGrant = &Grant{Rights: wire.DefaultRights}

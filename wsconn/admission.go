@@ -2,6 +2,7 @@ package wsconn
 
 import (
 	"context"
+	"encoding/json"
 	"net/netip"
 	"time"
 
@@ -24,23 +25,26 @@ type Gate interface {
 type JoinRequest struct {
 	Remote          netip.Addr
 	Room            string
-	ID, Name        string // as the client would like them; may be empty
-	Token, Passcode string // may be empty
+	ID, Name        string          // as the client would like them; may be empty
+	Meta            json.RawMessage // the client's profile, at most [wire.MaxMeta] bytes; nil: none
+	Token, Passcode string          // may be empty
 }
 
 // RenewRequest is a token for a membership that there is.
 type RenewRequest struct {
-	Room, ID string
-	Grant    *hub.Grant // in force; nil: the default rights
-	Token    string
+	Remote         netip.Addr
+	Room, ID, Name string
+	Grant          *hub.Grant // in force; nil: the default rights
+	Token          string
 }
 
 // Admission is what a Gate has decided.
 type Admission struct {
-	ID, Name string     // in place of those that the client asked for; empty: it has the say
-	Grant    *hub.Grant // nil: the default rights
-	Capacity int        // members that the room may have; 0: as many as any
-	Expires  time.Time  // of the token, for the answer to one that renews a membership
+	ID, Name string          // in place of those that the client asked for; empty: it has the say
+	Meta     json.RawMessage // in place of the client's profile, when Grant.Profiled; nil: none
+	Grant    *hub.Grant      // nil: the default rights
+	Capacity int             // members that the room may have; 0: as many as any
+	Expires  time.Time       // of the token, for the answer to one that renews a membership
 }
 
 // gateTimeout bounds what a Gate may take: less than a ping may go unanswered.

@@ -25,6 +25,7 @@ const (
 	CodeRateLimited
 	CodeSessionExpired
 	CodeUnavailable
+	CodeCongested
 
 	// NumCodes is the number of codes, for tables indexed by Code.
 	NumCodes = int(iota)
@@ -33,7 +34,7 @@ const (
 var codeNames = [NumCodes]string{
 	"", "bad_message", "unknown_type", "invalid_room", "invalid_id", "invalid_name", "not_joined",
 	"already_joined", "duplicate_id", "room_full", "room_locked", "server_full", "target_not_found",
-	"forbidden", "unauthorized", "rate_limited", "session_expired", "unavailable",
+	"forbidden", "unauthorized", "rate_limited", "session_expired", "unavailable", "congested",
 }
 
 // String returns the code as it stands on the wire.

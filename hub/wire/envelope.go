@@ -28,6 +28,8 @@ const (
 	FieldReceived
 	FieldResumable
 	FieldPasscode
+	FieldTakeover
+	FieldMeta
 )
 
 // Envelope is what the server reads of a client's message. Its byte slices point
@@ -53,6 +55,8 @@ type Fields struct {
 	Passcode  []byte
 	Received  uint64
 	Resumable bool
+	Takeover  bool
+	Meta      []byte // JSON; nil: absent or null
 
 	has Field
 	// Where the object and its own room and from stand in text, for forwarding.
@@ -78,6 +82,7 @@ var (
 	errRefLength = &Refusal{Code: CodeBadMessage, Text: "\"ref\" is longer than 64 bytes or not valid text"}
 	errMissing   = &Refusal{Code: CodeBadMessage, Text: "a field that this type needs is missing"}
 	errUnknown   = &Refusal{Code: CodeUnknownType, Text: "there is no message of this type"}
+	errMeta      = &Refusal{Code: CodeBadMessage, Text: "\"meta\" is larger than 1024 bytes"}
 	errRoom      = &Refusal{Code: CodeInvalidRoom, Text: "a room name is 1 to 128 bytes, printable, with no space at either end"}
 	errID        = &Refusal{Code: CodeInvalidID, Text: "an id is 1 to 64 bytes, printable, with no space at either end"}
 	errName      = &Refusal{Code: CodeInvalidName, Text: "a nickname is 1 to 64 bytes, printable, with no space at either end"}
@@ -95,6 +100,7 @@ var required = [NumTypes]Field{
 	TypeResume:    FieldSession | FieldReceived,
 	TypeToken:     FieldToken,
 	TypeKick:      FieldTo,
+	TypeUpdate:    FieldMeta,
 }
 
 // Parse reads the envelope of text, which must be valid UTF-8, into e. It
@@ -146,6 +152,12 @@ func (e *Envelope) check() *Refusal {
 			return errName
 		case e.Has(wrongPasscode):
 			return errFieldType
+		case len(e.Meta) > MaxMeta:
+			return errMeta
+		}
+	case TypeUpdate:
+		if len(e.Meta) > MaxMeta {
+			return errMeta
 		}
 	case TypeRename:
 		if len(e.Name) > 0 && !ValidName(e.Name) {
@@ -251,6 +263,10 @@ func fieldOf(name []byte) Field {
 		return FieldResumable
 	case "passcode":
 		return FieldPasscode
+	case "takeover":
+		return FieldTakeover
+	case "meta":
+		return FieldMeta
 	}
 	return 0
 }
@@ -295,6 +311,13 @@ func (e *Envelope) set(f Field, value []byte, at span) {
 	case FieldResumable:
 		e.Resumable = value[0] == 't'
 		ok = value[0] == 't' || value[0] == 'f'
+	case FieldTakeover:
+		e.Takeover = value[0] == 't'
+		ok = value[0] == 't' || value[0] == 'f'
+	case FieldMeta:
+		if value[0] != 'n' {
+			e.Meta = value
+		}
 	case FieldMembers:
 		ok = isStringArray(value)
 	case FieldNames:

@@ -11,6 +11,7 @@ const (
 	MaxID   = 64
 	MaxName = 64
 	MaxRef  = 64
+	MaxMeta = 1024 // of JSON
 )
 
 // MaxDepth is how deep arrays and objects may nest in a message; the message

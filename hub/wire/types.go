@@ -22,6 +22,7 @@ const (
 	TypeKick
 	TypeLock
 	TypeUnlock
+	TypeUpdate
 
 	TypeJoined
 	TypeRoomMembers
@@ -35,7 +36,7 @@ const (
 
 var typeNames = [NumTypes]string{
 	"unknown", "join", "leave", "offer", "answer", "candidate", "hangup", "message", "rename",
-	"ping", "resume", "ice", "token", "kick", "lock", "unlock",
+	"ping", "resume", "ice", "token", "kick", "lock", "unlock", "update",
 	"joined", "room_members", "pong", "resumed", "error",
 }
 
@@ -80,6 +81,8 @@ func ClientType[T ~string | ~[]byte](name T) Type {
 		return TypeLock
 	case "unlock":
 		return TypeUnlock
+	case "update":
+		return TypeUpdate
 	}
 	return TypeUnknown
 }
