@@ -1,151 +1,303 @@
 package hub
 
 import (
+	"context"
+	"encoding/json"
 	"net/netip"
 	"time"
 
-	"go.uber.org/zap"
-
+	"github.com/parley-rtc/parley/hub/event"
+	"github.com/parley-rtc/parley/hub/internal/actor"
+	"github.com/parley-rtc/parley/hub/internal/frame"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
-// Client is a connection's standing with the hub, from Register to Unregister.
-// While it has joined it speaks for a member of a room.
+// Writer is a connection as the hub sees it. The hub's goroutine and the writers of
+// other connections call its methods: they must not block.
+type Writer interface {
+	// Wake is called when frames wait and no goroutine writes them. One goroutine then
+	// calls [Client.Gather] and [Client.Wrote] until nothing waits.
+	Wake()
+	// Closing is called when a close frame was queued: the connection must end in
+	// bounded time, even if the frame can't be written.
+	Closing()
+	// Probe asks for a WebSocket ping ([Client.Ping]). Its answer says that the
+	// client has received all that was written before it.
+	Probe()
+	// Challenge asks for a WebSocket ping at once. If the client shows no sign of life
+	// within the time, the connection ends as after any unanswered ping.
+	Challenge(within time.Duration)
+	// Abort ends the connection at once, without a close frame.
+	Abort()
+}
+
+// Connection describes a connection to [Hub.Connect].
+type Connection struct {
+	Number     uint64     // names the connection in the log
+	Remote     netip.Addr // the client's address
+	QueueBytes int        // the most memory of frames that may wait for the client
+	Writer     Writer
+}
+
+// Client is a connection's side of the hub, for packages that speak a protocol. It has a
+// method for each thing that a message can ask for. The hub answers by queueing frames,
+// in the order of the calls. Methods must be called one at a time, as a read loop does,
+// except those that say otherwise. Errors are nil or [ErrClosed].
 type Client struct {
-	// Set by NewClient, then read only.
-	conn   uint64
-	remote netip.Addr
-	node   string // that the connection is with, where there are several
-	out    Receiver
-
-	// Owned by the loop.
-	opened  time.Time
-	index   int     // in the loop's list of clients; -1: not registered
-	member  *member // nil: not joined
-	touched bool    // is in the loop's list of touched clients
-	closed  bool    // has been closed: gets and does nothing more
-
-	lastRefusal time.Time // when a refused message was last logged
-	suppressed  int       // refused messages since then
+	core   actor.Core
+	client *actor.Client
+	out    *actor.Outbox
 }
 
-// NewClient makes a client for connection number conn, a number that stands in
-// log lines, from the address remote, whose frames go to out.
-func NewClient(conn uint64, remote netip.Addr, out Receiver) *Client {
-	return &Client{conn: conn, remote: remote, out: out, index: -1}
+// Request is the part of a client's message that an answer repeats: the type, the
+// receiver and the tag, as far as they could be read. Texts are cut to 64 bytes.
+type Request struct{ Type, To, Ref string }
+
+// echoed is how much of a client's own text an error repeats, in bytes.
+const echoed = 64
+
+func (r Request) refused() frame.Refused {
+	return frame.Refused{Re: wire.Cut(r.Type, echoed), To: wire.Cut(r.To, echoed), Ref: wire.Cut(r.Ref, echoed)}
 }
 
-// NewClientOf is NewClient for a connection with another server of several.
-func NewClientOf(node string, conn uint64, remote netip.Addr, out Receiver) *Client {
-	c := NewClient(conn, remote, out)
-	c.node = node
-	return c
+// Connect makes the client of a connection. [Client.Start] registers it with the hub.
+func (h *Hub) Connect(c Connection) Client {
+	out := new(actor.Outbox)
+	out.Init(c.Writer, h.stats, c.QueueBytes)
+	return Client{h.core, actor.NewClient(c.Number, c.Remote, out), out}
 }
 
-// fields are the log fields that name the client, followed by more.
-func (c *Client) fields(more ...zap.Field) []zap.Field {
-	f := make([]zap.Field, 0, 8)
-	f = append(f, zap.Uint64(FieldConn, c.conn))
-	if c.node != "" {
-		f = append(f, zap.String(FieldNode, c.node))
-	}
-	if m := c.member; m != nil {
-		f = append(f, zap.String(FieldRoom, m.room.name), zap.String(FieldID, m.id))
-	}
-	return append(f, more...)
-}
+// Start registers the client with the hub, which may use its Writer from then on. When
+// the connection has ended, [Client.End] must be called, also after an error of Start.
+func (c *Client) Start() error { return c.core.Do(actor.Register{Client: c.client}) }
 
-// refusalLogInterval is the time between two log lines about refused messages
-// of one client, so that it can't fill the log.
-const refusalLogInterval = time.Second
-
-func (l *loop) logRefusal(c *Client, r *wire.Refusal, m wire.Refused) {
-	if l.now.Sub(c.lastRefusal) < refusalLogInterval {
-		c.suppressed++
-		return
-	}
-	l.log.Info(EventRefused, c.fields(
-		zap.Stringer(FieldCode, r.Code),
-		zap.Stringer(FieldType, wire.ClientType(m.Re)),
-		zap.Int(FieldSuppressed, c.suppressed),
-	)...)
-	c.lastRefusal, c.suppressed = l.now, 0
-}
-
-// send queues a frame for a member, which takes its own reference. It may have no
-// connection at the moment.
-func (l *loop) send(m *member, f *wire.Frame) {
-	if m.client != nil {
-		l.deliver(m.client, f)
-		return
-	}
-	f.Retain(1)
-	l.kept(m, m.out.Send(f))
-}
-
-// kept notes the outcome of queueing something for a member without a connection.
-func (l *loop) kept(m *member, ok bool) {
-	if !ok {
-		l.gone = append(l.gone, m)
+// End tells the hub that the connection has ended, with one of the reasons of package
+// event. A resumable membership stays, unless the client ended it by itself.
+func (c *Client) End(reason string) {
+	err := c.core.Do(actor.Unregister{Client: c.client, Reason: reason})
+	if err != nil {
+		c.out.Discard()
 	}
 }
 
-// deliver queues a frame for the client, which takes its own reference.
-func (l *loop) deliver(c *Client, f *wire.Frame) {
-	if c.closed {
-		return
-	}
-	f.Retain(1)
-	l.queued(c, c.out.Send(f))
+// Join is what [Client.Join] asks for.
+type Join struct {
+	Room, ID string          // valid, see [wire.ValidRoom] and [wire.ValidID]
+	Name     string          // nickname; empty: none
+	Meta     json.RawMessage // profile; nil: none
+	Grant    *Grant          // nil: the default rights
+	Capacity int             // members that the room may have; 0: [Options.MaxRoomMembers]
+	Session  string          // makes the membership resumable, see [Hub.NewSession]; empty: it is not
+	Takeover bool            // take the place of the member with this id, if both have tokens for the id
+	Welcome  []byte          // the message that the client gets first
 }
 
-// SlowConsumer is the reason in the close frame of CloseSlowConsumer.
-const SlowConsumer = "your queue of messages is full: you read too slowly"
+// NewSession makes a session, for [Join.Session] and the client: a secret.
+func (h *Hub) NewSession(room string) string { return h.core.NewSession(room) }
 
-// queued notes the outcome of queueing something for c: it is to be flushed, or
-// its queue is full and it goes.
-func (l *loop) queued(c *Client, ok bool) {
-	l.touch(c)
-	if ok || c.closed {
-		return
+// Join makes the client a member of a room and reports whether it is one. If not, the
+// hub has sent it an error.
+func (c *Client) Join(j Join, r Request) (in bool, err error) {
+	done := make(chan bool, 1)
+	err = c.core.Do(&actor.Join{
+		Client: c.client, Room: j.Room, ID: j.ID, Name: j.Name, Meta: j.Meta, Grant: j.Grant.actor(),
+		Capacity: j.Capacity, Session: j.Session, Takeover: j.Takeover,
+		Welcome: frame.Text(j.Welcome), Refused: r.refused(), Done: done,
+	})
+	if err != nil {
+		return false, err
 	}
-	l.log.Warn(EventEvicted, c.fields()...)
-	l.close(c, wire.CloseSlowConsumer, SlowConsumer)
-	if c.member != nil {
-		l.gone = append(l.gone, c.member)
-	}
+	return actor.Await(context.Background(), c.core, done)
 }
 
-// touch puts c among those that are flushed at the end of the batch.
-func (l *loop) touch(c *Client) {
-	if !c.touched {
-		c.touched = true
-		l.touched = append(l.touched, c)
+// Resumed is the membership that a client has resumed.
+type Resumed struct {
+	Room, ID, Name string // ID is empty if nothing was resumed, Name if there is no nickname
+	Grant          *Grant // in force; nil: the default rights
+}
+
+// Resume continues the membership of a session. received is the number of messages that
+// the client has received, see the protocol; messageBytes is announced to the client. If
+// there is nothing to resume, the hub has sent the client an error.
+func (c *Client) Resume(session string, received uint64, messageBytes int, r Request) (Resumed, error) {
+	done := make(chan actor.Resumed, 1)
+	err := c.core.Do(&actor.Resume{
+		Client: c.client, Session: session, Received: received, MessageBytes: messageBytes, Refused: r.refused(), Done: done,
+	})
+	if err != nil {
+		return Resumed{}, err
 	}
+	m, err := actor.Await(context.Background(), c.core, done)
+	return Resumed{Room: m.Room, ID: m.ID, Name: m.Name, Grant: (*Grant)(m.Grant)}, err
 }
 
-// close ends a client's connection. Leaving its room is the caller's to do.
-func (l *loop) close(c *Client, code wire.CloseCode, reason string) {
-	c.closed = true
-	l.touch(c)
-	c.out.Close(code, reason)
+// Leave ends the client's membership, if it has one.
+func (c *Client) Leave() error { return c.core.Do(actor.Leave{Client: c.client}) }
+
+// Forward sends a message to the member e.To, or to all other members if e has no
+// receiver. s has the sender's room and id, which the server writes into the message.
+// read is when the message came, for [stats.Hub.Transit]. e may be reused afterwards.
+func (c *Client) Forward(e *wire.Envelope, s *wire.Suffixes, read time.Time) error {
+	f := frame.Forward(e, s)
+	f.Born = read
+	return c.core.Do(actor.NewForward(c.client, e, f))
 }
 
-// refuse answers a message that was refused.
-func (l *loop) refuse(c *Client, r *wire.Refusal, m wire.Refused) {
-	if c.closed {
-		return
+// Rename changes the member's nickname; an empty one removes it.
+func (c *Client) Rename(name string, r Request) error {
+	return c.core.Do(&actor.Rename{Client: c.client, Name: name, Refused: r.refused()})
+}
+
+// Update changes the member's profile, JSON of at most [wire.MaxMeta] bytes; nil
+// removes it. meta must not change any more.
+func (c *Client) Update(meta json.RawMessage, r Request) error {
+	return c.core.Do(&actor.Update{Client: c.client, Meta: meta, Refused: r.refused()})
+}
+
+// Renew gives the membership another grant. name and meta, unless they are empty,
+// replace the member's nickname and profile; JSON's null removes the profile. answer is
+// the message for the client.
+func (c *Client) Renew(g *Grant, name string, meta json.RawMessage, answer []byte, r Request) error {
+	return c.core.Do(&actor.Renew{
+		Client: c.client, Grant: g.actor(), Name: name, Meta: meta, Frame: frame.Text(answer), Refused: r.refused(),
+	})
+}
+
+// Kick removes a member from the client's room, if the client has the right to moderate.
+func (c *Client) Kick(to string, r Request) error {
+	return c.core.Do(&actor.Kick{Order: c.order(r), To: to})
+}
+
+// Lock locks or unlocks the client's room, if the client has the right to moderate.
+func (c *Client) Lock(locked bool, r Request) error {
+	return c.core.Do(&actor.Lock{Order: c.order(r), Locked: locked})
+}
+
+func (c *Client) order(r Request) actor.Order {
+	return actor.Order{Client: c.client, Refused: r.refused()}
+}
+
+// Reply sends the client an answer.
+func (c *Client) Reply(text []byte) error {
+	return c.core.Do(&actor.Reply{Client: c.client, Frame: frame.Text(text)})
+}
+
+// Refuse answers a message with an error. room and id are what a join asked for, for
+// the log.
+func (c *Client) Refuse(refusal *wire.Refusal, r Request, room, id string) error {
+	return c.core.Do(&actor.Refuse{Client: c.client, Refusal: refusal, Refused: r.refused(), Room: room, ID: id})
+}
+
+// Close ends the membership, and the connection with a close frame behind what waits.
+// text, at most 123 bytes, is for the client; reason is for the log. It may be called
+// from any goroutine.
+func (c *Client) Close(code wire.CloseCode, text, reason string) error {
+	return c.core.Do(&actor.Disconnect{Client: c.client, Code: code, Text: text, Reason: reason})
+}
+
+// CloseOutside is Close with 4007, unless the client is in a room when the hub carries
+// it out. It may be called from any goroutine.
+func (c *Client) CloseOutside(text string) error {
+	return c.core.Do(&actor.Disconnect{
+		Client: c.client, Code: wire.CloseNoJoin, Text: text, Reason: event.ReasonNoJoin, Only: actor.IfOutside,
+	})
+}
+
+// CloseExpired is Close with 4008, if the member's grant has expired when the hub carries
+// it out. It may be called from any goroutine.
+func (c *Client) CloseExpired(text string) error {
+	return c.core.Do(&actor.Disconnect{
+		Client: c.client, Code: wire.CloseTokenExpired, Text: text, Reason: event.ReasonTokenExpired, Only: actor.IfExpired,
+	})
+}
+
+// GoAway tells the hub that the client sent a close frame with 1001. It reports whether
+// the membership stays, as after a lost connection; then nothing more is written.
+// Otherwise the hub answers the close frame.
+func (c *Client) GoAway() (stays bool, err error) {
+	done := make(chan bool, 1)
+	if err := c.core.Do(&actor.GoAway{Client: c.client, Done: done}); err != nil {
+		return false, err
 	}
-	l.hub.Stats.Refusals[r.Code].Add(1)
-	l.logRefusal(c, r, m)
-	l.queued(c, c.out.Send(wire.ErrorFrame(r, m)))
+	return actor.Await(context.Background(), c.core, done)
 }
 
-// Conn returns the number of the client's connection.
-func (c *Client) Conn() uint64 { return c.conn }
+// Ping queues a WebSocket ping ahead of what waits and reports whether it could be
+// queued. It may be called from any goroutine, and so may Pong.
+func (c *Client) Ping(payload []byte) bool { return c.urgent(frame.Ping(payload)) }
 
-// Remote returns the address that the client connects from.
-func (c *Client) Remote() netip.Addr { return c.remote }
+// Pong queues the answer to a WebSocket ping, as Ping does.
+func (c *Client) Pong(payload []byte) bool { return c.urgent(frame.Pong(payload)) }
 
-// Receiver returns where the client's frames go.
-func (c *Client) Receiver() Receiver { return c.out }
+func (c *Client) urgent(f *frame.Frame) bool {
+	ok := c.out.Urgent(f, c.client.Sender())
+	if ok {
+		c.out.Flush()
+	}
+	return ok
+}
+
+// Acknowledged tells the hub that the client has answered the last ping: it has all that
+// was written before.
+func (c *Client) Acknowledged() {
+	c.out.Acknowledged()
+	c.core.Acknowledged(c.client)
+}
+
+// CloseCode returns the code of the close frame that was queued; 0: none was. It may
+// be called from any goroutine, and so may the methods that follow.
+func (c *Client) CloseCode() wire.CloseCode { return c.out.CloseCode() }
+
+// Unwritten returns how many bytes are still to be written.
+func (c *Client) Unwritten() int { return c.out.Unwritten() }
+
+// Finished reports whether a close frame has been written, or the connection has
+// ended.
+func (c *Client) Finished() bool { return c.out.Finished() }
+
+// Failed tells the hub that the connection can't be written any more.
+func (c *Client) Failed() { c.out.Failed() }
+
+// Gathering is a writer's workspace for [Client.Gather]. The zero value is ready.
+type Gathering struct {
+	buf    []byte
+	frames []*frame.Frame
+}
+
+// gatherBytes is what one write takes at most: frames that wait together leave
+// together.
+const gatherBytes = 64 << 10
+
+// Gather returns the bytes to write next, or nil if nothing waits: then [Writer.Wake] is
+// called when there is more. The bytes are valid until the next call with g. Only one
+// goroutine at a time may gather.
+func (c *Client) Gather(g *Gathering) []byte {
+	var skip int
+	g.frames, skip = c.out.Take(g.frames[:0], gatherBytes)
+	switch len(g.frames) {
+	case 0:
+		return nil
+	case 1:
+		return g.frames[0].Bytes()[skip:]
+	}
+	if g.buf == nil {
+		g.buf = make([]byte, 0, gatherBytes)
+	}
+	g.buf = append(g.buf[:0], g.frames[0].Bytes()[skip:]...)
+	for _, f := range g.frames[1:] {
+		g.buf = append(g.buf, f.Bytes()...)
+	}
+	return g.buf
+}
+
+// Wrote tells the hub that the first n bytes of what Gather returned were written, at
+// time now. It reports whether more waits; if not, [Writer.Wake] is called when there is
+// more.
+func (c *Client) Wrote(n int, now time.Time) (more bool) {
+	more, caughtUp := c.out.Wrote(n, now)
+	if caughtUp {
+		// The loop may wait for nobody, but a writer must not wait for the loop.
+		go func() { _ = c.core.Do(actor.CaughtUp{Client: c.client}) }()
+	}
+	return more
+}

@@ -1,13 +1,28 @@
-// Package hub is the heart of parleyd: an actor that owns all rooms.
+// Package hub keeps rooms and their members, and passes messages between them. It is the
+// heart of parleyd.
 //
-// One goroutine, the loop, takes commands ([Join], [Leave], [Forward] and the
-// others, each in a file of its own) from a channel and applies them in batches.
-// It alone touches the rooms, so membership, broadcast and forwarding happen in
-// one order without a lock. It answers by appending frames to the [Receiver] of
-// each client, for a local connection its [Outbox], and never does anything that
-// can block: no I/O, no call into a connection, no send that waits.
+// A program makes a [Hub] with [New] and mounts a handler for its connections (package
+// wsconn). Then it can look at rooms and act on them:
 //
-// A client hears of a room's members before it gets the first message from one
-// of them, a message is either queued for its receiver or refused to its sender,
-// and a receiver that reads too slowly for its queue is closed and leaves.
+//	h, err := hub.New(hub.Options{MaxRoomMembers: 100, ResumeWindow: 15 * time.Second})
+//	…
+//	signaling, err := wsconn.NewHandler(h, wsconn.Options{})
+//	…
+//	http.Handle("/ws", signaling)
+//	…
+//	err = h.Kick(ctx, "garden", "bob")
+//	…
+//	err = signaling.Shutdown(ctx)
+//
+// The hub promises that a client learns of a member before that member's first
+// message, that a message is either queued for its receiver or refused to its sender,
+// and that messages from one sender reach one receiver in order. One client can neither
+// stop the hub nor use up another's queue.
+//
+// Inside, one goroutine, the hub loop, owns all rooms. It does no I/O and waits for no
+// client: it appends to a bounded queue of each connection.
+//
+// [Client], [Connection], [Writer], [Request], [Join], [Resumed] and [Gathering] are for
+// packages that speak a protocol over connections, as wsconn does. Other programs don't
+// need them.
 package hub

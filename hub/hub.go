@@ -2,144 +2,220 @@ package hub
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/parley-rtc/parley/hub/event"
+	"github.com/parley-rtc/parley/hub/internal/actor"
+	"github.com/parley-rtc/parley/hub/stats"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
-// ErrClosed is returned for commands to a hub that has been closed.
-var ErrClosed = errors.New("hub: closed")
+// ErrClosed is returned by methods of a hub that has been shut down or closed.
+var ErrClosed = actor.ErrClosed
 
-// Options are the limits of a hub. The zero value has none.
+// Options are the limits of a hub. The zero value is valid: no limit, and no
+// membership can be resumed.
 type Options struct {
 	MaxRooms       int           // rooms at one time; 0: no limit
 	MaxRoomMembers int           // members of one room; 0: no limit
-	ResumeWindow   time.Duration // time that a lost connection's membership stays, if it is resumable
-	KickBan        time.Duration // time that who was kicked may not join the room again under the same id
-	Logger         *zap.Logger   // events of rooms and members; nil: none. Its core must not block.
-	// Elsewhere returns the rooms of other nodes, which count for MaxRooms; nil: none.
-	// It must not block.
-	Elsewhere func() int
-	Stats     *Stats         // to be counted in; nil: some of the hub's own
-	Share     func(RoomMeta) // gets what of rooms other nodes should know, from the loop: it must not block; nil: nobody does
-	Notify    func(Event)    // gets the same events, in order, from the loop: it must not block; nil: nobody does
+	ResumeWindow   time.Duration // how long the membership of a lost connection stays; 0: no membership is resumable
+	KickBan        time.Duration // how long a kicked member is banned from the room; 0: not at all
+
+	// RateFanOut limits the copies that the messages of one connection cause, in bytes
+	// of memory a second; BurstFanOut is the limit at once. Copies are those of a
+	// message to all other members, and of the member lists that a newcomer's first
+	// message needs. A message over the limit is refused with congested. 0: no limit.
+	// The daemon's defaults are 8 MiB and 32 MiB.
+	RateFanOut, BurstFanOut int
+
+	// Logger gets the events of rooms and members, see package event. Nil: nothing is
+	// logged. Its core must not block: the hub loop calls it.
+	Logger *zap.Logger
+
+	// Notify is called for each event of a room or a member, in order, on a goroutine
+	// of its own. Nil: no events. During a slow call up to 4,096 events wait; further
+	// ones are dropped and counted in [stats.Hub.EventsDropped]. A panic is logged and
+	// loses that event.
+	Notify func(event.Event)
 }
 
-// Hub takes commands for the loop. Its methods may be called from any goroutine
-// but the loop.
+// check returns what is wrong with the options, or nil.
+func (o *Options) check() error {
+	for _, v := range []struct {
+		name  string
+		value int64
+	}{
+		{"MaxRooms", int64(o.MaxRooms)}, {"MaxRoomMembers", int64(o.MaxRoomMembers)},
+		{"ResumeWindow", int64(o.ResumeWindow)}, {"KickBan", int64(o.KickBan)},
+		{"RateFanOut", int64(o.RateFanOut)}, {"BurstFanOut", int64(o.BurstFanOut)},
+	} {
+		if v.value < 0 {
+			return fmt.Errorf("hub: %s is negative", v.name)
+		}
+	}
+	if o.RateFanOut > 0 && o.BurstFanOut == 0 {
+		return errors.New("hub: RateFanOut needs a BurstFanOut")
+	}
+	return nil
+}
+
+// Hub keeps rooms. Names of rooms and ids may be given in any spelling, see
+// [wire.Normal]. Its methods may be called from any goroutine, at any time and in
+// any order; after the hub has ended they return [ErrClosed].
 type Hub struct {
-	// Stats counts what the hub does.
-	Stats *Stats
-
-	options  Options
-	commands chan Command
-	drained  chan struct{} // closed by the loop: draining, and every client is gone
-	closing  chan struct{} // closed by Close
-	closed   chan struct{} // closed by the loop when it ends
+	core   actor.Core
+	stats  *stats.Hub
+	events *events // nil: nobody is notified
+	once   sync.Once
 }
 
-// commandQueue is how many commands may wait for the loop before those who send
-// them wait too: enough for a batch while the one before it is at work.
-const commandQueue = 1024
-
-// New starts a hub's loop. Close ends it.
-func New(o Options) *Hub {
-	if o.Stats == nil {
-		o.Stats = new(Stats)
+// New starts a hub. [Hub.Shutdown] or [Hub.Close] ends it.
+func New(o Options) (*Hub, error) {
+	if err := o.check(); err != nil {
+		return nil, err
 	}
-	h := &Hub{
-		Stats:    o.Stats,
-		options:  o,
-		commands: make(chan Command, commandQueue),
-		drained:  make(chan struct{}),
-		closing:  make(chan struct{}),
-		closed:   make(chan struct{}),
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
 	}
-	go newLoop(h, o).run()
-	return h
+	h := &Hub{stats: new(stats.Hub)}
+	h.events = newEvents(o, h.stats)
+	h.core = actor.New(o.actor(h.stats, h.events))
+	return h, nil
 }
 
-// Command is something for the loop to do. The types that implement it are those
-// of this package.
-type Command interface {
-	// apply is called by the loop and must not block.
-	apply(l *loop)
-}
-
-// Resumes reports whether memberships can be resumable.
-func (h *Hub) Resumes() bool { return h.options.ResumeWindow > 0 }
-
-// Counters returns what the hub counts in.
-func (h *Hub) Counters() *Stats { return h.Stats }
-
-// RefuseNow answers a message of a client without the loop, for those that must not
-// reach it. It reports false if the client's queue is full.
-func (h *Hub) RefuseNow(c *Client, r *wire.Refusal, m wire.Refused) bool {
-	h.Stats.Refusals[r.Code].Add(1)
-	return c.out.Send(wire.ErrorFrame(r, m))
-}
-
-// Acknowledged is told when a client has answered a ping. Its outbox knows already.
-func (h *Hub) Acknowledged(*Client) {}
-
-// Do hands a command to the loop, and waits while the loop is behind. Commands
-// from one goroutine are applied in the order of their calls. The error is nil
-// or [ErrClosed].
-func (h *Hub) Do(c Command) error {
-	select {
-	case h.commands <- c:
-		return nil
-	default:
+// actor makes the options of the loop.
+func (o *Options) actor(counters *stats.Hub, events *events) actor.Options {
+	a := actor.Options{
+		MaxRooms: o.MaxRooms, MaxRoomMembers: o.MaxRoomMembers, ResumeWindow: o.ResumeWindow, KickBan: o.KickBan,
+		FanOut: o.RateFanOut, FanOutBurst: o.BurstFanOut, Logger: o.Logger, Stats: counters,
 	}
-	select {
-	case h.commands <- c:
-		return nil
-	case <-h.closing:
-		return ErrClosed
+	if events != nil {
+		a.Notify = events.add
 	}
+	return a
 }
 
-// Drain closes every client with 1001, also those that are registered later, and
-// returns when all are gone or ctx is done.
-func (h *Hub) Drain(ctx context.Context) error {
-	if err := h.Do(drain{}); err != nil {
+// NewOver is for package hub/cluster: it makes a hub whose rooms are on several nodes.
+// build starts the node; no other package can write such a function.
+func NewOver(o Options, build func(actor.Options) (actor.Core, error)) (*Hub, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	h := &Hub{stats: new(stats.Hub)}
+	h.events = newEvents(o, h.stats)
+	core, err := build(o.actor(h.stats, h.events))
+	if err != nil {
+		h.events.close()
+		return nil, err
+	}
+	h.core = core
+	return h, nil
+}
+
+// Stats returns the hub's counters, which may be read at any time, also after the end.
+func (h *Hub) Stats() *stats.Hub { return h.stats }
+
+// Resumes reports whether memberships can be resumable, see [Options.ResumeWindow].
+func (h *Hub) Resumes() bool { return h.core.Resumes() }
+
+// Shutdown closes every connection with 1001, new ones included, waits until they have
+// ended, and ends the hub. If ctx is done first, Shutdown returns its error, and the hub
+// continues to close connections until [Hub.Close] ends it. Shutdown may be called more
+// than once. A program with a wsconn handler calls the handler's Shutdown instead.
+func (h *Hub) Shutdown(ctx context.Context) error {
+	err := h.core.Drain(ctx)
+	if err == nil || errors.Is(err, ErrClosed) {
+		return h.Close()
+	}
+	return err
+}
+
+// Close ends the hub and its connections at once, without close frames. It may be
+// called more than once, and before, during or after [Hub.Shutdown]. The error is
+// always nil.
+func (h *Hub) Close() error {
+	h.core.Close()
+	h.once.Do(h.events.close)
+	return nil
+}
+
+// Rooms returns all rooms, sorted by name. It collects them in steps, so that a long
+// list does not hold up the hub: a room that opens or closes meanwhile may be listed or
+// not.
+func (h *Hub) Rooms(ctx context.Context) ([]RoomInfo, error) {
+	rooms, err := h.core.Rooms(ctx)
+	return convert(rooms, roomInfo), err
+}
+
+// Room returns a room with its members, sorted by id and collected in steps, as in
+// [Hub.Rooms]. It returns nil and no error if there is no such room.
+func (h *Hub) Room(ctx context.Context, name string) (*RoomDetail, error) {
+	d, err := h.core.Room(ctx, normal(name))
+	if d == nil || err != nil {
+		return nil, err
+	}
+	return &RoomDetail{RoomInfo(d.RoomInfo), convert(d.MemberList, memberInfo)}, nil
+}
+
+// Clients returns all connections, sorted by their numbers and collected in steps, as
+// in [Hub.Rooms].
+func (h *Hub) Clients(ctx context.Context) ([]ClientInfo, error) {
+	clients, err := h.core.Clients(ctx)
+	return convert(clients, clientInfo), err
+}
+
+// Kick removes a member from a room: its connection is closed with 4002, its session
+// ends, and it is banned from the room for [Options.KickBan]. The ban covers its id, the
+// subject of its grant, and, if it has none, its address, unless other members of the
+// room share it. If there is no such room or member, [wire.CodeOf] of the error is
+// [wire.CodeTargetNotFound].
+func (h *Hub) Kick(ctx context.Context, room, id string) error {
+	return h.core.CarryOut(ctx, &actor.Kick{Order: order(room), To: normal(id)})
+}
+
+// Lock locks a room: then only members with the right to moderate can join it. The lock
+// ends with the room. If there is no such room, [wire.CodeOf] of the error is
+// [wire.CodeTargetNotFound].
+func (h *Hub) Lock(ctx context.Context, room string) error {
+	return h.core.CarryOut(ctx, &actor.Lock{Order: order(room), Locked: true})
+}
+
+// Unlock ends a room's lock. Errors are those of [Hub.Lock].
+func (h *Hub) Unlock(ctx context.Context, room string) error {
+	return h.core.CarryOut(ctx, &actor.Lock{Order: order(room)})
+}
+
+// CloseRoom removes all members from a room and closes their connections with 4002,
+// which ends the room. They may join it again. Errors are those of [Hub.Lock].
+func (h *Hub) CloseRoom(ctx context.Context, room string) error {
+	return h.core.CarryOut(ctx, &actor.CloseRoom{Order: order(room)})
+}
+
+// Announce sends a message without a sender to all members of a room. data must be JSON
+// in UTF-8, or the code of the error is [wire.CodeBadMessage]. Other errors are those of
+// [Hub.Lock].
+func (h *Hub) Announce(ctx context.Context, room string, data json.RawMessage) error {
+	a := &actor.Announce{Order: order(room), Data: data}
+	if err := a.Check(); err != nil {
 		return err
 	}
-	select {
-	case <-h.drained:
-		return nil
-	case <-h.closed:
-		return ErrClosed
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return h.core.CarryOut(ctx, a)
 }
 
-// Close ends the loop and waits for its end. Clients should be gone by then:
-// those that are not hear nothing more. It must be called once.
-func (h *Hub) Close() {
-	close(h.closing)
-	<-h.closed
-}
+// order is an order for a room.
+func order(room string) actor.Order { return actor.Order{Room: normal(room)} }
 
-// Closed is closed when the loop has ended.
-func (h *Hub) Closed() <-chan struct{} { return h.closed }
+// normal returns a room's name or an id in the form that the hub knows it by.
+func normal(s string) string { return string(wire.Normal([]byte(s))) }
 
-// Await waits for the word on a command that was given to h.
-func Await[T any](h interface{ Closed() <-chan struct{} }, done <-chan T) (T, error) {
-	return await(context.Background(), h.Closed(), done)
-}
-
-func await[T any](ctx context.Context, closed <-chan struct{}, done <-chan T) (none T, err error) {
-	select {
-	case word := <-done:
-		return word, nil
-	case <-closed:
-		return none, ErrClosed
-	case <-ctx.Done():
-		return none, ctx.Err()
-	}
-}
+// Rights are what a member may do.
+type Rights = wire.Rights

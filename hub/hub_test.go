@@ -2,367 +2,305 @@ package hub
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/goleak"
+
+	"github.com/parley-rtc/parley/hub/event"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
-func TestJoin(t *testing.T) {
-	h := newHub(t, Options{MaxRooms: 2, MaxRoomMembers: 2})
-	a, b, c := newPeer(t, h, quietLimit), newPeer(t, h, quietLimit), newPeer(t, h, quietLimit)
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-	if !a.join("r", "a") {
-		t.Fatal("a was not let in")
+func newHub(t *testing.T, o Options) *Hub {
+	t.Helper()
+	h, err := New(o)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if m := a.next(); m.Type != "joined" || m.Room != "r" || m.From != "a" {
-		t.Errorf("the first message is %+v", m)
-	}
-	a.sees("a")
-
-	a.join("other", "a")
-	a.wantError(wire.CodeAlreadyJoined)
-	b.join("r", "a")
-	b.wantError(wire.CodeDuplicateID)
-	b.join("r", "b")
-	if m := b.next(); m.Type != "joined" {
-		t.Errorf("the first message is %+v", m)
-	}
-	a.sees("a", "b")
-	b.sees("a", "b")
-	c.join("r", "c")
-	c.wantError(wire.CodeRoomFull)
-
-	c.join("second", "c")
-	c.sees("c")
-	d := newPeer(t, h, quietLimit)
-	d.join("third", "d")
-	d.wantError(wire.CodeServerFull)
-
-	c.do(Leave{c.client}) // and with the last member the room is gone
-	if !d.join("third", "d") {
-		t.Error("there is no place although a room has closed")
-	}
-	c.join("third", "c")
-	c.sees("c", "d")
+	t.Cleanup(func() { _ = h.Close() })
+	return h
 }
 
-func TestLeave(t *testing.T) {
-	h := newHub(t, Options{})
-	a, b := newPeer(t, h, quietLimit), newPeer(t, h, quietLimit)
-	a.do(Leave{a.client}) // not joined: nothing happens
-	a.join("r", "a")
-	b.join("r", "b")
-	a.sees("a", "b")
-	b.do(Leave{b.client})
-	a.sees("a")
-	a.send("b", "1")
-	a.wantError(wire.CodeTargetNotFound)
-	b.send("a", "1")
-	b.until(func(m message) bool { return m.Type == "error" && m.Code == "not_joined" })
-	b.join("r", "b2")
-	a.sees("a", "b2")
-	b.do(Unregister{b.client, ReasonLost})
-	a.sees("a")
+// line is a connection whose client reads everything at once.
+type line struct {
+	Client
+
+	mu      sync.Mutex // guards what follows
+	texts   []string
+	aborted bool
 }
 
-func TestRename(t *testing.T) {
-	h := newHub(t, Options{})
-	a, b := newPeer(t, h, quietLimit), newPeer(t, h, quietLimit)
-	a.do(&Rename{Client: a.client, Name: "A"})
-	a.wantError(wire.CodeNotJoined)
-	a.join("r", "a")
-	b.join("r", "b")
-	a.do(&Rename{Client: a.client, Name: "Ann"})
-	b.until(func(m message) bool { return m.Type == "room_members" && m.Names["a"] == "Ann" })
-	a.do(&Rename{Client: a.client})
-	b.until(func(m message) bool { return m.Type == "room_members" && m.Names == nil })
+func connect(h *Hub) *line {
+	l := new(line)
+	l.Client = h.Connect(Connection{Number: 7, QueueBytes: 1 << 20, Writer: l})
+	return l
 }
 
-func TestForward(t *testing.T) {
-	h := newHub(t, Options{})
-	a, b, c := newPeer(t, h, quietLimit), newPeer(t, h, quietLimit), newPeer(t, h, quietLimit)
-	other := newPeer(t, h, quietLimit)
-	a.join("r", "a")
-	b.join("r", "b")
-	c.join("r", "c")
-	other.join("s", "b") // the same id in another room
-	isMessage := func(m message) bool { return m.Type == "message" }
+func (l *line) Wake() {
+	go func() {
+		var g Gathering
+		for more := true; more; {
+			b := l.Gather(&g)
+			if b == nil {
+				return
+			}
+			l.mu.Lock()
+			l.texts = append(l.texts, string(b))
+			l.mu.Unlock()
+			more = l.Wrote(len(b), time.Now())
+		}
+	}()
+}
 
-	a.send("b", "1")
-	if m := b.until(isMessage); string(m.Data) != "1" || m.From != "a" || m.Room != "r" {
-		t.Errorf("b got %+v", m)
+func (l *line) Closing()                {}
+func (l *line) Probe()                  {}
+func (l *line) Challenge(time.Duration) {}
+
+func (l *line) Abort() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.aborted = true
+}
+
+func (l *line) got() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Join(l.texts, "\n")
+}
+
+func (l *line) enter(t *testing.T, room, id string) {
+	t.Helper()
+	if err := l.Start(); err != nil {
+		t.Fatal(err)
 	}
-	a.send("", "2")
-	for _, p := range []*peer{b, c} {
-		if m := p.until(isMessage); string(m.Data) != "2" {
-			t.Errorf("%s got %+v", p.id, m)
+	in, err := l.Join(Join{Room: room, ID: id, Welcome: []byte(`{}`)}, Request{Type: "join"})
+	if !in || err != nil {
+		t.Fatal(in, err)
+	}
+}
+
+// A hub can be looked at and given orders with its methods alone; errors carry the
+// protocol's codes.
+func TestOrders(t *testing.T) {
+	h := newHub(t, Options{KickBan: time.Minute})
+	ann, bob := connect(h), connect(h)
+	ann.enter(t, "garden", "ann")
+	bob.enter(t, "garden", "bob")
+	ctx := t.Context()
+	if rooms, err := h.Rooms(ctx); err != nil || len(rooms) != 1 || rooms[0].Name != "garden" || rooms[0].Members != 2 {
+		t.Errorf("%+v %v", rooms, err)
+	}
+	if d, err := h.Room(ctx, "garden"); err != nil || len(d.MemberList) != 2 || d.MemberList[1].ID != "bob" {
+		t.Errorf("%+v %v", d, err)
+	}
+	if all, err := h.Clients(ctx); err != nil || len(all) == 0 || all[0].Conn != 7 {
+		t.Errorf("%+v %v", all, err)
+	}
+	if d, err := h.Room(ctx, "nothing"); d != nil || err != nil {
+		t.Errorf("%+v %v", d, err)
+	}
+	for name, c := range map[string]struct {
+		do   func() error
+		want wire.Code
+	}{
+		"lock":                    {func() error { return h.Lock(ctx, "garden") }, wire.NoCode},
+		"unlock":                  {func() error { return h.Unlock(ctx, "garden") }, wire.NoCode},
+		"lock no room":            {func() error { return h.Lock(ctx, "nothing") }, wire.CodeTargetNotFound},
+		"unlock no room":          {func() error { return h.Unlock(ctx, "nothing") }, wire.CodeTargetNotFound},
+		"kick nobody":             {func() error { return h.Kick(ctx, "garden", "nobody") }, wire.CodeTargetNotFound},
+		"kick in no room":         {func() error { return h.Kick(ctx, "nothing", "bob") }, wire.CodeTargetNotFound},
+		"close no room":           {func() error { return h.CloseRoom(ctx, "nothing") }, wire.CodeTargetNotFound},
+		"announce":                {func() error { return h.Announce(ctx, "garden", json.RawMessage(`"é"`)) }, wire.NoCode},
+		"announce to no room":     {func() error { return h.Announce(ctx, "nothing", json.RawMessage(`1`)) }, wire.CodeTargetNotFound},
+		"announce no JSON":        {func() error { return h.Announce(ctx, "garden", json.RawMessage(`{`)) }, wire.CodeBadMessage},
+		"announce nothing":        {func() error { return h.Announce(ctx, "garden", nil) }, wire.CodeBadMessage},
+		"announce in Latin-1":     {func() error { return h.Announce(ctx, "garden", json.RawMessage("\"Pr\xfcfung\"")) }, wire.CodeBadMessage},
+		"a room's other spelling": {func() error { return h.Lock(ctx, "garden") }, wire.NoCode},
+	} {
+		err := c.do()
+		if wire.CodeOf(err) != c.want || (err == nil) != (c.want == wire.NoCode) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
-	a.send("a", "3")
-	if m := a.until(isMessage); string(m.Data) != "3" {
-		t.Errorf("a got %+v", m)
+	if err := h.Kick(ctx, "garden", "bob"); err != nil {
+		t.Error(err)
 	}
-	a.send("nobody", "4")
-	a.wantError(wire.CodeTargetNotFound)
-	other.sync()
-	other.mu.Lock()
-	defer other.mu.Unlock()
-	for _, m := range other.all {
-		if isMessage(m) {
-			t.Errorf("a message left its room: %+v", m)
-		}
+	if err := h.CloseRoom(ctx, "garden"); err != nil {
+		t.Error(err)
 	}
+	if rooms, err := h.Rooms(ctx); err != nil || len(rooms) != 0 {
+		t.Errorf("%+v %v", rooms, err)
+	}
+	ann.End(event.ReasonLost)
+	bob.End(event.ReasonLost)
 }
 
-// 24 members join one room at once and each sends 20 messages to everybody: none is
-// lost, none comes from a stranger, and all are in order.
-func TestCrowd(t *testing.T) {
-	const members, each = 24, 20
+// A name that is spelled in two ways is one room and one member.
+func TestOrdersFindEverySpelling(t *testing.T) {
 	h := newHub(t, Options{})
-	peers := make([]*peer, members)
-	for i := range peers {
-		peers[i] = newPeer(t, h, quietLimit)
+	c := connect(h)
+	c.enter(t, "Caf\u00e9", "Zo\u00eb")
+	if err := h.Kick(t.Context(), "Cafe\u0301", "Zoe\u0308"); err != nil {
+		t.Error(err)
 	}
-	var crowd, in sync.WaitGroup
-	in.Add(members)
-	for i, p := range peers {
-		crowd.Go(func() {
-			p.join("r", fmt.Sprintf("m%02d", i))
-			for n := range each / 2 {
-				p.send("", fmt.Sprint(n)) // who is not in yet does not get these
+	c.End(event.ReasonLost)
+}
+
+// Shutdown and Close work as in net/http: in any order and more than once. All
+// methods go on to return.
+func TestEnds(t *testing.T) {
+	shutdown := func(t *testing.T, h *Hub) {
+		if err := h.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	end := func(t *testing.T, h *Hub) {
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	for name, ends := range map[string][]func(*testing.T, *Hub){
+		"shutdown twice":  {shutdown, shutdown},
+		"close twice":     {end, end},
+		"shutdown, close": {shutdown, end},
+		"close, shutdown": {end, shutdown},
+		"all at once": {func(t *testing.T, h *Hub) {
+			var g sync.WaitGroup
+			for range 3 {
+				g.Go(func() { shutdown(t, h) })
+				g.Go(func() { end(t, h) })
 			}
-			in.Done()
-			in.Wait()
-			for n := each / 2; n < each; n++ {
-				p.send("", fmt.Sprint(n))
+			g.Wait()
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHub(t, Options{Notify: func(event.Event) {}})
+			for _, f := range ends {
+				f(t, h)
 			}
+			_, err := h.Rooms(t.Context())
+			for _, err := range []error{err, h.Kick(t.Context(), "r", "a"), h.Announce(t.Context(), "r", json.RawMessage("1"))} {
+				if !errors.Is(err, ErrClosed) {
+					t.Errorf("after the end: %v", err)
+				}
+			}
+			late := connect(h)
+			if err := late.Start(); !errors.Is(err, ErrClosed) {
+				t.Errorf("a connection after the end: %v", err)
+			}
+			late.End(event.ReasonLost)
 		})
 	}
-	crowd.Wait()
-	for _, p := range peers {
-		checkCrowd(t, p, members, each)
+}
+
+// Shutdown tells clients, and waits for them or for its context. Close cuts those that
+// are left.
+func TestShutdownWaits(t *testing.T) {
+	h := newHub(t, Options{})
+	c := connect(h)
+	c.enter(t, "r", "a")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := h.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	done := make(chan error)
+	go func() { done <- h.Shutdown(t.Context()) }()
+	select {
+	case err := <-done:
+		t.Fatalf("ended before its connection: %v", err)
+	default:
+	}
+	if err := h.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-done; err != nil && !errors.Is(err, ErrClosed) {
+		t.Error(err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.aborted {
+		t.Error("the connection goes on")
+	}
+	c.End(event.ReasonLost)
+}
+
+func TestOptions(t *testing.T) {
+	for _, o := range []Options{
+		{MaxRooms: -1}, {MaxRoomMembers: -1}, {ResumeWindow: -1}, {KickBan: -1}, {RateFanOut: -1}, {BurstFanOut: -1},
+		{RateFanOut: 1},
+	} {
+		if h, err := New(o); err == nil {
+			_ = h.Close()
+			t.Errorf("%+v was taken", o)
+		}
 	}
 }
 
-// checkCrowd reads until the last message of every other member has come.
-func checkCrowd(t *testing.T, p *peer, members, each int) {
-	known := map[string]bool{}
-	last := map[string]int{}
-	if m := p.next(); m.Type != "joined" {
-		t.Errorf("%s: the first message is %+v", p.id, m)
-	}
-	for missing := members - 1; missing > 0; {
-		m := p.next()
-		if m.Type == "room_members" {
-			for _, id := range m.Members {
-				known[id] = true
+// A callback that panics, or that takes its time, holds nobody up and ends nothing.
+func TestNotify(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var seen []event.Kind
+		block := make(chan struct{})
+		h, err := New(Options{Notify: func(e event.Event) {
+			seen = append(seen, e.Kind)
+			if e.Kind == event.OpenedRoom {
+				<-block
 			}
-			continue
-		}
-		var n int
-		if _, err := fmt.Sscan(string(m.Data), &n); err != nil {
+			if e.Kind == event.MemberJoined {
+				panic("boom")
+			}
+		}})
+		if err != nil {
 			t.Fatal(err)
 		}
-		if !known[m.From] {
-			t.Errorf("%s got a message from %s, a stranger", p.id, m.From)
+		c := connect(h)
+		c.enter(t, "r", "a")
+		for range eventQueue {
+			_ = c.Leave()
+			if in, err := c.Join(Join{Room: "r", ID: "a", Welcome: []byte(`{}`)}, Request{}); !in || err != nil {
+				t.Fatal(in, err)
+			}
 		}
-		if before, ok := last[m.From]; ok && n != before+1 || !ok && n > each/2 {
-			t.Errorf("%s: from %s came %d after %d", p.id, m.From, n, before)
+		if h.Stats().EventsDropped.Load() == 0 {
+			t.Error("no event was dropped although nobody takes them")
 		}
-		last[m.From] = n
-		if n == each-1 {
-			missing--
+		close(block)
+		c.End(event.ReasonLost)
+		if err := h.Close(); err != nil {
+			t.Error(err)
 		}
-	}
-}
-
-// A receiver that does not read is closed and leaves the room; who sends to it
-// afterwards is told, and nobody else loses anything.
-func TestSlowConsumer(t *testing.T) {
-	h := newHub(t, Options{})
-	a, b, slow := newPeer(t, h, quietLimit), newPeer(t, h, quietLimit), newPeer(t, h, 4<<10)
-	a.join("r", "a")
-	b.join("r", "b")
-	slow.join("r", "slow")
-	for _, p := range []*peer{a, b, slow} {
-		p.sees("a", "b", "slow")
-	}
-	slow.stall()
-	const n = 100
-	text := `"` + strings.Repeat("x", 100) + `"`
-	for range n {
-		a.send("", text)
-	}
-	a.sees("a", "b")
-	got := 0
-	for got < n {
-		if b.next().Type == "message" {
-			got++
+		if len(seen) < 3 || seen[0] != event.OpenedRoom || seen[1] != event.MemberJoined || seen[2] == event.MemberJoined {
+			t.Errorf("told %v", seen[:min(len(seen), 5)])
 		}
-	}
-	a.send("slow", "1")
-	a.until(func(m message) bool { return m.Type == "error" && m.Code == "target_not_found" })
-	slow.goOn()
-	slow.mu.Lock()
-	defer slow.mu.Unlock()
-	for slow.closed == 0 {
-		slow.come.Wait()
-	}
-	if slow.closed != wire.CloseSlowConsumer {
-		t.Errorf("closed with %d", slow.closed)
-	}
-}
-
-// At most one list of members waits for a receiver: a crowd that joins and leaves
-// does not evict who reads late.
-func TestStateIsFolded(t *testing.T) {
-	h := newHub(t, Options{})
-	late := newPeer(t, h, 4<<10)
-	late.join("r", "late")
-	late.sees("late")
-	late.stall()
-	other := newPeer(t, h, quietLimit)
-	for i := range 300 {
-		other.join("r", fmt.Sprintf("%060d", i))
-		other.do(Leave{other.client})
-	}
-	other.join("r", "last")
-	other.sync()
-	late.goOn()
-	late.sees("last", "late")
-	late.mu.Lock()
-	defer late.mu.Unlock()
-	if late.closed != 0 {
-		t.Errorf("closed with %d", late.closed)
-	}
-}
-
-// A member that left is still named in the list that stands before its messages.
-func TestSenderThatLeftIsNoStranger(t *testing.T) {
-	h := newHub(t, Options{})
-	late := newPeer(t, h, quietLimit)
-	late.join("r", "late")
-	late.sees("late")
-	late.stall()
-	gone := newPeer(t, h, quietLimit)
-	gone.join("r", "gone")
-	gone.send("late", "1")
-	gone.do(Leave{gone.client})
-	gone.sync()
-	late.goOn()
-	late.sees("gone", "late")
-	if m := late.next(); m.Type != "message" || m.From != "gone" {
-		t.Errorf("got %+v", m)
-	}
-	late.sees("late")
-}
-
-// A large room that keeps changing is told at a bounded rate: the first change at
-// once, those who join at once, and the last change always.
-func TestLargeRoomIsPaced(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := New(Options{})
-		defer h.Close()
-		const members = 400
-		first := newPeer(t, h, quietLimit)
-		first.join("r", "first")
-		first.sees("first")
-		var newest *peer
-		for i := range members {
-			newest = newPeer(t, h, quietLimit)
-			id := fmt.Sprintf("%04d", i)
-			newest.join("r", id)
-			newest.until(func(m message) bool {
-				return m.Type == "room_members" && m.Members[len(m.Members)-2] == id
-			})
-		}
-		synctest.Wait()
-		first.mu.Lock()
-		lists := len(first.all)
-		first.mu.Unlock()
-		if lists > members/4 {
-			t.Errorf("%d lists for %d changes", lists, members)
-		}
-		first.until(func(m message) bool { return len(m.Members) == members+1 })
-		time.Sleep(2 * maxHold)
-		newest.do(&Rename{Client: newest.client, Name: "N"})
-		first.until(func(m message) bool { return len(m.Names) == 1 })
 	})
 }
 
-func TestDrain(t *testing.T) {
-	h := newHub(t, Options{})
-	a := newPeer(t, h, quietLimit)
-	a.join("r", "a")
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := h.Drain(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("Drain with a client that stays: %v", err)
-	}
-	late := newPeer(t, h, quietLimit)
-	for _, p := range []*peer{a, late} {
-		p.mu.Lock()
-		for p.closed == 0 {
-			p.come.Wait()
+// What a client sent is repeated in an error up to 64 bytes.
+func TestErrorsAreShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, err := New(Options{})
+		if err != nil {
+			t.Fatal(err)
 		}
-		p.mu.Unlock()
-		if p.closed != wire.CloseGoingAway {
-			t.Errorf("closed with %d", p.closed)
+		c := connect(h)
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
 		}
-		p.do(Unregister{p.client, ReasonDrain})
-	}
-	if err := h.Drain(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if n := h.Stats.Members.Load(); n != 0 {
-		t.Errorf("%d members are left", n)
-	}
-}
-
-func TestClosed(t *testing.T) {
-	h := New(Options{})
-	h.Close()
-	for range commandQueue {
-		if err := h.Do(Leave{}); err != nil {
-			break
+		long := strings.Repeat("é", 30_000)
+		_ = c.Refuse(ErrNotJoined, Request{Type: long, To: long, Ref: long}, long, long)
+		synctest.Wait()
+		if got := c.got(); len(got) > 500 || !strings.Contains(got, strings.Repeat("é", 32)) {
+			t.Errorf("%d bytes: %.300s", len(got), got)
 		}
-	}
-	if err := h.Do(Leave{}); !errors.Is(err, ErrClosed) {
-		t.Errorf("Do: %v", err)
-	}
-	if err := h.Drain(t.Context()); !errors.Is(err, ErrClosed) {
-		t.Errorf("Drain: %v", err)
-	}
-}
-
-// All frames are given back and nothing is counted any more when everybody has
-// left.
-func TestNothingStays(t *testing.T) {
-	h := newHub(t, Options{})
-	peers := make([]*peer, 20)
-	for i := range peers {
-		peers[i] = newPeer(t, h, quietLimit)
-		peers[i].join("r", fmt.Sprint(i))
-	}
-	for _, p := range peers {
-		p.send("", "1")
-	}
-	for _, p := range peers {
-		p.do(Unregister{p.client, ReasonLost})
-		p.out.Discard()
-	}
-	peers[0].sync()
-	s := h.Stats
-	if s.Clients.Load() != 0 || s.Members.Load() != 0 || s.Rooms.Load() != 0 {
-		t.Errorf("%d clients, %d members, %d rooms", s.Clients.Load(), s.Members.Load(), s.Rooms.Load())
-	}
-	for s.OutboxBytes.Load() != 0 {
-		peers[0].sync() // writers that were at work give back what they hold
-	}
+		c.End(event.ReasonLost)
+		_ = h.Close()
+	})
 }

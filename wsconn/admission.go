@@ -10,18 +10,20 @@ import (
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
-// Gate decides who may join which room and with what rights. Its methods are called
-// by the goroutine of the connection that asks, and may take their time until ctx
-// is done: meanwhile nothing else is read from that connection. A [*wire.Refusal] is
-// answered to the client; any other error is logged and answered with unavailable.
+// Gate decides who may join which room, and with what rights. Its methods run on a
+// goroutine of the connection that asks, several at a time for several connections. They
+// may take until ctx is done, 8 s: meanwhile nothing else is read from that connection,
+// and its join and ping timeouts stand still. A [*wire.Refusal] is sent to the client; any other error is
+// logged and answered with unavailable. A panic ends the connection.
 type Gate interface {
 	// Join decides on a join.
 	Join(ctx context.Context, r *JoinRequest) (*Admission, error)
-	// Renew decides on a fresh token for a membership.
+	// Renew decides on a fresh token for a membership. The grant that it returns replaces
+	// the one in force.
 	Renew(ctx context.Context, r *RenewRequest) (*Admission, error)
 }
 
-// JoinRequest is what a client has asked for.
+// JoinRequest is what a client asks for.
 type JoinRequest struct {
 	Remote          netip.Addr
 	Room            string
@@ -30,7 +32,7 @@ type JoinRequest struct {
 	Token, Passcode string          // may be empty
 }
 
-// RenewRequest is a token for a membership that there is.
+// RenewRequest is a fresh token for a membership.
 type RenewRequest struct {
 	Remote         netip.Addr
 	Room, ID, Name string
@@ -38,16 +40,16 @@ type RenewRequest struct {
 	Token          string
 }
 
-// Admission is what a Gate has decided.
+// Admission is a Gate's decision. The zero value lets the client in as it asked.
 type Admission struct {
-	ID, Name string          // in place of those that the client asked for; empty: it has the say
-	Meta     json.RawMessage // in place of the client's profile, when Grant.Profiled; nil: none
-	Grant    *hub.Grant      // nil: the default rights
-	Capacity int             // members that the room may have; 0: as many as any
-	Expires  time.Time       // of the token, for the answer to one that renews a membership
+	ID, Name string          // replace those that the client asked for; empty: the client's own
+	Meta     json.RawMessage // replaces the client's profile, if Grant.Profiled is set; nil: none
+	Grant    *hub.Grant      // nil: the default rights, without an end
+	Capacity int             // members that the room may have; 0: [hub.Options.MaxRoomMembers]
+	Expires  time.Time       // in the answer to a renewal: when the new token expires
 }
 
-// gateTimeout bounds what a Gate may take: less than a ping may go unanswered.
+// gateTimeout bounds what a Gate may take, since its client waits for the answer.
 const gateTimeout = 8 * time.Second
 
 // openGate lets everybody in.
@@ -57,7 +59,7 @@ func (openGate) Join(context.Context, *JoinRequest) (*Admission, error) {
 	return &Admission{}, nil
 }
 
-// ErrNoTokens refuses a token where none is looked at.
+// ErrNoTokens is for gates that take no tokens: [Gate.Renew] returns it.
 var ErrNoTokens = &wire.Refusal{Code: wire.CodeUnavailable, Text: "this server does not take tokens"}
 
 func (openGate) Renew(context.Context, *RenewRequest) (*Admission, error) {

@@ -14,7 +14,7 @@ import (
 func BenchmarkRelay(b *testing.B) {
 	for _, underWay := range []int{1, 16} {
 		b.Run(fmt.Sprintf("underway=%d", underWay), func(b *testing.B) {
-			s := newServer(b, func(o *Options, _ *hub.Options) { o.Rate = 0 })
+			s := newServer(b, func(o *Options, _ *hub.Options) { o.Rate, o.RateBytes = -1, -1 })
 			from, to := s.dialRaw(""), s.dialRaw("")
 			from.write(masked(0x81, `{"type":"join","room":"r","from":"a"}`))
 			to.write(masked(0x81, `{"type":"join","room":"r","from":"b"}`))

@@ -39,24 +39,42 @@ type server struct {
 
 func newServer(t testing.TB, change func(*Options, *hub.Options)) *server {
 	t.Helper()
-	o, ho := DefaultOptions(), hub.Options{}
+	o, ho := Options{}, hub.Options{}
 	if change != nil {
 		change(&o, &ho)
 	}
-	h := hub.New(ho)
-	s := &server{t: t, hub: h, handler: NewHandler(h, o)}
+	h := newHub(t, ho)
+	s := &server{t: t, hub: h, handler: newHandler(t, h, o)}
 	web := httptest.NewServer(s.handler)
 	s.url, s.address = web.URL, web.Listener.Addr().String()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		if err := s.handler.Drain(ctx); err != nil {
+		if err := s.handler.Shutdown(ctx); err != nil {
 			t.Errorf("drain: %v", err)
 		}
 		web.Close()
 		h.Close()
 	})
 	return s
+}
+
+func newHub(t testing.TB, o hub.Options) *hub.Hub {
+	t.Helper()
+	h, err := hub.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func newHandler(t testing.TB, h *hub.Hub, o Options) *Handler {
+	t.Helper()
+	handler, err := NewHandler(h, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return handler
 }
 
 // client speaks the protocol as a browser would.
@@ -135,7 +153,9 @@ func (c *client) wantClose(code wire.CloseCode) {
 func (c *client) join(room, id string) {
 	c.t.Helper()
 	c.send(`{"type":"join","room":%q,"from":%q}`, room, id)
-	c.want(fmt.Sprintf(`{"type":"joined","room":%q,"from":%q}`, room, id))
+	if text, want := c.text(), fmt.Sprintf(`{"type":"joined","room":%q,"from":%q,`, room, id); !strings.HasPrefix(text, want) {
+		c.t.Errorf("got  %s\nwant %s…", text, want)
+	}
 	c.sees(id)
 }
 

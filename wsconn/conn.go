@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/event"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
@@ -27,18 +28,19 @@ type conn struct {
 	raw    syscall.RawConn // nil: writes may block, see writers
 	number uint64
 	remote netip.Addr // the client's address
-	client *hub.Client
-	out    *hub.Outbox // has its own lock; may outlive the connection
+	client hub.Client // the hub's side; has its own locks
 	opened time.Time
 
 	keepalive keepalive     // has its own lock
 	bytesOut  atomic.Uint64 // written
 	closed    atomic.Bool   // the client's close frame came
+	lull      lull          // has its own lock
+	behind    *conn         // in the writers' queue; guarded by their lock
 
 	// Owned by the read loop.
 	reader reader
 	v1     v1
-	rate   bucket
+	rates  rates
 
 	// Guarded by mu.
 	mu        sync.Mutex
@@ -47,29 +49,28 @@ type conn struct {
 
 // start registers the connection with the hub and goes on in goroutines of its
 // own. early is what the client sent behind its request.
-func (h *Handler) start(nc net.Conn, early []byte, remote netip.Addr) {
-	c := &conn{h: h, nc: nc, number: h.numbers.Add(1), remote: remote, opened: time.Now(), out: new(hub.Outbox)}
+func (h *Handler) start(nc net.Conn, early []byte, remote netip.Addr) *conn {
+	c := &conn{h: h, nc: nc, number: h.numbers.Add(1), remote: remote, opened: time.Now()}
 	c.reader.init(nc, early, h.options.MaxMessageBytes, &h.Stats.BytesIn)
 	c.v1.c = c
 	c.raw = c.reader.raw
-	c.rate.init(h.options.Rate, h.options.Burst, c.opened)
-	c.out.Init(c, h.hub.Counters(), h.options.QueueBytes)
-	c.client = hub.NewClient(c.number, remote, c.out)
-	h.log.Info(EventConnect, zap.Uint64(hub.FieldConn, c.number), zap.Stringer(hub.FieldRemote, remote))
-	if c.do(hub.Register{Client: c.client}) != nil {
-		c.end(hub.ReasonDrain)
-		return
+	c.rates.init(&h.options, c.opened)
+	h.log.Info(EventConnect, zap.Uint64(event.FieldConn, c.number), zap.Stringer(event.FieldRemote, remote))
+	c.client = h.hub.Connect(hub.Connection{
+		Number: c.number, Remote: remote, QueueBytes: h.options.QueueBytes, Writer: c,
+	})
+	c.keepalive.start(c) // first: the hub may close the connection at once
+	if c.client.Start() != nil {
+		c.end(event.ReasonDrain)
+		return c
 	}
-	c.keepalive.start(c)
 	go c.readLoop()
+	return c
 }
-
-// do hands a command to the hub.
-func (c *conn) do(command hub.Command) error { return c.h.hub.Do(command) }
 
 // readLoop reads until the connection ends.
 func (c *conn) readLoop() {
-	reason := hub.ReasonLost
+	reason := event.ReasonLost
 	for {
 		h, payload, err := c.reader.next()
 		if err == nil {
@@ -80,13 +81,14 @@ func (c *conn) readLoop() {
 		}
 		var v *violation
 		if errors.As(err, &v) {
-			reason = hub.ReasonBadFrame
-			if v == errRateTooLong {
-				reason = hub.ReasonRateLimit
-			}
-			c.violated(v, reason)
+			reason = v.reasonLogged()
+			_ = c.client.Close(v.code, v.reason, reason)
+			// Closing at once would make TCP throw away what the client has not read yet.
+			c.reader.drain()
 		} else if errors.Is(err, errPeerClosed) {
-			reason = hub.ReasonClosed
+			reason = event.ReasonClosed
+			c.reader.drain()
+		} else if errors.Is(err, errEnding) {
 			c.reader.drain()
 		}
 		break
@@ -94,25 +96,29 @@ func (c *conn) readLoop() {
 	c.end(reason)
 }
 
-// errPeerClosed ends the read loop after the client's close frame.
-var errPeerClosed = errors.New("the client closed the connection")
+var (
+	// errPeerClosed ends the read loop after the client's close frame.
+	errPeerClosed = errors.New("the client closed the connection")
+	// errEnding ends it when the server has closed or cut the connection while the
+	// client was not read.
+	errEnding = errors.New("the server is closing the connection")
+)
 
 // frame handles one frame.
 func (c *conn) frame(h wire.Header, payload []byte) error {
 	switch h.Opcode {
 	case wire.OpText:
 		return c.v1.message(payload)
+	case wire.OpContinuation:
+		return c.pace(c.rates.frame(c.reader.readAt))
 	case wire.OpPing:
-		if allowed, tooLong := c.rate.take(c.reader.readAt); tooLong {
-			return errRateTooLong
-		} else if allowed {
-			c.urgent(wire.WSPong(payload))
-		}
+		c.sent(c.client.Pong(payload))
+		return c.pace(c.rates.frame(c.reader.readAt))
 	case wire.OpPong:
-		if c.keepalive.pong(payload) {
-			c.out.Acknowledged()
-			c.h.hub.Acknowledged(c.client)
+		if c.keepalive.answer(payload) {
+			c.client.Acknowledged()
 		}
+		return c.pace(c.rates.frame(c.reader.readAt))
 	case wire.OpClose:
 		code, err := parseClose(payload)
 		if err != nil {
@@ -124,44 +130,64 @@ func (c *conn) frame(h wire.Header, payload []byte) error {
 	return nil
 }
 
-// urgent queues a control frame of the connection's own.
-func (c *conn) urgent(f *wire.Frame) { c.sent(c.out.Urgent(f)) }
+// pace keeps the client from being read for d, so that it sends no faster than it
+// may.
+func (c *conn) pace(d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	if !c.lull.wait(d) {
+		return errEnding
+	}
+	c.rates.at(time.Now())
+	return nil
+}
 
-// sent lets a frame go that the connection itself has queued, or closes the
-// connection if it could not be.
+// overLimit paces the refusal of a message of n bytes that was over a limit. Too
+// many of them end the connection.
+func (c *conn) overLimit(n int) error {
+	wait, tooLong := c.rates.refuse(n)
+	if tooLong {
+		return errRateTooLong
+	}
+	return c.pace(wait)
+}
+
+// sent closes the connection if a frame of its own could not be queued.
 func (c *conn) sent(ok bool) {
-	if ok {
-		c.out.Flush()
-	} else {
-		c.disconnect(errSlow, hub.ReasonSlow)
+	if !ok {
+		_ = c.client.Close(errSlow.code, errSlow.reason, event.ReasonSlow)
 	}
 }
 
-// disconnect has the hub close the connection for v.
-func (c *conn) disconnect(v *violation, reason string) {
-	_ = c.do(&hub.Disconnect{Client: c.client, Code: v.code, Text: v.reason, Reason: reason})
-}
+// noJoin closes the connection unless the client has joined meanwhile. The timer
+// calls it.
+func (c *conn) noJoin() { _ = c.client.CloseOutside(errNoJoin.reason) }
 
-// violated closes the connection for what it sent, and reads on until the client
-// has taken notice: closing at once would make TCP throw away what it has not
-// read yet.
-func (c *conn) violated(v *violation, reason string) {
-	c.disconnect(v, reason)
-	c.reader.drain()
-}
+// tokenExpired closes the connection unless the grant was renewed meanwhile. The
+// timer calls it.
+func (c *conn) tokenExpired() { _ = c.client.CloseExpired(errTokenExpired.reason) }
 
 // peerClose answers the client's close frame. Its membership ends first, so that
-// no frame comes behind the answer.
+// no frame comes behind the answer. With 1001 a resumable membership goes on: proxies
+// send that on a client's behalf.
 func (c *conn) peerClose(code wire.CloseCode) {
+	if code == wire.CloseGoingAway {
+		if stays, err := c.client.GoAway(); err != nil || stays {
+			c.cut(event.ReasonGoneAway)
+			return
+		}
+	} else {
+		_ = c.client.Close(code, "", event.ReasonClosed)
+	}
 	c.closed.Store(true)
-	_ = c.do(&hub.Disconnect{Client: c.client, Code: code, Reason: hub.ReasonClosed})
 	c.hangUp()
 }
 
 // hangUp ends the server's side of the TCP connection once its close frame is
-// written, and all of it once the client's has come too.
+// written, and all of it once the client's has come too. Any goroutine calls it.
 func (c *conn) hangUp() {
-	if !c.out.Finished() {
+	if !c.client.Finished() {
 		return
 	}
 	if c.closed.Load() {
@@ -171,11 +197,12 @@ func (c *conn) hangUp() {
 	}
 }
 
-// cut ends the connection without a close frame.
+// cut ends the connection without a close frame. Any goroutine calls it.
 func (c *conn) cut(reason string) {
 	c.mu.Lock()
 	c.cutReason = reason
 	c.mu.Unlock()
+	c.lull.end()
 	_ = c.nc.Close()
 }
 
@@ -184,27 +211,28 @@ func (c *conn) end(reason string) {
 	c.keepalive.stop()
 	_ = c.nc.Close()
 	c.mu.Lock()
-	if c.cutReason != "" && reason == hub.ReasonLost {
+	if c.cutReason != "" && reason == event.ReasonLost {
 		reason = c.cutReason
 	}
 	c.mu.Unlock()
-	if c.do(hub.Unregister{Client: c.client, Reason: reason}) != nil {
-		c.out.Discard()
-	}
+	c.client.End(reason)
 
-	code := c.out.CloseCode()
-	if code == 0 {
+	code := c.client.CloseCode()
+	switch {
+	case code == 0 && reason == event.ReasonGoneAway:
+		code = wire.CloseGoingAway
+	case code == 0:
 		code = wire.CloseAbnormal
 	}
 	c.h.Stats.Closes.add(code)
 	c.h.dismiss(c.remote)
 	c.h.log.Info(EventDisconnect,
-		zap.Uint64(hub.FieldConn, c.number),
-		zap.Stringer(hub.FieldRemote, c.remote),
-		zap.Uint16(hub.FieldCode, uint16(code)),
-		zap.String(hub.FieldReason, reason),
-		zap.Duration(hub.FieldDuration, time.Since(c.opened)),
-		zap.Uint64(FieldBytesIn, c.reader.total),
+		zap.Uint64(event.FieldConn, c.number),
+		zap.Stringer(event.FieldRemote, c.remote),
+		zap.Uint16(event.FieldCode, uint16(code)),
+		zap.String(event.FieldReason, reason),
+		zap.Duration(event.FieldDuration, time.Since(c.opened)),
+		zap.Uint64(FieldBytesIn, c.reader.total.Load()),
 		zap.Uint64(FieldBytesOut, c.bytesOut.Load()),
 	)
 }

@@ -1,15 +1,17 @@
 package wsconn
 
-// The events that this package logs, with the field names of package hub.
+// The events that this package logs, beside those of package event, with the fields of
+// that package.
 const (
 	EventConnect        = "connect"         // conn, remote
 	EventDisconnect     = "disconnect"      // conn, remote, code, reason, duration, bytes_in, bytes_out
-	EventUpgradeRefused = "upgrade refused" // remote, code (HTTP status), reason, origin
+	EventUpgradeRefused = "upgrade refused" // remote, code (HTTP status), reason (one of those in handshake.go), origin, host
 )
 
 // Further names of fields in log lines.
 const (
 	FieldOrigin   = "origin"    // the Origin header
+	FieldHost     = "host"      // the Host header, which the origin was compared with
 	FieldBytesIn  = "bytes_in"  // read from the connection
 	FieldBytesOut = "bytes_out" // written to it
 )

@@ -13,9 +13,17 @@ import (
 
 // A Go program mounts the handler in its own server.
 func Example() {
-	h := hub.New(hub.Options{MaxRoomMembers: 100})
-	defer h.Close()
-	signaling := wsconn.NewHandler(h, wsconn.DefaultOptions())
+	h, err := hub.New(hub.Options{MaxRoomMembers: 100})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	signaling, err := wsconn.NewHandler(h, wsconn.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer signaling.Close()
 	server := httptest.NewServer(signaling) // or http.Handle("/ws", signaling)
 	defer server.Close()
 
@@ -38,8 +46,10 @@ func Example() {
 		fmt.Println(string(message))
 	}
 	_ = client.Close(websocket.StatusNormalClosure, "")
-	_ = signaling.Drain(ctx)
+	if err := signaling.Shutdown(ctx); err != nil {
+		fmt.Println(err)
+	}
 	// Output:
-	// {"type":"joined","room":"garden","from":"ann"}
+	// {"type":"joined","room":"garden","from":"ann","limits":{"message_bytes":65536}}
 	// {"type":"room_members","room":"garden","members":["ann"]}
 }

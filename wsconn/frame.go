@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"unicode/utf8"
 
-	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/event"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
@@ -15,23 +15,35 @@ type violation struct {
 	reason string
 }
 
+// reasonLogged is the reason for the log.
+func (v *violation) reasonLogged() string {
+	switch v.code {
+	case wire.CloseRateLimit:
+		return event.ReasonRateLimit
+	case wire.CloseInternalError:
+		return event.ReasonPanic
+	}
+	return event.ReasonBadFrame
+}
+
 func (v *violation) Error() string { return v.code.String() + " " + v.reason }
 
 var (
-	errReserved     = &violation{wire.CloseProtocolError, "a reserved bit or opcode is set"}
-	errUnmasked     = &violation{wire.CloseProtocolError, "a client's frame must be masked"}
-	errLength       = &violation{wire.CloseProtocolError, "the frame's length is not in its shortest form"}
-	errControlFrame = &violation{wire.CloseProtocolError, "a control frame must be whole and at most 125 bytes"}
-	errContinuation = &violation{wire.CloseProtocolError, "a continuation frame without a message"}
-	errUnfinished   = &violation{wire.CloseProtocolError, "a new message inside another"}
-	errClosePayload = &violation{wire.CloseProtocolError, "the close frame's payload is invalid"}
-	errBinary       = &violation{wire.CloseUnsupportedData, "only text messages are taken"}
-	errUTF8         = &violation{wire.CloseInvalidUTF8, "text must be UTF-8"}
-	errTooBig       = &violation{wire.CloseTooBig, "the message is too big"}
-	errRateTooLong  = &violation{wire.CloseRateLimit, "over the message rate for too long"}
-	errSlow         = &violation{wire.CloseSlowConsumer, hub.SlowConsumer}
-	errNoJoin       = &violation{wire.CloseNoJoin, "no join in time"}
-	errTokenExpired = &violation{wire.CloseTokenExpired, "your token has run out"}
+	errReserved          = &violation{wire.CloseProtocolError, "a reserved bit or opcode is set"}
+	errUnmasked          = &violation{wire.CloseProtocolError, "a client's frame must be masked"}
+	errLength            = &violation{wire.CloseProtocolError, "the frame's length is not in its shortest form"}
+	errControlFrame      = &violation{wire.CloseProtocolError, "a control frame must be whole and at most 125 bytes"}
+	errContinuation      = &violation{wire.CloseProtocolError, "a continuation frame without a message"}
+	errUnfinished        = &violation{wire.CloseProtocolError, "a new message inside another"}
+	errUnfinishedTooLong = &violation{wire.CloseProtocolError, "the message was not finished in time"}
+	errClosePayload      = &violation{wire.CloseProtocolError, "the close frame's payload is invalid"}
+	errBinary            = &violation{wire.CloseUnsupportedData, "only text messages are taken"}
+	errUTF8              = &violation{wire.CloseInvalidUTF8, "text must be UTF-8"}
+	errTooBig            = &violation{wire.CloseTooBig, "the message is too big"}
+	errRateTooLong       = &violation{wire.CloseRateLimit, "over the limits for too long"}
+	errSlow              = &violation{wire.CloseSlowConsumer, "your queue of messages is full: you read too slowly"}
+	errNoJoin            = &violation{wire.CloseNoJoin, "no join in time"}
+	errTokenExpired      = &violation{wire.CloseTokenExpired, "your token has run out"}
 )
 
 // parseHeader reads the header of a client's frame from the front of b. ok is

@@ -205,7 +205,7 @@ func TestDrain(t *testing.T) {
 	c := s.dial()
 	c.join("r", "a")
 	drained := make(chan error)
-	go func() { drained <- s.handler.Drain(t.Context()) }()
+	go func() { drained <- s.handler.Shutdown(t.Context()) }()
 	c.wantClose(wire.CloseGoingAway)
 	if err := <-drained; err != nil {
 		t.Error(err)

@@ -58,9 +58,9 @@ func FuzzConnection(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, stream []byte) {
-		h := hub.New(hub.Options{ResumeWindow: time.Millisecond})
+		h := newHub(t, hub.Options{ResumeWindow: time.Millisecond})
 		defer h.Close()
-		handler := NewHandler(h, Options{MaxMessageBytes: 4096, QueueBytes: 1 << 20, Rate: 1000, Burst: 1000})
+		handler := newHandler(t, h, Options{MaxMessageBytes: 4096, Rate: 1000, Burst: 1000})
 		b := newBystander(handler, "bystander")
 		ours, theirs := net.Pipe()
 		handler.start(theirs, nil, netip.Addr{})
@@ -77,7 +77,7 @@ func FuzzConnection(f *testing.F) {
 			}
 		}
 		_ = b.conn.Close()
-		if err := handler.Drain(t.Context()); err != nil {
+		if err := handler.Shutdown(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/wire"
@@ -32,11 +33,11 @@ func TestBaseProtocol(t *testing.T) {
 
 func TestMessages(t *testing.T) {
 	s := newServer(t, func(o *Options, _ *hub.Options) {
-		o.ICEServers = func(id string) json.RawMessage { return json.RawMessage(`["for ` + id + `"]`) }
+		o.ICEServers = func(id string, _ time.Time) json.RawMessage { return json.RawMessage(`["for ` + id + `"]`) }
 	})
 	a, b, c := s.dial(), s.dial(), s.dial()
 	a.send(`{"type":"join","room":"r","from":"a","name":"Ann","ref":"1"}`)
-	a.want(`{"type":"joined","room":"r","from":"a","name":"Ann","ice_servers":["for a"],"ref":"1"}`)
+	a.want(`{"type":"joined","room":"r","from":"a","name":"Ann","ice_servers":["for a"],"limits":{"message_bytes":65536},"ref":"1"}`)
 	a.want(`{"type":"room_members","room":"r","members":["a"],"names":{"a":"Ann"}}`)
 	for id, c := range map[string]*client{"b": b, "c": c} {
 		c.send(`{"type":"join","room":"r","from":%q}`, id)
@@ -93,6 +94,9 @@ func TestRefusals(t *testing.T) {
 		{"invalid id", "", `{"type":"join","room":"r","from":" "}`, wire.CodeInvalidID, "join", ""},
 		{"invalid name", "", `{"type":"join","room":"r","name":"a\u200bb"}`, wire.CodeInvalidName, "join", ""},
 		{"forward before a join", "", `{"type":"offer","to":"b","sdp":1}`, wire.CodeNotJoined, "offer", "b"},
+		{"update before a join", "", `{"type":"update","meta":1}`, wire.CodeNotJoined, "update", ""},
+		{"profile too large", "", `{"type":"join","room":"r","meta":"` + strings.Repeat("x", 1023) + `"}`, wire.CodeBadMessage, "join", ""},
+		{"profile too large later", "r", `{"type":"update","meta":"` + strings.Repeat("x", 1023) + `"}`, wire.CodeBadMessage, "update", ""},
 		{"rename before a join", "", `{"type":"rename","name":"A"}`, wire.CodeNotJoined, "rename", ""},
 		{"join twice", "r", `{"type":"join","room":"r2"}`, wire.CodeAlreadyJoined, "join", ""},
 		{"duplicate id", "", `{"type":"join","room":"full","from":"host"}`, wire.CodeDuplicateID, "join", ""},
@@ -100,14 +104,15 @@ func TestRefusals(t *testing.T) {
 		{"server full", "", `{"type":"join","room":"one more"}`, wire.CodeServerFull, "join", ""},
 		{"no such member", "r", `{"type":"offer","to":"nobody","sdp":1}`, wire.CodeTargetNotFound, "offer", "nobody"},
 		{"no such member, empty", "r", `{"type":"message","to":"","data":1}`, wire.CodeTargetNotFound, "message", ""},
-		{"an id longer than ids are", "r", `{"type":"offer","to":"` + long + `","sdp":1}`, wire.CodeTargetNotFound, "offer", long},
+		{"an id longer than ids are", "r", `{"type":"offer","to":"` + long + `","sdp":1}`, wire.CodeTargetNotFound, "offer", long[:64]},
 		{"another's id", "r", `{"type":"offer","to":"a","from":"host","sdp":1}`, wire.CodeForbidden, "offer", "a"},
 		{"another room", "r", `{"type":"offer","to":"a","room":"full","sdp":1}`, wire.CodeForbidden, "offer", "a"},
 		{"resume", "", `{"type":"resume","session":"s","received":1}`, wire.CodeSessionExpired, "resume", ""},
 		{"kick", "r", `{"type":"kick","to":"a"}`, wire.CodeForbidden, "kick", "a"},
 		{"lock", "r", `{"type":"lock"}`, wire.CodeForbidden, "lock", ""},
 		{"unlock", "r", `{"type":"unlock"}`, wire.CodeForbidden, "unlock", ""},
-		{"ice where there is none", "", `{"type":"ice"}`, wire.CodeUnavailable, "ice", ""},
+		{"ice before a join", "", `{"type":"ice"}`, wire.CodeNotJoined, "ice", ""},
+		{"ice where there is none", "r", `{"type":"ice"}`, wire.CodeUnavailable, "ice", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newServer(t, func(_ *Options, o *hub.Options) { o.MaxRooms, o.MaxRoomMembers = 2, 2 })
@@ -155,7 +160,7 @@ func TestRef(t *testing.T) {
 // What one sender sends in a hurry comes whole and in order, also when it is far
 // more than a socket holds.
 func TestBurst(t *testing.T) {
-	s := newServer(t, func(o *Options, _ *hub.Options) { o.Rate, o.QueueBytes = 0, 64<<20 })
+	s := newServer(t, func(o *Options, _ *hub.Options) { o.Rate, o.RateBytes, o.QueueBytes = -1, -1, 64<<20 })
 	a, b := s.dial(), s.dial()
 	a.join("r", "a")
 	b.join("r", "b")

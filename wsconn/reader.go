@@ -1,8 +1,10 @@
 package wsconn
 
 import (
+	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -28,17 +30,20 @@ var scratches = sync.Pool{New: func() any { return &scratch{buf: make([]byte, sc
 // holds no buffer. Owned by the read loop.
 type reader struct {
 	conn  net.Conn
-	raw   syscall.RawConn // nil: not a socket (TLS)
+	raw   syscall.RawConn // nil: reads may block, see rawConn
 	onRaw func(fd uintptr) bool
 
 	s          *scratch // nil: nothing is buffered
 	start, end int      // s.buf[start:end] has been read and not been taken
 	readAt     time.Time
-	total      uint64         // bytes read
+	total      atomic.Uint64  // bytes read; others look at it
 	bytesIn    *atomic.Uint64 // total of all connections
 
-	message []byte // the fragments so far of a message; nil: none is open
-	limit   int    // of a message, in bytes
+	message []byte        // the fragments so far of a message; nil: none is open
+	limit   int           // of a message, in bytes
+	idle    time.Duration // spent waiting for more of an unfinished message
+
+	deadline time.Time // of reads; zero: none is set. It is never too late.
 
 	n   int // result of onRaw
 	err error
@@ -46,10 +51,8 @@ type reader struct {
 
 func (r *reader) init(conn net.Conn, early []byte, limit int, bytesIn *atomic.Uint64) {
 	r.conn, r.limit, r.bytesIn = conn, limit, bytesIn
-	if sc, ok := conn.(syscall.Conn); ok && nonblocking {
-		if raw, err := sc.SyscallConn(); err == nil {
-			r.raw, r.onRaw = raw, r.tryRead
-		}
+	if r.raw = rawConn(conn); r.raw != nil {
+		r.onRaw = r.tryRead
 	}
 	if len(early) > 0 {
 		r.hold(len(early))
@@ -57,8 +60,35 @@ func (r *reader) init(conn net.Conn, early []byte, limit int, bytesIn *atomic.Ui
 	}
 }
 
+// rawConn returns the descriptor of a plain socket, which can be read and written
+// without waiting; nil: conn is something else, such as TLS or a wrapper, and is
+// read and written through its own methods. A wrapper that embeds a *net.TCPConn
+// has its SyscallConn too, but must not be gone around: it may count, buffer or
+// change the bytes.
+func rawConn(conn net.Conn) syscall.RawConn {
+	if !nonblocking {
+		return nil
+	}
+	var socket syscall.Conn
+	switch conn := conn.(type) {
+	case *net.TCPConn:
+		socket = conn
+	case *net.UnixConn:
+		socket = conn
+	default:
+		return nil
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
 // next returns the next frame: its header and its payload, unmasked, which is
-// valid until the next call. The payload of a text frame is the whole message.
+// valid until the next call. The payload of a text frame is the whole message; a
+// fragment after which more is to come is returned as a continuation frame without
+// a payload.
 func (r *reader) next() (wire.Header, []byte, error) {
 	for {
 		h, ok, err := parseHeader(r.buffered())
@@ -78,6 +108,9 @@ func (r *reader) next() (wire.Header, []byte, error) {
 			if err := r.fill(missing); err != nil {
 				return h, nil, err
 			}
+			if !h.Control() {
+				r.idle = 0
+			}
 			continue
 		}
 		payload := r.s.buf[r.start+h.Size : r.start+h.Size+h.Length]
@@ -89,16 +122,31 @@ func (r *reader) next() (wire.Header, []byte, error) {
 		if h.Fin && r.message == nil {
 			return h, payload, nil
 		}
-		if r.message == nil {
-			r.message = make([]byte, 0, 2*len(payload))
+		r.append(payload)
+		if !h.Fin {
+			h.Opcode = wire.OpContinuation
+			return h, nil, nil
 		}
-		r.message = append(r.message, payload...)
-		if h.Fin {
-			payload, r.message = r.message, nil
-			h.Opcode = wire.OpText
-			return h, payload, nil
-		}
+		payload, r.message = r.message, nil
+		h.Opcode = wire.OpText
+		return h, payload, nil
 	}
+}
+
+// append adds a fragment to the message. There is room for little more than what
+// came: a message that is never finished must not hold more.
+func (r *reader) append(fragment []byte) {
+	if n := len(r.message) + len(fragment); r.message == nil || n > cap(r.message) {
+		spare := 0
+		if r.message != nil {
+			spare = n / 4 // for further fragments: many small ones must not each copy all
+		}
+		larger := make([]byte, len(r.message), min(n+spare, max(n, r.limit)))
+		copy(larger, r.message)
+		r.message = larger
+	}
+	r.message = append(r.message, fragment...)
+	r.idle = 0
 }
 
 // check holds a frame against the messages of the protocol.
@@ -154,10 +202,46 @@ func (r *reader) release() {
 	r.s = nil
 }
 
+// unfinishedTimeout is how long a client may send nothing more of a message that it
+// has begun: no line is silent for so long that still works.
+const unfinishedTimeout = 30 * time.Second
+
 // fill reads from the connection, of which n bytes are wanted.
 func (r *reader) fill(n int) error {
+	unfinished := r.message != nil || r.start < r.end
+	if !unfinished {
+		r.idle = 0
+	}
+	for {
+		var before time.Time
+		if unfinished {
+			before = time.Now()
+			if r.deadline.IsZero() {
+				r.deadline = before.Add(unfinishedTimeout - r.idle)
+				_ = r.conn.SetReadDeadline(r.deadline)
+			}
+		}
+		err := r.read(n)
+		if unfinished {
+			r.idle += time.Since(before)
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+		// The deadline may have been set for an earlier wait: it is left where it is,
+		// since most messages are finished long before.
+		r.deadline = time.Time{}
+		_ = r.conn.SetReadDeadline(r.deadline)
+		if unfinished && r.idle >= unfinishedTimeout {
+			return errUnfinishedTooLong
+		}
+	}
+}
+
+// read is fill without a limit of time.
+func (r *reader) read(n int) error {
 	if r.raw == nil {
-		return r.fillBlocking(n)
+		return r.readBlocking(n)
 	}
 	if r.s != nil && r.start < r.end {
 		r.hold(n)
@@ -187,9 +271,9 @@ func (r *reader) tryRead(fd uintptr) bool {
 	}
 }
 
-// fillBlocking is fill for connections that can't tell when they are readable:
+// readBlocking is read for connections that can't tell when they are readable:
 // the buffer is held while they wait, but a small one.
-func (r *reader) fillBlocking(n int) error {
+func (r *reader) readBlocking(n int) error {
 	if r.s == nil {
 		r.s = &scratch{buf: make([]byte, waitBytes)}
 		r.start, r.end = 0, 0
@@ -209,7 +293,7 @@ const waitBytes = 1 << 10
 func (r *reader) took(n int, err error) error {
 	if n > 0 {
 		r.end += n
-		r.total += uint64(n)
+		r.total.Add(uint64(n))
 		r.bytesIn.Add(uint64(n))
 		r.readAt = time.Now()
 		return nil
@@ -224,9 +308,7 @@ func (r *reader) took(n int, err error) error {
 func (r *reader) drain() {
 	r.message = nil
 	for {
-		if r.s != nil {
-			r.start, r.end = 0, 0
-		}
+		r.start, r.end = 0, 0
 		if err := r.fill(1); err != nil {
 			r.start, r.end = 0, 0
 			r.release()

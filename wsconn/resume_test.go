@@ -57,7 +57,7 @@ func TestResume(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = first.conn.Close()
-	for s.hub.Stats.Suspended.Load() == 0 {
+	for s.hub.Stats().Suspended.Load() == 0 {
 		b.send(`{"type":"ping"}`)
 		b.want(`{"type":"pong"}`) // and no change of the room
 	}
@@ -65,7 +65,7 @@ func TestResume(t *testing.T) {
 
 	second := s.dialRaw("")
 	second.resume(session, 3)
-	second.want(0x81, `{"type":"resumed","room":"r","from":"a","missed":4,"ref":"again"}`)
+	second.want(0x81, `{"type":"resumed","room":"r","from":"a","missed":4,"handled":1,"limits":{"message_bytes":65536},"ref":"again"}`)
 	for n := range 4 {
 		second.want(0x81, forwardedTo("a", n))
 	}
@@ -75,7 +75,7 @@ func TestResume(t *testing.T) {
 
 	third := s.dialRaw("") // while the second is alive
 	third.resume(session, 9)
-	third.want(0x81, `{"type":"resumed","room":"r","from":"a","missed":0,"ref":"again"}`)
+	third.want(0x81, `{"type":"resumed","room":"r","from":"a","missed":0,"handled":2,"limits":{"message_bytes":65536},"ref":"again"}`)
 	second.wantClose(wire.CloseReplaced)
 	third.want(0x81, `{"type":"room_members","room":"r","members":["a","b"]}`)
 
@@ -92,7 +92,7 @@ func TestResume(t *testing.T) {
 func TestPongsFreeHistory(t *testing.T) {
 	s := newServer(t, func(o *Options, ho *hub.Options) {
 		resuming(o, ho)
-		o.PingInterval, o.Rate, o.QueueBytes = time.Hour, 0, 100_000
+		o.PingInterval, o.Rate, o.QueueBytes = time.Hour, -1, 100_000
 	})
 	a, b := s.dialRaw(""), s.dial()
 	session := a.joinResumable("r", "a")

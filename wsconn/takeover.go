@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"net"
 	"net/http"
+	"time"
 )
 
 // takeover is the ResponseWriter for the handshake: it hands out a connection
@@ -44,6 +45,8 @@ func (t *takeover) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 type idleConn struct{ net.Conn }
 
 func (idleConn) Close() error { return nil }
+
+func (idleConn) SetReadDeadline(time.Time) error { return nil }
 
 func (idleConn) Read([]byte) (int, error) { return 0, net.ErrClosed }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,18 +13,44 @@ import (
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
+// piped is a handler in a bubble of its own time, whose connections are pipes.
+type piped struct {
+	t       *testing.T
+	hub     *hub.Hub
+	handler *Handler
+}
+
+func newPiped(t *testing.T, o Options) *piped {
+	t.Helper()
+	h := newHub(t, hub.Options{})
+	t.Cleanup(func() { _ = h.Close() })
+	return &piped{t, h, newHandler(t, h, o)}
+}
+
+func (s *piped) dial() *raw {
+	c, _ := s.connect(func(c net.Conn) net.Conn { return c })
+	return c
+}
+
+// connect connects a client that reads through a line, and returns the server's side
+// too.
+func (s *piped) connect(line func(net.Conn) net.Conn) (*raw, *conn) {
+	ours, theirs := net.Pipe()
+	c := s.handler.start(theirs, nil, netip.Addr{})
+	s.t.Cleanup(func() { _ = ours.Close() })
+	through := line(ours)
+	return &raw{s.t, through, bufio.NewReader(through)}, c
+}
+
 // inTime runs a test in a bubble of its own time, with a connection to a handler.
 func inTime(t *testing.T, o Options, test func(t *testing.T, c *raw)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		h := hub.New(hub.Options{})
-		defer h.Close()
-		handler := NewHandler(h, o)
-		ours, theirs := net.Pipe()
-		handler.start(theirs, nil, netip.Addr{})
-		c := &raw{t, ours, bufio.NewReader(ours)}
+		s := newPiped(t, o)
+		c := s.dial()
 		test(t, c)
-		_ = ours.Close()
-		if err := handler.Drain(t.Context()); err != nil {
+		_ = c.conn.Close()
+		if err := s.handler.Shutdown(t.Context()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -39,7 +66,7 @@ func elapsed(t *testing.T, since time.Time, want time.Duration) {
 }
 
 func TestJoinTimeout(t *testing.T) {
-	o := Options{MaxMessageBytes: 1000, QueueBytes: 1 << 20, JoinTimeout: time.Minute}
+	o := Options{MaxMessageBytes: 1000, JoinTimeout: time.Minute, PingInterval: -1}
 	inTime(t, o, func(t *testing.T, c *raw) {
 		start := time.Now()
 		c.wantClose(wire.CloseNoJoin)
@@ -47,7 +74,7 @@ func TestJoinTimeout(t *testing.T) {
 	})
 	inTime(t, o, func(t *testing.T, c *raw) {
 		c.write(masked(0x81, `{"type":"join","room":"r","from":"a"}`))
-		c.want(0x81, `{"type":"joined","room":"r","from":"a"}`)
+		c.want(0x81, `{"type":"joined","room":"r","from":"a","limits":{"message_bytes":1000}}`)
 		c.want(0x81, `{"type":"room_members","room":"r","members":["a"]}`)
 		time.Sleep(time.Hour)
 		left := time.Now()
@@ -58,7 +85,7 @@ func TestJoinTimeout(t *testing.T) {
 }
 
 func TestPings(t *testing.T) {
-	o := Options{MaxMessageBytes: 1000, QueueBytes: 1 << 20, PingInterval: 20 * time.Second, PingTimeout: 5 * time.Second}
+	o := Options{MaxMessageBytes: 1000, PingInterval: 20 * time.Second, PingTimeout: 5 * time.Second, JoinTimeout: -1}
 	t.Run("answered", func(t *testing.T) {
 		inTime(t, o, func(t *testing.T, c *raw) {
 			last := time.Now()
@@ -77,25 +104,68 @@ func TestPings(t *testing.T) {
 			}
 		})
 	})
+	pinged := func(t *testing.T, c *raw) (payload string, at time.Time) {
+		t.Helper()
+		first, payload, err := c.frame()
+		if err != nil || first != 0x89 {
+			t.Fatalf("got %#x %v, want a ping", first, err)
+		}
+		return payload, time.Now()
+	}
+	wantEnd := func(t *testing.T, c *raw) {
+		t.Helper()
+		if first, _, err := c.frame(); err == nil {
+			t.Errorf("the connection goes on with %#x", first)
+		}
+	}
 	t.Run("not answered", func(t *testing.T) {
 		inTime(t, o, func(t *testing.T, c *raw) {
-			if first, _, err := c.frame(); err != nil || first != 0x89 {
-				t.Fatalf("got %#x %v", first, err)
+			_, at := pinged(t, c)
+			wantEnd(t, c)
+			elapsed(t, at, 5*time.Second)
+		})
+	})
+	t.Run("another's answer", func(t *testing.T) {
+		inTime(t, o, func(t *testing.T, c *raw) {
+			_, at := pinged(t, c)
+			c.write(masked(0x8A, "something else")) // a sign of life, as all bytes are
+			wantEnd(t, c)
+			elapsed(t, at, 10*time.Second)
+		})
+	})
+	t.Run("sends and does not answer", func(t *testing.T) {
+		inTime(t, o, func(t *testing.T, c *raw) {
+			_, at := pinged(t, c)
+			for range 4 {
+				time.Sleep(3500 * time.Millisecond)
+				c.write(masked(0x8A, ""))
 			}
-			sent := time.Now()
-			c.write(masked(0x8A, "something else"))
-			c.write(masked(0x81, ping)) // is no answer to the ping
+			wantEnd(t, c)
+			elapsed(t, at, 20*time.Second)
+		})
+	})
+	t.Run("in the middle of a message", func(t *testing.T) {
+		inTime(t, o, func(t *testing.T, c *raw) {
+			payload, at := pinged(t, c)
+			long := masked(0x81, ping+strings.Repeat(" ", 900))
+			for len(long) > 0 { // for 40 s
+				n := min(len(long), 100)
+				c.write(long[:n])
+				long = long[n:]
+				time.Sleep(4 * time.Second)
+			}
+			c.write(masked(0x8A, payload))
 			c.want(0x81, pong)
-			if _, _, err := c.frame(); err == nil {
-				t.Error("the connection goes on")
+			_, next := pinged(t, c)
+			if d := next.Sub(at); d%(20*time.Second) != 0 {
+				t.Errorf("the next ping came after %s, out of step", d)
 			}
-			elapsed(t, sent, 5*time.Second)
 		})
 	})
 }
 
 func TestRate(t *testing.T) {
-	o := Options{MaxMessageBytes: 1000, QueueBytes: 1 << 20, Rate: 10, Burst: 20}
+	o := Options{MaxMessageBytes: 1000, Rate: 10, Burst: 20, PingInterval: -1, JoinTimeout: -1}
 	inTime(t, o, func(t *testing.T, c *raw) {
 		for range 20 {
 			c.write(masked(0x81, ping))
@@ -130,7 +200,7 @@ func TestRate(t *testing.T) {
 
 // A client that pauses between bursts is refused, but not closed.
 func TestRateForgets(t *testing.T) {
-	o := Options{MaxMessageBytes: 1000, QueueBytes: 1 << 20, Rate: 1, Burst: 1}
+	o := Options{MaxMessageBytes: 1000, Rate: 1, Burst: 1, PingInterval: -1, JoinTimeout: -1}
 	inTime(t, o, func(t *testing.T, c *raw) {
 		for range 20 {
 			for range 3 {
@@ -140,6 +210,21 @@ func TestRateForgets(t *testing.T) {
 				}
 			}
 			time.Sleep(2 * time.Second)
+		}
+	})
+}
+
+// synctestPair is inTime with two connections.
+func synctestPair(t *testing.T, o Options, test func(t *testing.T, a, b *raw)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := newPiped(t, o)
+		a, b := s.dial(), s.dial()
+		test(t, a, b)
+		_ = a.conn.Close()
+		_ = b.conn.Close()
+		if err := s.handler.Shutdown(t.Context()); err != nil {
+			t.Error(err)
 		}
 	})
 }

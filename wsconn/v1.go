@@ -1,14 +1,19 @@
 package wsconn
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"time"
 	"unicode/utf8"
 
+	"go.uber.org/zap"
+
 	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/event"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
@@ -19,6 +24,7 @@ type v1 struct {
 	c        *conn
 	joined   bool
 	room, id string
+	name     string        // nickname; empty: none
 	grant    *hub.Grant    // nil: the default rights
 	rights   wire.Rights   // of the grant
 	suffixes wire.Suffixes // room and id, as they stand on forwarded messages
@@ -27,10 +33,10 @@ type v1 struct {
 var (
 	errOtherRoom    = &wire.Refusal{Code: wire.CodeForbidden, Text: "\"room\" is not the room that you are in"}
 	errOtherID      = &wire.Refusal{Code: wire.CodeForbidden, Text: "\"from\" is not your id"}
-	errRateLimited  = &wire.Refusal{Code: wire.CodeRateLimited, Text: "you send too many messages a second"}
 	errAddressLimit = &wire.Refusal{Code: wire.CodeRateLimited, Text: "too many joins from your address: try again in a while"}
 	errMayNotSend   = &wire.Refusal{Code: wire.CodeForbidden, Text: "your token gives you no right to send this"}
 	errGate         = &wire.Refusal{Code: wire.CodeUnavailable, Text: "the server could not decide on this: try again"}
+	errGateSilent   = errors.New("the gate has neither let the member in nor refused it")
 	errNoICE        = &wire.Refusal{Code: wire.CodeUnavailable, Text: "this server has no ICE servers to hand out"}
 )
 
@@ -42,11 +48,11 @@ func (v *v1) message(text []byte) error {
 	}
 	e := &c.reader.s.envelope
 	refusal := e.Parse(text)
-	if allowed, tooLong := c.rate.take(c.reader.readAt); tooLong {
-		return errRateTooLong
-	} else if !allowed {
-		v.refuseNow(errRateLimited, e)
-		return nil
+	if over := c.rates.permit(c.reader.readAt, len(text), e.Type); over != nil {
+		if err := c.overLimit(len(text)); err != nil {
+			return err
+		}
+		return v.refuse(over, e)
 	}
 	if refusal != nil {
 		return v.refuse(refusal, e)
@@ -57,14 +63,17 @@ func (v *v1) message(text []byte) error {
 	if e.Type == wire.TypePing {
 		return v.ping(e)
 	}
-	// The rest is rare, and takes more stack than a connection is to keep for it.
+	// The rest is rare, and takes more stack than a connection is to keep for it. It
+	// may wait for others to decide: that time is not the client's.
+	c.keepalive.pause()
+	defer c.keepalive.resume()
 	done := make(chan error, 1)
 	go func() { done <- v.command(e) }()
 	return <-done
 }
 
 func (v *v1) ping(e *wire.Envelope) error {
-	return v.c.do(&hub.Reply{Client: v.c.client, Frame: wire.PongFrame(string(e.Ref))})
+	return v.c.client.Reply(wire.PongText(string(e.Ref)))
 }
 
 // forward passes the message on in the client's room.
@@ -72,9 +81,7 @@ func (v *v1) forward(e *wire.Envelope) error {
 	if r := v.forwardRefusal(e); r != nil {
 		return v.refuse(r, e)
 	}
-	frame := e.Forward(&v.suffixes)
-	frame.Born = v.c.reader.readAt
-	return v.c.do(hub.NewForward(v.c.client, e, frame))
+	return v.c.client.Forward(e, &v.suffixes, v.c.reader.readAt)
 }
 
 func (v *v1) forwardRefusal(e *wire.Envelope) *wire.Refusal {
@@ -95,43 +102,35 @@ func (v *v1) forwardRefusal(e *wire.Envelope) *wire.Refusal {
 
 // command handles a message to the server itself.
 func (v *v1) command(e *wire.Envelope) error {
-	c := v.c
+	c := &v.c.client
 	switch e.Type {
 	case wire.TypeJoin:
 		return v.join(e)
-	case wire.TypeLeave:
-		if v.joined {
-			v.joined = false
-			c.keepalive.joined(false)
-			c.keepalive.expires(time.Time{})
-		}
-		return c.do(hub.Leave{Client: c.client})
-	case wire.TypeRename:
-		return c.do(&hub.Rename{Client: c.client, Name: string(e.Name), Refused: refused(e)})
-	case wire.TypeICE:
-		if c.h.options.ICEServers == nil {
-			return v.refuse(errNoICE, e)
-		}
-		servers := c.h.options.ICEServers(v.id)
-		return c.do(&hub.Reply{Client: c.client, Frame: wire.ICEFrame(servers, string(e.Ref))})
 	case wire.TypeResume:
 		return v.resume(e)
-	case wire.TypeKick:
-		return c.do(&hub.Kick{Order: v.order(e), To: string(e.To)})
-	case wire.TypeLock, wire.TypeUnlock:
-		return c.do(&hub.Lock{Order: v.order(e), Locked: e.Type == wire.TypeLock})
+	case wire.TypeLeave:
+		v.left()
+		return c.Leave()
+	case wire.TypeRename:
+		if v.grant == nil || !v.grant.Named {
+			v.name = string(e.Name)
+		}
+		return c.Rename(string(e.Name), request(e))
+	case wire.TypeUpdate:
+		return c.Update(bytes.Clone(e.Meta), request(e))
+	case wire.TypeICE:
+		return v.ice(e)
 	case wire.TypeToken:
 		return v.renew(e)
+	case wire.TypeKick:
+		return c.Kick(string(e.To), request(e))
+	case wire.TypeLock, wire.TypeUnlock:
+		return c.Lock(e.Type == wire.TypeLock, request(e))
 	}
 	return nil
 }
 
-func (v *v1) order(e *wire.Envelope) hub.Order {
-	return hub.Order{Client: v.c.client, Refused: refused(e)}
-}
-
-// join asks the hub to let the client in and waits for its word: what follows
-// depends on it.
+// join asks the gate and then the hub to let the client in.
 func (v *v1) join(e *wire.Envelope) error {
 	if !v.c.h.addresses.Join(v.c.remote, v.c.reader.readAt) {
 		return v.refuse(errAddressLimit, e)
@@ -139,55 +138,46 @@ func (v *v1) join(e *wire.Envelope) error {
 	if v.joined {
 		return v.refuse(hub.ErrAlreadyJoined, e)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), gateTimeout)
-	defer cancel()
-	admission, err := v.c.h.options.Gate.Join(ctx, &JoinRequest{
-		Remote: v.c.remote, Room: string(e.Room), ID: string(e.From), Name: string(e.Name),
-		Token: string(e.Token), Passcode: string(e.Passcode),
+	admission, err := v.decide(func(ctx context.Context) (*Admission, error) {
+		return v.c.h.options.Gate.Join(ctx, &JoinRequest{
+			Remote: v.c.remote, Room: string(e.Room), ID: string(e.From), Name: string(e.Name), Meta: bytes.Clone(e.Meta),
+			Token: string(e.Token), Passcode: string(e.Passcode),
+		})
 	})
 	if err != nil {
-		return v.refuse(refusalOf(err), e)
+		return v.refuseFor(err, e)
 	}
-	m := v.welcome(e, admission)
-	done := make(chan bool, 1)
-	err = v.c.do(&hub.Join{
-		Client: v.c.client,
-		Room:   m.Room, ID: m.From, Name: m.Name,
-		Grant:    admission.Grant,
-		Capacity: admission.Capacity,
-		Welcome:  m.Frame(),
-		Session:  m.Session,
-		Refused:  refused(e),
-		Done:     done,
-	})
+	m, err := v.welcome(e, admission)
 	if err != nil {
 		return err
 	}
-	if in, err := hub.Await(v.c.h.hub, done); err != nil || !in {
+	meta := json.RawMessage(bytes.Clone(e.Meta))
+	if g := admission.Grant; g != nil && g.Profiled {
+		meta = admission.Meta
+	}
+	in, err := v.c.client.Join(hub.Join{
+		Room: m.Room, ID: m.From, Name: m.Name, Meta: meta, Grant: admission.Grant, Capacity: admission.Capacity,
+		Session: m.Session, Takeover: e.Takeover, Welcome: m.Text(),
+	}, request(e))
+	if err != nil || !in {
 		return err
 	}
-	v.isIn(m.Room, m.From, admission.Grant)
+	v.enter(m.Room, m.From, m.Name, admission.Grant)
 	return nil
 }
 
-// refusalOf returns the refusal in an error of a Gate.
-func refusalOf(err error) *wire.Refusal {
-	if r := (*wire.Refusal)(nil); errors.As(err, &r) {
-		return r
-	}
-	return errGate
-}
-
 // welcome makes the answer to a join that was admitted.
-func (v *v1) welcome(e *wire.Envelope, a *Admission) *wire.JoinedMessage {
-	m := &wire.JoinedMessage{
+func (v *v1) welcome(e *wire.Envelope, a *Admission) (m *wire.Joined, err error) {
+	o := &v.c.h.options
+	m = &wire.Joined{
 		Room: string(e.Room), From: cmp.Or(a.ID, string(e.From)), Name: cmp.Or(a.Name, string(e.Name)), Ref: string(e.Ref),
+		MessageBytes: o.MaxMessageBytes,
 	}
 	if m.From == "" {
 		m.From = rand.Text()
 	}
-	if f := v.c.h.options.ICEServers; f != nil {
-		m.ICEServers = f(m.From)
+	if m.ICEServers, err = v.iceServers(m.From, a.Grant); err != nil {
+		return nil, err
 	}
 	if e.Resumable && v.c.h.hub.Resumes() {
 		m.Session = v.c.h.hub.NewSession(m.Room)
@@ -195,7 +185,36 @@ func (v *v1) welcome(e *wire.Envelope, a *Admission) *wire.JoinedMessage {
 	if a.Grant != nil && a.Grant.Rights != wire.DefaultRights {
 		m.Rights = a.Grant.Rights.Names()
 	}
-	return m
+	return m, nil
+}
+
+// iceServers returns the ICE servers for a member, with credentials that do not
+// outlast its grant.
+func (v *v1) iceServers(id string, g *hub.Grant) (servers json.RawMessage, err error) {
+	f := v.c.h.options.ICEServers
+	if f == nil {
+		return nil, nil
+	}
+	var until time.Time
+	if g != nil {
+		until = g.Expires
+	}
+	err = v.c.guard("ICEServers", func() { servers = f(id, until) })
+	return servers, err
+}
+
+func (v *v1) ice(e *wire.Envelope) error {
+	switch {
+	case !v.joined:
+		return v.refuse(hub.ErrNotJoined, e)
+	case v.c.h.options.ICEServers == nil:
+		return v.refuse(errNoICE, e)
+	}
+	servers, err := v.iceServers(v.id, v.grant)
+	if err != nil {
+		return err
+	}
+	return v.c.client.Reply(wire.ICEText(servers, string(e.Ref)))
 }
 
 // renew takes a fresh token for the membership.
@@ -203,45 +222,75 @@ func (v *v1) renew(e *wire.Envelope) error {
 	if !v.joined {
 		return v.refuse(hub.ErrNotJoined, e)
 	}
+	a, err := v.decide(func(ctx context.Context) (*Admission, error) {
+		return v.c.h.options.Gate.Renew(ctx, &RenewRequest{
+			Remote: v.c.remote, Room: v.room, ID: v.id, Name: v.name, Grant: v.grant, Token: string(e.Token),
+		})
+	})
+	if err != nil {
+		return v.refuseFor(err, e)
+	}
+	v.applyGrant(a.Grant)
+	v.name = cmp.Or(a.Name, v.name)
+	return v.c.client.Renew(a.Grant, a.Name, a.Meta, wire.TokenText(a.Expires, string(e.Ref)), request(e))
+}
+
+// decide lets the gate decide on the client's message.
+func (v *v1) decide(ask func(context.Context) (*Admission, error)) (a *Admission, err error) {
+	c := v.c
 	ctx, cancel := context.WithTimeout(context.Background(), gateTimeout)
 	defer cancel()
-	a, err := v.c.h.options.Gate.Renew(ctx, &RenewRequest{Room: v.room, ID: v.id, Grant: v.grant, Token: string(e.Token)})
-	if err != nil {
-		return v.refuse(refusalOf(err), e)
+	if panicked := c.guard("Gate", func() { a, err = ask(ctx) }); panicked != nil {
+		return nil, panicked
 	}
-	v.granted(a.Grant)
-	return v.c.do(&hub.Renew{
-		Client: v.c.client, Grant: a.Grant, Name: a.Name, Refused: refused(e),
-		Frame: wire.TokenFrame(a.Expires, string(e.Ref)),
-	})
+	if err == nil && a == nil {
+		return nil, errGateSilent
+	}
+	return a, err
+}
+
+// refuseFor answers a message that the gate has not let through.
+func (v *v1) refuseFor(err error, e *wire.Envelope) error {
+	var end *violation
+	var r *wire.Refusal
+	switch {
+	case errors.As(err, &end):
+		return end
+	case errors.As(err, &r) && r != nil:
+		return v.refuse(r, e)
+	}
+	v.c.h.log.Warn(event.GateFailed, zap.Uint64(event.FieldConn, v.c.number), zap.Error(err))
+	return v.refuse(errGate, e)
 }
 
 // resume asks the hub for the membership of a lost connection.
 func (v *v1) resume(e *wire.Envelope) error {
-	done := make(chan hub.Resumed, 1)
-	err := v.c.do(&hub.Resume{
-		Client: v.c.client, Session: string(e.Session), Received: e.Received, Refused: refused(e), Done: done,
-	})
-	if err != nil {
-		return err
-	}
-	r, err := hub.Await(v.c.h.hub, done)
-	if err == nil && r.ID != "" {
-		v.isIn(r.Room, r.ID, r.Grant)
+	m, err := v.c.client.Resume(string(e.Session), e.Received, v.c.h.options.MaxMessageBytes, request(e))
+	if err == nil && m.ID != "" {
+		v.enter(m.Room, m.ID, m.Name, m.Grant)
 	}
 	return err
 }
 
-// isIn notes which member the client is now.
-func (v *v1) isIn(room, id string, g *hub.Grant) {
-	v.joined, v.room, v.id = true, room, id
+// enter notes which member the client is now.
+func (v *v1) enter(room, id, name string, g *hub.Grant) {
+	v.joined, v.room, v.id, v.name = true, room, id, name
 	v.suffixes = wire.NewSuffixes(room, id)
 	v.c.keepalive.joined(true)
-	v.granted(g)
+	v.applyGrant(g)
 }
 
-// granted notes what the client may do, and for how long.
-func (v *v1) granted(g *hub.Grant) {
+// left notes that the client is no member any more.
+func (v *v1) left() {
+	if v.joined {
+		v.joined, v.room, v.id, v.name, v.grant = false, "", "", "", nil
+		v.c.keepalive.joined(false)
+		v.c.keepalive.expires(time.Time{})
+	}
+}
+
+// applyGrant notes what the client may do, and for how long.
+func (v *v1) applyGrant(g *hub.Grant) {
 	v.grant, v.rights = g, wire.DefaultRights
 	var expires time.Time
 	if g != nil {
@@ -250,16 +299,15 @@ func (v *v1) granted(g *hub.Grant) {
 	v.c.keepalive.expires(expires)
 }
 
-func refused(e *wire.Envelope) wire.Refused {
-	return wire.Refused{Re: string(e.TypeName), To: string(e.To), Ref: string(e.Ref)}
+func request(e *wire.Envelope) hub.Request {
+	return hub.Request{Type: string(e.TypeName), To: string(e.To), Ref: string(e.Ref)}
 }
 
 // refuse answers a message with an error, in order with the other answers.
 func (v *v1) refuse(r *wire.Refusal, e *wire.Envelope) error {
-	return v.c.do(&hub.Refuse{Client: v.c.client, Refusal: r, Refused: refused(e)})
-}
-
-// refuseNow answers without the hub: a flood must not reach it.
-func (v *v1) refuseNow(r *wire.Refusal, e *wire.Envelope) {
-	v.c.sent(v.c.h.hub.RefuseNow(v.c.client, r, refused(e)))
+	room, id := "", ""
+	if e.Type == wire.TypeJoin {
+		room, id = wire.Cut(string(e.Room), wire.MaxRoom), wire.Cut(string(e.From), wire.MaxID)
+	}
+	return v.c.client.Refuse(r, request(e), room, id)
 }

@@ -5,17 +5,13 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/parley-rtc/parley/hub/wire"
+	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/event"
 )
-
-// gatherBytes is what one write takes at most: frames that wait together leave
-// together.
-const gatherBytes = 64 << 10
 
 // gather is a writer's workspace.
 type gather struct {
-	buf    []byte
-	frames []*wire.Frame
+	hub.Gathering
 
 	// For one write that does not wait.
 	out   []byte
@@ -25,27 +21,10 @@ type gather struct {
 }
 
 var gathers = sync.Pool{New: func() any {
-	g := &gather{buf: make([]byte, 0, gatherBytes)}
+	g := new(gather)
 	g.onRaw = g.tryWrite
 	return g
 }}
-
-// take collects from c's outbox what the next write sends; nil: nothing waits.
-func (g *gather) take(c *conn) []byte {
-	var skip int
-	g.frames, skip = c.out.Take(g.frames[:0], gatherBytes)
-	switch len(g.frames) {
-	case 0:
-		return nil
-	case 1:
-		return g.frames[0].Bytes()[skip:]
-	}
-	g.buf = append(g.buf[:0], g.frames[0].Bytes()[skip:]...)
-	for _, f := range g.frames[1:] {
-		g.buf = append(g.buf, f.Bytes()...)
-	}
-	return g.buf
-}
 
 // tryWrite writes what the socket takes now.
 func (g *gather) tryWrite(fd uintptr) bool {
@@ -62,7 +41,7 @@ func (g *gather) tryWrite(fd uintptr) bool {
 func (c *conn) wrote(n int) (more bool) {
 	c.bytesOut.Add(uint64(n))
 	c.h.Stats.BytesOut.Add(uint64(n))
-	more = c.out.Wrote(n, time.Now())
+	more = c.client.Wrote(n, time.Now())
 	if !more {
 		c.hangUp()
 	}
@@ -70,10 +49,22 @@ func (c *conn) wrote(n int) (more bool) {
 }
 
 // Closing implements [hub.Writer].
-func (c *conn) Closing() { c.keepalive.closing() }
+func (c *conn) Closing() {
+	c.keepalive.closing()
+	c.lull.end()
+}
 
 // Probe implements [hub.Writer].
 func (c *conn) Probe() { c.keepalive.probe() }
+
+// Abort implements [hub.Writer].
+func (c *conn) Abort() { c.cut(event.ReasonDrain) }
+
+// Challenge sends a ping at once, whether or not another is under way, and cuts the
+// connection as after a ping timeout if the client shows no sign of life within the
+// given time. While one challenge is under way others change nothing. It does not
+// block, and may be called from any goroutine.
+func (c *conn) Challenge(within time.Duration) { c.keepalive.ask(within) }
 
 // Wake implements [hub.Writer].
 func (c *conn) Wake() {
@@ -86,9 +77,9 @@ func (c *conn) Wake() {
 
 // writeOnce writes one gathering without waiting. What the socket does not take
 // is left to a goroutine that waits; what is there beyond it comes when all
-// others have had their turn.
+// others have had their turn. A writer calls it.
 func (c *conn) writeOnce(g *gather) {
-	g.out = g.take(c)
+	g.out = c.client.Gather(&g.Gathering)
 	if g.out == nil {
 		return
 	}
@@ -110,28 +101,36 @@ func (c *conn) writeOnce(g *gather) {
 	}
 }
 
+// sliceBytes is what a write that waits for the socket takes at a time: progress on
+// a slow line is to be seen.
+const sliceBytes = 16 << 10
+
 // writeBlocking writes until nothing waits, waiting for the socket.
 func (c *conn) writeBlocking() {
 	g := gathers.Get().(*gather)
 	defer gathers.Put(g)
 	for {
-		out := g.take(c)
+		out := c.client.Gather(&g.Gathering)
 		if out == nil {
 			return
 		}
-		n, err := c.nc.Write(out)
-		more := c.wrote(n)
-		if err != nil {
-			c.writeFailed()
-		}
-		if err != nil || !more {
-			return
+		for len(out) > 0 {
+			n, err := c.nc.Write(out[:min(len(out), sliceBytes)])
+			more := c.wrote(n)
+			if err != nil {
+				c.writeFailed()
+			}
+			if err != nil || !more {
+				return
+			}
+			out = out[n:]
 		}
 	}
 }
 
 // writeFailed ends the connection; the read loop sees that and cleans up.
 func (c *conn) writeFailed() {
+	c.lull.end()
 	_ = c.nc.Close()
-	c.out.Failed()
+	c.client.Failed()
 }

@@ -12,10 +12,10 @@ type writers struct {
 	limit int // set by init
 
 	// Guarded by mu.
-	mu      sync.Mutex
-	queue   []*conn // queue[head:] wait
-	head    int
-	running int
+	mu          sync.Mutex
+	first, last *conn // the queue, linked through conn.behind: each is in it once
+	waiting     int   // its length
+	running     int
 }
 
 func (w *writers) init() { w.limit = runtime.GOMAXPROCS(0) }
@@ -24,11 +24,18 @@ func (w *writers) init() { w.limit = runtime.GOMAXPROCS(0) }
 // worth its start.
 const connsPerWriter = 4
 
+// add queues a connection that has something to write. It must not be queued
+// already, which its outbox sees to. It may be called from any goroutine.
 func (w *writers) add(c *conn) {
 	w.mu.Lock()
-	w.queue = append(w.queue, c)
-	waiting := len(w.queue) - w.head
-	start := w.running == 0 || w.running < w.limit && waiting > w.running*connsPerWriter
+	if w.last == nil {
+		w.first = c
+	} else {
+		w.last.behind = c
+	}
+	w.last = c
+	w.waiting++
+	start := w.starts(w.waiting)
 	if start {
 		w.running++
 	}
@@ -38,21 +45,26 @@ func (w *writers) add(c *conn) {
 	}
 }
 
+// starts reports whether a further worker is worth its start when so many
+// connections wait. The caller holds mu.
+func (w *writers) starts(waiting int) bool {
+	return w.running == 0 || w.running < w.limit && waiting > w.running*connsPerWriter
+}
+
 // next returns the connection to write to, or nil when the worker is to end.
 func (w *writers) next() *conn {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.head == len(w.queue) {
-		if cap(w.queue) > 1024 {
-			w.queue = nil
-		}
-		w.queue, w.head = w.queue[:0], 0
+	c := w.first
+	if c == nil {
 		w.running--
 		return nil
 	}
-	c := w.queue[w.head]
-	w.queue[w.head] = nil
-	w.head++
+	if w.first = c.behind; w.first == nil {
+		w.last = nil
+	}
+	c.behind = nil
+	w.waiting--
 	return c
 }
 

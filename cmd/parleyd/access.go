@@ -4,7 +4,7 @@ import (
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/auth"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/gate"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/webhook"
-	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/event"
 	"github.com/parley-rtc/parley/wsconn"
 )
 
@@ -33,21 +33,27 @@ func (d *daemon) newAccess() (a access, err error) {
 		return a, err
 	}
 	if c.Webhooks.Join != "" {
-		a.asked = webhook.NewJoin(webhook.JoinOptions{
+		a.asked, err = webhook.NewJoin(webhook.JoinOptions{
 			URL: c.Webhooks.Join, Secret: secret, Timeout: c.Webhooks.Timeout, Cache: c.Webhooks.Cache,
 			FailOpen: c.Webhooks.FailOpen, Logger: d.logs.Logger,
 		})
+		if err != nil {
+			return a, err
+		}
 		o.Ask = a.asked
 	}
 	if c.Webhooks.Event != "" {
-		a.told = webhook.NewEvents(webhook.EventOptions{URL: c.Webhooks.Event, Secret: secret, Logger: d.logs.Logger})
+		a.told, err = webhook.NewEvents(webhook.EventOptions{URL: c.Webhooks.Event, Secret: secret, Logger: d.logs.Logger})
+		if err != nil {
+			return a, err
+		}
 	}
 	a.gate = gate.New(o)
 	return a, nil
 }
 
 // notify returns what the hub tells its events to; nil: nobody.
-func (a *access) notify() func(hub.Event) {
+func (a *access) notify() func(event.Event) {
 	if a.told == nil {
 		return nil
 	}

@@ -15,12 +15,12 @@ import (
 // adminRoutes serves what is for those who run the server: the admin API and its
 // page, metrics, profiles and the log's level.
 func (d *daemon) adminRoutes() http.Handler {
-	rooms, nodes := admin.Rooms(d.hub), (func(context.Context) ([]cluster.NodeInfo, error))(nil)
+	var nodes func(context.Context) ([]cluster.NodeInfo, error)
 	if d.node != nil {
-		rooms, nodes = d.node, d.node.Nodes
+		nodes = d.node.Nodes
 	}
 	api := admin.New(admin.Options{
-		Hub: rooms, Nodes: nodes, Handler: d.handler, Version: buildVersion(), Started: d.started,
+		Hub: d.hub, Nodes: nodes, Handler: d.handler, Version: buildVersion(), Started: d.started,
 		Config: d.config.Effective, Drain: d.beginDrain, Extra: d.extraFigures,
 		Token: d.adminToken, Logger: d.logs.Logger,
 	})

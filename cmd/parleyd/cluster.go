@@ -42,6 +42,7 @@ func (d *daemon) newNode(o hub.Options) (err error) {
 		b.Close()
 		return fmt.Errorf("cluster: %w", err)
 	}
+	d.hub = d.node.Hub()
 	return nil
 }
 

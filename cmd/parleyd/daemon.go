@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,11 +18,14 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/config"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/proxyheader"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/relay"
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/cluster"
 	"github.com/parley-rtc/parley/web"
 	"github.com/parley-rtc/parley/wsconn"
+	"github.com/parley-rtc/parley/wsconn/clientip"
+	"github.com/parley-rtc/parley/wsconn/limit"
 )
 
 // Times of the HTTP servers. A handshake, TLS included, must be through within
@@ -41,9 +45,8 @@ const (
 type daemon struct {
 	config   *config.Config
 	logs     *logs
-	stats    *hub.Stats
-	hub      *hub.Hub      // nil: this daemon is a node of several
-	node     *cluster.Node // nil: it is the only one
+	hub      *hub.Hub
+	node     *cluster.Node // nil: this daemon is the only one
 	handler  *wsconn.Handler
 	access   access
 	relay    *relay.Server // nil: none
@@ -53,10 +56,12 @@ type daemon struct {
 
 	temporary string // folder to be removed in the end; empty: none
 
-	adminToken func() []byte                   // nil: none is asked for
-	iceServers func(id string) json.RawMessage // nil: there are none
+	adminToken func() []byte                                    // nil: none is asked for
+	iceServers func(id string, until time.Time) json.RawMessage // nil: there are none
 
+	proxies       clientip.Proxies
 	listener      *listener
+	named         *proxyheader.Listener // in front of listener; nil: no PROXY headers are read
 	adminListener net.Listener
 	server, admin *http.Server
 }
@@ -72,6 +77,9 @@ func newDaemon(c *config.Config, stderr io.Writer) (_ *daemon, err error) {
 		}
 	}()
 	d.server, d.admin = d.newServer(), d.newServer()
+	if d.proxies, err = clientip.ParseProxies(c.TrustedProxies); err != nil {
+		return nil, err
+	}
 	if d.adminToken, err = newSecret("admin-token-file", c.AdminToken, asItIs, d.logs.Logger); err != nil {
 		return nil, err
 	}
@@ -104,6 +112,10 @@ func (d *daemon) listen() error {
 		return fmt.Errorf("listen: %w", err)
 	}
 	d.listener = newListener(plain.(*net.TCPListener), d.logs.Logger)
+	if c.ProxyProtocol {
+		d.named = proxyheader.New(d.listener, d.proxies.Trusts, d.logs.Logger)
+		d.server.ConnContext = d.withPeer
+	}
 	if c.AdminListen != "" {
 		if d.adminListener, err = net.Listen("tcp", c.AdminListen); err != nil {
 			return fmt.Errorf("admin-listen: %w", err)
@@ -112,54 +124,84 @@ func (d *daemon) listen() error {
 	return nil
 }
 
+// accepting returns the listener that the server accepts from.
+func (d *daemon) accepting() net.Listener {
+	if d.named != nil {
+		return d.named
+	}
+	return d.listener
+}
+
+// withPeer puts the address that a proxy's header had into the context of the
+// connection's requests.
+func (d *daemon) withPeer(ctx context.Context, c net.Conn) context.Context {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	if source, ok := d.named.Source(c); ok {
+		return clientip.WithPeer(ctx, source.Addr())
+	}
+	return ctx
+}
+
 func (d *daemon) newHub() error {
 	c := d.config
-	d.stats = new(hub.Stats)
 	o := hub.Options{
-		Stats:          d.stats,
 		MaxRooms:       c.MaxRooms,
 		MaxRoomMembers: c.MaxRoomMembers,
 		ResumeWindow:   c.ResumeWindow,
 		KickBan:        c.KickBan,
 		Logger:         d.logs.Logger,
+		RateFanOut:     c.RateFanOut,
+		BurstFanOut:    c.BurstFanOut,
 		Notify:         d.access.notify(),
 	}
-	var rooms wsconn.Hub
+	var err error
 	if c.Cluster.On() {
-		if err := d.newNode(o); err != nil {
-			return err
-		}
-		rooms = d.node
+		err = d.newNode(o)
 	} else {
-		d.hub = hub.New(o)
-		rooms = d.hub
+		d.hub, err = hub.New(o)
 	}
-	d.handler = wsconn.NewHandler(rooms, wsconn.Options{
+	if err != nil {
+		return err
+	}
+	d.handler, err = wsconn.NewHandler(d.hub, wsconn.Options{
 		AllowOrigins:    c.AllowOrigins,
 		MaxMessageBytes: c.MaxMessageBytes,
 		MaxConnections:  c.MaxConnections,
 		QueueBytes:      c.QueueBytes,
-		Rate:            c.Rate,
+		Rate:            orOff(c.Rate),
 		Burst:           c.Burst,
-		PingInterval:    c.PingInterval,
+		RateBytes:       orOff(c.RateBytes),
+		BurstBytes:      c.BurstBytes,
+		RateChanges:     orOff(c.RateChanges),
+		BurstChanges:    c.BurstChanges,
+		PingInterval:    orOff(c.PingInterval),
 		PingTimeout:     c.PingTimeout,
-		JoinTimeout:     c.JoinTimeout,
-		PerAddress:      perAddress(c),
+		JoinTimeout:     orOff(c.JoinTimeout),
+		PerAddress:      limit.Options{MaxConnections: c.PerIP, Rate: c.ConnectRate},
+		Proxies:         d.proxies,
 		Gate:            d.access.gate,
 		ICEServers:      d.iceServers,
 		Logger:          d.logs.Logger,
 	})
-	return nil
+	return err
+}
+
+// orOff returns a setting, of which 0 means no limit, as the options of a handler
+// say so: there 0 is the default.
+func orOff[T int | time.Duration](n T) T {
+	if n == 0 {
+		return -1
+	}
+	return n
 }
 
 // close ends the parts that are there; what is to be told to others is told until
 // ctx is done.
 func (d *daemon) close(ctx context.Context) {
 	if d.hub != nil {
-		d.hub.Close()
-	}
-	if d.node != nil {
-		d.node.Close()
+		_ = d.hub.Close()
 	}
 	if d.temporary != "" {
 		_ = os.RemoveAll(d.temporary)
@@ -177,7 +219,7 @@ func (d *daemon) close(ctx context.Context) {
 		_ = d.adminListener.Close()
 	}
 	if d.listener != nil {
-		_ = d.listener.Close()
+		_ = d.accepting().Close()
 	}
 }
 
@@ -237,10 +279,10 @@ func (d *daemon) serve(signals <-chan os.Signal) int {
 	failed := make(chan error, 2)
 	go func() {
 		if d.server.TLSConfig != nil {
-			failed <- d.server.ServeTLS(d.listener, "", "")
+			failed <- d.server.ServeTLS(d.accepting(), "", "")
 			return
 		}
-		failed <- d.server.Serve(d.listener)
+		failed <- d.server.Serve(d.accepting())
 	}()
 	if d.adminListener != nil {
 		go func() { failed <- d.admin.Serve(d.adminListener) }()
@@ -250,6 +292,9 @@ func (d *daemon) serve(signals <-chan os.Signal) int {
 	select {
 	case err := <-failed:
 		d.logs.Error(eventFailed, zap.Error(err))
+		if err := d.drain(); err != nil {
+			d.logs.Warn(eventStopped, zap.Bool(fieldComplete, false), zap.Error(err))
+		}
 		return exitFailed
 	case s := <-signals:
 		asked = s.String()
@@ -274,7 +319,7 @@ func (d *daemon) drain() error {
 	d.draining.Store(true)
 	ctx, cancel := context.WithTimeout(context.Background(), d.config.DrainTimeout)
 	defer cancel()
-	err := d.handler.Drain(ctx)
+	err := d.handler.Shutdown(ctx)
 	err = errors.Join(err, d.server.Shutdown(ctx), d.admin.Shutdown(ctx))
 	err = errors.Join(err, d.server.Close(), d.admin.Close())
 	d.close(ctx)

@@ -27,7 +27,7 @@ func newTestDaemon(t testing.TB, args ...string) *daemon {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = d.handler.Drain(context.Background())
+		_ = d.handler.Shutdown(context.Background())
 		d.close(context.Background())
 		d.logs.close()
 	})

@@ -91,6 +91,9 @@ over the file.`,
 func serve(c *config.Config) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	if err := c.CheckEnvironment(os.Environ()); err != nil {
+		return err
+	}
 	if err := c.Complete(os.LookupEnv); err != nil {
 		return err
 	}

@@ -4,7 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/stats"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
@@ -66,13 +66,16 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	metric := func(d *prometheus.Desc, t prometheus.ValueType, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, t, v, labels...)
 	}
-	h, w := c.d.stats, &c.d.handler.Stats
+	h, w := c.d.hub.Stats(), &c.d.handler.Stats
 	metric(descConnections, prometheus.GaugeValue, float64(w.Connections.Load()))
 	metric(descRooms, prometheus.GaugeValue, float64(h.Rooms.Load()))
 	metric(descMembers, prometheus.GaugeValue, float64(h.Members.Load()))
 	metric(descSuspended, prometheus.GaugeValue, float64(h.Suspended.Load()))
 	metric(descOutbox, prometheus.GaugeValue, float64(h.OutboxBytes.Load()))
-	for t := wire.TypeOffer; t.Forwarded(); t++ {
+	for t := range wire.Type(wire.NumTypes) {
+		if !t.Forwarded() {
+			continue
+		}
 		metric(descMessages, prometheus.CounterValue, float64(h.Messages[t].Load()), t.String())
 	}
 	for code := wire.CodeBadMessage; int(code) < wire.NumCodes; code++ {
@@ -90,7 +93,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	c.access(metric)
 	c.relay(metric)
 	c.cluster(metric)
-	histogram := func(d *prometheus.Desc, h *hub.Histogram) {
+	histogram := func(d *prometheus.Desc, h *stats.Histogram) {
 		count, sum, buckets := h.Snapshot()
 		ch <- prometheus.MustNewConstHistogram(d, count, sum, buckets)
 	}

@@ -16,6 +16,7 @@ import (
 func newToken() *cobra.Command {
 	var (
 		secretFile, file string
+		meta             string
 		t                auth.Token
 		rights           []string
 		ttl              time.Duration
@@ -36,6 +37,11 @@ this. The token is written to standard output.`,
 			if err := checkToken(&t, rights, ttl); err != nil {
 				return err
 			}
+			if meta != "" {
+				if t.Meta, err = auth.CompactMeta([]byte(meta)); err != nil {
+					return fmt.Errorf("meta %w", err)
+				}
+			}
 			t.Rights, t.Expires = wire.ParseRights(rights), time.Now().Add(ttl)
 			token, err := auth.Mint(secret, &t)
 			if err != nil {
@@ -50,6 +56,7 @@ this. The token is written to standard output.`,
 	f.StringArrayVar(&t.Rooms, "room", nil, "`name` of a room, or a prefix that ends in *; repeatable; without it the token is for any room")
 	f.StringVar(&t.Subject, "sub", "", "the member's `id`; without it the member has the choice")
 	f.StringVar(&t.Name, "name", "", "the member's nickname; without it the member has the choice")
+	f.StringVar(&meta, "meta", "", "the member's profile, in `JSON`; without it the member has the choice")
 	f.StringSliceVar(&rights, "rights", wire.DefaultRights.Names(), "what the member may do: send, message, moderate")
 	f.DurationVar(&ttl, "ttl", time.Hour, "time that the token is good for")
 	f.StringVar(&secretFile, "auth-secret-file", "", "`file` with the secret (default: as the daemon, from its environment or --config)")

@@ -3,15 +3,14 @@ package main
 import (
 	"crypto/rand"
 	"crypto/tls"
-	"encoding/json"
 	"fmt"
+	"net"
 	"net/netip"
-	"time"
 
-	"github.com/parley-rtc/parley/cmd/parleyd/internal/config"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/ice"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/proxyheader"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/relay"
-	"github.com/parley-rtc/parley/wsconn/limit"
+	"github.com/parley-rtc/parley/wsconn/clientip"
 )
 
 // newTURN starts the TURN server, if there is to be one, and makes the ICE servers
@@ -40,7 +39,7 @@ func (d *daemon) newTURN(certificates *tls.Config) error {
 	if err != nil {
 		return fmt.Errorf("ice-server: %w", err)
 	}
-	d.iceServers = func(id string) json.RawMessage { return servers.For(id, time.Now()) }
+	d.iceServers = servers.For
 	return nil
 }
 
@@ -54,11 +53,25 @@ func newRelay(d *daemon, certificates *tls.Config, secret func() []byte) (*relay
 	if err != nil {
 		return nil, err
 	}
+	var allow []netip.Prefix
+	for _, text := range c.TURN.AllowPeers {
+		p, err := clientip.ParsePrefix(text)
+		if err != nil {
+			return nil, err
+		}
+		allow = append(allow, p)
+	}
+	var streams func(net.Listener) net.Listener
+	if c.ProxyProtocol {
+		streams = func(l net.Listener) net.Listener {
+			return proxyheader.New(l, d.proxies.Trusts, d.logs.Logger).Named()
+		}
+	}
 	return relay.New(relay.Options{
 		Listen: c.TURN.Listen, TLSListen: c.TURN.TLSListen, TLS: certificates, Host: c.TURN.Host,
 		PublicIP: public, PortMin: low, PortMax: high,
-		Secret: secret, AllowPeers: prefixes(c.TURN.AllowPeers),
-		MaxAllocations: c.TURN.MaxAllocations, BytesPerSecond: c.TURN.Rate,
+		Secret: secret, AllowPeers: allow, Streams: streams,
+		MaxAllocations: c.TURN.MaxAllocations, MaxPerAddress: c.TURN.MaxPerIP, BytesPerSecond: c.TURN.Rate,
 		Logger: d.logs.Logger,
 	})
 }
@@ -69,21 +82,4 @@ func (d *daemon) turnURLs() []string {
 		return nil
 	}
 	return d.relay.URLs()
-}
-
-// prefixes reads a list that has been checked.
-func prefixes(texts []string) (list []netip.Prefix) {
-	for _, text := range texts {
-		p, err := limit.ParsePrefix(text)
-		if err != nil {
-			panic(err)
-		}
-		list = append(list, p)
-	}
-	return list
-}
-
-// perAddress returns the limits of one client address.
-func perAddress(c *config.Config) limit.Options {
-	return limit.Options{MaxConnections: c.PerIP, Rate: c.ConnectRate, TrustedProxies: prefixes(c.TrustedProxies)}
 }

@@ -32,15 +32,20 @@ func server(t *testing.T, change ...func(*hub.Options, *wsconn.Options)) string 
 	for _, f := range change {
 		f(&of, &ow)
 	}
-	h := hub.New(of)
-	handler := wsconn.NewHandler(h, ow)
+	h, err := hub.New(of)
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler, err := wsconn.NewHandler(h, ow)
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := httptest.NewServer(handler)
 	t.Cleanup(func() {
-		if err := handler.Drain(context.Background()); err != nil {
+		if err := handler.Shutdown(context.Background()); err != nil {
 			t.Error(err)
 		}
 		s.Close()
-		h.Close()
 	})
 	return "ws" + strings.TrimPrefix(s.URL, "http")
 }

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/internal/actor"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
@@ -63,7 +63,7 @@ func (n *Node) ask(ctx context.Context, l *link, q question) ([]byte, error) {
 	case <-l.stop:
 		return nil, errNoAnswer
 	case <-n.stop:
-		return nil, hub.ErrClosed
+		return nil, actor.ErrClosed
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -131,70 +131,77 @@ func (n *Node) answer(ctx context.Context, body []byte) []byte {
 	return b
 }
 
-func (n *Node) present() *hub.Hub {
+func (n *Node) present() *actor.Hub {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	return n.hub
 }
 
 // carryOut carries an order out in a room of this node.
-func (n *Node) carryOut(ctx context.Context, h *hub.Hub, q question) outcomeOf {
-	o := hub.Order{Room: q.Room}
-	var c hub.Ordered
+func (n *Node) carryOut(ctx context.Context, h *actor.Hub, q question) outcomeOf {
+	o := actor.Order{Room: q.Room}
+	var c actor.Ordered
 	switch q.What {
 	case "kick":
-		c = &hub.Kick{Order: o, To: q.ID}
+		c = &actor.Kick{Order: o, To: q.ID}
 	case "lock", "unlock":
-		c = &hub.Lock{Order: o, Locked: q.What == "lock"}
+		c = &actor.Lock{Order: o, Locked: q.What == "lock"}
 	case "close":
-		c = &hub.CloseRoom{Order: o}
+		c = &actor.CloseRoom{Order: o}
 	case "announce":
-		c = &hub.Announce{Order: o, Data: q.Data}
+		c = &actor.Announce{Order: o, Data: q.Data}
 	default:
 		return outcomeOf{Error: "there is no such order"}
 	}
-	refusal, err := h.CarryOut(ctx, c)
-	if err != nil {
+	err := h.CarryOut(ctx, c)
+	var refusal *wire.Refusal
+	if errors.As(err, &refusal) {
+		return outcomeOf{Refusal: refusal}
+	} else if err != nil {
 		return outcomeOf{Error: err.Error()}
 	}
-	return outcomeOf{Refusal: refusal}
+	return outcomeOf{}
 }
 
-// CarryOut carries out an order of those who run the servers, wherever the room is, and
-// returns why it could not be, or nil. The error says that the outcome is not known.
-func (n *Node) CarryOut(ctx context.Context, c hub.Ordered) (*wire.Refusal, error) {
+// CarryOut carries out an order of those who run the servers, wherever the room is.
+// The error is a [*wire.Refusal] if the order could not be carried out; any other says
+// that the outcome is not known.
+func (n *Node) CarryOut(ctx context.Context, c actor.Ordered) error {
 	var q question
 	switch c := c.(type) {
-	case *hub.Kick:
+	case *actor.Kick:
 		q = question{What: "kick", Room: c.Room, ID: c.To}
-	case *hub.Lock:
+	case *actor.Lock:
 		q = question{What: "unlock", Room: c.Room}
 		if c.Locked {
 			q.What = "lock"
 		}
-	case *hub.CloseRoom:
+	case *actor.CloseRoom:
 		q = question{What: "close", Room: c.Room}
-	case *hub.Announce:
+	case *actor.Announce:
 		q = question{What: "announce", Room: c.Room, Data: c.Data}
 	default:
-		return nil, errors.New("cluster: this is no order")
+		return errors.New("cluster: this is no order")
 	}
 	l, err := n.ownerOf(q.Room)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	b, err := n.ask(ctx, l, q)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var out outcomeOf
 	if err := json.Unmarshal(b, &out); err != nil {
-		return nil, err
+		return err
 	}
 	if out.Error != "" {
-		return nil, errors.New(out.Error)
+		return errors.New(out.Error)
 	}
-	return out.Refusal, nil
+	if out.Refusal != nil {
+		return out.Refusal
+	}
+	return nil
 }
 
 var errNoOwner = errors.New("cluster: the room has no owner at the moment")
@@ -203,7 +210,7 @@ var errNoOwner = errors.New("cluster: the room has no owner at the moment")
 func (n *Node) ownerOf(room string) (*link, error) {
 	var l *link
 	if !n.call(n.toEdge, func() { l = n.edge.parts[PartitionOf(room)].owner }) {
-		return nil, hub.ErrClosed
+		return nil, actor.ErrClosed
 	}
 	if l == nil {
 		return nil, errNoOwner
@@ -235,14 +242,14 @@ func all[T any](ctx context.Context, n *Node, q question) ([]T, error) {
 }
 
 // Rooms returns the rooms of all nodes, sorted by name.
-func (n *Node) Rooms(ctx context.Context) ([]hub.RoomInfo, error) {
-	list, err := all[hub.RoomInfo](ctx, n, question{What: "rooms"})
-	slices.SortFunc(list, func(a, b hub.RoomInfo) int { return strings.Compare(a.Name, b.Name) })
-	return slices.CompactFunc(list, func(a, b hub.RoomInfo) bool { return a.Name == b.Name }), err
+func (n *Node) Rooms(ctx context.Context) ([]actor.RoomInfo, error) {
+	list, err := all[actor.RoomInfo](ctx, n, question{What: "rooms"})
+	slices.SortFunc(list, func(a, b actor.RoomInfo) int { return strings.Compare(a.Name, b.Name) })
+	return slices.CompactFunc(list, func(a, b actor.RoomInfo) bool { return a.Name == b.Name }), err
 }
 
 // Room returns a room with its members; nil: there is no such room.
-func (n *Node) Room(ctx context.Context, name string) (*hub.RoomDetail, error) {
+func (n *Node) Room(ctx context.Context, name string) (*actor.RoomDetail, error) {
 	l, err := n.ownerOf(name)
 	if err != nil {
 		return nil, err
@@ -251,31 +258,31 @@ func (n *Node) Room(ctx context.Context, name string) (*hub.RoomDetail, error) {
 	if err != nil {
 		return nil, err
 	}
-	var d *hub.RoomDetail
+	var d *actor.RoomDetail
 	return d, json.Unmarshal(b, &d)
 }
 
 // Clients returns the connections of all nodes, sorted by node and number.
-func (n *Node) Clients(ctx context.Context) ([]hub.ClientInfo, error) {
-	list, err := all[hub.ClientInfo](ctx, n, question{What: "clients"})
-	slices.SortFunc(list, func(a, b hub.ClientInfo) int {
+func (n *Node) Clients(ctx context.Context) ([]actor.ClientInfo, error) {
+	list, err := all[actor.ClientInfo](ctx, n, question{What: "clients"})
+	slices.SortFunc(list, func(a, b actor.ClientInfo) int {
 		return cmp.Or(strings.Compare(a.Node, b.Node), cmp.Compare(a.Conn, b.Conn))
 	})
 	return list, err
 }
 
 // ownClients returns the connections of this node.
-func (n *Node) ownClients() ([]hub.ClientInfo, error) {
-	var list []hub.ClientInfo
+func (n *Node) ownClients() ([]actor.ClientInfo, error) {
+	var list []actor.ClientInfo
 	if !n.call(n.toEdge, func() {
 		for _, t := range n.edge.ties {
-			list = append(list, hub.ClientInfo{
+			list = append(list, actor.ClientInfo{
 				Node: n.options.Name, Conn: t.client.Conn(), Remote: t.client.Remote(), Opened: t.opened,
 				Room: t.member.Room, ID: t.member.ID, Backlog: t.out.Backlog(),
 			})
 		}
 	}) {
-		return nil, hub.ErrClosed
+		return nil, actor.ErrClosed
 	}
 	return list, nil
 }
@@ -294,7 +301,7 @@ func (n *Node) Nodes(ctx context.Context) ([]NodeInfo, error) {
 func (n *Node) info() ([]NodeInfo, error) {
 	var state string
 	if !n.call(n.post, func() { state = n.control.state }) {
-		return nil, hub.ErrClosed
+		return nil, actor.ErrClosed
 	}
 	return []NodeInfo{{
 		Name: n.options.Name, State: state, Rooms: int(n.stats.Rooms.Load()), Members: int(n.stats.Members.Load()),

@@ -1,7 +1,8 @@
 package cluster
 
 import (
-	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/internal/actor"
+	"github.com/parley-rtc/parley/hub/internal/frame"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
@@ -9,9 +10,9 @@ import (
 type batch struct {
 	o        *owner
 	pe       *peer
-	commands []hub.Command
+	commands []actor.Command
 	joins    []outcome[bool]
-	resumes  []outcome[hub.Resumed]
+	resumes  []outcome[actor.Resumed]
 	left     []commandHead
 }
 
@@ -39,7 +40,9 @@ func (b *batch) tellOutcomes() {
 			w.b = append(w.b, recResumed)
 			w.fixed(r.head.key)
 			w.number(r.head.seq)
-			w.membership(&hub.Membership{Room: word.Room, ID: word.ID, Name: word.Name, Grant: word.Grant, Joined: word.Joined})
+			w.membership(&actor.Membership{
+				Room: word.Room, ID: word.ID, Name: word.Name, Meta: word.Meta, Grant: word.Grant, Joined: word.Joined, Handled: word.Handled,
+			})
 		})
 	}
 	for _, h := range b.left {
@@ -63,13 +66,13 @@ func (b *batch) client(r *reader, h commandHead) *proxy {
 
 func (b *batch) newProxy(h commandHead, conn uint64, address string) *proxy {
 	out := &remote{link: b.pe.link, key: h.key, limit: b.o.n.options.QueueBytes}
-	c := &proxy{client: hub.NewClientOf(b.pe.link.node, conn, parseAddr(address), out), out: out, part: h.part}
+	c := &proxy{client: actor.NewClientOf(b.pe.link.node, conn, parseAddr(address), out), out: out, part: h.part}
 	b.pe.clients[h.key] = c
-	b.commands = append(b.commands, hub.Register{Client: c.client})
+	b.commands = append(b.commands, actor.Register{Client: c.client})
 	return c
 }
 
-func (b *batch) add(c hub.Command) { b.commands = append(b.commands, c) }
+func (b *batch) add(c actor.Command) { b.commands = append(b.commands, c) }
 
 // take makes commands of one record. Those for a partition that is not ours, or that
 // the edge has not attached its connections for, are stale.
@@ -101,16 +104,16 @@ func (b *batch) take(rec record) {
 
 // command makes the command of a record that is not stale.
 func (b *batch) command(kind byte, r *reader, h commandHead) {
-	o := wire.Origin{Key: h.key, Seq: h.seq}
+	o := frame.Origin{Key: h.key, Seq: h.seq}
 	switch kind {
 	case recJoin:
 		b.join(r, h, o)
 		return
 	case recResume:
 		c := b.client(r, h)
-		done := make(chan hub.Resumed, 1)
-		b.add(&hub.Resume{Client: c.client, Session: r.text(), Received: r.number(), Refused: r.refused(o), Done: done})
-		b.resumes = append(b.resumes, outcome[hub.Resumed]{h, done})
+		done := make(chan actor.Resumed, 1)
+		b.add(&actor.Resume{Client: c.client, Session: r.text(), Received: r.number(), MessageBytes: int(r.number()), Refused: r.refused(o), Done: done})
+		b.resumes = append(b.resumes, outcome[actor.Resumed]{h, done})
 		return
 	}
 	c := b.pe.clients[h.key]
@@ -123,43 +126,45 @@ func (b *batch) command(kind byte, r *reader, h commandHead) {
 	switch kind {
 	case recLeave:
 		delete(b.pe.clients, h.key)
-		b.add(hub.Leave{Client: c.client})
-		b.add(hub.Unregister{Client: c.client})
+		b.add(actor.Leave{Client: c.client})
+		b.add(actor.Unregister{Client: c.client})
 		b.left = append(b.left, h)
 	case recForward:
-		p := hub.ForwardParts{Client: c.client, Type: wire.Type(r.number()), All: r.flag(), To: r.bytes(), Ref: r.bytes()}
+		p := actor.ForwardParts{Client: c.client, Type: wire.Type(r.number()), All: r.flag(), To: r.bytes(), Ref: r.bytes()}
 		p.Frame = r.frameOf(o)
 		b.add(p.Forward())
 	case recRename:
-		b.add(&hub.Rename{Client: c.client, Name: r.text(), Refused: r.refused(o)})
+		b.add(&actor.Rename{Client: c.client, Name: r.text(), Refused: r.refused(o)})
+	case recUpdate:
+		b.add(&actor.Update{Client: c.client, Meta: r.profile(), Refused: r.refused(o)})
 	case recRenew:
-		b.add(&hub.Renew{Client: c.client, Grant: r.grant(), Name: r.text(), Frame: r.frameOf(o), Refused: r.refused(o)})
+		b.add(&actor.Renew{Client: c.client, Grant: r.grant(), Name: r.text(), Meta: r.profile(), Frame: r.frameOf(o), Refused: r.refused(o)})
 	case recReply:
-		b.add(&hub.Reply{Client: c.client, Frame: r.frameOf(o)})
+		b.add(&actor.Reply{Client: c.client, Frame: r.frameOf(o)})
 	case recRefuse:
-		b.add(&hub.Refuse{Client: c.client, Refusal: r.refusal(), Refused: r.refused(o)})
+		b.add(&actor.Refuse{Client: c.client, Refusal: r.refusal(), Refused: r.refused(o)})
 	case recKick:
-		b.add(&hub.Kick{Order: hub.Order{Client: c.client, Refused: r.refused(o)}, To: r.text()})
+		b.add(&actor.Kick{Order: actor.Order{Client: c.client, Refused: r.refused(o)}, To: r.text()})
 	case recLock:
-		b.add(&hub.Lock{Order: hub.Order{Client: c.client, Refused: r.refused(o)}, Locked: r.flag()})
+		b.add(&actor.Lock{Order: actor.Order{Client: c.client, Refused: r.refused(o)}, Locked: r.flag()})
 	case recAcked:
 		c.out.acked(r.number())
 	case recEnd:
 		delete(b.pe.clients, h.key)
 		reason, suspend := r.text(), r.flag()
 		if !suspend {
-			b.add(&hub.Disconnect{Client: c.client, Code: wire.CloseNormal, Reason: reason})
+			b.add(&actor.Disconnect{Client: c.client, Code: wire.CloseNormal, Reason: reason})
 		}
-		b.add(hub.Unregister{Client: c.client, Reason: reason})
+		b.add(actor.Unregister{Client: c.client, Reason: reason})
 	}
 }
 
-func (b *batch) join(r *reader, h commandHead, o wire.Origin) {
+func (b *batch) join(r *reader, h commandHead, o frame.Origin) {
 	c := b.client(r, h)
 	m := r.membership()
-	j := &hub.Join{
-		Client: c.client, Room: m.Room, ID: m.ID, Name: m.Name, Grant: m.Grant, Session: m.Session,
-		Capacity: int(r.number()), Refused: r.refused(o),
+	j := &actor.Join{
+		Client: c.client, Room: m.Room, ID: m.ID, Name: m.Name, Meta: m.Meta, Grant: m.Grant, Session: m.Session,
+		Capacity: int(r.number()), Takeover: r.flag(), Refused: r.refused(o),
 	}
 	j.Welcome = r.frameOf(o)
 	done := make(chan bool, 1)
@@ -185,7 +190,7 @@ func (b *batch) attach(r *reader, h commandHead) {
 		part.attached = append(part.attached, m)
 		return
 	}
-	b.add(&hub.Restore{Members: []hub.Membership{m}})
+	b.add(&actor.Restore{Members: []actor.Membership{m}})
 }
 
 // attached says that an edge has attached all its connections.

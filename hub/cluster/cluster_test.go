@@ -12,6 +12,10 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/event"
+	"github.com/parley-rtc/parley/hub/internal/actor"
+	"github.com/parley-rtc/parley/hub/internal/frame"
+	"github.com/parley-rtc/parley/hub/stats"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
@@ -89,8 +93,8 @@ type message struct {
 type client struct {
 	t      *testing.T
 	n      *Node
-	client *hub.Client
-	out    hub.Outbox
+	client *actor.Client
+	out    actor.Outbox
 	room   string
 	id     string
 
@@ -101,14 +105,14 @@ type client struct {
 	closed wire.CloseCode
 }
 
-var stats hub.Stats
+var counters stats.Hub
 
 func connect(t *testing.T, n *Node) *client {
 	c := &client{t: t, n: n}
 	c.come = sync.NewCond(&c.mu)
-	c.out.Init(c, &stats, 1<<20)
-	c.client = hub.NewClient(1, netip.Addr{}, &c.out)
-	_ = n.Do(hub.Register{Client: c.client})
+	c.out.Init(c, &counters, 1<<20)
+	c.client = actor.NewClient(1, netip.Addr{}, &c.out)
+	_ = n.Do(actor.Register{Client: c.client})
 	return c
 }
 
@@ -121,6 +125,12 @@ func (c *client) Closing() {}
 // Probe implements hub.Writer.
 func (c *client) Probe() {}
 
+// Challenge implements hub.Writer.
+func (c *client) Challenge(time.Duration) {}
+
+// Abort implements hub.Writer.
+func (c *client) Abort() {}
+
 func (c *client) write() {
 	for {
 		frames, skip := c.out.Take(nil, 1)
@@ -128,13 +138,13 @@ func (c *client) write() {
 			return
 		}
 		c.record(frames[0])
-		if !c.out.Wrote(frames[0].Size()-skip, time.Now()) {
+		if more, _ := c.out.Wrote(frames[0].Size()-skip, time.Now()); !more {
 			return
 		}
 	}
 }
 
-func (c *client) record(f *wire.Frame) {
+func (c *client) record(f *frame.Frame) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer c.come.Broadcast()
@@ -178,16 +188,16 @@ func (c *client) sees(members ...string) {
 	})
 }
 
-func (c *client) join(room, id string, g *hub.Grant, resumable bool) bool {
-	j := &hub.Join{Client: c.client, Room: room, ID: id, Grant: g, Refused: wire.Refused{Re: "join"}}
+func (c *client) join(room, id string, g *actor.Grant, resumable bool) bool {
+	j := &actor.Join{Client: c.client, Room: room, ID: id, Grant: g, Refused: frame.Refused{Re: "join"}}
 	if resumable {
 		j.Session = c.n.NewSession(room)
 	}
-	j.Welcome = (&wire.JoinedMessage{Room: room, From: id, Session: j.Session}).Frame()
+	j.Welcome = frame.Text((&wire.Joined{Room: room, From: id, Session: j.Session}).Text())
 	done := make(chan bool, 1)
 	j.Done = done
 	_ = c.n.Do(j)
-	in, _ := hub.Await(c.n, done)
+	in, _ := actor.Await(c.t.Context(), c.n, done)
 	if in {
 		c.room, c.id = room, id
 	}
@@ -205,10 +215,10 @@ func (c *client) send(to string, data string) {
 		return
 	}
 	s := wire.NewSuffixes(c.room, c.id)
-	_ = c.n.Do(hub.NewForward(c.client, &e, e.Forward(&s)))
+	_ = c.n.Do(actor.NewForward(c.client, &e, frame.Forward(&e, &s)))
 }
 
-func (c *client) end() { _ = c.n.Do(hub.Unregister{Client: c.client, Reason: hub.ReasonLost}) }
+func (c *client) end() { _ = c.n.Do(actor.Unregister{Client: c.client, Reason: event.ReasonLost}) }
 
 func TestRoomAcrossNodes(t *testing.T) {
 	m := newMemory()

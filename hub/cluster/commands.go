@@ -3,7 +3,9 @@ package cluster
 import (
 	"time"
 
-	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/event"
+	"github.com/parley-rtc/parley/hub/internal/actor"
+	"github.com/parley-rtc/parley/hub/internal/frame"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
@@ -11,25 +13,28 @@ import (
 
 var errUnavailable = &wire.Refusal{Code: wire.CodeUnavailable, Text: "this server is cut off from the others at the moment: try again"}
 
-func (w *writer) connection(c *hub.Client) {
+func (w *writer) connection(c *actor.Client) {
 	w.number(c.Conn())
 	w.text(c.Remote().String())
 }
 
 // acknowledged says that a client has answered a ping.
-type acknowledged struct{ client *hub.Client }
+type acknowledged struct{ client *actor.Client }
 
 // command handles what a connection wants.
 func (e *edge) command(c any) {
 	switch c := c.(type) {
-	case hub.Register:
+	case actor.Register:
 		e.register(c.Client)
 		return
-	case hub.Unregister:
+	case actor.Unregister:
 		e.unregister(c)
 		return
-	case *hub.Disconnect:
+	case *actor.Disconnect:
 		e.disconnect(c)
+		return
+	case *actor.GoAway:
+		e.goAway(c)
 		return
 	}
 	client := clientOf(c)
@@ -39,7 +44,7 @@ func (e *edge) command(c any) {
 		return
 	}
 	if t.state == tieLeaving {
-		t.deferred = append(t.deferred, c.(hub.Command))
+		t.deferred = append(t.deferred, c.(actor.Command))
 		return
 	}
 	e.act(t, c)
@@ -48,44 +53,51 @@ func (e *edge) command(c any) {
 // act handles a command of a connection that lives.
 func (e *edge) act(t *tie, c any) {
 	switch c := c.(type) {
-	case *hub.Join:
+	case *actor.Join:
 		e.join(t, c)
-	case *hub.Resume:
+	case *actor.Resume:
 		e.resume(t, c)
-	case hub.Leave:
+	case actor.Leave:
 		if t.state == tieIn {
 			t.state = tieLeaving
 			e.submit(t, recLeave, func(*writer) {})
 		}
-	case *hub.Forward:
+	case *actor.Forward:
 		e.forward(t, c)
-	case *hub.Rename:
+	case *actor.Rename:
 		if e.admits(t, c.Refused) {
 			if t.member.Grant == nil || !t.member.Grant.Named {
 				t.member.Name = c.Name
 			}
 			e.submit(t, recRename, func(w *writer) { w.text(c.Name); w.refused(c.Refused) })
 		}
-	case *hub.Renew:
+	case *actor.Update:
+		if e.admits(t, c.Refused) {
+			if t.member.Grant == nil || !t.member.Grant.Profiled {
+				t.member.Meta = c.Meta
+			}
+			e.submit(t, recUpdate, func(w *writer) { w.bytes(c.Meta); w.refused(c.Refused) })
+		}
+	case *actor.Renew:
 		e.renew(t, c)
-	case *hub.Reply:
+	case *actor.Reply:
 		if t.state != tieIn {
 			e.deliver(t, c.Frame)
 			return
 		}
 		e.submit(t, recReply, func(w *writer) { w.bytes(c.Frame.Payload()) })
 		c.Frame.Release()
-	case *hub.Refuse:
+	case *actor.Refuse:
 		if t.state != tieIn {
-			e.deliver(t, wire.ErrorFrame(c.Refusal, c.Refused))
+			e.deliver(t, frame.Error(c.Refusal, c.Refused))
 			return
 		}
 		e.submit(t, recRefuse, func(w *writer) { w.refusal(c.Refusal); w.refused(c.Refused) })
-	case *hub.Kick:
+	case *actor.Kick:
 		if e.admits(t, c.Refused) {
 			e.submit(t, recKick, func(w *writer) { w.refused(c.Refused); w.text(c.To) })
 		}
-	case *hub.Lock:
+	case *actor.Lock:
 		if e.admits(t, c.Refused) {
 			e.submit(t, recLock, func(w *writer) { w.refused(c.Refused); w.flag(c.Locked) })
 		}
@@ -100,27 +112,29 @@ func (e *edge) act(t *tie, c any) {
 }
 
 // clientOf returns whose command it is.
-func clientOf(c any) *hub.Client {
+func clientOf(c any) *actor.Client {
 	switch c := c.(type) {
-	case *hub.Join:
+	case *actor.Join:
 		return c.Client
-	case *hub.Resume:
+	case *actor.Resume:
 		return c.Client
-	case hub.Leave:
+	case actor.Leave:
 		return c.Client
-	case *hub.Forward:
+	case *actor.Forward:
 		return c.Parts().Client
-	case *hub.Rename:
+	case *actor.Rename:
 		return c.Client
-	case *hub.Renew:
+	case *actor.Update:
 		return c.Client
-	case *hub.Reply:
+	case *actor.Renew:
 		return c.Client
-	case *hub.Refuse:
+	case *actor.Reply:
 		return c.Client
-	case *hub.Kick:
+	case *actor.Refuse:
 		return c.Client
-	case *hub.Lock:
+	case *actor.Kick:
+		return c.Client
+	case *actor.Lock:
 		return c.Client
 	case acknowledged:
 		return c.client
@@ -131,24 +145,24 @@ func clientOf(c any) *hub.Client {
 // drop gives back what a command holds that comes too late.
 func drop(c any) {
 	switch c := c.(type) {
-	case *hub.Join:
+	case *actor.Join:
 		c.Welcome.Release()
 		c.Done <- false
-	case *hub.Resume:
-		c.Done <- hub.Resumed{}
-	case *hub.Forward:
+	case *actor.Resume:
+		c.Done <- actor.Resumed{}
+	case *actor.Forward:
 		c.Recycle()
-	case *hub.Reply:
+	case *actor.Reply:
 		c.Frame.Release()
-	case *hub.Renew:
+	case *actor.Renew:
 		c.Frame.Release()
 	}
 }
 
 const drainReason = "the server is going away"
 
-func (e *edge) register(c *hub.Client) {
-	t := &tie{client: c, out: c.Receiver().(*hub.Outbox), opened: time.Now()}
+func (e *edge) register(c *actor.Client) {
+	t := &tie{client: c, out: c.Receiver().(*actor.Outbox), opened: time.Now()}
 	e.ties[c] = t
 	e.n.connections.Add(1)
 	if e.drain {
@@ -156,7 +170,7 @@ func (e *edge) register(c *hub.Client) {
 	}
 }
 
-func (e *edge) unregister(u hub.Unregister) {
+func (e *edge) unregister(u actor.Unregister) {
 	t := e.ties[u.Client]
 	if t == nil || t.gone {
 		return
@@ -175,10 +189,20 @@ func (e *edge) unregister(u hub.Unregister) {
 	}
 }
 
-func (e *edge) disconnect(d *hub.Disconnect) {
+func (e *edge) disconnect(d *actor.Disconnect) {
 	t := e.ties[d.Client]
 	if t == nil || t.closed {
 		return
+	}
+	switch d.Only {
+	case actor.IfOutside:
+		if t.state != tieOut {
+			return
+		}
+	case actor.IfExpired:
+		if t.member.Grant == nil || !t.member.Grant.Expired(time.Now()) {
+			return
+		}
 	}
 	was := t.state
 	e.close(t, d.Code, d.Text)
@@ -187,20 +211,34 @@ func (e *edge) disconnect(d *hub.Disconnect) {
 	}
 }
 
+// goAway ends a connection whose client goes away; a resumable membership stays.
+func (e *edge) goAway(g *actor.GoAway) {
+	t := e.ties[g.Client]
+	switch {
+	case t == nil || t.closed:
+		g.Done <- false
+	case t.state == tieIn && t.member.Session != "":
+		g.Done <- true
+	default:
+		e.disconnect(&actor.Disconnect{Client: g.Client, Code: wire.CloseGoingAway, Reason: event.ReasonClosed})
+		g.Done <- false
+	}
+}
+
 // refuse answers a command at once, without its owner. A membership that is to be
 // resumed can't be after that: its owner does not know of the answer.
-func (e *edge) refuse(t *tie, r *wire.Refusal, m wire.Refused) {
+func (e *edge) refuse(t *tie, r *wire.Refusal, m frame.Refused) {
 	if t.state == tieIn {
 		t.member.Session = ""
 	}
-	e.deliver(t, wire.ErrorFrame(r, m))
+	e.deliver(t, frame.Error(r, m))
 }
 
 // admits reports whether a command of a member can be taken, or refuses it.
-func (e *edge) admits(t *tie, m wire.Refused) bool {
+func (e *edge) admits(t *tie, m frame.Refused) bool {
 	switch {
 	case t.state != tieIn:
-		e.deliver(t, wire.ErrorFrame(hub.ErrNotJoined, m))
+		e.deliver(t, frame.Error(actor.ErrNotJoined, m))
 	case !e.n.available() || t.bytes > e.n.options.QueueBytes:
 		e.refuse(t, errUnavailable, m)
 	default:
@@ -209,63 +247,65 @@ func (e *edge) admits(t *tie, m wire.Refused) bool {
 	return false
 }
 
-func (e *edge) join(t *tie, j *hub.Join) {
+func (e *edge) join(t *tie, j *actor.Join) {
 	refusal := (*wire.Refusal)(nil)
 	switch {
 	case t.state != tieOut:
-		refusal = hub.ErrAlreadyJoined
+		refusal = actor.ErrAlreadyJoined
 	case !e.n.available():
 		refusal = errUnavailable
 	}
 	if refusal != nil {
 		j.Welcome.Release()
-		e.deliver(t, wire.ErrorFrame(refusal, j.Refused))
+		e.deliver(t, frame.Error(refusal, j.Refused))
 		j.Done <- false
 		return
 	}
 	e.enter(t, PartitionOf(j.Room), j.Room)
 	t.state, t.joined = tieJoining, j.Done
-	t.member = hub.Membership{Room: j.Room, ID: j.ID, Name: j.Name, Grant: j.Grant, Session: j.Session, Joined: time.Now()}
+	t.member = actor.Membership{Room: j.Room, ID: j.ID, Name: j.Name, Meta: j.Meta, Grant: j.Grant, Session: j.Session, Joined: time.Now()}
 	e.submit(t, recJoin, func(w *writer) {
 		w.connection(t.client)
 		w.membership(&t.member)
 		w.number(uint64(j.Capacity))
+		w.flag(j.Takeover)
 		w.refused(j.Refused)
 		w.bytes(j.Welcome.Payload())
 	})
 	j.Welcome.Release()
 }
 
-func (e *edge) resume(t *tie, r *hub.Resume) {
-	p, ok := hub.SessionPartition(r.Session)
+func (e *edge) resume(t *tie, r *actor.Resume) {
+	p, ok := actor.SessionPartition(r.Session)
 	refusal := (*wire.Refusal)(nil)
 	switch {
 	case t.state != tieOut:
-		refusal = hub.ErrAlreadyJoined
+		refusal = actor.ErrAlreadyJoined
 	case !ok || int(p) >= Partitions:
-		refusal = hub.ErrSessionExpired
+		refusal = actor.ErrSessionExpired
 	case !e.n.available():
 		refusal = errUnavailable
 	}
 	if refusal != nil {
-		e.deliver(t, wire.ErrorFrame(refusal, r.Refused))
-		r.Done <- hub.Resumed{}
+		e.deliver(t, frame.Error(refusal, r.Refused))
+		r.Done <- actor.Resumed{}
 		return
 	}
 	e.enter(t, int(p), "")
 	t.state, t.resumed = tieJoining, r.Done
-	t.member = hub.Membership{Session: r.Session}
+	t.member = actor.Membership{Session: r.Session}
 	e.submit(t, recResume, func(w *writer) {
 		w.connection(t.client)
 		w.text(r.Session)
 		w.number(r.Received)
+		w.number(uint64(r.MessageBytes))
 		w.refused(r.Refused)
 	})
 }
 
-func (e *edge) forward(t *tie, f *hub.Forward) {
+func (e *edge) forward(t *tie, f *actor.Forward) {
 	p := f.Parts()
-	m := wire.Refused{Re: p.Type.String(), To: string(p.To), Ref: string(p.Ref)}
+	m := frame.Refused{Re: p.Type.String(), To: string(p.To), Ref: string(p.Ref)}
 	if e.admits(t, m) {
 		e.submitSized(t, recForward, len(p.Frame.Payload())+len(p.To)+len(p.Ref), func(w *writer) {
 			w.number(uint64(p.Type))
@@ -278,18 +318,25 @@ func (e *edge) forward(t *tie, f *hub.Forward) {
 	f.Recycle()
 }
 
-func (e *edge) renew(t *tie, r *hub.Renew) {
+func (e *edge) renew(t *tie, r *actor.Renew) {
 	defer r.Frame.Release()
 	if !e.admits(t, r.Refused) {
 		return
 	}
 	t.member.Grant = r.Grant
-	if r.Grant.Named {
+	if r.Name != "" {
 		t.member.Name = r.Name
+	}
+	switch {
+	case string(r.Meta) == "null":
+		t.member.Meta = nil
+	case len(r.Meta) > 0:
+		t.member.Meta = r.Meta
 	}
 	e.submit(t, recRenew, func(w *writer) {
 		w.grant(r.Grant)
 		w.text(r.Name)
+		w.bytes(r.Meta)
 		w.bytes(r.Frame.Payload())
 		w.refused(r.Refused)
 	})

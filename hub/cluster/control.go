@@ -10,7 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/internal/actor"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
@@ -93,7 +93,7 @@ func (c *control) init(n *Node) {
 // begin makes a new incarnation, which owns nothing.
 func (c *control) begin() {
 	c.incarnation = randomID()
-	h := hub.New(c.n.options.Hub)
+	h := actor.New(c.n.rooms)
 	c.owner = newOwner(c.n, h)
 	c.n.mu.Lock()
 	c.n.hub = h

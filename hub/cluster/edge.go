@@ -4,7 +4,8 @@ import (
 	"maps"
 	"time"
 
-	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/internal/actor"
+	"github.com/parley-rtc/parley/hub/internal/frame"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
@@ -17,7 +18,7 @@ type edge struct {
 	n     *Node
 	inbox chan any
 
-	ties    map[*hub.Client]*tie
+	ties    map[*actor.Client]*tie
 	keys    map[uint64]*tie
 	parts   [Partitions]edgePart
 	rooms   map[string]*edgeRoom
@@ -38,7 +39,7 @@ type edgePart struct {
 // edgeRoom is a room that connections of this node are in.
 type edgeRoom struct {
 	ties int
-	meta hub.RoomMeta
+	meta actor.RoomMeta
 }
 
 // flight is a pending command that is on its way on a link.
@@ -61,7 +62,7 @@ type lost struct{ link *link }
 
 func newEdge(n *Node) *edge {
 	e := &edge{
-		n: n, inbox: make(chan any, 4096), ties: map[*hub.Client]*tie{}, keys: map[uint64]*tie{},
+		n: n, inbox: make(chan any, 4096), ties: map[*actor.Client]*tie{}, keys: map[uint64]*tie{},
 		rooms: map[string]*edgeRoom{}, flights: map[*link][]flight{}, nextKey: randomID(),
 	}
 	for p := range e.parts {
@@ -87,14 +88,19 @@ func (e *edge) run(stop <-chan struct{}) {
 
 // finish lets what was queued go.
 func (e *edge) finish() {
+	e.flush()
+	for l := range e.flights {
+		l.flush()
+	}
+}
+
+// flush lets what was queued for connections go.
+func (e *edge) flush() {
 	for _, t := range e.touched {
 		t.touched = false
 		t.out.Flush()
 	}
 	e.touched = e.touched[:0]
-	for l := range e.flights {
-		l.flush()
-	}
 }
 
 func (e *edge) handle(m any) {
@@ -103,9 +109,12 @@ func (e *edge) handle(m any) {
 		for _, rec := range m.records {
 			e.receive(m.link, rec)
 		}
+		// After a new owner has taken over much comes at once: it is not to wait in
+		// the queues of connections until all of it has come.
+		e.flush()
 	case lost:
 		e.lost(m.link)
-	case hub.Command:
+	case actor.Command:
 		e.command(m)
 	case func():
 		m()
@@ -175,21 +184,31 @@ func (e *edge) own(l *link, p int, epoch uint64) {
 // attach tells an owner of a member that is here.
 func (e *edge) attach(l *link, p int, epoch uint64, t *tie) {
 	var had uint64
-	var frames []*wire.Frame
+	var frames []*frame.Frame
 	if t.member.Session != "" {
 		had, frames = t.out.Kept()
 	}
+	m := t.member
+	m.Handled = t.handled()
 	l.write(func(w *writer) {
 		w.head(recAttach, commandHead{part: p, key: t.key})
 		w.number(epoch)
 		w.connection(t.client)
-		w.membership(&t.member)
+		w.membership(&m)
 		w.number(had)
 		w.frames(frames)
 	})
 	for _, f := range frames {
 		f.Release()
 	}
+}
+
+// handled is how many messages of the membership an owner has handled for certain.
+func (t *tie) handled() uint64 {
+	if len(t.pending) > 0 {
+		return t.before + t.pending[0].seq - 1
+	}
+	return t.before + t.seq
 }
 
 // ready sends an owner what waits for it.
@@ -311,10 +330,12 @@ func (e *edge) receive(l *link, rec record) {
 	case recFrame:
 		e.frame(t, r.frame())
 	case recBegin:
-		t.out.Begin(r.flag())
+		t.out.Reset(r.flag())
 	case recAdopt:
 		t.out.Adopt(r.number(), r.frames())
 		e.touch(t)
+	case recChallenge:
+		t.out.Challenge(time.Duration(r.number()))
 	case recClose:
 		e.close(t, wire.CloseCode(r.number()), r.text())
 	case recJoined:
@@ -326,7 +347,7 @@ func (e *edge) receive(l *link, rec record) {
 	}
 }
 
-func (e *edge) meta(m hub.RoomMeta) {
+func (e *edge) meta(m actor.RoomMeta) {
 	r := e.rooms[m.Room]
 	if r == nil {
 		return

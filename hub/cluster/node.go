@@ -23,7 +23,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/parley-rtc/parley/hub"
-	"github.com/parley-rtc/parley/hub/wire"
+	"github.com/parley-rtc/parley/hub/internal/actor"
+	"github.com/parley-rtc/parley/hub/stats"
 )
 
 // Partitions is how many parts the rooms are divided into; each has one owner.
@@ -51,10 +52,12 @@ type Options struct {
 const defaultLinkBytes = 16 << 20
 
 // Node is one of several that are one server. It takes the commands of its
-// connections as a [hub.Hub] does.
+// connections as a [actor.Hub] does.
 type Node struct {
 	// Set before start, then read only.
 	options Options
+	rooms   actor.Options // of the rooms that this node owns
+	face    *hub.Hub
 	edge    *edge
 	stop    chan struct{}
 	ctx     context.Context // done with stop
@@ -67,15 +70,16 @@ type Node struct {
 	started    time.Time
 	drained    chan struct{} // closed when nothing is left to hand over
 	drainOnce  sync.Once
+	closeOnce  sync.Once
 
 	control control // owned by its goroutine
 
 	mu    sync.RWMutex
 	links map[uint64]*link // by the other's incarnation; guarded by mu
-	hub   *hub.Hub         // the present one; guarded by mu
+	hub   *actor.Hub       // the present one; guarded by mu
 
 	asks      map[uint64]chan<- []byte // questions under way; guarded by mu
-	stats     *hub.Stats
+	stats     *stats.Hub
 	elsewhere atomic.Int64 // rooms of other nodes
 	owned     atomic.Int64 // partitions that take commands
 
@@ -84,6 +88,23 @@ type Node struct {
 
 // New joins the cluster. Close leaves it at once, Drain in order.
 func New(o Options) (*Node, error) {
+	var n *Node
+	face, err := hub.NewOver(o.Hub, func(rooms actor.Options) (_ actor.Core, err error) {
+		n, err = newNode(o, rooms)
+		return n, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	n.face = face
+	return n, nil
+}
+
+// Hub returns the hub of all nodes' rooms, as this node offers it to its
+// connections.
+func (n *Node) Hub() *hub.Hub { return n.face }
+
+func newNode(o Options, rooms actor.Options) (*Node, error) {
 	if o.LinkBytes == 0 {
 		o.LinkBytes = defaultLinkBytes
 	}
@@ -93,15 +114,11 @@ func New(o Options) (*Node, error) {
 	n := &Node{
 		options: o, stop: make(chan struct{}), closed: make(chan struct{}), inbox: make(chan any, 4096),
 		started: time.Now(), drained: make(chan struct{}), links: map[uint64]*link{},
-		asks: map[uint64]chan<- []byte{}, stats: o.Hub.Stats,
+		asks: map[uint64]chan<- []byte{}, rooms: rooms, stats: rooms.Stats,
 	}
-	if n.stats == nil {
-		n.stats = new(hub.Stats)
-		n.options.Hub.Stats = n.stats
-	}
-	n.options.Hub.Elsewhere = func() int { return int(n.elsewhere.Load()) }
+	n.rooms.Elsewhere = func() int { return int(n.elsewhere.Load()) }
 	n.ctx, n.cancel = context.WithCancel(context.Background())
-	n.options.Hub.Share = n.share
+	n.rooms.Share = n.share
 	n.edge = newEdge(n)
 	n.control.init(n)
 	if err := o.Backplane.Start(n.receive, n.changed); err != nil {
@@ -113,7 +130,9 @@ func New(o Options) (*Node, error) {
 }
 
 // Close ends the node as it is: the others find out.
-func (n *Node) Close() {
+func (n *Node) Close() { n.closeOnce.Do(n.end) }
+
+func (n *Node) end() {
 	close(n.stop)
 	n.cancel()
 	n.options.Backplane.Close()
@@ -131,30 +150,21 @@ func (n *Node) Close() {
 func (n *Node) Closed() <-chan struct{} { return n.closed }
 
 // Resumes reports whether memberships can be resumable.
-func (n *Node) Resumes() bool { return n.options.Hub.ResumeWindow > 0 }
+func (n *Node) Resumes() bool { return n.rooms.ResumeWindow > 0 }
 
 // NewSession makes a session for a room, that any node can find the way by.
-func (n *Node) NewSession(room string) string { return hub.NewSession(uint16(PartitionOf(room))) }
+func (n *Node) NewSession(room string) string { return actor.NewSession(uint16(PartitionOf(room))) }
 
 // Do takes a command of a connection.
-func (n *Node) Do(c hub.Command) error {
+func (n *Node) Do(c actor.Command) error {
 	if !n.toEdge(c) {
-		return hub.ErrClosed
+		return actor.ErrClosed
 	}
 	return nil
 }
 
-// Counters returns what the node counts in.
-func (n *Node) Counters() *hub.Stats { return n.stats }
-
-// RefuseNow answers a message of a client, in order with what its room's owner sends.
-func (n *Node) RefuseNow(c *hub.Client, r *wire.Refusal, m wire.Refused) bool {
-	_ = n.Do(&hub.Refuse{Client: c, Refusal: r, Refused: m}) // closed: nobody is there to hear it
-	return true
-}
-
 // Acknowledged says that a client has answered a ping.
-func (n *Node) Acknowledged(c *hub.Client) {
+func (n *Node) Acknowledged(c *actor.Client) {
 	n.toEdge(func() { n.edge.command(acknowledged{c}) })
 }
 
@@ -258,7 +268,7 @@ func (n *Node) marks() []mark {
 }
 
 // share tells all nodes of a lock or a ban.
-func (n *Node) share(m hub.RoomMeta) {
+func (n *Node) share(m actor.RoomMeta) {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	for _, l := range n.links {
@@ -348,7 +358,7 @@ func (n *Node) Drain(ctx context.Context) error {
 	case <-n.drained:
 		return nil
 	case <-n.stop:
-		return hub.ErrClosed
+		return actor.ErrClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}

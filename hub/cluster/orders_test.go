@@ -5,10 +5,11 @@ import (
 	"testing"
 
 	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/internal/actor"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
-var moderator = &hub.Grant{Rights: wire.DefaultRights | wire.MayModerate}
+var moderator = &actor.Grant{Rights: wire.DefaultRights | wire.MayModerate}
 
 // Moderators lock rooms and kick members wherever these are; both hold when the room
 // has another owner, be it after a hand-over or after the owner died.
@@ -23,12 +24,12 @@ func TestOrdersOutliveOwners(t *testing.T) {
 			bad.join(room, "bad", nil, true)
 			other.join(room, "other", nil, false)
 			other.sees("bad", "mod", "other")
-			_ = other.n.Do(&hub.Kick{Order: hub.Order{Client: other.client}, To: "bad"})
+			_ = other.n.Do(&actor.Kick{Order: actor.Order{Client: other.client}, To: "bad"})
 			other.until("forbidden", func(m message) bool { return m.Code == "forbidden" })
-			_ = mod.n.Do(&hub.Kick{Order: hub.Order{Client: mod.client}, To: "bad"})
+			_ = mod.n.Do(&actor.Kick{Order: actor.Order{Client: mod.client}, To: "bad"})
 			other.sees("mod", "other")
 			await(t, "closed with 4002", func() bool { bad.mu.Lock(); defer bad.mu.Unlock(); return bad.closed == wire.CloseKicked })
-			_ = mod.n.Do(&hub.Lock{Order: hub.Order{Client: mod.client}, Locked: true})
+			_ = mod.n.Do(&actor.Lock{Order: actor.Order{Client: mod.client}, Locked: true})
 			other.until("locked", func(m message) bool { return m.Locked })
 
 			if how == "leaves" {
@@ -42,7 +43,7 @@ func TestOrdersOutliveOwners(t *testing.T) {
 			if late.join(room, "late", nil, false) {
 				t.Error("the new owner does not know that the room is locked")
 			}
-			_ = mod.n.Do(&hub.Lock{Order: hub.Order{Client: mod.client}})
+			_ = mod.n.Do(&actor.Lock{Order: actor.Order{Client: mod.client}})
 			mod.until("unlocked", func(m message) bool { return m.Type == "room_members" && !m.Locked && len(m.Members) == 2 })
 			if late.join(room, "bad", nil, false) {
 				t.Error("the new owner does not know of the ban")
@@ -103,12 +104,12 @@ func TestAsk(t *testing.T) {
 			t.Errorf("%s: %+v %v", name, all, err)
 		}
 	}
-	if r, err := nodes["a"].CarryOut(t.Context(), &hub.Kick{Order: hub.Order{Room: roomB}, To: "x"}); r != nil || err != nil {
-		t.Errorf("kick: %v %v", r, err)
+	if err := nodes["a"].Hub().Kick(t.Context(), roomB, "x"); err != nil {
+		t.Errorf("kick: %v", err)
 	}
 	await(t, "closed", func() bool { x.mu.Lock(); defer x.mu.Unlock(); return x.closed == wire.CloseKicked })
-	if r, err := nodes["b"].CarryOut(t.Context(), &hub.CloseRoom{Order: hub.Order{Room: "nothing"}}); r == nil || err != nil {
-		t.Errorf("close: %v %v", r, err)
+	if err := nodes["b"].Hub().CloseRoom(t.Context(), "nothing"); wire.CodeOf(err) != wire.CodeTargetNotFound {
+		t.Errorf("close: %v", err)
 	}
 }
 

@@ -1,9 +1,11 @@
 package cluster
 
 import (
+	"context"
 	"maps"
 
-	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/event"
+	"github.com/parley-rtc/parley/hub/internal/actor"
 )
 
 // owner is the part of a node that owns partitions: it takes commands from edges,
@@ -11,7 +13,7 @@ import (
 // owned by the goroutine that calls it, one at a time: that of the node's control.
 type owner struct {
 	n     *Node
-	hub   *hub.Hub
+	hub   *actor.Hub
 	peers map[*link]*peer
 	parts [Partitions]part
 
@@ -22,16 +24,16 @@ type owner struct {
 type part struct {
 	epoch     uint64
 	state     partState
-	waiting   map[*link]bool   // whose connections are not attached yet
-	attached  []hub.Membership // until the partition is ready
-	metas     []hub.RoomMeta   // that edges know
-	inherited *inheritance     // from the owner before; may come before anything else
-	heir      *link            // the owner before, from which that is to come; nil: nothing is
+	waiting   map[*link]bool     // whose connections are not attached yet
+	attached  []actor.Membership // until the partition is ready
+	metas     []actor.RoomMeta   // that edges know
+	inherited *inheritance       // from the owner before; may come before anything else
+	heir      *link              // the owner before, from which that is to come; nil: nothing is
 }
 
 // inheritance is what an owner before hands over.
 type inheritance struct {
-	hub.Exported
+	actor.Exported
 	epoch uint64 // of the next owner
 }
 
@@ -52,12 +54,12 @@ type peer struct {
 
 // proxy is a connection of an edge.
 type proxy struct {
-	client *hub.Client
+	client *actor.Client
 	out    *remote
 	part   int
 }
 
-func newOwner(n *Node, h *hub.Hub) *owner {
+func newOwner(n *Node, h *actor.Hub) *owner {
 	return &owner{n: n, hub: h, peers: map[*link]*peer{}}
 }
 
@@ -84,9 +86,9 @@ func (o *owner) linkDown(l *link) {
 		return
 	}
 	delete(o.peers, l)
-	var commands []hub.Command
+	var commands []actor.Command
 	for _, c := range gone.clients {
-		commands = append(commands, hub.Unregister{Client: c.client, Reason: hub.ReasonLost})
+		commands = append(commands, actor.Unregister{Client: c.client, Reason: event.ReasonLost})
 	}
 	o.do(commands)
 	o.settling.drop(l)
@@ -111,9 +113,9 @@ func (o *owner) tell(l *link, kind byte, p int) {
 }
 
 // do gives commands to the hub, which is ours and takes them while it lives.
-func (o *owner) do(commands []hub.Command) {
+func (o *owner) do(commands []actor.Command) {
 	if len(commands) > 0 {
-		_ = o.hub.Do(&hub.Batch{Commands: commands, After: func() {}})
+		_ = o.hub.Do(&actor.Batch{Commands: commands, After: func() {}})
 	}
 }
 
@@ -145,19 +147,19 @@ func (o *owner) inherit(p int, in *inheritance) {
 }
 
 // disown gives a partition up, and returns what the next owner is to have of it.
-func (o *owner) disown(p int) hub.Exported {
+func (o *owner) disown(p int) actor.Exported {
 	for l := range o.peers {
 		o.tell(l, recDisown, p)
 	}
 	epoch := o.parts[p].epoch
 	o.parts[p] = part{epoch: epoch}
-	done := make(chan hub.Exported, 1)
-	if o.hub.Do(&hub.Export{Of: func(room string) bool { return PartitionOf(room) == p }, Done: done}) != nil {
-		return hub.Exported{}
+	done := make(chan actor.Exported, 1)
+	if o.hub.Do(&actor.Export{Of: func(room string) bool { return PartitionOf(room) == p }, Done: done}) != nil {
+		return actor.Exported{}
 	}
-	out, err := hub.Await(o.hub, done)
+	out, err := actor.Await(context.Background(), o.hub, done)
 	if err != nil {
-		return hub.Exported{}
+		return actor.Exported{}
 	}
 	for _, pe := range o.peers {
 		pe.attached[p] = 0
@@ -175,7 +177,7 @@ func (o *owner) checkReady(p int) {
 		return
 	}
 	part.state = partReady
-	restore := &hub.Restore{Members: part.attached}
+	restore := &actor.Restore{Members: part.attached}
 	known := map[string]bool{} // rooms of which the owner before has said all
 	if in := part.inherited; in != nil {
 		restore.Rooms = in.Rooms
@@ -198,7 +200,7 @@ func (o *owner) checkReady(p int) {
 		}
 	}
 	part.attached, part.metas, part.inherited = nil, nil, nil
-	o.do([]hub.Command{restore})
+	o.do([]actor.Command{restore})
 	for l, pe := range o.peers {
 		if pe.attached[p] == part.epoch {
 			o.tell(l, recReady, p)
@@ -225,5 +227,5 @@ func (o *owner) take(l *link, seq uint64, records []record) {
 		after()
 		return
 	}
-	_ = o.hub.Do(&hub.Batch{Commands: b.commands, After: after})
+	_ = o.hub.Do(&actor.Batch{Commands: b.commands, After: after})
 }

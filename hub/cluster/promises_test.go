@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/internal/actor"
 )
 
 // talk is members of a room who send each other numbered messages without pause, and
@@ -200,12 +200,12 @@ func TestCutOff(t *testing.T) {
 
 // resume takes a membership up on another node.
 func (c *client) resume(lost *client, session string) bool {
-	done := make(chan hub.Resumed, 1)
+	done := make(chan actor.Resumed, 1)
 	lost.mu.Lock()
 	received := len(lost.all)
 	lost.mu.Unlock()
-	_ = c.n.Do(&hub.Resume{Client: c.client, Session: session, Received: uint64(received), Done: done})
-	r, _ := hub.Await(c.n, done)
+	_ = c.n.Do(&actor.Resume{Client: c.client, Session: session, Received: uint64(received), Done: done})
+	r, _ := actor.Await(c.t.Context(), c.n, done)
 	c.room, c.id = r.Room, r.ID
 	return r.ID != ""
 }

@@ -1,9 +1,11 @@
 package cluster
 
 import (
+	"bytes"
 	"time"
 
-	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/internal/actor"
+	"github.com/parley-rtc/parley/hub/internal/frame"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
@@ -18,6 +20,7 @@ const (
 	recLeave
 	recForward
 	recRename
+	recUpdate
 	recRenew
 	recReply
 	recRefuse
@@ -40,6 +43,7 @@ const (
 	recBegin
 	recAdopt
 	recClose
+	recChallenge
 	recJoined
 	recResumed
 	recLeft
@@ -81,14 +85,14 @@ func (r *reader) partition() int {
 	return int(p)
 }
 
-func (w *writer) refused(m wire.Refused) {
+func (w *writer) refused(m frame.Refused) {
 	w.text(m.Re)
 	w.text(m.To)
 	w.text(m.Ref)
 }
 
-func (r *reader) refused(o wire.Origin) wire.Refused {
-	return wire.Refused{Re: r.text(), To: r.text(), Ref: r.text(), Origin: o}
+func (r *reader) refused(o frame.Origin) frame.Refused {
+	return frame.Refused{Re: r.text(), To: r.text(), Ref: r.text(), Origin: o}
 }
 
 func (w *writer) refusal(m *wire.Refusal) {
@@ -106,38 +110,55 @@ func (r *reader) refusal() *wire.Refusal {
 	return m
 }
 
-func (w *writer) grant(g *hub.Grant) {
+func (w *writer) grant(g *actor.Grant) {
 	w.flag(g != nil)
 	if g != nil {
 		w.number(uint64(g.Rights))
 		w.text(g.Subject)
 		w.flag(g.Named)
+		w.flag(g.Profiled)
 		w.moment(g.Expires)
+		w.moment(g.Bound)
 	}
 }
 
-func (r *reader) grant() *hub.Grant {
+func (r *reader) grant() *actor.Grant {
 	if !r.flag() {
 		return nil
 	}
-	return &hub.Grant{Rights: wire.Rights(r.number()), Subject: r.text(), Named: r.flag(), Expires: r.moment()}
+	return &actor.Grant{
+		Rights: wire.Rights(r.number()), Subject: r.text(), Named: r.flag(), Profiled: r.flag(), Expires: r.moment(), Bound: r.moment(),
+	}
+}
+
+// profile reads a profile; nil: none.
+func (r *reader) profile() []byte {
+	if b := r.bytes(); len(b) > 0 {
+		return bytes.Clone(b)
+	}
+	return nil
 }
 
 // membership writes who a member is.
-func (w *writer) membership(m *hub.Membership) {
+func (w *writer) membership(m *actor.Membership) {
 	w.text(m.Room)
 	w.text(m.ID)
 	w.text(m.Name)
+	w.bytes(m.Meta)
 	w.grant(m.Grant)
 	w.text(m.Session)
 	w.moment(m.Joined)
+	w.number(m.Handled)
 }
 
-func (r *reader) membership() hub.Membership {
-	return hub.Membership{Room: r.text(), ID: r.text(), Name: r.text(), Grant: r.grant(), Session: r.text(), Joined: r.moment()}
+func (r *reader) membership() actor.Membership {
+	return actor.Membership{
+		Room: r.text(), ID: r.text(), Name: r.text(), Meta: r.profile(), Grant: r.grant(), Session: r.text(),
+		Joined: r.moment(), Handled: r.number(),
+	}
 }
 
-func (w *writer) meta(m *hub.RoomMeta) {
+func (w *writer) meta(m *actor.RoomMeta) {
 	w.text(m.Room)
 	w.flag(m.Locked)
 	w.moment(m.Opened)
@@ -148,8 +169,8 @@ func (w *writer) meta(m *hub.RoomMeta) {
 	}
 }
 
-func (r *reader) meta() hub.RoomMeta {
-	m := hub.RoomMeta{Room: r.text(), Locked: r.flag(), Opened: r.moment(), Bans: map[string]time.Time{}}
+func (r *reader) meta() actor.RoomMeta {
+	m := actor.RoomMeta{Room: r.text(), Locked: r.flag(), Opened: r.moment(), Bans: map[string]time.Time{}}
 	for n := r.number(); n > 0 && !r.bad; n-- {
 		id := r.text()
 		m.Bans[id] = r.moment()
@@ -158,39 +179,39 @@ func (r *reader) meta() hub.RoomMeta {
 }
 
 // frames writes messages with what each passes on or answers.
-func (w *writer) frames(frames []*wire.Frame) {
+func (w *writer) frames(frames []*frame.Frame) {
 	w.number(uint64(len(frames)))
 	for _, f := range frames {
 		w.frame(f)
 	}
 }
 
-func (r *reader) frames() (frames []*wire.Frame) {
+func (r *reader) frames() (frames []*frame.Frame) {
 	for n := r.number(); n > 0 && !r.bad; n-- {
 		frames = append(frames, r.frame())
 	}
 	return frames
 }
 
-func (w *writer) frame(f *wire.Frame) {
+func (w *writer) frame(f *frame.Frame) {
 	w.fixed(f.Origin.Key)
 	w.number(f.Origin.Seq)
 	w.bytes(f.Payload())
 }
 
-func (r *reader) frame() *wire.Frame {
-	return r.frameOf(wire.Origin{Key: r.fixed(), Seq: r.number()})
+func (r *reader) frame() *frame.Frame {
+	return r.frameOf(frame.Origin{Key: r.fixed(), Seq: r.number()})
 }
 
 // frameOf reads a message alone, which passes on or answers what o says.
-func (r *reader) frameOf(o wire.Origin) *wire.Frame {
-	f := wire.TextFrame(r.bytes())
+func (r *reader) frameOf(o frame.Origin) *frame.Frame {
+	f := frame.Text(r.bytes())
 	f.Origin = o
 	return f
 }
 
 // handover writes what the next owner of a partition, in its epoch, is to have of it.
-func (w *writer) handover(p int, epoch uint64, out hub.Exported) {
+func (w *writer) handover(p int, epoch uint64, out actor.Exported) {
 	w.b = append(w.b, recHandover)
 	w.number(uint64(p))
 	w.number(epoch)

@@ -2,14 +2,16 @@ package cluster
 
 import (
 	"sync"
+	"time"
 
-	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/internal/actor"
+	"github.com/parley-rtc/parley/hub/internal/frame"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
 // remote is where an owner delivers what a connection of some node is to get: on the
 // way there, and for a resumable membership it keeps what the client is not known
-// to have. It is a [hub.Receiver].
+// to have. It is a [actor.Receiver].
 type remote struct {
 	// Set before start, then read only.
 	link  *link // nil: the connection is lost
@@ -21,12 +23,12 @@ type remote struct {
 	resumable bool
 	lost      bool
 	had       uint64 // messages that the client has
-	kept      []*wire.Frame
+	kept      []*frame.Frame
 	bytes     int
 }
 
-// Send implements [hub.Receiver].
-func (r *remote) Send(f *wire.Frame) bool {
+// Send implements [actor.Receiver].
+func (r *remote) Send(f *frame.Frame, _ uint64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.lost && r.link != nil {
@@ -51,7 +53,7 @@ func (r *remote) Send(f *wire.Frame) bool {
 	return true
 }
 
-func (r *remote) keep(f *wire.Frame) {
+func (r *remote) keep(f *frame.Frame) {
 	r.kept = append(r.kept, f)
 	r.bytes += f.Size()
 }
@@ -73,12 +75,19 @@ func (r *remote) acked(had uint64) {
 	}
 }
 
-// SendState implements [hub.Receiver]. Lists do not replace each other on the way:
+// SendList implements [actor.Receiver]. Lists do not replace each other on the way:
 // owner and edge must agree on the number of messages.
-func (r *remote) SendState(f *wire.Frame, _ bool) bool { return r.Send(f) }
+func (r *remote) SendList(f *frame.Frame, _ actor.List) bool { return r.Send(f, 0) }
 
-// Begin implements [hub.Receiver].
-func (r *remote) Begin(resumable bool) {
+// Sent implements [actor.Receiver].
+func (r *remote) Sent() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.had + uint64(len(r.kept))
+}
+
+// Reset implements [actor.Receiver].
+func (r *remote) Reset(resumable bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reset(0, nil, resumable)
@@ -92,7 +101,7 @@ func (r *remote) Begin(resumable bool) {
 }
 
 // reset begins with what is known to be kept already. The caller holds mu.
-func (r *remote) reset(had uint64, frames []*wire.Frame, resumable bool) {
+func (r *remote) reset(had uint64, frames []*frame.Frame, resumable bool) {
 	for _, f := range r.kept {
 		f.Release()
 	}
@@ -102,18 +111,18 @@ func (r *remote) reset(had uint64, frames []*wire.Frame, resumable bool) {
 	}
 }
 
-// Missed implements [hub.Receiver].
-func (r *remote) Missed(received uint64) ([]*wire.Frame, bool) {
+// Missed implements [actor.Receiver].
+func (r *remote) Missed(received uint64) ([]*frame.Frame, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.resumable || received < r.had || received > r.had+uint64(len(r.kept)) {
 		return nil, false
 	}
-	return hub.WithoutResumed(r.kept[received-r.had:]), true
+	return actor.WithoutResumed(r.kept[received-r.had:]), true
 }
 
-// Adopt implements [hub.Receiver].
-func (r *remote) Adopt(received uint64, frames []*wire.Frame) {
+// Adopt implements [actor.Receiver].
+func (r *remote) Adopt(received uint64, frames []*frame.Frame) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.link.write(func(w *writer) {
@@ -125,14 +134,14 @@ func (r *remote) Adopt(received uint64, frames []*wire.Frame) {
 	r.reset(received, frames, true)
 }
 
-// Suspend implements [hub.Receiver].
+// Suspend implements [actor.Receiver].
 func (r *remote) Suspend() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.lost = true
 }
 
-// Discard implements [hub.Receiver].
+// Discard implements [actor.Receiver].
 func (r *remote) Discard() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -140,24 +149,53 @@ func (r *remote) Discard() {
 	r.reset(0, nil, false)
 }
 
-// Congested implements [hub.Receiver].
-func (r *remote) Congested() bool { return r.link != nil && r.link.congested() }
+// Verdict implements [actor.Receiver].
+func (r *remote) Verdict(uint64, int, bool) actor.Verdict {
+	if r.link != nil && r.link.congested() {
+		return actor.Unreachable
+	}
+	return actor.Open
+}
 
-// Backlog implements [hub.Receiver].
+// Overdrawn implements [actor.Receiver].
+func (r *remote) Overdrawn() bool { return false }
+
+// Mark implements [actor.Receiver].
+func (r *remote) Mark() uint64 { return 0 }
+
+// Behind implements [actor.Receiver].
+func (r *remote) Behind(uint64) bool { return false }
+
+// Challenge implements [actor.Receiver].
+func (r *remote) Challenge(within time.Duration) {
+	if r.link != nil {
+		r.link.write(func(w *writer) {
+			w.b = append(w.b, recChallenge)
+			w.fixed(r.key)
+			w.number(uint64(within))
+		})
+		r.link.flush()
+	}
+}
+
+// Abort implements [actor.Receiver]: the connection lives on, with another owner.
+func (r *remote) Abort() {}
+
+// Backlog implements [actor.Receiver].
 func (r *remote) Backlog() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.bytes
 }
 
-// Flush implements [hub.Receiver].
+// Flush implements [actor.Receiver].
 func (r *remote) Flush() {
 	if r.link != nil {
 		r.link.flush()
 	}
 }
 
-// Close implements [hub.Receiver].
+// Close implements [actor.Receiver].
 func (r *remote) Close(code wire.CloseCode, reason string) {
 	if r.link == nil {
 		return

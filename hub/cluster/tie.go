@@ -5,14 +5,16 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/event"
+	"github.com/parley-rtc/parley/hub/internal/actor"
+	"github.com/parley-rtc/parley/hub/internal/frame"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
 // tie is a connection and what ties it to a room.
 type tie struct {
-	client  *hub.Client
-	out     *hub.Outbox
+	client  *actor.Client
+	out     *actor.Outbox
 	opened  time.Time
 	touched bool
 	gone    bool // the connection has ended
@@ -25,14 +27,15 @@ type tie struct {
 	state    tieState
 	key      uint64 // of this membership
 	part     int
-	member   hub.Membership
+	member   actor.Membership
 	seq      uint64
+	before   uint64    // messages that were handled before number 1 of this connection, less resume
 	pending  []pending // not known to be settled, in order
 	bytes    int       // of pending
 	gen      int       // changes when pending is sent anew
-	deferred []hub.Command
+	deferred []actor.Command
 	joined   chan<- bool
-	resumed  chan<- hub.Resumed
+	resumed  chan<- actor.Resumed
 }
 
 type tieState int
@@ -57,7 +60,7 @@ type pending struct {
 func (e *edge) enter(t *tie, p int, room string) {
 	e.nextKey++
 	t.key, t.part, t.gen, t.seen = e.nextKey, p, t.gen+1, map[uint64]uint64{}
-	t.pending, t.bytes = nil, 0
+	t.pending, t.bytes, t.before = nil, 0, 0
 	e.keys[t.key] = t
 	e.parts[p].ties[t] = struct{}{}
 	e.visit(t, room)
@@ -71,7 +74,7 @@ func (e *edge) visit(t *tie, room string) {
 	}
 	r := e.rooms[room]
 	if r == nil {
-		r = &edgeRoom{meta: hub.RoomMeta{Room: room}}
+		r = &edgeRoom{meta: actor.RoomMeta{Room: room}}
 		e.rooms[room] = r
 	}
 	r.ties++
@@ -89,7 +92,7 @@ func (e *edge) exit(t *tie) {
 			delete(e.rooms, t.member.Room)
 		}
 	}
-	t.state, t.member = tieOut, hub.Membership{}
+	t.state, t.member = tieOut, actor.Membership{}
 	t.gen++
 	t.pending, t.bytes = nil, 0
 }
@@ -103,7 +106,7 @@ func (e *edge) forget(t *tie) {
 }
 
 // frame hands a connection what an owner has sent, unless it has had it.
-func (e *edge) frame(t *tie, f *wire.Frame) {
+func (e *edge) frame(t *tie, f *frame.Frame) {
 	if o := f.Origin; o.Key == t.key {
 		if !t.answer(o.Seq) {
 			f.Release()
@@ -133,17 +136,17 @@ func (t *tie) answer(seq uint64) bool {
 }
 
 // deliver queues a frame for a connection, or closes it if it does not read.
-func (e *edge) deliver(t *tie, f *wire.Frame) {
+func (e *edge) deliver(t *tie, f *frame.Frame) {
 	if t.closed {
 		f.Release()
 		return
 	}
 	e.touch(t)
-	if !t.out.Send(f) {
-		e.n.options.Logger.Warn(hub.EventEvicted, zap.Uint64(hub.FieldConn, t.client.Conn()),
-			zap.String(hub.FieldRoom, t.member.Room), zap.String(hub.FieldID, t.member.ID))
-		e.close(t, wire.CloseSlowConsumer, hub.SlowConsumer)
-		e.end(t, hub.ReasonSlow, false)
+	if !t.out.Send(f, 0) {
+		e.n.options.Logger.Warn(event.Evicted, zap.Uint64(event.FieldConn, t.client.Conn()),
+			zap.String(event.FieldRoom, t.member.Room), zap.String(event.FieldID, t.member.ID))
+		e.close(t, wire.CloseSlowConsumer, actor.SlowConsumer)
+		e.end(t, event.ReasonSlow, false)
 	}
 }
 
@@ -193,7 +196,7 @@ func (e *edge) notIn(t *tie) {
 	}
 }
 
-func (e *edge) resumedOrNot(t *tie, seq uint64, m hub.Membership) {
+func (e *edge) resumedOrNot(t *tie, seq uint64, m actor.Membership) {
 	t.answer(seq)
 	if t.resumed == nil {
 		return
@@ -202,14 +205,15 @@ func (e *edge) resumedOrNot(t *tie, seq uint64, m hub.Membership) {
 	t.resumed = nil
 	if m.ID == "" {
 		e.notIn(t)
-		done <- hub.Resumed{}
+		done <- actor.Resumed{}
 		return
 	}
 	m.Session = t.member.Session
+	t.before = m.Handled - 1 // number 1 was the resume, which does not count
 	e.visit(t, m.Room)
 	t.member = m
 	t.state = tieIn
-	done <- hub.Resumed{Room: m.Room, ID: m.ID, Name: m.Name, Grant: m.Grant, Joined: m.Joined}
+	done <- actor.Resumed{Room: m.Room, ID: m.ID, Name: m.Name, Meta: m.Meta, Grant: m.Grant, Joined: m.Joined, Handled: m.Handled}
 }
 
 func (e *edge) left(t *tie) {
@@ -218,7 +222,7 @@ func (e *edge) left(t *tie) {
 	}
 	e.exit(t)
 	if !t.closed {
-		t.out.Begin(false)
+		t.out.Reset(false)
 	}
 	deferred := t.deferred
 	t.deferred = nil

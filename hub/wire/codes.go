@@ -1,6 +1,9 @@
 package wire
 
-import "errors"
+import (
+	"errors"
+	"strconv"
+)
 
 // Code says for programs why a message was refused.
 type Code uint8
@@ -32,9 +35,24 @@ const (
 )
 
 var codeNames = [NumCodes]string{
-	"", "bad_message", "unknown_type", "invalid_room", "invalid_id", "invalid_name", "not_joined",
-	"already_joined", "duplicate_id", "room_full", "room_locked", "server_full", "target_not_found",
-	"forbidden", "unauthorized", "rate_limited", "session_expired", "unavailable", "congested",
+	CodeBadMessage:     "bad_message",
+	CodeUnknownType:    "unknown_type",
+	CodeInvalidRoom:    "invalid_room",
+	CodeInvalidID:      "invalid_id",
+	CodeInvalidName:    "invalid_name",
+	CodeNotJoined:      "not_joined",
+	CodeAlreadyJoined:  "already_joined",
+	CodeDuplicateID:    "duplicate_id",
+	CodeRoomFull:       "room_full",
+	CodeRoomLocked:     "room_locked",
+	CodeServerFull:     "server_full",
+	CodeTargetNotFound: "target_not_found",
+	CodeForbidden:      "forbidden",
+	CodeUnauthorized:   "unauthorized",
+	CodeRateLimited:    "rate_limited",
+	CodeSessionExpired: "session_expired",
+	CodeUnavailable:    "unavailable",
+	CodeCongested:      "congested",
 }
 
 // String returns the code as it stands on the wire.
@@ -48,6 +66,16 @@ type Refusal struct {
 	// Needs is what was missing or wrong when Code is CodeUnauthorized and a client can
 	// ask its user for it: "token" or "passcode".
 	Needs string
+	// Reason is for the log: why, in words. It is never sent to the client.
+	Reason string
+}
+
+// Why returns Reason, or Text where there is none.
+func (r *Refusal) Why() string {
+	if r.Reason != "" {
+		return r.Reason
+	}
+	return r.Text
 }
 
 func (r *Refusal) Error() string { return r.Code.String() + ": " + r.Text }
@@ -65,6 +93,9 @@ func CodeOf(err error) Code {
 // CloseCode is the status code of a WebSocket close frame (RFC 6455, 7.4).
 type CloseCode uint16
 
+// String returns the code as a number, for logs and metrics.
+func (c CloseCode) String() string { return strconv.Itoa(int(c)) }
+
 // The close codes that the server sends, and two that stand for the absence of
 // one and are only logged and counted.
 const (
@@ -76,6 +107,7 @@ const (
 	CloseAbnormal        CloseCode = 1006 // no close frame came
 	CloseInvalidUTF8     CloseCode = 1007
 	CloseTooBig          CloseCode = 1009
+	CloseInternalError   CloseCode = 1011
 	CloseReplaced        CloseCode = 4001
 	CloseKicked          CloseCode = 4002
 	CloseSlowConsumer    CloseCode = 4003

@@ -1,48 +1,13 @@
 package wire
 
-import (
-	"bytes"
-	"math"
-	"strconv"
-)
-
-// Field is a set of envelope fields.
-type Field uint32
-
-// The fields that a client's message can have. Any others are unknown and stay
-// in forwarded messages untouched.
-const (
-	FieldType Field = 1 << iota
-	FieldRoom
-	FieldFrom
-	FieldTo
-	FieldSDP
-	FieldCandidate
-	FieldData
-	FieldMembers
-	FieldNames
-	FieldName
-	FieldRef
-	FieldToken
-	FieldSession
-	FieldReceived
-	FieldResumable
-	FieldPasscode
-	FieldTakeover
-	FieldMeta
-)
+import "bytes"
 
 // Envelope is what the server reads of a client's message. Its byte slices point
-// into the text that was parsed, or to unescaped copies, and are valid as long
-// as that text is. A field that the message does not have is empty; Has tells.
+// into the text that was parsed, or to copies of what was written in another way
+// than it is read, and are valid as long as that text is. A field that the message
+// does not have is empty; Has tells. Room, From, To and a join's Name are in their
+// normal forms, see [Normal].
 type Envelope struct {
-	Fields
-
-	unknown names // of members; not on the stack, which is to stay small
-}
-
-// Fields are what an Envelope has read.
-type Fields struct {
 	Type      Type
 	TypeName  []byte // the type as the client wrote it, also when it is unknown
 	Room      []byte
@@ -51,20 +16,22 @@ type Fields struct {
 	Name      []byte
 	Ref       []byte
 	Token     []byte
-	Session   []byte
+	Session   []byte // at most MaxSession bytes in a resume
 	Passcode  []byte
 	Received  uint64
 	Resumable bool
 	Takeover  bool
-	Meta      []byte // JSON; nil: absent or null
+	Changes   bool
+	Meta      []byte // JSON, at most MaxMeta bytes in a join and an update; nil: absent or null
 
-	has Field
+	has, wrong Field // the fields that are there; those whose value has the wrong type
 	// Where the object and its own room and from stand in text, for forwarding.
 	text       []byte
 	end        int // offset of the closing brace
 	roomAt     span
 	fromAt     span
-	lookalikes bool // a name equals room or from but for case
+	lookalikes bool   // something could be read as another room or from: the client's own are not passed on
+	unknown    *names // kept from one message to the next
 }
 
 // span is a member of the object, from its name's quote to the end of its value.
@@ -76,93 +43,112 @@ func (e *Envelope) Has(f Field) bool { return e.has&f == f }
 // Refusals of what is no message of the protocol.
 var (
 	errNotJSON   = &Refusal{Code: CodeBadMessage, Text: "the message is not one JSON object"}
-	errDuplicate = &Refusal{Code: CodeBadMessage, Text: "a field name stands twice"}
-	errFieldType = &Refusal{Code: CodeBadMessage, Text: "a field has the wrong type"}
-	errNoType    = &Refusal{Code: CodeBadMessage, Text: "the field \"type\" is missing"}
-	errRefLength = &Refusal{Code: CodeBadMessage, Text: "\"ref\" is longer than 64 bytes or not valid text"}
-	errMissing   = &Refusal{Code: CodeBadMessage, Text: "a field that this type needs is missing"}
-	errUnknown   = &Refusal{Code: CodeUnknownType, Text: "there is no message of this type"}
-	errMeta      = &Refusal{Code: CodeBadMessage, Text: "\"meta\" is larger than 1024 bytes"}
-	errRoom      = &Refusal{Code: CodeInvalidRoom, Text: "a room name is 1 to 128 bytes, printable, with no space at either end"}
-	errID        = &Refusal{Code: CodeInvalidID, Text: "an id is 1 to 64 bytes, printable, with no space at either end"}
-	errName      = &Refusal{Code: CodeInvalidName, Text: "a nickname is 1 to 64 bytes, printable, with no space at either end"}
+	errDuplicate = &Refusal{Code: CodeBadMessage, Text: "a field name stands twice in the message"}
+	errRefLength = &Refusal{Code: CodeBadMessage, Text: "\"ref\" is longer than 64 bytes"}
+	errRefText   = &Refusal{Code: CodeBadMessage, Text: "\"ref\" is not valid text: it has half of a surrogate pair"}
+	errNoType    = &Refusal{Code: CodeBadMessage, Text: "\"type\" is missing"}
+	errUnknown   = &Refusal{Code: CodeUnknownType, Text: "a client cannot send a message of this type"}
+	errMeta      = &Refusal{Code: CodeBadMessage, Text: "\"meta\" is longer than 1024 bytes"}
+	errSession   = &Refusal{Code: CodeSessionExpired, Text: "\"session\" is longer than 64 bytes: the server gave no such session"}
 )
-
-// required lists the fields without which a message of a type means nothing.
-var required = [NumTypes]Field{
-	TypeJoin:      FieldRoom,
-	TypeOffer:     FieldTo | FieldSDP,
-	TypeAnswer:    FieldTo | FieldSDP,
-	TypeCandidate: FieldTo | FieldCandidate,
-	TypeHangup:    FieldTo,
-	TypeMessage:   FieldData,
-	TypeRename:    FieldName,
-	TypeResume:    FieldSession | FieldReceived,
-	TypeToken:     FieldToken,
-	TypeKick:      FieldTo,
-	TypeUpdate:    FieldMeta,
-}
 
 // Parse reads the envelope of text, which must be valid UTF-8, into e. It
 // returns nil, or why the message is refused. After a refusal for a field, Type,
 // To and Ref still hold what could be read; after one for the JSON itself
 // nothing does.
 func (e *Envelope) Parse(text []byte) *Refusal {
-	e.Fields = Fields{text: text}
-	e.unknown.reset()
+	e.reset(text)
 	if r := e.scan(); r != nil {
-		e.Fields = Fields{}
+		e.reset(nil)
 		return r
 	}
-	if len(e.Ref) > MaxRef || bytes.IndexByte(e.Ref, 0xFF) >= 0 {
+	e.normalize()
+	switch {
+	case len(e.Ref) > MaxRef:
 		e.Ref, e.has = nil, e.has&^FieldRef
 		return errRefLength
-	}
-	if e.has&wrongType != 0 {
-		return errFieldType
+	case bytes.IndexByte(e.Ref, 0xFF) >= 0:
+		e.Ref, e.has = nil, e.has&^FieldRef
+		return errRefText
 	}
 	return e.check()
 }
 
-// Marks among the fields: some field had a value of the wrong type; the passcode
-// did, which only a join has, so that it is nobody's business elsewhere.
-const (
-	wrongType Field = 1 << (31 - iota)
-	wrongPasscode
-)
+func (e *Envelope) reset(text []byte) {
+	unknown := e.unknown
+	unknown.reset()
+	*e = Envelope{text: text, unknown: unknown}
+}
+
+// normalize puts what names a room or a member into its normal form. A room or
+// from that was written in another form is not passed on: receivers see one
+// spelling.
+func (e *Envelope) normalize() {
+	if e.has&(FieldRoom|FieldFrom) != 0 {
+		room, from := Normal(e.Room), Normal(e.From)
+		if !bytes.Equal(room, e.Room) || !bytes.Equal(from, e.From) {
+			e.lookalikes = true
+		}
+		e.Room, e.From = room, from
+	}
+	e.To = Normal(e.To)
+}
 
 // check holds the fields against what the type needs.
 func (e *Envelope) check() *Refusal {
-	switch {
+	wrong := e.wrong
+	if e.Type != TypeJoin {
+		wrong &^= joinOnly
+	}
+	switch missing := types[e.Type].required &^ e.has; {
+	case wrong != 0:
+		return wrong.info().wrong
 	case !e.Has(FieldType):
 		return errNoType
 	case e.Type == TypeUnknown:
 		return errUnknown
-	case !e.Has(required[e.Type]):
-		return errMissing
+	case missing != 0:
+		return missing.info().missing
 	}
 	switch e.Type {
 	case TypeJoin:
-		switch {
-		case !ValidRoom(e.Room):
-			return errRoom
-		case e.Has(FieldFrom) && !ValidID(e.From):
-			return errID
-		case e.Has(FieldName) && !ValidName(e.Name):
-			return errName
-		case e.Has(wrongPasscode):
-			return errFieldType
-		case len(e.Meta) > MaxMeta:
-			return errMeta
+		if r := e.checkNames(); r != nil {
+			return r
 		}
+		return e.checkMeta()
 	case TypeUpdate:
-		if len(e.Meta) > MaxMeta {
-			return errMeta
-		}
+		return e.checkMeta()
 	case TypeRename:
-		if len(e.Name) > 0 && !ValidName(e.Name) {
-			return errName
+		if len(e.Name) > 0 {
+			return aName.normal(&e.Name)
 		}
+	case TypeResume:
+		if len(e.Session) > MaxSession {
+			return errSession
+		}
+	}
+	return nil
+}
+
+// checkNames puts the names in a join into their normal forms.
+func (e *Envelope) checkNames() *Refusal {
+	if r := aRoom.normal(&e.Room); r != nil {
+		return r
+	}
+	if e.Has(FieldFrom) {
+		if r := anID.normal(&e.From); r != nil {
+			return r
+		}
+	}
+	if e.Has(FieldName) {
+		return aName.normal(&e.Name)
+	}
+	return nil
+}
+
+func (e *Envelope) checkMeta() *Refusal {
+	if len(e.Meta) > MaxMeta {
+		return errMeta
 	}
 	return nil
 }
@@ -202,14 +188,14 @@ func (e *Envelope) scan() *Refusal {
 			return errNotJSON
 		}
 		f := fieldOf(name)
-		if f != 0 && e.has&f != 0 || f == 0 && !e.unknown.add(name) {
-			return errDuplicate
-		}
 		if f != 0 {
+			if e.has&f != 0 {
+				return f.info().twice
+			}
 			e.has |= f
 			e.set(f, b[value:i], span{start, i})
-		} else if isLookalike(name) {
-			e.lookalikes = true
+		} else if !e.addUnknown(name) {
+			return errDuplicate
 		}
 		if i = skipSpace(b, i); i >= len(b) {
 			return errNotJSON
@@ -229,145 +215,17 @@ func (e *Envelope) scan() *Refusal {
 	return nil
 }
 
-func fieldOf(name []byte) Field {
-	switch string(name) {
-	case "type":
-		return FieldType
-	case "room":
-		return FieldRoom
-	case "from":
-		return FieldFrom
-	case "to":
-		return FieldTo
-	case "sdp":
-		return FieldSDP
-	case "candidate":
-		return FieldCandidate
-	case "data":
-		return FieldData
-	case "members":
-		return FieldMembers
-	case "names":
-		return FieldNames
-	case "name":
-		return FieldName
-	case "ref":
-		return FieldRef
-	case "token":
-		return FieldToken
-	case "session":
-		return FieldSession
-	case "received":
-		return FieldReceived
-	case "resumable":
-		return FieldResumable
-	case "passcode":
-		return FieldPasscode
-	case "takeover":
-		return FieldTakeover
-	case "meta":
-		return FieldMeta
+// addUnknown notes a name that is no field's; it reports false if the message has
+// it twice.
+func (e *Envelope) addUnknown(name []byte) bool {
+	// A reader that ignores case would take these for the server's own fields.
+	if bytes.EqualFold(name, []byte("from")) || bytes.EqualFold(name, []byte("room")) {
+		e.lookalikes = true
 	}
-	return 0
-}
-
-// isLookalike finds names that a reader which ignores case would take for room
-// or from.
-func isLookalike(name []byte) bool {
-	return bytes.EqualFold(name, []byte("from")) || bytes.EqualFold(name, []byte("room"))
-}
-
-// set keeps the value of a known field, or notes that its type is wrong.
-func (e *Envelope) set(f Field, value []byte, at span) {
-	ok := true
-	switch f {
-	case FieldType:
-		if e.TypeName, ok = stringValue(value); ok {
-			e.Type = ClientType(e.TypeName)
-		}
-	case FieldRoom:
-		e.Room, ok = stringValue(value)
-		e.roomAt = at
-	case FieldFrom:
-		e.From, ok = stringValue(value)
-		e.fromAt = at
-	case FieldTo:
-		e.To, ok = stringValue(value)
-	case FieldName:
-		e.Name, ok = stringValue(value)
-	case FieldRef:
-		e.Ref, ok = stringValue(value)
-	case FieldToken:
-		e.Token, ok = stringValue(value)
-	case FieldSession:
-		e.Session, ok = stringValue(value)
-	case FieldPasscode:
-		if e.Passcode, ok = stringValue(value); !ok {
-			e.has |= wrongPasscode
-			return
-		}
-	case FieldReceived:
-		e.Received, ok = countValue(value)
-	case FieldResumable:
-		e.Resumable = value[0] == 't'
-		ok = value[0] == 't' || value[0] == 'f'
-	case FieldTakeover:
-		e.Takeover = value[0] == 't'
-		ok = value[0] == 't' || value[0] == 'f'
-	case FieldMeta:
-		if value[0] != 'n' {
-			e.Meta = value
-		}
-	case FieldMembers:
-		ok = isStringArray(value)
-	case FieldNames:
-		ok = value[0] == '{'
+	if e.unknown == nil {
+		e.unknown = new(names)
 	}
-	if !ok {
-		e.has |= wrongType
-	}
-}
-
-func stringValue(v []byte) ([]byte, bool) {
-	if v[0] != '"' {
-		return nil, false
-	}
-	v = v[1 : len(v)-1]
-	if bytes.IndexByte(v, '\\') >= 0 {
-		v = unescape(v)
-	}
-	return v, true
-}
-
-// countValue reads a whole number from 0 to 2^53, what every JSON reader can
-// hold.
-func countValue(v []byte) (uint64, bool) {
-	if n, err := strconv.ParseUint(string(v), 10, 64); err == nil {
-		return n, n <= 1<<53
-	}
-	x, err := strconv.ParseFloat(string(v), 64)
-	if err != nil || x < 0 || x > 1<<53 || x != math.Trunc(x) {
-		return 0, false
-	}
-	return uint64(x), true
-}
-
-// isStringArray looks at the elements of a value that is known to be JSON.
-func isStringArray(v []byte) bool {
-	if v[0] != '[' {
-		return false
-	}
-	i := skipSpace(v, 1)
-	for v[i] != ']' {
-		if v[i] != '"' {
-			return false
-		}
-		i, _ = skipString(v, i)
-		if i = skipSpace(v, i); v[i] == ',' {
-			i = skipSpace(v, i+1)
-		}
-	}
-	return true
+	return e.unknown.add(name)
 }
 
 // names is the set of an object's unknown names: a short list, and a map once
@@ -378,7 +236,11 @@ type names struct {
 	more map[string]struct{}
 }
 
-func (s *names) reset() { s.n, s.more = 0, nil }
+func (s *names) reset() {
+	if s != nil {
+		s.n, s.more = 0, nil
+	}
+}
 
 // add reports false if the name is there already.
 func (s *names) add(name []byte) bool {

@@ -199,13 +199,12 @@ func TestForward(t *testing.T) {
 			if r := e.Parse([]byte(c.text)); r != nil {
 				t.Fatal(r)
 			}
-			f := e.Forward(&own)
-			defer f.Release()
-			if got := string(f.Payload()); got != c.want {
+			f := e.AppendForward(nil, &own)
+			if got := string(f); got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
-			if !json.Valid(f.Payload()) {
-				t.Errorf("not JSON: %s", f.Payload())
+			if !json.Valid(f) {
+				t.Errorf("not JSON: %s", f)
 			}
 		})
 	}
@@ -292,7 +291,7 @@ func FuzzParse(f *testing.F) {
 		}
 		var e Envelope
 		r := e.Parse(text)
-		unreadable := r == errNotJSON || r == errDuplicate
+		unreadable := r == errNotJSON || r != nil && strings.HasSuffix(r.Text, " stands twice in the message")
 		if unreadable == want.ok {
 			t.Fatalf("Parse: %v; encoding/json: ok %v", r, want.ok)
 		}
@@ -303,7 +302,8 @@ func FuzzParse(f *testing.F) {
 			"type": e.TypeName, "room": e.Room, "from": e.From, "to": e.To, "name": e.Name, "token": e.Token, "session": e.Session,
 		} {
 			s, _ := want.fields[name].(string)
-			if string(bytes.ReplaceAll(got, []byte{0xFF}, []byte("\ufffd"))) != s {
+			read := string(bytes.ReplaceAll(got, []byte{0xFF}, []byte("\ufffd")))
+			if read != s && read != string(Normal([]byte(s))) {
 				t.Errorf("%s = %q, encoding/json: %q", name, got, s)
 			}
 		}
@@ -321,11 +321,13 @@ func checkForward(t *testing.T, e *Envelope, own *Suffixes, came reference) {
 	if given && from != "a" || roomGiven && room != "r" {
 		return // refused by the caller
 	}
-	f := e.Forward(own)
-	defer f.Release()
-	sent := readReference(f.Payload())
+	f := e.AppendForward(nil, own)
+	if got := opened(e, "r", "a"); got != string(f) {
+		t.Fatalf("Open makes %s, Forward %s", got, f)
+	}
+	sent := readReference(f)
 	if !sent.ok || sent.fields["from"] != "a" || sent.fields["room"] != "r" {
-		t.Fatalf("forwarded as %s", f.Payload())
+		t.Fatalf("forwarded as %s", f)
 	}
 	for name, value := range came.fields {
 		a, _ := json.Marshal(value)
@@ -335,7 +337,7 @@ func checkForward(t *testing.T, e *Envelope, own *Suffixes, came reference) {
 		}
 	}
 	var careless struct{ From, Room string } // ignores case, as many readers do
-	if err := json.Unmarshal(f.Payload(), &careless); err != nil || careless.From != "a" || careless.Room != "r" {
-		t.Errorf("a reader that ignores case sees %q in %q (%v): %s", careless.From, careless.Room, err, f.Payload())
+	if err := json.Unmarshal(f, &careless); err != nil || careless.From != "a" || careless.Room != "r" {
+		t.Errorf("a reader that ignores case sees %q in %q (%v): %s", careless.From, careless.Room, err, f)
 	}
 }

@@ -16,6 +16,9 @@ const (
 	OpPong         = 0xA
 )
 
+// MaxControl is the longest payload of a control frame, in bytes (RFC 6455, 5.5).
+const MaxControl = 125
+
 // Header is the header of a WebSocket frame (RFC 6455, 5.2).
 type Header struct {
 	Fin      bool

@@ -2,27 +2,36 @@ package wire
 
 import "strings"
 
-// Rights are what a member may do.
+// Rights are what a member may do. Servers of a cluster send them to each other:
+// a right keeps its bit.
 type Rights uint8
 
 // The rights of the protocol.
 const (
-	MaySend     Rights = 1 << iota // offer, answer, candidate, hangup
-	MayMessage                     // message
-	MayModerate                    // kick, lock, unlock; and enter a locked room
+	MaySend     Rights = 1 << 0 // offer, answer, candidate, hangup
+	MayMessage  Rights = 1 << 1 // message
+	MayModerate Rights = 1 << 2 // kick, lock, unlock; and enter a locked room
 
 	// DefaultRights are those of a member that nothing else is said about.
 	DefaultRights = MaySend | MayMessage
 )
 
-var rightNames = [...]string{"send", "message", "moderate"}
+// rightNames are the rights' names in tokens and on the wire.
+var rightNames = [...]struct {
+	right Rights
+	name  string
+}{
+	{MaySend, "send"},
+	{MayMessage, "message"},
+	{MayModerate, "moderate"},
+}
 
 // ParseRights reads names of rights. Names that it does not know give no right.
 func ParseRights(names []string) (r Rights) {
 	for _, name := range names {
-		for i, known := range rightNames {
-			if name == known {
-				r |= 1 << i
+		for _, known := range rightNames {
+			if name == known.name {
+				r |= known.right
 			}
 		}
 	}
@@ -32,20 +41,12 @@ func ParseRights(names []string) (r Rights) {
 // Names returns the names of the rights in r.
 func (r Rights) Names() []string {
 	names := []string{}
-	for i, name := range rightNames {
-		if r&(1<<i) != 0 {
-			names = append(names, name)
+	for _, known := range rightNames {
+		if r&known.right != 0 {
+			names = append(names, known.name)
 		}
 	}
 	return names
 }
 
 func (r Rights) String() string { return strings.Join(r.Names(), ",") }
-
-// Needs returns the right that it takes to have a message of this type forwarded.
-func (t Type) Needs() Rights {
-	if t == TypeMessage {
-		return MayMessage
-	}
-	return MaySend
-}

@@ -109,8 +109,9 @@ func skipDigits(b []byte, i int) int {
 	return i
 }
 
+// skipNumber reads the number at b[i], which must be there.
 func skipNumber(b []byte, i int) int {
-	if i < len(b) && b[i] == '-' {
+	if b[i] == '-' {
 		i++
 	}
 	if i < len(b) && b[i] == '0' {

@@ -1,88 +1,97 @@
 package wire
 
-// Type says what a message is: the value of its "type" field.
+// Type says what a message is: the value of its "type" field. Servers of a cluster
+// send types to each other: a type keeps its number.
 type Type uint8
 
-// The types that a client sends come first; those that only the server sends
-// follow. A client that sends one of the latter is answered with unknown_type.
+// The types of the protocol. What they mean for the server stands in types.
 const (
-	TypeUnknown Type = iota
-	TypeJoin
-	TypeLeave
-	TypeOffer
-	TypeAnswer
-	TypeCandidate
-	TypeHangup
-	TypeMessage
-	TypeRename
-	TypePing
-	TypeResume
-	TypeICE
-	TypeToken
-	TypeKick
-	TypeLock
-	TypeUnlock
-	TypeUpdate
+	TypeUnknown     Type = 0
+	TypeJoin        Type = 1
+	TypeLeave       Type = 2
+	TypeOffer       Type = 3
+	TypeAnswer      Type = 4
+	TypeCandidate   Type = 5
+	TypeHangup      Type = 6
+	TypeMessage     Type = 7
+	TypeRename      Type = 8
+	TypePing        Type = 9
+	TypeResume      Type = 10
+	TypeICE         Type = 11
+	TypeToken       Type = 12
+	TypeKick        Type = 13
+	TypeLock        Type = 14
+	TypeUnlock      Type = 15
+	TypeUpdate      Type = 16
+	TypeJoined      Type = 17
+	TypeRoomMembers Type = 18
+	TypePong        Type = 19
+	TypeResumed     Type = 20
+	TypeError       Type = 21
+	TypeReport      Type = 22
 
-	TypeJoined
-	TypeRoomMembers
-	TypePong
-	TypeResumed
-	TypeError
-
-	// NumTypes is the number of types, for tables indexed by Type.
-	NumTypes = int(iota)
+	// NumTypes is one more than the highest type, for tables indexed by Type.
+	NumTypes = 23
 )
 
-var typeNames = [NumTypes]string{
-	"unknown", "join", "leave", "offer", "answer", "candidate", "hangup", "message", "rename",
-	"ping", "resume", "ice", "token", "kick", "lock", "unlock", "update",
-	"joined", "room_members", "pong", "resumed", "error",
+// types has the one entry for each type; its names are those on the wire.
+var types = [NumTypes]struct {
+	name      string
+	client    bool   // a client may send it; the others are answered with unknown_type
+	forwarded bool   // to other members
+	required  Field  // without these fields it means nothing
+	needs     Rights // to send it
+}{
+	TypeUnknown:   {name: "unknown"},
+	TypeJoin:      {name: "join", client: true, required: FieldRoom},
+	TypeLeave:     {name: "leave", client: true},
+	TypeOffer:     {name: "offer", client: true, forwarded: true, required: FieldTo | FieldSDP, needs: MaySend},
+	TypeAnswer:    {name: "answer", client: true, forwarded: true, required: FieldTo | FieldSDP, needs: MaySend},
+	TypeCandidate: {name: "candidate", client: true, forwarded: true, required: FieldTo | FieldCandidate, needs: MaySend},
+	TypeHangup:    {name: "hangup", client: true, forwarded: true, required: FieldTo, needs: MaySend},
+	TypeMessage:   {name: "message", client: true, forwarded: true, required: FieldData, needs: MayMessage},
+	TypeRename:    {name: "rename", client: true, required: FieldName},
+	TypePing:      {name: "ping", client: true},
+	TypeResume:    {name: "resume", client: true, required: FieldSession | FieldReceived},
+	TypeICE:       {name: "ice", client: true},
+	TypeToken:     {name: "token", client: true, required: FieldToken},
+	TypeKick:      {name: "kick", client: true, required: FieldTo, needs: MayModerate},
+	TypeLock:      {name: "lock", client: true, needs: MayModerate},
+	TypeUnlock:    {name: "unlock", client: true, needs: MayModerate},
+	TypeUpdate:    {name: "update", client: true, required: FieldMeta},
+
+	TypeJoined:      {name: "joined"},
+	TypeRoomMembers: {name: "room_members"},
+	TypePong:        {name: "pong"},
+	TypeResumed:     {name: "resumed"},
+	TypeError:       {name: "error"},
+
+	// The hub does not take it yet, so for a client it is unknown.
+	TypeReport: {name: "report", required: FieldTo | FieldData},
 }
 
 // String returns the type as it stands on the wire, or "unknown".
-func (t Type) String() string { return typeNames[t] }
+func (t Type) String() string { return types[t].name }
 
 // Forwarded reports whether a message of this type is passed on to other
 // members.
-func (t Type) Forwarded() bool { return t >= TypeOffer && t <= TypeMessage }
+func (t Type) Forwarded() bool { return types[t].forwarded }
 
-// ClientType finds the type that a client may send under this name; Unknown if
+// Needs returns the right that it takes to send a message of this type; 0: none.
+func (t Type) Needs() Rights { return types[t].needs }
+
+// clientTypes finds the types that a client may send.
+var clientTypes = func() (n nameTable) {
+	for t, info := range types {
+		if info.client {
+			n.add(info.name, uint32(t))
+		}
+	}
+	return n
+}()
+
+// ClientType finds the type that a client may send under this name; TypeUnknown if
 // there is none.
 func ClientType[T ~string | ~[]byte](name T) Type {
-	switch string(name) {
-	case "offer":
-		return TypeOffer
-	case "answer":
-		return TypeAnswer
-	case "candidate":
-		return TypeCandidate
-	case "message":
-		return TypeMessage
-	case "hangup":
-		return TypeHangup
-	case "join":
-		return TypeJoin
-	case "leave":
-		return TypeLeave
-	case "rename":
-		return TypeRename
-	case "ping":
-		return TypePing
-	case "resume":
-		return TypeResume
-	case "ice":
-		return TypeICE
-	case "token":
-		return TypeToken
-	case "kick":
-		return TypeKick
-	case "lock":
-		return TypeLock
-	case "unlock":
-		return TypeUnlock
-	case "update":
-		return TypeUpdate
-	}
-	return TypeUnknown
+	return Type(find(&clientTypes, name))
 }

@@ -88,7 +88,7 @@ func TestNoDescriptorLeft(t *testing.T) {
 
 // Who does not read is closed with 4003; the others lose nothing by it.
 func TestSlowConsumer(t *testing.T) {
-	d := parleyd.Start(t, "--rate", "0", "--queue-bytes", "131072")
+	d := parleyd.Start(t, "--rate", "0", "--rate-bytes", "0", "--rate-changes", "0", "--queue-bytes", "131072")
 	a, b, slow := connect(t, d), connect(t, d), connect(t, d)
 	a.join("r", "a")
 	b.join("r", "b")
@@ -127,7 +127,7 @@ func TestStalledLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	cmd := parleyd.Command("--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-level", "debug", "--rate", "0")
+	cmd := parleyd.Command("--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-level", "debug", "--rate", "0", "--rate-bytes", "0", "--rate-changes", "0")
 	cmd.Stderr = w
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

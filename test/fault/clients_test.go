@@ -22,7 +22,7 @@ func frameHead(n int) string {
 
 // Clients that vanish without FIN are found out by pings, and leave.
 func TestVanish(t *testing.T) {
-	d := parleyd.Start(t, "--rate", "0", "--ping-interval", "1s", "--ping-timeout", "1s")
+	d := parleyd.Start(t, "--rate", "0", "--rate-bytes", "0", "--rate-changes", "0", "--ping-interval", "1s", "--ping-timeout", "1s")
 	w := watch(t, d)
 	link := newLink(t, d.Address)
 	stays := mustJoin(t, d, "r", "stays", 1)
@@ -48,7 +48,7 @@ func TestVanish(t *testing.T) {
 
 // Connections that are reset in the middle of a frame, or half-closed, leave.
 func TestReset(t *testing.T) {
-	d := parleyd.Start(t, "--rate", "0")
+	d := parleyd.Start(t, "--rate", "0", "--rate-bytes", "0", "--rate-changes", "0")
 	w := watch(t, d)
 	stays := mustJoin(t, d, "r", "stays", 1)
 	goroutines := gauge(t, d, "go_goroutines")
@@ -101,7 +101,7 @@ func flood(c *client, to string, padding int) (int, error) {
 // A sender at line speed to one victim that does not read: the victim is closed
 // with 4003, the sender is told, and nobody else notices.
 func TestLineSpeedToOneVictim(t *testing.T) {
-	d := parleyd.Start(t, "--rate", "0")
+	d := parleyd.Start(t, "--rate", "0", "--rate-bytes", "0", "--rate-changes", "0")
 	w := watch(t, d)
 	victim := mustJoinWith(t, d, "r", "victim", 1, smallBuffer)
 	sender := mustJoin(t, d, "r", "sender", 2)
@@ -121,7 +121,7 @@ func TestLineSpeedToOneVictim(t *testing.T) {
 
 // A reader at 1 KB/s gets what it can take, and goes when that is not enough.
 func TestTricklingReader(t *testing.T) {
-	d := parleyd.Start(t, "--rate", "0", "--queue-bytes", "131072", "--ping-interval", "0")
+	d := parleyd.Start(t, "--rate", "0", "--rate-bytes", "0", "--rate-changes", "0", "--queue-bytes", "131072", "--ping-interval", "0")
 	w := watch(t, d)
 	slow := mustJoinWith(t, d, "r", "slow", 1, smallBuffer)
 	sender := mustJoin(t, d, "r", "sender", 2)
@@ -153,7 +153,7 @@ func TestTricklingReader(t *testing.T) {
 // their outboxes and comes back.
 func TestThousandSlowReaders(t *testing.T) {
 	const readers = 1000
-	d := parleyd.Start(t, "--rate", "0", "--queue-bytes", "131072", "--max-room-members", "0")
+	d := parleyd.Start(t, "--rate", "0", "--rate-bytes", "0", "--rate-changes", "0", "--queue-bytes", "131072", "--max-room-members", "0")
 	w := watch(t, d)
 	goroutines := gauge(t, d, "go_goroutines")
 	slow := make([]*client, readers)
@@ -198,7 +198,7 @@ func TestThousandSlowReaders(t *testing.T) {
 // Churn: members come, exchange a message and go, some of them without a word, and
 // in the end the memory is what it was.
 func TestChurn(t *testing.T) {
-	d := parleyd.Start(t, "--rate", "0", "--resume-window", "200ms")
+	d := parleyd.Start(t, "--rate", "0", "--rate-bytes", "0", "--rate-changes", "0", "--resume-window", "200ms")
 	w := watch(t, d)
 	goroutines := gauge(t, d, "go_goroutines")
 	churn := func(rounds int) {

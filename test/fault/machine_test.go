@@ -106,7 +106,7 @@ func TestStampede(t *testing.T) {
 		}
 		_ = c.conn.CloseNow()
 	}
-	d = parleyd.StartAt(t, d.Address, "--rate", "0")
+	d = parleyd.StartAt(t, d.Address, "--rate", "0", "--rate-bytes", "0", "--rate-changes", "0")
 	start := time.Now()
 	after := crowd(t, d.Address, clients)
 	settlesAt(t, d, "parley_members", clients)
@@ -142,7 +142,7 @@ func settlesAt(t *testing.T, d *parleyd.Daemon, name string, value float64) {
 // SIGTERM under full load, of pairs that have as many messages under way as they can
 // take: every client is closed with 1001, and the process ends in time.
 func TestTermUnderLoad(t *testing.T) {
-	d := parleyd.Start(t, "--rate", "0", "--max-room-members", "0")
+	d := parleyd.Start(t, "--rate", "0", "--rate-bytes", "0", "--rate-changes", "0", "--max-room-members", "0")
 	const pairs, underWay = 20, 16
 	var running sync.WaitGroup
 	var closed atomic.Int64
@@ -187,7 +187,7 @@ func TestTermUnderLoad(t *testing.T) {
 // clients that are there are still there.
 func TestStopAndContinue(t *testing.T) {
 	const pause = 20 * time.Second
-	d := parleyd.Start(t, "--rate", "0", "--ping-interval", "2s", "--ping-timeout", "2s")
+	d := parleyd.Start(t, "--rate", "0", "--rate-bytes", "0", "--rate-changes", "0", "--ping-interval", "2s", "--ping-timeout", "2s")
 	a := mustJoin(t, d, "r", "a", 1)
 	b := mustJoin(t, d, "r", "b", 2)
 	if err := a.sees(2); err != nil {

@@ -128,12 +128,23 @@ export class Signaling extends Emitter {
   /** Connects, and stays connected until close. */
   open() {
     this.#wanted = true;
+    globalThis.addEventListener?.("pagehide", this.#hide);
     this.#connect();
   }
+
+  /**
+   * A browser closes the connections of a page that goes away with 1001. That does not
+   * end a membership, since proxies do so too: the page has to say that it leaves.
+   * @param {Event} event
+   */
+  #hide = (event) => {
+    if (!(/** @type {PageTransitionEvent} */ (event).persisted)) this.close();
+  };
 
   /** Leaves the room and does not come back. */
   close() {
     this.#wanted = false;
+    globalThis.removeEventListener?.("pagehide", this.#hide);
     clearTimeout(this.#timer);
     if (this.state === "joined") this.#write({ type: "leave" });
     this.#session = "";

@@ -4,69 +4,103 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
-// Attempts bounds how often one address may be wrong about something: a few times
-// at once, and then once in a while. What counts as one address is as for
-// [Addresses].
+// Budget bounds wrong attempts at something: some at once, then one more after each
+// pause. An attempt that is under way counts like a wrong one until it ends; one
+// that was right costs nothing. Its methods must not be called concurrently.
+type Budget struct {
+	wrong    *rate.Limiter
+	underWay int
+}
+
+// NewBudget allows atOnce wrong attempts, at least 1, and one more after each pause.
+func NewBudget(atOnce int, pause time.Duration) *Budget {
+	return &Budget{wrong: rate.NewLimiter(rate.Every(pause), atOnce)}
+}
+
+// Left reports whether there can be one more attempt at time now.
+func (b *Budget) Left(now time.Time) bool {
+	return b.wrong.TokensAt(now) >= float64(b.underWay+1)
+}
+
+// Begin counts an attempt as under way. The caller has asked Left, and must call End.
+func (b *Budget) Begin() { b.underWay++ }
+
+// End ends an attempt that was begun, and charges it if it was wrong.
+func (b *Budget) End(wrong bool, now time.Time) {
+	b.underWay--
+	if wrong {
+		b.wrong.AllowN(now, 1)
+	}
+}
+
+// full reports that nothing of the budget is used.
+func (b *Budget) full(now time.Time) bool {
+	return b.underWay == 0 && b.wrong.TokensAt(now) >= float64(b.wrong.Burst())
+}
+
+// Attempts has a [Budget] for each network. Its methods may be called from any
+// goroutine.
 type Attempts struct {
-	atOnce float64
-	every  time.Duration
+	bits   int
+	atOnce int
+	pause  time.Duration
 
 	mu      sync.Mutex // guards what follows
-	wrong   map[netip.Addr]wrong
+	budgets map[netip.Addr]*Budget
 	sweepAt int
 }
 
-// wrong is how often an address was wrong, at a time; it lessens as time passes.
-type wrong struct {
-	times float64
-	at    time.Time
+// NewAttempts gives each network a budget of atOnce wrong attempts, and one more
+// after each pause. A network is an IPv4 address or an IPv6 prefix of so many bits.
+func NewAttempts(bits, atOnce int, pause time.Duration) *Attempts {
+	return &Attempts{bits: bits, atOnce: atOnce, pause: pause, budgets: make(map[netip.Addr]*Budget), sweepAt: sweepSize}
 }
 
-// NewAttempts lets an address be wrong atOnce times, and once more each time that
-// so much time has passed.
-func NewAttempts(atOnce int, every time.Duration) *Attempts {
-	return &Attempts{atOnce: float64(atOnce), every: every, wrong: make(map[netip.Addr]wrong), sweepAt: sweepSize}
-}
-
-func (w wrong) now(now time.Time, every time.Duration) float64 {
-	return max(0, w.times-float64(now.Sub(w.at))/float64(every))
-}
-
-// Take counts an attempt of the address, at time now, as wrong until Right is
-// called, and reports false if there may not be one yet.
-func (a *Attempts) Take(address netip.Addr, now time.Time) bool {
+// Left reports whether the address's network can have one more attempt at time now.
+func (a *Attempts) Left(address netip.Addr, now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	k := key(address)
-	times := a.wrong[k].now(now, a.every)
-	if times+1 > a.atOnce {
-		return false
-	}
-	if len(a.wrong) >= a.sweepAt {
-		a.sweep(now)
-	}
-	a.wrong[k] = wrong{times + 1, now}
-	return true
+	b := a.budgets[Network(address, a.bits)]
+	return b == nil || b.Left(now)
 }
 
-// Right says that an attempt which was taken was right.
-func (a *Attempts) Right(address netip.Addr) {
+// Begin counts an attempt as under way. The caller has asked Left, and must call End.
+func (a *Attempts) Begin(address netip.Addr, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	k := key(address)
-	w := a.wrong[k]
-	w.times = max(0, w.times-1)
-	a.wrong[k] = w
+	k := Network(address, a.bits)
+	b := a.budgets[k]
+	if b == nil {
+		if len(a.budgets) >= a.sweepAt {
+			a.sweep(now)
+		}
+		b = NewBudget(a.atOnce, a.pause)
+		a.budgets[k] = b
+	}
+	b.Begin()
 }
 
-// sweep forgets the addresses that have all their attempts again.
+// End ends an attempt that was begun, and charges it if it was wrong.
+func (a *Attempts) End(address netip.Addr, wrong bool, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	k := Network(address, a.bits)
+	b := a.budgets[k]
+	if b.End(wrong, now); b.full(now) {
+		delete(a.budgets, k)
+	}
+}
+
+// sweep forgets the budgets that are full again.
 func (a *Attempts) sweep(now time.Time) {
-	for k, w := range a.wrong {
-		if w.now(now, a.every) == 0 {
-			delete(a.wrong, k)
+	for k, b := range a.budgets {
+		if b.full(now) {
+			delete(a.budgets, k)
 		}
 	}
-	a.sweepAt = max(sweepSize, 2*len(a.wrong))
+	a.sweepAt = max(sweepSize, 2*len(a.budgets))
 }

@@ -1,32 +1,30 @@
-// Package limit finds out which address a client has, also behind proxies, and
-// bounds what one address may do: how many connections it has, how fast it makes
-// them, and how fast it joins rooms. IPv6 addresses count by their /64, which is
-// what one customer usually has.
+// Package limit bounds what one client address may do: how many connections it has,
+// how fast it makes them and joins rooms, and how often it may be wrong about a
+// secret. IPv6 addresses count by their /64, which is what one customer usually has.
 package limit
 
 import (
-	"net/http"
 	"net/netip"
-	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
-// Options are the limits of one address.
+// Options are the limits of one address. The zero value has none.
 type Options struct {
-	MaxConnections int            // at one time; 0: no limit
-	Rate           int            // new connections a second, and likewise joins; 0: no limit
-	TrustedProxies []netip.Prefix // peers whose X-Forwarded-For or Forwarded is believed
+	MaxConnections int // at one time; 0: no limit
+	Rate           int // new connections a second, and likewise joins; 0: no limit
 }
 
 // burstSeconds is how many seconds of its rate an address may use at once: a page
 // that is opened again, an office that comes to work.
 const burstSeconds = 10
 
-// sweepSize is from how many addresses on those that have been quiet are forgotten.
+// sweepSize is the number of addresses from which on quiet ones are forgotten.
 const sweepSize = 1024
 
-// Addresses keeps the count.
+// Addresses counts what addresses do. Its methods may be called from any goroutine.
 type Addresses struct {
 	options Options
 
@@ -38,50 +36,34 @@ type Addresses struct {
 // entry is one address.
 type entry struct {
 	connections     int
-	connects, joins bucket
+	connects, joins *rate.Limiter
 }
 
-// bucket is a token bucket.
-type bucket struct {
-	used float64 // tokens that are gone
-	at   time.Time
-}
-
-func (b *bucket) take(rate int, now time.Time) bool {
-	b.used = max(0, b.used-now.Sub(b.at).Seconds()*float64(rate))
-	b.at = now
-	if b.used+1 > float64(rate)*burstSeconds {
-		return false
-	}
-	b.used++
-	return true
-}
-
-// quiet reports that the bucket is full again.
-func (b *bucket) quiet(rate int, now time.Time) bool {
-	return now.Sub(b.at).Seconds()*float64(rate) >= b.used
-}
-
-// New makes the count.
+// New makes a count.
 func New(o Options) *Addresses {
 	return &Addresses{options: o, entries: make(map[netip.Addr]*entry), sweepAt: sweepSize}
 }
 
-// key is what an address counts as.
-func key(a netip.Addr) netip.Addr {
+// Network returns what an address counts as: an IPv4 address as itself, an IPv6
+// address as its prefix of so many bits. An IPv4 address in IPv6 form is an IPv4
+// address.
+func Network(a netip.Addr, bits int) netip.Addr {
 	a = a.Unmap().WithZone("")
 	if a.Is6() {
-		if p, err := a.Prefix(64); err == nil {
+		if p, err := a.Prefix(bits); err == nil {
 			return p.Addr()
 		}
 	}
 	return a
 }
 
+// customerBits is the length of the IPv6 prefix that one customer usually has.
+const customerBits = 64
+
 // Connect counts a new connection of the address, at time now. It reports false if
-// there may not be one more; else Disconnect must be called in the end.
+// the address is at a limit; otherwise Disconnect must be called in the end.
 func (l *Addresses) Connect(a netip.Addr, now time.Time) bool {
-	if l.options.MaxConnections == 0 && l.options.Rate == 0 {
+	if l.options.MaxConnections <= 0 && l.options.Rate <= 0 {
 		return true
 	}
 	l.mu.Lock()
@@ -90,138 +72,62 @@ func (l *Addresses) Connect(a netip.Addr, now time.Time) bool {
 	if l.options.MaxConnections > 0 && e.connections >= l.options.MaxConnections {
 		return false
 	}
-	if l.options.Rate > 0 && !e.connects.take(l.options.Rate, now) {
+	if !e.connects.AllowN(now, 1) {
 		return false
 	}
 	e.connections++
 	return true
 }
 
-// Disconnect takes a connection off the count.
+// Disconnect ends the count of a connection that Connect has let in.
 func (l *Addresses) Disconnect(a netip.Addr) {
-	if l.options.MaxConnections == 0 && l.options.Rate == 0 {
-		return
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if e := l.entries[key(a)]; e != nil {
+	if e := l.entries[Network(a, customerBits)]; e != nil {
 		e.connections--
 	}
 }
 
-// Join counts a join by the address, at time now, and reports false if there may
-// not be one more yet.
+// Join counts a join by the address, at time now, and reports false if the address
+// is at the limit.
 func (l *Addresses) Join(a netip.Addr, now time.Time) bool {
-	if l.options.Rate == 0 {
+	if l.options.Rate <= 0 {
 		return true
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.entry(a, now).joins.take(l.options.Rate, now)
+	return l.entry(a, now).joins.AllowN(now, 1)
 }
 
 // entry returns the address's entry. The caller holds mu.
 func (l *Addresses) entry(a netip.Addr, now time.Time) *entry {
-	k := key(a)
+	k := Network(a, customerBits)
 	e := l.entries[k]
 	if e == nil {
 		if len(l.entries) >= l.sweepAt {
 			l.sweep(now)
 		}
-		e = new(entry)
+		e = &entry{connects: l.limiter(), joins: l.limiter()}
 		l.entries[k] = e
 	}
 	return e
 }
 
+func (l *Addresses) limiter() *rate.Limiter {
+	if l.options.Rate <= 0 {
+		return rate.NewLimiter(rate.Inf, 0)
+	}
+	return rate.NewLimiter(rate.Limit(l.options.Rate), l.options.Rate*burstSeconds)
+}
+
 // sweep forgets the addresses that have no connection and all of their tokens.
 func (l *Addresses) sweep(now time.Time) {
 	for k, e := range l.entries {
-		if e.connections == 0 && e.connects.quiet(l.options.Rate, now) && e.joins.quiet(l.options.Rate, now) {
+		if e.connections == 0 && full(e.connects, now) && full(e.joins, now) {
 			delete(l.entries, k)
 		}
 	}
 	l.sweepAt = max(sweepSize, 2*len(l.entries))
 }
 
-// Of returns the address of the client behind a request: that of the peer, unless
-// the peer is a trusted proxy. Then it is the last one in X-Forwarded-For, or in
-// Forwarded (RFC 7239), that is no trusted proxy itself. A request with both of
-// these headers may have one from the client that the proxy has not touched; then,
-// and if what is there is no address, the peer's own counts.
-func (l *Addresses) Of(r *http.Request) netip.Addr {
-	port, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	peer := port.Addr().Unmap()
-	if !l.trusts(peer) {
-		return peer
-	}
-	x, forwarded := r.Header.Values("X-Forwarded-For"), r.Header.Values("Forwarded")
-	if len(x) > 0 && len(forwarded) > 0 {
-		return peer
-	}
-	list := strings.Split(strings.Join(x, ","), ",")
-	if len(forwarded) > 0 {
-		list = forwardedFor(forwarded)
-	}
-	found := peer
-	for i := len(list) - 1; i >= 0; i-- {
-		a, ok := parse(list[i])
-		if !ok {
-			return found
-		}
-		found = a
-		if !l.trusts(a) {
-			return a
-		}
-	}
-	return found
-}
-
-func (l *Addresses) trusts(a netip.Addr) bool {
-	for _, p := range l.options.TrustedProxies {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
-}
-
-// forwardedFor returns the "for" of every element of Forwarded headers, "" where
-// one has none.
-func forwardedFor(headers []string) []string {
-	var list []string
-	for element := range strings.SplitSeq(strings.Join(headers, ","), ",") {
-		address := ""
-		for pair := range strings.SplitSeq(element, ";") {
-			name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
-			if strings.EqualFold(name, "for") {
-				address = strings.Trim(value, `"`)
-			}
-		}
-		list = append(list, address)
-	}
-	return list
-}
-
-// parse reads an address with or without a port, an IPv6 one with or without
-// brackets.
-func parse(s string) (netip.Addr, bool) {
-	s = strings.TrimSpace(s)
-	if p, err := netip.ParseAddrPort(s); err == nil {
-		return p.Addr().Unmap(), true
-	}
-	a, err := netip.ParseAddr(strings.Trim(s, "[]"))
-	return a.Unmap(), err == nil
-}
-
-// ParsePrefix reads a trusted proxy: an address, or a prefix as in 10.0.0.0/8.
-func ParsePrefix(s string) (netip.Prefix, error) {
-	if a, err := netip.ParseAddr(s); err == nil {
-		return netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()), nil
-	}
-	p, err := netip.ParsePrefix(s)
-	return p.Masked(), err
-}
+func full(l *rate.Limiter, now time.Time) bool { return l.TokensAt(now) >= float64(l.Burst()) }

@@ -17,7 +17,7 @@ import (
 
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/cluster"
-	"github.com/parley-rtc/parley/hub/wire"
+	"github.com/parley-rtc/parley/hub/stats"
 	"github.com/parley-rtc/parley/wsconn"
 )
 
@@ -35,22 +35,35 @@ type Options struct {
 	Logger  *zap.Logger
 }
 
-// Rooms is what an API looks at and acts on: a [hub.Hub], or all nodes of a cluster.
+// Rooms is what an API looks at and acts on: a [hub.Hub].
 type Rooms interface {
-	Counters() *hub.Stats
+	Stats() *stats.Hub
 	Rooms(context.Context) ([]hub.RoomInfo, error)
 	Room(ctx context.Context, name string) (*hub.RoomDetail, error)
 	Clients(context.Context) ([]hub.ClientInfo, error)
-	CarryOut(context.Context, hub.Ordered) (*wire.Refusal, error)
+	Kick(ctx context.Context, room, id string) error
+	Lock(ctx context.Context, room string) error
+	Unlock(ctx context.Context, room string) error
+	CloseRoom(ctx context.Context, room string) error
+	Announce(ctx context.Context, room string, data json.RawMessage) error
 }
 
 // API answers requests for the admin listener.
-type API struct{ options Options }
+type API struct {
+	options Options
+	listing listing // of members in another order than that of rooms
+}
 
 // New makes an API.
-func New(o Options) *API { return &API{o} }
+func New(o Options) *API {
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	return &API{options: o}
+}
 
-// EventOrder is logged for every order that was given: order, remote, room, id.
+// EventOrder is logged for every order that was given: order, remote; room and id
+// where it has them.
 const EventOrder = "admin order"
 
 // Routes returns what serves the API and the page. Other handlers for the admin
@@ -89,8 +102,8 @@ func (a *API) Guard(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		given, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if subtle.ConstantTimeCompare([]byte(given), a.options.Token()) == 0 {
+		scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare([]byte(given), a.options.Token()) == 0 {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			fail(w, http.StatusUnauthorized, "the admin token is missing or wrong")
 			return

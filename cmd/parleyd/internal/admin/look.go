@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/stats"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
@@ -61,7 +62,7 @@ type Bucket struct {
 	Count uint64  `json:"count"`
 }
 
-func histogramOf(h *hub.Histogram) Histogram {
+func histogramOf(h *stats.Histogram) Histogram {
 	out := Histogram{Buckets: []Bucket{}}
 	var buckets map[float64]uint64
 	out.Count, out.Sum, buckets = h.Snapshot()
@@ -75,7 +76,7 @@ func histogramOf(h *hub.Histogram) Histogram {
 }
 
 func (a *API) status(w http.ResponseWriter, _ *http.Request) {
-	h, c := a.options.Hub.Counters(), &a.options.Handler.Stats
+	h, c := a.options.Hub.Stats(), &a.options.Handler.Stats
 	s := Status{
 		Version: a.options.Version, Started: a.options.Started.UTC(), Now: time.Now().UTC(),
 		Connections: c.Connections.Load(), Rooms: h.Rooms.Load(), Members: h.Members.Load(), Suspended: h.Suspended.Load(),
@@ -207,8 +208,8 @@ func (a *API) rooms(w http.ResponseWriter, r *http.Request) {
 
 // room tells all of one room.
 func (a *API) room(w http.ResponseWriter, r *http.Request) {
-	name := r.FormValue("name")
-	if !wire.ValidRoom(name) {
+	name, valid := wire.NormalRoom(r.FormValue("name"))
+	if !valid {
 		fail(w, http.StatusBadRequest, "\"name\" is not a room's name")
 		return
 	}
@@ -221,40 +222,6 @@ func (a *API) room(w http.ResponseWriter, r *http.Request) {
 	default:
 		reply(w, http.StatusOK, RoomDetail{roomOf(d.RoomInfo), membersOf(d)})
 	}
-}
-
-// members lists the members of all rooms, or of those that are asked for.
-func (a *API) members(w http.ResponseWriter, r *http.Request) {
-	rooms := []hub.RoomInfo{{Name: r.FormValue("room")}}
-	if rooms[0].Name == "" {
-		var err error
-		if rooms, err = a.options.Hub.Rooms(r.Context()); err != nil {
-			fail(w, http.StatusServiceUnavailable, err.Error())
-			return
-		}
-	}
-	contains := r.FormValue("contains")
-	list := []Member{}
-	for _, one := range rooms {
-		d, err := a.options.Hub.Room(r.Context(), one.Name)
-		if err != nil {
-			fail(w, http.StatusServiceUnavailable, err.Error())
-			return
-		}
-		if d == nil {
-			continue
-		}
-		for _, m := range membersOf(d) {
-			if strings.Contains(m.ID, contains) || strings.Contains(m.Name, contains) {
-				list = append(list, m)
-			}
-		}
-	}
-	byID := func(a, b Member) int { return cmp.Or(cmp.Compare(a.Room, b.Room), cmp.Compare(a.ID, b.ID)) }
-	page(w, r, list, map[string]order[Member]{
-		"":        byID,
-		"backlog": func(a, b Member) int { return cmp.Or(cmp.Compare(b.Backlog, a.Backlog), byID(a, b)) },
-	})
 }
 
 // connections lists connections.

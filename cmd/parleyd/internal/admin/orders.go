@@ -1,12 +1,16 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"net"
 	"net/http"
+	"unicode/utf8"
 
 	"go.uber.org/zap"
 
-	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/event"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
@@ -21,7 +25,7 @@ type Order struct {
 }
 
 // carryOut reads an order, has the hub carry it out, and answers with {}.
-func (a *API) carryOut(w http.ResponseWriter, r *http.Request, name string, command func(o Order, h hub.Order) hub.Ordered) {
+func (a *API) carryOut(w http.ResponseWriter, r *http.Request, name string, do func(ctx context.Context, o Order) error) {
 	var o Order
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxOrderBytes))
 	decoder.DisallowUnknownFields()
@@ -29,24 +33,34 @@ func (a *API) carryOut(w http.ResponseWriter, r *http.Request, name string, comm
 		fail(w, http.StatusBadRequest, "the body is not an order: "+err.Error())
 		return
 	}
+	room, validRoom := wire.NormalRoom(o.Room)
+	id, validID := wire.NormalID(o.ID)
 	switch {
-	case !wire.ValidRoom(o.Room):
+	case !validRoom:
 		fail(w, http.StatusBadRequest, "\"room\" is not a room's name")
 		return
-	case name == "kick" && !wire.ValidID(o.ID):
+	case name == "kick" && !validID:
 		fail(w, http.StatusBadRequest, "\"id\" is not a member's id")
 		return
 	case name == "message" && len(o.Data) == 0:
 		fail(w, http.StatusBadRequest, "\"data\" is missing")
 		return
+	case !utf8.Valid(o.Data):
+		fail(w, http.StatusBadRequest, "\"data\" is not UTF-8")
+		return
 	}
-	refusal, err := a.options.Hub.CarryOut(r.Context(), command(o, hub.Order{Room: o.Room}))
+	o.Room, o.ID = room, id
+	err := do(r.Context(), o)
+	var refusal *wire.Refusal
 	switch {
+	case errors.As(err, &refusal) && refusal.Code == wire.CodeTargetNotFound:
+		fail(w, http.StatusNotFound, refusal.Text)
+		return
+	case errors.As(err, &refusal):
+		fail(w, http.StatusBadRequest, refusal.Text)
+		return
 	case err != nil:
 		fail(w, http.StatusServiceUnavailable, err.Error())
-		return
-	case refusal != nil:
-		fail(w, http.StatusNotFound, refusal.Text)
 		return
 	}
 	a.log(r, name, o)
@@ -54,28 +68,40 @@ func (a *API) carryOut(w http.ResponseWriter, r *http.Request, name string, comm
 }
 
 func (a *API) log(r *http.Request, name string, o Order) {
-	a.options.Logger.Info(EventOrder, zap.String("order", name), zap.String(hub.FieldRemote, r.RemoteAddr),
-		zap.String(hub.FieldRoom, o.Room), zap.String(hub.FieldID, o.ID))
+	remote, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		remote = r.RemoteAddr
+	}
+	fields := []zap.Field{zap.String("order", name), zap.String(event.FieldRemote, remote)}
+	if o.Room != "" {
+		fields = append(fields, zap.String(event.FieldRoom, o.Room))
+	}
+	if o.ID != "" {
+		fields = append(fields, zap.String(event.FieldID, o.ID))
+	}
+	a.options.Logger.Info(EventOrder, fields...)
 }
 
 func (a *API) kick(w http.ResponseWriter, r *http.Request) {
-	a.carryOut(w, r, "kick", func(o Order, h hub.Order) hub.Ordered { return &hub.Kick{Order: h, To: o.ID} })
+	a.carryOut(w, r, "kick", func(ctx context.Context, o Order) error { return a.options.Hub.Kick(ctx, o.Room, o.ID) })
 }
 
 func (a *API) lock(w http.ResponseWriter, r *http.Request) {
-	a.carryOut(w, r, "lock", func(_ Order, h hub.Order) hub.Ordered { return &hub.Lock{Order: h, Locked: true} })
+	a.carryOut(w, r, "lock", func(ctx context.Context, o Order) error { return a.options.Hub.Lock(ctx, o.Room) })
 }
 
 func (a *API) unlock(w http.ResponseWriter, r *http.Request) {
-	a.carryOut(w, r, "unlock", func(_ Order, h hub.Order) hub.Ordered { return &hub.Lock{Order: h} })
+	a.carryOut(w, r, "unlock", func(ctx context.Context, o Order) error { return a.options.Hub.Unlock(ctx, o.Room) })
 }
 
 func (a *API) closeRoom(w http.ResponseWriter, r *http.Request) {
-	a.carryOut(w, r, "close", func(_ Order, h hub.Order) hub.Ordered { return &hub.CloseRoom{Order: h} })
+	a.carryOut(w, r, "close", func(ctx context.Context, o Order) error { return a.options.Hub.CloseRoom(ctx, o.Room) })
 }
 
 func (a *API) message(w http.ResponseWriter, r *http.Request) {
-	a.carryOut(w, r, "message", func(o Order, h hub.Order) hub.Ordered { return &hub.Announce{Order: h, Data: o.Data} })
+	a.carryOut(w, r, "message", func(ctx context.Context, o Order) error {
+		return a.options.Hub.Announce(ctx, o.Room, o.Data)
+	})
 }
 
 // drain begins the end of the server.

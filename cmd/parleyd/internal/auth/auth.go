@@ -5,10 +5,15 @@
 package auth
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
 	"go.uber.org/zap"
@@ -26,7 +31,7 @@ const MaxTokenBytes = 16 << 10
 // Options say whose tokens are taken. SecretFile or JWKS must be there.
 type Options struct {
 	SecretFile string // with one secret a line, of at least 32 bytes: HS256, HS384, HS512
-	JWKS       string // file or http(s) URL: EdDSA, ES256, RS256, PS256
+	JWKS       string // file or http(s) URL: EdDSA, ES256/384/512, RS256/384/512, PS256/384/512
 	Issuer     string // what iss must be; empty: anything
 	Audience   string // what aud must have; empty: anything
 
@@ -47,15 +52,11 @@ type Token struct {
 	Rooms   []string // names, or prefixes that end in "*"; nil: any
 	Rights  wire.Rights
 	Expires time.Time // Leeway not included
-}
 
-// Refusals of tokens. They do not say why a token is bad: only whoever signs
-// tokens needs to know, and finds out with [Verifier.Check].
-var (
-	ErrMissing = &wire.Refusal{Code: wire.CodeUnauthorized, Text: "this server asks for a token", Needs: "token"}
-	ErrBad     = &wire.Refusal{Code: wire.CodeUnauthorized, Text: "the token is not good, or no more", Needs: "token"}
-	errNoKeys  = &wire.Refusal{Code: wire.CodeUnavailable, Text: "the keys to check tokens with can't be had at the moment"}
-)
+	// Meta is the profile, at most [wire.MaxMeta] bytes; null: none; nil: the member
+	// has the choice.
+	Meta json.RawMessage
+}
 
 // New reads the keys. The error is for people; a URL that can't be reached is
 // none: it is tried again. Close ends what New starts.
@@ -63,8 +64,11 @@ func New(o Options) (*Verifier, error) {
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
-	if o.Refresh == 0 {
+	if o.Refresh <= 0 {
 		o.Refresh = 5 * time.Minute
+	}
+	if o.SecretFile == "" && o.JWKS == "" {
+		return nil, errors.New("auth: there is neither a file with secrets nor a key set")
 	}
 	k, err := newKeys(o)
 	if err != nil {
@@ -85,15 +89,13 @@ func New(o Options) (*Verifier, error) {
 // Close stops looking for new keys.
 func (v *Verifier) Close() { v.keys.close() }
 
-// Verify checks a token. The refusal is nil, [ErrBad], or says that there are no
-// keys at the moment. It may wait some seconds for keys, until ctx is done.
+// Verify checks a token. The error is a [*wire.Refusal]: unauthorized, or
+// unavailable while there are no keys. It may wait some seconds for keys, until ctx
+// is done.
 func (v *Verifier) Verify(ctx context.Context, text string) (*Token, error) {
 	t, err := v.Check(ctx, text)
-	switch {
-	case errors.Is(err, errUnavailable):
-		return nil, errNoKeys
-	case err != nil:
-		return nil, ErrBad
+	if err != nil {
+		return nil, refusalOf(err)
 	}
 	return t, nil
 }
@@ -101,19 +103,60 @@ func (v *Verifier) Verify(ctx context.Context, text string) (*Token, error) {
 // Check is Verify for those who sign tokens: the error says what is wrong with it.
 func (v *Verifier) Check(ctx context.Context, text string) (*Token, error) {
 	if len(text) > MaxTokenBytes {
-		return nil, errors.New("the token is too long")
+		return nil, errTooLong
 	}
 	claims := jwt.MapClaims{}
 	_, err := v.parser.ParseWithClaims(text, claims, func(t *jwt.Token) (any, error) {
 		if _, has := t.Header["crit"]; has {
-			return nil, errors.New("the header has extensions that must be understood")
+			return nil, errCritical
 		}
 		return v.keys.of(ctx, t)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return read(claims)
+	t, err := read(claims)
+	if err != nil {
+		return nil, err
+	}
+	return t, t.readMeta(text)
+}
+
+// readMeta takes the claim meta, byte for byte but for white space.
+func (t *Token) readMeta(text string) error {
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(text, ".")[1])
+	if err != nil {
+		return err
+	}
+	var claims map[string]json.RawMessage
+	if err := json.Unmarshal(payload, &claims); err != nil {
+		return err
+	}
+	meta, has := claims["meta"]
+	if !has {
+		return nil
+	}
+	if t.Meta, err = CompactMeta(meta); err != nil {
+		return &claimError{"meta", err.Error()}
+	}
+	return nil
+}
+
+// CompactMeta returns a profile without its white space. The error goes on after the
+// profile's name: it is not JSON, is not UTF-8, or has more than [wire.MaxMeta]
+// bytes.
+func CompactMeta(meta []byte) (json.RawMessage, error) {
+	var out bytes.Buffer
+	if err := json.Compact(&out, meta); err != nil {
+		return nil, errors.New("is not JSON")
+	}
+	switch {
+	case !utf8.Valid(meta):
+		return nil, errors.New("is not UTF-8")
+	case out.Len() > wire.MaxMeta:
+		return nil, fmt.Errorf("has %d bytes, more than %d", out.Len(), wire.MaxMeta)
+	}
+	return out.Bytes(), nil
 }
 
 // read takes from the claims what a member needs.
@@ -124,17 +167,17 @@ func read(claims jwt.MapClaims) (*Token, error) {
 		return nil, err
 	}
 	t.Expires = expires.Time
-	if t.Subject, err = text(claims, "sub", wire.ValidID[string]); err != nil {
+	if t.Subject, err = text(claims, "sub", wire.NormalID[string]); err != nil {
 		return nil, err
 	}
-	if t.Name, err = text(claims, "name", wire.ValidName[string]); err != nil {
+	if t.Name, err = text(claims, "name", wire.NormalName[string]); err != nil {
 		return nil, err
 	}
 	if t.Rooms, err = list(claims, "room"); err != nil {
 		return nil, err
 	}
 	if _, one := claims["rights"].(string); one {
-		return nil, errors.New("rights is not an array")
+		return nil, &claimError{"rights", "is not an array"}
 	}
 	rights, err := list(claims, "rights")
 	if err != nil {
@@ -146,15 +189,19 @@ func read(claims jwt.MapClaims) (*Token, error) {
 	return t, nil
 }
 
-// text returns a claim that is a string of a kind; "" where it is absent.
-func text(claims jwt.MapClaims, name string, valid func(string) bool) (string, error) {
+// text returns a claim that is a string of a kind, in its normal form; "" where it is
+// absent.
+func text(claims jwt.MapClaims, name string, normal func(string) (string, bool)) (string, error) {
 	value, has := claims[name]
 	if !has {
 		return "", nil
 	}
 	s, ok := value.(string)
-	if !ok || !valid(s) {
-		return "", errors.New(name + " is not what it may be")
+	if ok {
+		s, ok = normal(s)
+	}
+	if !ok {
+		return "", &claimError{name, "is not a valid value"}
 	}
 	return s, nil
 }
@@ -174,7 +221,7 @@ func list(claims jwt.MapClaims, name string) ([]string, error) {
 	for _, one := range all {
 		s, ok := one.(string)
 		if !ok {
-			return nil, errors.New(name + " is not a string or an array of them")
+			return nil, &claimError{name, "is not a string or an array of strings"}
 		}
 		texts = append(texts, s)
 	}
@@ -188,7 +235,8 @@ func (t *Token) Admits(room string) bool {
 	}
 	for _, r := range t.Rooms {
 		prefix, open := strings.CutSuffix(r, "*")
-		if r == room || open && strings.HasPrefix(room, prefix) {
+		prefix = string(wire.Normal([]byte(prefix)))
+		if prefix == room && !open || r == room || open && strings.HasPrefix(room, prefix) {
 			return true
 		}
 	}
@@ -205,6 +253,9 @@ func Mint(secret []byte, t *Token) (string, error) {
 	}
 	if t.Rooms != nil {
 		claims["room"] = t.Rooms
+	}
+	if t.Meta != nil {
+		claims["meta"] = t.Meta
 	}
 	return jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(secret)
 }

@@ -10,6 +10,8 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -24,6 +26,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/golang-jwt/jwt/v5"
 	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/reload"
 	"github.com/parley-rtc/parley/hub/wire"
@@ -119,6 +123,13 @@ func TestClaims(t *testing.T) {
 		{"rooms with a number", jwt.MapClaims{"room": []any{"r", 7}}, nil},
 		{"rights as text", jwt.MapClaims{"rights": "moderate"}, nil},
 		{"rights with a number", jwt.MapClaims{"rights": []any{7}}, nil},
+		{"profile", jwt.MapClaims{"meta": json.RawMessage(`{ "b": 1.0, "a": "é" }`)},
+			&Token{Subject: "ann", Rooms: []string{"r"}, Rights: wire.DefaultRights, Meta: json.RawMessage(`{"b":1.0,"a":"é"}`)}},
+		{"no profile", jwt.MapClaims{"meta": json.RawMessage("null")},
+			&Token{Subject: "ann", Rooms: []string{"r"}, Rights: wire.DefaultRights, Meta: json.RawMessage("null")}},
+		{"profile as large as can be", jwt.MapClaims{"meta": strings.Repeat("x", wire.MaxMeta-2)},
+			&Token{Subject: "ann", Rooms: []string{"r"}, Rights: wire.DefaultRights, Meta: json.RawMessage(`"` + strings.Repeat("x", wire.MaxMeta-2) + `"`)}},
+		{"profile that is too large", jwt.MapClaims{"meta": strings.Repeat("x", wire.MaxMeta-1)}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := v.Check(t.Context(), hs256(t, good(c.claims)))
@@ -132,7 +143,8 @@ func TestClaims(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got.Subject != c.want.Subject || got.Name != c.want.Name || got.Rights != c.want.Rights ||
-				!slices.Equal(got.Rooms, c.want.Rooms) || (got.Rooms == nil) != (c.want.Rooms == nil) || got.Expires.IsZero() {
+				!slices.Equal(got.Rooms, c.want.Rooms) || (got.Rooms == nil) != (c.want.Rooms == nil) || got.Expires.IsZero() ||
+				string(got.Meta) != string(c.want.Meta) || (got.Meta == nil) != (c.want.Meta == nil) {
 				t.Errorf("got %+v, want %+v", got, c.want)
 			}
 		})
@@ -222,12 +234,20 @@ func TestAlgorithms(t *testing.T) {
 	set := filepath.Join(dir, "jwks.json")
 	// A key that is a secret must not be taken from what everybody can read.
 	symmetric := jose.JSONWebKey{Key: []byte(secret), KeyID: "secret", Algorithm: "HS256"}
-	write(t, set, jwks(t, public(k.ed, "ed", ""), public(k.ec, "ec", "ES256"), public(k.rsa, "rsa", "RS256"), public(k.rsa, "any", ""), symmetric))
-	v := newVerifier(t, Options{JWKS: set})
 	small, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
 		t.Fatal(err)
 	}
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p521, err := ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, set, jwks(t, public(small, "small", ""), public(p384, "p384", ""), public(p521, "p521", "ES512"), public(k.ed, "ed", ""), public(k.ec, "ec", "ES256"), public(k.rsa, "rsa", "RS256"), public(k.rsa, "any", ""), symmetric))
+	v := newVerifier(t, Options{JWKS: set})
 	pem := []byte(base64.StdEncoding.EncodeToString(k.rsa.N.Bytes()))
 	for _, c := range []struct {
 		name   string
@@ -242,7 +262,13 @@ func TestAlgorithms(t *testing.T) {
 		{"PS256 with a key for any", jwt.SigningMethodPS256, k.rsa, "any", true},
 		{"no key named", jwt.SigningMethodES256, k.ec, "", true},
 		{"PS256 with a key for RS256", jwt.SigningMethodPS256, k.rsa, "rsa", false},
-		{"RS384", jwt.SigningMethodRS384, k.rsa, "any", false},
+		{"RS384 with a key for any", jwt.SigningMethodRS384, k.rsa, "any", true},
+		{"RS512 with a key for any", jwt.SigningMethodRS512, k.rsa, "any", true},
+		{"PS512 with a key for any", jwt.SigningMethodPS512, k.rsa, "any", true},
+		{"RS384 with a key for RS256", jwt.SigningMethodRS384, k.rsa, "rsa", false},
+		{"ES384", jwt.SigningMethodES384, p384, "p384", true},
+		{"ES512", jwt.SigningMethodES512, p521, "p521", true},
+		{"a key too small for the file", jwt.SigningMethodRS256, small, "small", false},
 		{"another key named", jwt.SigningMethodES256, k.ec, "ed", false},
 		{"unknown key named", jwt.SigningMethodES256, k.ec, "x", false},
 		{"wrong key", jwt.SigningMethodES256, other.ec, "ec", false},
@@ -282,7 +308,7 @@ func TestSecrets(t *testing.T) {
 		"huge":               hs256(t, good(jwt.MapClaims{"more": strings.Repeat("x", MaxTokenBytes)})),
 		"critical extension": header + "." + body + "." + base64.RawURLEncoding.EncodeToString(signature),
 	} {
-		if _, refusal := v.Verify(t.Context(), text); refusal != ErrBad {
+		if _, refusal := v.Verify(t.Context(), text); wire.CodeOf(refusal) != wire.CodeUnauthorized {
 			t.Errorf("%s: %v", name, refusal)
 		}
 	}
@@ -327,6 +353,9 @@ func TestBadKeyFiles(t *testing.T) {
 		if _, err := New(o); err == nil || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	if _, err := New(Options{}); err == nil {
+		t.Error("no keys at all were taken")
 	}
 	if _, err := New(Options{SecretFile: filepath.Join(dir, "missing")}); err == nil {
 		t.Error("a file that is not there was taken")
@@ -404,21 +433,93 @@ func TestURL(t *testing.T) {
 	if r := verify(first, "1"); r != nil {
 		t.Errorf("while the URL is down: %v", r)
 	}
-	if r := verify(second, "3"); r != ErrBad {
+	if r := verify(second, "3"); wire.CodeOf(r) != wire.CodeUnauthorized {
 		t.Errorf("a key that nobody knows, while the URL is down: %v", r)
+	}
+}
+
+// The log has neither the user nor the query of the key set's URL.
+func TestURLInTheLog(t *testing.T) {
+	var up atomic.Bool
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if up.Load() {
+			_, _ = w.Write([]byte(jwks(t, public(newKeysOfAllKinds(t).ec, "1", ""))))
+			return
+		}
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			_ = conn.Close() // so that the error has the URL
+		}
+	}))
+	defer server.Close()
+	core, logs := observer.New(zap.InfoLevel)
+	v := newVerifier(t, Options{
+		JWKS: strings.Replace(server.URL, "//", "//user:hidden@", 1) + "/jwks?key=hidden", Logger: zap.New(core),
+	})
+	eventually(t, "no failure is logged", func() bool {
+		_, _ = v.Verify(t.Context(), "a.b.c")
+		return logs.FilterMessage(EventFailed).Len() > 0
+	})
+	up.Store(true)
+	other := sign(t, jwt.SigningMethodES256, newKeysOfAllKinds(t).ec, "1", good(nil))
+	eventually(t, "no success is logged", func() bool {
+		_, _ = v.Verify(t.Context(), other)
+		return logs.FilterMessage(EventReloaded).Len() > 0
+	})
+	for _, line := range logs.All() {
+		fields := line.ContextMap()
+		if text := fmt.Sprint(fields); strings.Contains(text, "hidden") || fields["source"] != server.URL+"/jwks" {
+			t.Errorf("%s: %s", line.Message, text)
+		}
 	}
 }
 
 func TestMint(t *testing.T) {
 	v := withSecret(t, nil)
-	want := &Token{Subject: "ann", Name: "Ann", Rooms: []string{"r"}, Rights: wire.MayModerate, Expires: time.Now().Add(time.Hour)}
+	want := &Token{Subject: "ann", Name: "Ann", Rooms: []string{"r"}, Rights: wire.MayModerate, Expires: time.Now().Add(time.Hour), Meta: json.RawMessage(`{"a":1}`)}
 	text, err := Mint([]byte(secret), want)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got, err := v.Check(t.Context(), text)
-	if err != nil || got.Subject != "ann" || got.Name != "Ann" || got.Rights != wire.MayModerate || !slices.Equal(got.Rooms, want.Rooms) {
+	if err != nil || got.Subject != "ann" || got.Name != "Ann" || got.Rights != wire.MayModerate || !slices.Equal(got.Rooms, want.Rooms) ||
+		string(got.Meta) != string(want.Meta) {
 		t.Errorf("%+v %v", got, err)
+	}
+}
+
+// The log says why a token was refused; the client is told the same each time.
+func TestReasons(t *testing.T) {
+	v := withSecret(t, func(o *Options) { o.Issuer, o.Audience = "them", "us" })
+	ours := func(others jwt.MapClaims) jwt.MapClaims {
+		c := jwt.MapClaims{"iss": "them", "aud": "us"}
+		maps.Copy(c, others)
+		return good(c)
+	}
+	now := time.Now()
+	for _, c := range []struct{ name, token, want string }{
+		{"expired", hs256(t, ours(jwt.MapClaims{"exp": now.Add(-time.Hour).Unix()})), "the token has expired"},
+		{"not yet valid", hs256(t, ours(jwt.MapClaims{"nbf": now.Add(time.Hour).Unix()})), "the token is not valid yet"},
+		{"issuer", hs256(t, ours(jwt.MapClaims{"iss": "others"})), "the token has the wrong issuer"},
+		{"audience", hs256(t, ours(jwt.MapClaims{"aud": "others"})), "the token has the wrong audience"},
+		{"no exp", hs256(t, ours(jwt.MapClaims{"exp": nil})), "the token lacks the claim exp"},
+		{"no issuer", hs256(t, ours(jwt.MapClaims{"iss": nil})), "the token lacks the claim iss"},
+		{"no audience", hs256(t, ours(jwt.MapClaims{"aud": nil})), "the token lacks the claim aud"},
+		{"signature", sign(t, jwt.SigningMethodHS256, []byte(secret+"x"), "", ours(nil)), "the token's signature is invalid"},
+		{"key", sign(t, jwt.SigningMethodEdDSA, newKeysOfAllKinds(t).ed, "blue", ours(nil)), `no key for alg "EdDSA" and kid "blue"`},
+		{"form", "opaque", "the token is malformed"},
+		{"length", strings.Repeat("x", MaxTokenBytes+1), "the token is longer than 16384 bytes"},
+		{"claim", hs256(t, ours(jwt.MapClaims{"sub": 7})), "the claim sub is not a valid value"},
+		{"profile", hs256(t, ours(jwt.MapClaims{"meta": strings.Repeat("x", wire.MaxMeta)})), "the claim meta has 1026 bytes, more than 1024"},
+	} {
+		var r *wire.Refusal
+		_, err := v.Verify(t.Context(), c.token)
+		if !errors.As(err, &r) || r.Reason != c.want || r.Code != wire.CodeUnauthorized || r.Text != textInvalid || r.Needs != "token" {
+			t.Errorf("%s: %+v", c.name, r)
+		}
+	}
+	if r := Missing(); r.Reason == "" || r.Code != wire.CodeUnauthorized || r.Needs != "token" {
+		t.Errorf("%+v", r)
 	}
 }
 

@@ -49,7 +49,7 @@ func parseJWKS(text []byte) ([]key, error) {
 		}
 	}
 	if len(all) == 0 {
-		return nil, errors.New("there is no key in it for EdDSA, ES256, RS256 or PS256")
+		return nil, errors.New("it has no usable key: Ed25519, P-256, P-384, P-521, or RSA of 2048 bits or more")
 	}
 	return all, nil
 }
@@ -60,12 +60,17 @@ func algorithms(public any) []string {
 	case ed25519.PublicKey:
 		return []string{"EdDSA"}
 	case *ecdsa.PublicKey:
-		if k.Curve == elliptic.P256() {
+		switch k.Curve {
+		case elliptic.P256():
 			return []string{"ES256"}
+		case elliptic.P384():
+			return []string{"ES384"}
+		case elliptic.P521():
+			return []string{"ES512"}
 		}
 	case *rsa.PublicKey:
 		if k.N.BitLen() >= minRSABits {
-			return []string{"RS256", "PS256"}
+			return []string{"RS256", "PS256", "RS384", "PS384", "RS512", "PS512"}
 		}
 	}
 	return nil
@@ -100,8 +105,6 @@ const (
 	// downPause is the time until a URL that is down is tried again.
 	downPause = 10 * time.Second
 )
-
-var errUnavailable = errors.New("the JWKS can't be had")
 
 func newRemote(o Options) *remote {
 	ctx, stop := context.WithCancel(context.Background())

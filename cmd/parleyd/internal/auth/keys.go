@@ -14,6 +14,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"go.uber.org/zap"
 
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/redact"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/reload"
 )
 
@@ -89,10 +90,10 @@ func fromFile(file string, parse func([]byte) ([]key, error), log *zap.Logger) (
 
 func logLoaded(log *zap.Logger, source string, all []key, err error) {
 	if err != nil {
-		log.Error(EventFailed, zap.String("source", source), zap.Error(err))
+		log.Error(EventFailed, zap.String("source", redact.URL(source)), zap.String("error", redact.Error(err)))
 		return
 	}
-	log.Info(EventReloaded, zap.String("source", source), zap.Int("keys", len(all)))
+	log.Info(EventReloaded, zap.String("source", redact.URL(source)), zap.Int("keys", len(all)))
 }
 
 // ReadSecrets returns the secrets in a file, the first first.
@@ -163,7 +164,7 @@ func (k *keys) of(ctx context.Context, t *jwt.Token) (any, error) {
 	}
 	found := matching(all, alg, id)
 	if len(found.Keys) == 0 {
-		return nil, errors.New("there is no key for this token")
+		return nil, &noKeyError{alg, id}
 	}
 	return found, nil
 }

@@ -3,13 +3,14 @@ package config
 import (
 	"fmt"
 	"net"
-	"path"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.uber.org/zap/zapcore"
 
-	"github.com/parley-rtc/parley/wsconn/limit"
+	"github.com/parley-rtc/parley/wsconn"
+	"github.com/parley-rtc/parley/wsconn/clientip"
 )
 
 // minQueueOver is what an outbox must hold besides the longest message: the
@@ -82,7 +83,14 @@ func (c *Config) checkNumbers() error {
 		{"connect-rate-per-ip", c.ConnectRate, 0},
 		{"rate", c.Rate, 0},
 		{"burst", c.Burst, 1},
+		{"rate-bytes", c.RateBytes, 0},
+		{"burst-bytes", c.BurstBytes, 1},
+		{"rate-changes", c.RateChanges, 0},
+		{"burst-changes", c.BurstChanges, 1},
+		{"rate-fan-out", c.RateFanOut, 0},
+		{"burst-fan-out", c.BurstFanOut, 1},
 		{"turn-max-allocations", c.TURN.MaxAllocations, 0},
+		{"turn-max-allocations-per-ip", c.TURN.MaxPerIP, 0},
 		{"turn-rate", c.TURN.Rate, 0},
 	} {
 		if n.value < n.min {
@@ -117,14 +125,20 @@ func (c *Config) checkDurations() error {
 
 func (c *Config) checkWords() error {
 	for _, p := range c.AllowOrigins {
-		if _, err := path.Match(p, ""); err != nil || p == "" {
-			return fmt.Errorf("allow-origin: %q is not a pattern", p)
+		if err := wsconn.CheckOrigin(p); err != nil {
+			return fmt.Errorf("allow-origin: %w", err)
+		}
+		if _, host, whole := strings.Cut(p, "://"); strings.Contains(host, "/") || !whole && strings.Contains(p, "/") {
+			return fmt.Errorf("allow-origin: %q has a path, which no origin has: leave out what follows the host", p)
 		}
 	}
 	for _, p := range c.TrustedProxies {
-		if _, err := limit.ParsePrefix(p); err != nil {
-			return fmt.Errorf("trusted-proxy: %q is not an address or a prefix", p)
+		if _, err := clientip.ParseProxies([]string{p}); err != nil {
+			return fmt.Errorf("trusted-proxy: %q is not an address, a prefix or unix", p)
 		}
+	}
+	if c.ProxyProtocol && len(c.TrustedProxies) == 0 {
+		return fmt.Errorf("proxy-protocol: there is no trusted-proxy that could send the header")
 	}
 	if level, err := zapcore.ParseLevel(c.LogLevel); err != nil || level > zapcore.ErrorLevel {
 		return fmt.Errorf("log-level: %q is not debug, info, warn or error", c.LogLevel)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/relay"
 	"github.com/parley-rtc/parley/hub/cluster/broker"
-	"github.com/parley-rtc/parley/wsconn/limit"
+	"github.com/parley-rtc/parley/wsconn/clientip"
 )
 
 // This file checks the settings of the parts that can be left out: tokens,
@@ -79,7 +79,7 @@ func (c *Config) checkTURN() error {
 		return fmt.Errorf("turn-port-range: %w", err)
 	}
 	for _, p := range t.AllowPeers {
-		if _, err := limit.ParsePrefix(p); err != nil {
+		if _, err := clientip.ParsePrefix(p); err != nil {
 			return fmt.Errorf("turn-allow-peer: %q is not an address or a prefix", p)
 		}
 	}

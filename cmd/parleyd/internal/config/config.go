@@ -34,7 +34,14 @@ type Config struct {
 	PerIP           int
 	ConnectRate     int
 	TrustedProxies  []string
+	ProxyProtocol   bool
 	Burst           int
+	RateBytes       int
+	BurstBytes      int
+	RateChanges     int
+	BurstChanges    int
+	RateFanOut      int
+	BurstFanOut     int
 
 	PingInterval time.Duration
 	PingTimeout  time.Duration
@@ -109,6 +116,7 @@ type TURN struct {
 	PortRange         string
 	AllowPeers        []string
 	MaxAllocations    int
+	MaxPerIP          int
 	Rate              int
 }
 
@@ -182,7 +190,7 @@ func set(flag *pflag.Flag, values []string) error {
 func fromEnvironment(f *pflag.FlagSet, lookup func(string) (string, bool)) error {
 	var failed error
 	f.VisitAll(func(flag *pflag.Flag) {
-		name := "PARLEY_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
+		name := prefix + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
 		value, ok := lookup(name)
 		if !ok || failed != nil || flag.Name != "config" && command[flag.Name] {
 			return

@@ -33,7 +33,8 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.Listen != ":8080" || c.AdminListen != "127.0.0.1:8081" || c.MaxMessageBytes != 65536 || c.MaxRoomMembers != 100 ||
-		c.QueueBytes != 1048576 || c.Rate != 200 || c.Burst != 1000 || c.PingInterval != 25*time.Second || c.LogLevel != "info" {
+		c.QueueBytes != 1048576 || c.Rate != 200 || c.Burst != 1000 ||
+		c.RateBytes != 1048576 || c.BurstBytes != 4194304 || c.RateChanges != 5 || c.BurstChanges != 50 || c.PingInterval != 25*time.Second || c.LogLevel != "info" {
 		t.Errorf("%+v", c)
 	}
 }
@@ -82,10 +83,18 @@ func TestBadSettings(t *testing.T) {
 		{"queue smaller than a message", []string{"--queue-bytes", "65536"}, nil, "", "queue-bytes"},
 		{"admin listener for everybody", []string{"--admin-listen", ":8081"}, nil, "", "admin-token-file"},
 		{"trusted proxy", []string{"--trusted-proxy", "proxy"}, nil, "", "trusted-proxy"},
+		{"proxy header of nobody", []string{"--proxy-protocol"}, nil, "", "trusted-proxy"},
 		{"connections of an address", []string{"--max-connections-per-ip", "-1"}, nil, "", "max-connections-per-ip"},
 		{"burst", []string{"--burst", "0"}, nil, "", "burst"},
+		{"origin with a slash", []string{"--allow-origin", "https://app.example.org/"}, nil, "", "slash"},
+		{"rate of bytes", []string{"--rate-bytes", "-1"}, nil, "", "rate-bytes"},
+		{"burst of bytes", []string{"--burst-bytes", "0"}, nil, "", "burst-bytes"},
+		{"rate of changes", []string{"--rate-changes", "-1"}, nil, "", "rate-changes"},
+		{"burst of changes", []string{"--burst-changes", "0"}, nil, "", "burst-changes"},
 		{"certificate without a key", []string{"--tls-cert", "x"}, nil, "", "tls-key"},
 		{"pattern", []string{"--allow-origin", "["}, nil, "", "allow-origin"},
+		{"origin with a path", []string{"--allow-origin", "https://app.example.org/"}, nil, "", "leave it out"},
+		{"host with a path", []string{"--allow-origin", "app.example.org/x"}, nil, "", "leave out"},
 		{"log level", []string{"--log-level", "loud"}, nil, "", "log-level"},
 		{"log format", []string{"--log-format", "xml"}, nil, "", "log-format"},
 		{"secret for nothing", []string{"--turn-secret-file", "x"}, nil, "", "turn-secret-file"},
@@ -135,6 +144,23 @@ func TestBadSettings(t *testing.T) {
 	}
 }
 
+// A variable that looks like a setting and is none is a mistake, unless somebody
+// else has set it.
+func TestEnvironment(t *testing.T) {
+	for text, want := range map[string]bool{
+		"PARLEY_LISTEN=:1": true, "PARLEY_MAX_ROOMS=1": true, "PARLEY_CONFIG=x": true, "PARLEY_VERSION=1": true, "LISTENS=x": true, "PARLEY=x": true,
+		"PARLEY_ADMIN_URL=http://x": true, "PARLEY_PORT=tcp://10.0.0.1:8080": true, "PARLEY_SERVICE_HOST=10.0.0.1": true,
+		"PARLEY_SERVICE_PORT_HTTP=8080": true, "PARLEY_PORT_8080_TCP_ADDR=10.0.0.1": true, "PARLEY_ADMIN_SERVICE_PORT=8081": true,
+		"PARLEY_LISTENS=x": false, "PARLEY_=x": false, "PARLEY_listen=x": false, "PARLEY_MAX-ROOMS=1": false, "PARLEY_ADMIN_TOKEN=x": false,
+	} {
+		err := New().CheckEnvironment([]string{"PATH=/bin", text})
+		name, _, _ := strings.Cut(text, "=")
+		if (err == nil) != want || err != nil && !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 func TestEmptyFile(t *testing.T) {
 	for _, text := range []string{"", "# nothing\n", "---\n", "null\n"} {
 		if _, err := Load([]string{"--config", file(t, text)}, none); err != nil {
@@ -162,6 +188,8 @@ func TestEffective(t *testing.T) {
 	hash := "$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
 	c, err := Load([]string{
 		"--join-webhook", "https://user:hidden@a.org/x?key=hidden", "--webhook-secret-file", "f", "--allow-origin", "a",
+		"--cluster-nats", "nats://parley:hidden@nats.example.org:4222", "--cluster-nats", "nats://b.org", "--node", "a",
+		"--auth-jwks", "https://user:hidden@a.org/jwks?key=hidden",
 		"--config", file(t, "rooms: {board: {passcode: "+hash+"}}\n"),
 	}, none)
 	if err != nil {
@@ -170,6 +198,9 @@ func TestEffective(t *testing.T) {
 	e := c.Effective()
 	text := fmt.Sprint(e)
 	if strings.Contains(text, "hidden") || strings.Contains(text, hash) || e["join-webhook"] != "https://a.org/x" {
+		t.Error(text)
+	}
+	if fmt.Sprint(e["cluster-nats"]) != "[nats://nats.example.org:4222 nats://b.org]" || e["auth-jwks"] != "https://a.org/jwks" {
 		t.Error(text)
 	}
 	if fmt.Sprint(e["allow-origin"]) != "[a]" || e["rate"] != "200" {

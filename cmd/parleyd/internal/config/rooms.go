@@ -28,7 +28,11 @@ func (c *Config) rooms(n *yaml.Node) error {
 		if err != nil {
 			return fmt.Errorf("%q: %w", name, err)
 		}
-		c.Rooms[name] = rule
+		normal := gate.NormalPattern(name)
+		if _, twice := c.Rooms[normal]; twice {
+			return fmt.Errorf("%q stands twice, in two spellings", name)
+		}
+		c.Rooms[normal] = rule
 		return nil
 	})
 }

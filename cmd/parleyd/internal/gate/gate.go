@@ -5,6 +5,8 @@ package gate
 import (
 	"cmp"
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -12,7 +14,6 @@ import (
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/wire"
 	"github.com/parley-rtc/parley/wsconn"
-	"github.com/parley-rtc/parley/wsconn/limit"
 )
 
 // Options say what a [Gate] looks at.
@@ -23,25 +24,32 @@ type Options struct {
 	Ask      Application // nil: nobody is asked
 }
 
-// Application decides, after all else has let a member in.
+// Application decides, after all else has let a member in, and again whenever the
+// member renews its token.
 type Application interface {
-	// Join returns what the application says, or why it does not let the member in.
+	// Join returns what the application grants. An error refuses the member: a
+	// [*wire.Refusal] is what the client is told.
 	Join(ctx context.Context, q *Question) (*Answer, error)
 }
 
 // Question is what the application is asked.
 type Question struct {
-	Room, ID, Name string // ID and Name may be empty
+	Renewing       bool   // the member is in the room already, and brings a fresh token
+	Room, ID, Name string // ID and Name may be empty at a join
+	Meta           json.RawMessage
 	Token          string // as the client sent it; may be empty
 	Remote         netip.Addr
-	Rights         wire.Rights // that it has by its token
+	Rights         wire.Rights // that the member has without the application
 }
 
 // Answer is what the application grants. What is empty or nil stays as it is.
 type Answer struct {
-	ID, Name string
-	Rights   *wire.Rights
-	Expires  time.Time
+	ID     string // of no effect when the member renews: its id stays
+	Name   string
+	Meta   json.RawMessage // fixes the profile
+	Rights *wire.Rights
+	// Expires is when the membership ends at the latest.
+	Expires time.Time
 }
 
 // Gate is a [wsconn.Gate].
@@ -50,24 +58,18 @@ type Gate struct {
 	passcodes *passcodes
 }
 
-// A client address may be wrong about passcodes wrongAtOnce times, and then once in
-// wrongEvery: at that rate a passcode of four digits is found in some weeks, one of
-// six in years.
-const (
-	wrongAtOnce = 5
-	wrongEvery  = 20 * time.Second
-)
-
 // New makes a gate.
-func New(o Options) *Gate {
-	return &Gate{options: o, passcodes: newPasscodes(limit.NewAttempts(wrongAtOnce, wrongEvery))}
-}
+func New(o Options) *Gate { return &Gate{options: o, passcodes: newPasscodes(matches)} }
 
-var (
-	errOtherRoom = &wire.Refusal{Code: wire.CodeForbidden, Text: "your token is not for this room"}
-	errOtherID   = &wire.Refusal{Code: wire.CodeForbidden, Text: "\"from\" is not whom your token is for"}
-	errOtherSub  = &wire.Refusal{Code: wire.CodeForbidden, Text: "the token is for somebody else"}
+const (
+	textOtherRoom = "your token is not for this room"
+	textOtherID   = "\"from\" is not the id that your token is for"
+	textOtherSub  = "the token is for another member"
 )
+
+func forbidden(text, reason string) error {
+	return &wire.Refusal{Code: wire.CodeForbidden, Text: text, Reason: reason}
+}
 
 // Join implements [wsconn.Gate].
 func (g *Gate) Join(ctx context.Context, r *wsconn.JoinRequest) (*wsconn.Admission, error) {
@@ -83,93 +85,85 @@ func (g *Gate) Join(ctx context.Context, r *wsconn.JoinRequest) (*wsconn.Admissi
 			return nil, err
 		}
 		admit(a, t)
-	}
-	if err := g.without(ctx, rule, verified, r); err != nil {
+	} else if err := g.admitWithoutToken(ctx, rule, r); err != nil {
 		return nil, err
 	}
-	if g.options.Ask != nil {
-		return g.ask(ctx, a, r)
+	if g.options.Ask == nil {
+		return a, nil
 	}
+	grant := hub.Grant{Rights: wire.DefaultRights}
+	if a.Grant != nil {
+		grant = *a.Grant
+	}
+	a.Grant = &grant
+	q := &Question{
+		Room: r.Room, ID: cmp.Or(a.ID, r.ID), Name: cmp.Or(a.Name, r.Name), Meta: r.Meta,
+		Token: r.Token, Remote: r.Remote, Rights: grant.Rights,
+	}
+	if grant.Profiled {
+		q.Meta = a.Meta
+	}
+	answer, err := g.options.Ask.Join(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	a.ID = cmp.Or(answer.ID, a.ID)
+	if answer.Rights != nil {
+		grant.Rights = *answer.Rights
+	}
+	grant.Bound = answer.Expires
+	apply(a, answer)
 	return a, nil
 }
 
-// without decides on what a join without a good token needs.
-func (g *Gate) without(ctx context.Context, rule Rule, verified bool, r *wsconn.JoinRequest) error {
-	switch {
-	case verified:
-		return nil
-	case rule.Passcode != "":
+// admitWithoutToken decides what a join without a token needs instead.
+func (g *Gate) admitWithoutToken(ctx context.Context, rule Rule, r *wsconn.JoinRequest) error {
+	if rule.Passcode != "" {
 		return g.passcodes.check(ctx, rule.Passcode, r.Passcode, r.Remote)
-	case g.options.Tokens != nil && !rule.tokenOptional(g.options.Optional):
-		return auth.ErrMissing
+	}
+	if g.options.Tokens != nil && !rule.tokenOptional(g.options.Optional) {
+		return auth.Missing()
 	}
 	return nil
 }
 
-// fits reports why a good token is not good for this member of this room.
+// fits reports why a valid token is not for this member of this room.
 func fits(t *auth.Token, room, id string) error {
 	switch {
 	case !t.Admits(room):
-		return errOtherRoom
+		return forbidden(textOtherRoom, "the room is not in the token")
 	case t.Subject != "" && id != "" && id != t.Subject:
-		return errOtherID
+		return forbidden(textOtherID, fmt.Sprintf("\"from\" differs from the token's sub %q", t.Subject))
 	}
 	return nil
 }
 
 // admit takes over what a token says.
 func admit(a *wsconn.Admission, t *auth.Token) {
-	a.ID, a.Name, a.Expires = t.Subject, t.Name, t.Expires
+	a.ID, a.Name, a.Meta, a.Expires = t.Subject, t.Name, t.Meta, t.Expires
 	a.Grant = &hub.Grant{
-		Rights: t.Rights, Subject: t.Subject, Named: t.Name != "", Expires: t.Expires.Add(auth.Leeway),
+		Rights: t.Rights, Subject: t.Subject, Named: t.Name != "", Profiled: t.Meta != nil, Expires: t.Expires.Add(auth.Leeway),
 	}
 }
 
-// ask has the application decide.
-func (g *Gate) ask(ctx context.Context, a *wsconn.Admission, r *wsconn.JoinRequest) (*wsconn.Admission, error) {
-	grant := hub.Grant{Rights: wire.DefaultRights}
-	if a.Grant != nil {
-		grant = *a.Grant
-	}
-	answer, err := g.options.Ask.Join(ctx, &Question{
-		Room: r.Room, ID: cmp.Or(a.ID, r.ID), Name: cmp.Or(a.Name, r.Name),
-		Token: r.Token, Remote: r.Remote, Rights: grant.Rights,
-	})
-	if err != nil {
-		return nil, err
-	}
-	if answer.ID != "" {
-		a.ID, grant.Subject = answer.ID, answer.ID
-	}
+// apply takes over what the application says of the nickname, the profile and the
+// end of a membership, whose bound is set.
+func apply(a *wsconn.Admission, answer *Answer) {
+	g := a.Grant
 	if answer.Name != "" {
-		a.Name, grant.Named = answer.Name, true
+		a.Name, g.Named = answer.Name, true
 	}
-	if answer.Rights != nil {
-		grant.Rights = *answer.Rights
+	if answer.Meta != nil {
+		a.Meta, g.Profiled = answer.Meta, true
 	}
-	if !answer.Expires.IsZero() && (grant.Expires.IsZero() || answer.Expires.Before(grant.Expires)) {
-		grant.Expires = answer.Expires
-	}
-	a.Grant = &grant
-	return a, nil
+	g.Expires = earliest(g.Expires, g.Bound)
+	a.Expires = earliest(a.Expires, g.Bound)
 }
 
-// Renew implements [wsconn.Gate].
-func (g *Gate) Renew(ctx context.Context, r *wsconn.RenewRequest) (*wsconn.Admission, error) {
-	if g.options.Tokens == nil {
-		return nil, wsconn.ErrNoTokens
+// earliest returns the earlier of two times, of which a zero one is never.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
 	}
-	t, err := g.options.Tokens.Verify(ctx, r.Token)
-	if err != nil {
-		return nil, err
-	}
-	if err := fits(t, r.Room, r.ID); err != nil {
-		return nil, err
-	}
-	if r.Grant != nil && r.Grant.Subject != "" && t.Subject != r.Grant.Subject {
-		return nil, errOtherSub
-	}
-	a := new(wsconn.Admission)
-	admit(a, t)
-	return a, nil
+	return a
 }

@@ -45,6 +45,17 @@ func (r Rules) For(room string) Rule {
 	return Rule{}
 }
 
+// NormalPattern returns a room's name, or a prefix that ends in *, in the normal form
+// that rooms have, see [wire.NormalRoom].
+func NormalPattern(pattern string) string {
+	prefix, open := strings.CutSuffix(pattern, "*")
+	prefix = string(wire.Normal([]byte(prefix)))
+	if open {
+		return prefix + "*"
+	}
+	return prefix
+}
+
 // tokenOptional reports whether a join can do without a token.
 func (r Rule) tokenOptional(elsewhere bool) bool {
 	if r.Token == AsElsewhere {

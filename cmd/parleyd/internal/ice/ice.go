@@ -37,8 +37,11 @@ type server struct {
 }
 
 // New checks the URLs (RFC 7064, RFC 7065). TURN URLs need a secret, which may
-// change; their credentials are good for ttl.
+// change; their credentials are good for ttl; 0: [DefaultTTL].
 func New(urls []string, turnSecret func() []byte, ttl time.Duration) (*Servers, error) {
+	if ttl <= 0 {
+		ttl = DefaultTTL
+	}
 	s := &Servers{secret: turnSecret, ttl: ttl}
 	for _, u := range urls {
 		isTURN, err := check(u)
@@ -82,15 +85,20 @@ func check(u string) (isTURN bool, err error) {
 	return isTURN, nil
 }
 
-// For returns the JSON array of RTCIceServer objects for the member with this
-// id, with credentials that are good from now on.
-func (s *Servers) For(id string, now time.Time) json.RawMessage {
+// For returns the JSON array of RTCIceServer objects for the member with this id.
+// Its credentials are good from now on, for the time that New was told and not past
+// until, the end of what the member was granted; zero: it has none.
+func (s *Servers) For(id string, until time.Time) json.RawMessage {
 	list := make([]server, 0, 2)
 	if len(s.stun) > 0 {
 		list = append(list, server{URLs: s.stun})
 	}
 	if len(s.turn) > 0 {
-		user := strconv.FormatInt(now.Add(s.ttl).Unix(), 10) + ":" + id
+		expires := time.Now().Add(s.ttl)
+		if !until.IsZero() && until.Before(expires) {
+			expires = until
+		}
+		user := strconv.FormatInt(expires.Unix(), 10) + ":" + id
 		list = append(list, server{
 			URLs:       s.turn,
 			Username:   user,

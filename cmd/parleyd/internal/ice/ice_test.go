@@ -1,12 +1,14 @@
 package ice
 
 import (
+	"encoding/json"
+	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
 func TestServers(t *testing.T) {
-	now := time.Unix(1_000_000, 0)
 	for _, c := range []struct {
 		name string
 		urls []string
@@ -23,11 +25,43 @@ func TestServers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := string(s.For("ann", now)); got != c.want {
+			// The end of the grant comes first.
+			if got := string(s.For("ann", time.Unix(1_043_200, 0))); got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
 		})
 	}
+}
+
+// Credentials are good for the time that was set, and never past the grant.
+func TestExpiry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := New([]string{"turn:a.org"}, func() []byte { return []byte("secret") }, time.Hour)
+		if unset, err := New([]string{"turn:a.org"}, func() []byte { return []byte("secret") }, 0); err != nil || unset.ttl != DefaultTTL {
+			t.Errorf("no time: %v", err)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := time.Now()
+		for _, c := range []struct {
+			name        string
+			until, want time.Time
+		}{
+			{"no grant", time.Time{}, now.Add(time.Hour)},
+			{"a long grant", now.Add(2 * time.Hour), now.Add(time.Hour)},
+			{"a short grant", now.Add(time.Minute), now.Add(time.Minute)},
+			{"a grant that is over", now.Add(-time.Minute), now.Add(-time.Minute)},
+		} {
+			var list []server
+			if err := json.Unmarshal(s.For("ann", c.until), &list); err != nil {
+				t.Fatal(err)
+			}
+			if want := fmt.Sprintf("%d:ann", c.want.Unix()); list[0].Username != want || list[0].Credential != Password([]byte("secret"), want) {
+				t.Errorf("%s: %+v, want %s", c.name, list[0], want)
+			}
+		}
+	})
 }
 
 func TestBadURLs(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -235,7 +236,10 @@ func (c *client) message() *cobra.Command {
 		Long: `Send a message to all members of a room, without a sender. On the page that comes
 with parleyd, {"text":"…"} is shown as a notice.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if !json.Valid([]byte(args[1])) {
+			switch {
+			case !utf8.ValidString(args[1]):
+				return fmt.Errorf("message: %q is not UTF-8", args[1])
+			case !json.Valid([]byte(args[1])):
 				return fmt.Errorf("message: %q is not JSON", args[1])
 			}
 			return c.order(cmd.Context(), "message", admin.Order{Room: args[0], Data: json.RawMessage(args[1])}, "sent to "+args[0])

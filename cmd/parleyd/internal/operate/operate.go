@@ -4,6 +4,7 @@ package operate
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -42,7 +44,7 @@ and PARLEY_ADMIN_TOKEN_FILE.`,
 		PersistentPreRun: func(cmd *cobra.Command, _ []string) { c.out = cmd.OutOrStdout() },
 	}
 	f := cmd.PersistentFlags()
-	f.StringVar(&c.server, "server", or(os.Getenv("PARLEY_ADMIN_URL"), "http://127.0.0.1:8081"), "`URL` of the admin listener")
+	f.StringVar(&c.server, "server", cmp.Or(os.Getenv("PARLEY_ADMIN_URL"), "http://127.0.0.1:8081"), "`URL` of the admin listener")
 	f.StringVar(&c.tokenFile, "token-file", os.Getenv("PARLEY_ADMIN_TOKEN_FILE"), "`file` with the admin token")
 	f.BoolVar(&c.asJSON, "json", false, "write JSON, as the API has it")
 	f.DurationVar(&c.timeout, "timeout", 30*time.Second, "time for an answer")
@@ -50,13 +52,6 @@ and PARLEY_ADMIN_TOKEN_FILE.`,
 		c.kick(), c.lock("lock", "Lock a room: only moderators can join"), c.lock("unlock", "Unlock a room"),
 		c.closeRoom(), c.message(), c.drain())
 	return cmd
-}
-
-func or(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
 }
 
 // do sends a request, and returns the body of an answer that is a success.
@@ -121,10 +116,20 @@ func get[T any](ctx context.Context, c *client, path string, query url.Values, s
 	return show(answer)
 }
 
+// pageOf returns how large the pages are of which most items are wanted; 0: all.
+func pageOf(most int) int {
+	const largest = 1000
+	if most <= 0 {
+		return largest
+	}
+	return min(most, largest)
+}
+
 // list fetches the pages of a list, up to most items (0: all), and shows them.
 func list[T any](ctx context.Context, c *client, path string, query url.Values, most int, show func([]T) error) error {
 	all := admin.Page[T]{Items: []T{}}
-	query.Set("limit", "1000")
+	query.Set("limit", strconv.Itoa(pageOf(most)))
+	more := false
 	for {
 		text, err := c.do(ctx, http.MethodGet, path, query, nil)
 		if err != nil {
@@ -136,13 +141,14 @@ func list[T any](ctx context.Context, c *client, path string, query url.Values, 
 		}
 		all.Total = p.Total
 		all.Items = append(all.Items, p.Items...)
+		more = p.Next != ""
 		if p.Next == "" || most > 0 && len(all.Items) >= most {
 			break
 		}
 		query.Set("cursor", p.Next)
 	}
 	if most > 0 && len(all.Items) > most {
-		all.Items = all.Items[:most]
+		all.Items, more = all.Items[:most], true
 	}
 	if c.asJSON {
 		return json.NewEncoder(c.out).Encode(all)
@@ -150,11 +156,14 @@ func list[T any](ctx context.Context, c *client, path string, query url.Values, 
 	if err := show(all.Items); err != nil {
 		return err
 	}
-	if left := all.Total - len(all.Items); left > 0 {
-		_, err := fmt.Fprintf(c.out, "and %d more\n", left)
-		return err
+	var err error
+	switch {
+	case all.Total == nil && more:
+		_, err = fmt.Fprintln(c.out, "and more")
+	case all.Total != nil && *all.Total > len(all.Items):
+		_, err = fmt.Fprintf(c.out, "and %d more\n", *all.Total-len(all.Items))
 	}
-	return nil
+	return err
 }
 
 // order sends an order, and says what was done.

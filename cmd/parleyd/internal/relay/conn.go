@@ -19,7 +19,9 @@ type Stats struct {
 	Allocations  atomic.Int64  // now
 	Allocated    atomic.Uint64 // ever
 	Unauthorized atomic.Uint64 // requests with credentials that are forged or have expired
-	OverQuota    atomic.Uint64 // allocations refused because the id has enough
+	OverQuota    atomic.Uint64 // allocations refused because the id or the address has enough
+	Streams      atomic.Int64  // TCP and TLS connections, now
+	StreamsCut   atomic.Uint64 // TCP and TLS connections over the limit of an address
 	PeersRefused atomic.Uint64 // peers that may not be relayed to
 	Dropped      atomic.Uint64 // packets over the rate, or to or from where nothing is relayed
 	BytesToPeers atomic.Uint64
@@ -28,11 +30,17 @@ type Stats struct {
 
 // The events that this package logs.
 const (
-	EventAllocated = "relay opened"       // id, port
-	EventReleased  = "relay closed"       // id, port, duration, bytes_in (from peers), bytes_out
-	EventQuota     = "relay over quota"   // id
-	portTries      = 32                   // before there is no port to be found
-	refusedTCP     = "relays are for UDP" // RFC 6062 is not served
+	EventAllocated = "relay opened"     // id, port
+	EventReleased  = "relay closed"     // id, port, duration, bytes_in (from peers), bytes_out
+	EventQuota     = "relay over quota" // id
+	// EventPeerRefused is logged once a second at most: remote (the client), peer,
+	// setting (that would allow it).
+	EventPeerRefused = "relay peer refused"
+)
+
+const (
+	portTries  = 32                   // before there is no port to be found
+	refusedTCP = "relays are for UDP" // RFC 6062 is not served
 )
 
 // relays makes the sockets behind relayed addresses. It is a
@@ -84,7 +92,7 @@ func (r *relays) AllocatePacketConn(c turn.AllocateListenerConfig) (net.PacketCo
 	r.mu.Unlock()
 	r.server.Stats.Allocations.Add(1)
 	r.server.Stats.Allocated.Add(1)
-	o.Logger.Info(EventAllocated, zap.String("id", c.UserID), zap.Uint16("port", port))
+	r.server.log.Info(EventAllocated, zap.String("id", c.UserID), zap.Uint16("port", port))
 	return relayed, net.UDPAddrFromAddrPort(netip.AddrPortFrom(o.PublicIP, port)), nil
 }
 
@@ -211,9 +219,20 @@ func (c *conn) Close() error {
 	r.mu.Unlock()
 	r.server.users.released(c.id)
 	r.server.Stats.Allocations.Add(-1)
-	r.server.options.Logger.Info(EventReleased, zap.String("id", c.id), zap.Uint16("port", c.port),
+	r.server.log.Info(EventReleased, zap.String("id", c.id), zap.Uint16("port", c.port),
 		zap.Duration("duration", time.Since(c.opened)), zap.Uint64("bytes_in", c.in.Load()), zap.Uint64("bytes_out", c.out.Load()))
 	return c.PacketConn.Close()
+}
+
+// addrOf returns the address of a client.
+func addrOf(a net.Addr) netip.Addr {
+	switch a := a.(type) {
+	case *net.UDPAddr:
+		return a.AddrPort().Addr().Unmap().WithZone("")
+	case *net.TCPAddr:
+		return a.AddrPort().Addr().Unmap().WithZone("")
+	}
+	return netip.Addr{}
 }
 
 func addrPort(a net.Addr) netip.AddrPort {

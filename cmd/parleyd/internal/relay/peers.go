@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"go.uber.org/zap"
 )
 
 // peers knows whom may be relayed to.
@@ -25,14 +27,16 @@ func newPeers(public netip.Addr, allow []netip.Prefix) *peers {
 	return &peers{public: public, allow: allow}
 }
 
-// special are ranges that are not the internet, besides those that netip knows:
-// shared by carriers (RFC 6598), for protocols, benchmarks and documentation (RFC
-// 6890), reserved, and IPv6 that stands for IPv4 or sites (RFC 6052, 3056, 4380).
+// special are the IPv4 ranges and the ranges of global unicast IPv6 (2000::/3) that
+// the IANA registries of special-purpose addresses list, those that are reachable
+// included: no member has an address there. 168.63.129.16 is the resolver and agent
+// of each machine on Azure.
 var special = func() (list []netip.Prefix) {
 	for _, p := range []string{
-		"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "198.18.0.0/15", "198.51.100.0/24",
-		"203.0.113.0/24", "240.0.0.0/4", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/32",
-		"2001:db8::/32", "2002::/16", "fec0::/10",
+		"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+		"192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24",
+		"198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4", "168.63.129.16/32",
+		"2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20",
 	} {
 		list = append(list, netip.MustParsePrefix(p))
 	}
@@ -43,13 +47,16 @@ func contains(list []netip.Prefix, a netip.Addr) bool {
 	return slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
+// globalUnicast is all of IPv6 that is assigned to networks of the internet.
+var globalUnicast = netip.MustParsePrefix("2000::/3")
+
 // may reports whether an address may be relayed to.
 func (p *peers) may(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
 	if contains(p.allow, a) {
 		return true
 	}
-	return a.IsGlobalUnicast() && !a.IsPrivate() && !contains(special, a) && a != p.public && !p.isOwn(a)
+	return a.IsGlobalUnicast() && (a.Is4() || globalUnicast.Contains(a)) && !contains(special, a) && a != p.public && !p.isOwn(a)
 }
 
 func (p *peers) isOwn(a netip.Addr) bool {
@@ -77,11 +84,14 @@ func ownAddresses() (own []netip.Addr) {
 // permit is asked before a peer's address is let through. The server's own public
 // address is, since its other relays have it; which of its ports are relays is
 // looked at with every packet.
-func (s *Server) permit(_ net.Addr, peer net.IP) bool {
+func (s *Server) permit(client net.Addr, peer net.IP) bool {
 	a, ok := netip.AddrFromSlice(peer)
 	if ok && (s.peers.may(a) || a.Unmap() == s.options.PublicIP) {
 		return true
 	}
 	s.Stats.PeersRefused.Add(1)
+	s.often.Do(func() {
+		s.log.Info(EventPeerRefused, zap.Stringer("remote", addrOf(client)), zap.Stringer("peer", a.Unmap()), zap.String("setting", "turn-allow-peer"))
+	})
 	return false
 }

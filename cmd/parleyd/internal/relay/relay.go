@@ -16,6 +16,7 @@ import (
 	"github.com/pion/turn/v5"
 	"go.uber.org/zap"
 	"golang.org/x/net/netutil"
+	"golang.org/x/time/rate"
 )
 
 // Options say where the server listens and what it grants.
@@ -24,6 +25,10 @@ type Options struct {
 	TLSListen string      // host:port for TLS over TCP; empty: none
 	TLS       *tls.Config // for TLSListen
 	Host      string      // that clients are told; empty: PublicIP
+
+	// Streams wraps the listeners for TCP and TLS, below TLS, for example to read the
+	// clients' addresses that a proxy sends; nil: they stay as they are.
+	Streams func(net.Listener) net.Listener
 
 	PublicIP netip.Addr // where peers reach relayed addresses
 	PortMin  uint16     // relayed addresses have ports from PortMin
@@ -36,9 +41,33 @@ type Options struct {
 	AllowPeers []netip.Prefix
 
 	MaxAllocations int // of one id at one time; 0: no limit
+	MaxPerAddress  int // allocations of one client address (IPv6: one /64) at one time; 0: no limit
 	BytesPerSecond int // relayed for one id, both ways together; more is dropped; 0: no limit
 
-	Logger *zap.Logger
+	Logger *zap.Logger // nil: none
+}
+
+// check completes the options, and returns what is missing.
+func (o *Options) check() error {
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	if o.PortMin == 0 && o.PortMax == 0 {
+		o.PortMin, o.PortMax = 49152, 65535
+	}
+	switch {
+	case o.Listen == "" && o.TLSListen == "":
+		return errors.New("turn: there is no address to listen on")
+	case o.TLSListen != "" && o.TLS == nil:
+		return errors.New("turn: TLS needs a certificate")
+	case !o.PublicIP.IsValid():
+		return errors.New("turn: there is no public address")
+	case o.PortMin == 0 || o.PortMin > o.PortMax:
+		return errors.New("turn: the range of ports is empty")
+	case o.Secret == nil:
+		return errors.New("turn: there is no secret to check credentials with")
+	}
+	return nil
 }
 
 // Realm is the server's realm.
@@ -52,17 +81,26 @@ type Server struct {
 	// Stats counts what the server does.
 	Stats Stats
 
-	options Options
-	peers   *peers
-	relays  *relays
-	users   *users
-	turn    *turn.Server
-	urls    []string
+	options   Options
+	log       *zap.Logger
+	often     rate.Sometimes // of lines about refusals
+	peers     *peers
+	relays    *relays
+	users     *users
+	addresses addresses
+	streams   *streams
+	turn      *turn.Server
+	urls      []string
 }
 
 // New opens the listeners and serves. The error is for people.
 func New(o Options) (*Server, error) {
-	s := &Server{options: o}
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	s := &Server{options: o, log: o.Logger, often: rate.Sometimes{Interval: time.Second}}
+	s.addresses = addresses{most: o.MaxPerAddress, have: make(map[netip.Addr]int)}
+	s.streams = newStreams(&s.Stats)
 	s.peers = newPeers(o.PublicIP, o.AllowPeers)
 	s.users = newUsers(o.MaxAllocations, o.BytesPerSecond)
 	s.relays = newRelays(s)
@@ -71,7 +109,13 @@ func New(o Options) (*Server, error) {
 		LoggerFactory: &logging.DefaultLoggerFactory{DefaultLogLevel: logging.LogLevelDisabled},
 		AuthHandler:   s.authenticate,
 		QuotaHandler:  s.quota,
-		EventHandler:  turn.EventHandler{OnAuth: s.authenticated},
+		EventHandler: turn.EventHandler{
+			OnAuth: s.authenticated,
+			OnAllocationCreated: func(client, _ net.Addr, _, _, _ string, _ net.Addr, _ int) {
+				s.addresses.count(client, 1)
+			},
+			OnAllocationDeleted: func(client, _ net.Addr, _, _, _ string) { s.addresses.count(client, -1) },
+		},
 	}
 	closers, err := s.listen(&c)
 	if err == nil {
@@ -94,12 +138,13 @@ func (s *Server) listen(c *turn.ServerConfig) (opened []interface{ Close() error
 		if err != nil {
 			return opened, fmt.Errorf("turn-listen: %w", err)
 		}
+		tcp = s.wrap(tcp)
 		opened = append(opened, udp, tcp)
 		_, port, _ := net.SplitHostPort(tcp.Addr().String())
 		c.PacketConnConfigs = append(c.PacketConnConfigs, turn.PacketConnConfig{
 			PacketConn: udp, RelayAddressGenerator: s.relays, PermissionHandler: s.permit,
 		})
-		c.ListenerConfigs = append(c.ListenerConfigs, s.streams(tcp))
+		c.ListenerConfigs = append(c.ListenerConfigs, s.over(tcp))
 		s.urls = append(s.urls, s.url("turn", port, "udp"), s.url("turn", port, "tcp"))
 	}
 	if o.TLSListen != "" {
@@ -107,12 +152,20 @@ func (s *Server) listen(c *turn.ServerConfig) (opened []interface{ Close() error
 		if err != nil {
 			return opened, fmt.Errorf("turn-tls-listen: %w", err)
 		}
+		tcp = s.wrap(tcp)
 		opened = append(opened, tcp)
 		_, port, _ := net.SplitHostPort(tcp.Addr().String())
-		c.ListenerConfigs = append(c.ListenerConfigs, s.streams(tls.NewListener(tcp, o.TLS)))
+		c.ListenerConfigs = append(c.ListenerConfigs, s.over(tls.NewListener(tcp, o.TLS)))
 		s.urls = append(s.urls, s.url("turns", port, "tcp"))
 	}
 	return opened, nil
+}
+
+func (s *Server) wrap(l net.Listener) net.Listener {
+	if s.options.Streams == nil {
+		return l
+	}
+	return s.options.Streams(l)
 }
 
 // anyPortTries is how often a free port is looked for that is free for both UDP and
@@ -143,9 +196,9 @@ func listenBoth(address string) (udp net.PacketConn, tcp net.Listener, err error
 	return nil, nil, err
 }
 
-func (s *Server) streams(l net.Listener) turn.ListenerConfig {
+func (s *Server) over(l net.Listener) turn.ListenerConfig {
 	return turn.ListenerConfig{
-		Listener:              netutil.LimitListener(patient{l}, maxStreams),
+		Listener:              netutil.LimitListener(s.streams.listen(l), maxStreams),
 		RelayAddressGenerator: s.relays,
 		PermissionHandler:     s.permit,
 	}
@@ -164,27 +217,6 @@ func (s *Server) URLs() []string { return s.urls }
 
 // Close ends the server with all its allocations.
 func (s *Server) Close() error { return s.turn.Close() }
-
-// patient ends connections that are silent for longer than an allocation lives
-// without being refreshed.
-type patient struct{ net.Listener }
-
-const silence = 11 * time.Minute
-
-func (p patient) Accept() (net.Conn, error) {
-	c, err := p.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return patientConn{c}, nil
-}
-
-type patientConn struct{ net.Conn }
-
-func (c patientConn) Read(b []byte) (int, error) {
-	_ = c.SetReadDeadline(time.Now().Add(silence))
-	return c.Conn.Read(b)
-}
 
 // ParsePorts reads a range of ports as in 49152-65535.
 func ParsePorts(text string) (low, high uint16, err error) {

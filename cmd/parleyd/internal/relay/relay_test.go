@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"github.com/pion/logging"
+	"github.com/pion/stun/v4"
 	"github.com/pion/turn/v5"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/ice"
 )
@@ -30,7 +32,7 @@ func start(t *testing.T, change func(*Options)) *Server {
 	t.Helper()
 	o := Options{
 		Listen: "127.0.0.1:0", PublicIP: loopback4, PortMin: 1024, PortMax: 65535,
-		Secret: func() []byte { return secret }, Logger: zap.NewNop(),
+		Secret: func() []byte { return secret },
 	}
 	if change != nil {
 		change(&o)
@@ -260,6 +262,11 @@ func TestPeers(t *testing.T) {
 		"192.168.1.1": false, "169.254.169.254": false, "fe80::1": false, "fd00::1": false, "100.64.0.1": false,
 		"224.0.0.1": false, "ff02::1": false, "255.255.255.255": false, "::ffff:127.0.0.1": false, "::ffff:10.0.0.1": false,
 		"64:ff9b::7f00:1": false, "2002:7f00:1::": false, "192.0.2.1": false, "240.0.0.1": false, "9.9.9.9": false,
+		"168.63.129.16": false, "168.63.129.17": true, "::127.0.0.1": false, "::8.8.8.8": false, "3fff::1": false, "4000::1": false,
+		"2001:2::1": false, "2001:10::1": false, "2001:20::1": false, "2001:1::1": false, "2001:200::1": true, "5f00::1": false,
+		"192.88.99.1": false, "192.31.196.1": false, "192.52.193.1": false, "192.175.48.1": false, "2620:4f:8000::1": false,
+		"100::1": false, "100:0:0:1::1": false, "fd00:ec2::254": false, "100.100.100.200": false, "64:ff9b:1::1": false, "fec0::1": false,
+		"198.18.0.1": false, "198.51.100.1": false, "203.0.113.1": false, "192.0.0.192": false, "2001:db8::1": false, "2001::1": false,
 	} {
 		if got := p.may(netip.MustParseAddr(text)); got != want {
 			t.Errorf("%s: %v", text, got)
@@ -295,6 +302,105 @@ func TestRate(t *testing.T) {
 	most := 10_000 * (1 + time.Since(begun).Seconds())
 	if sent := s.Stats.BytesToPeers.Load() - before; float64(sent) > most {
 		t.Errorf("%d bytes were relayed, more than %.0f", sent, most)
+	}
+}
+
+// One address can't take all allocations under ever new ids, and gets them back when
+// they end.
+func TestQuotaOfAnAddress(t *testing.T) {
+	s := start(t, func(o *Options) { o.MaxAllocations, o.MaxPerAddress = 10, 3 })
+	first := allocate(t, s, "udp", "a")
+	allocate(t, s, "tcp", "b")
+	allocate(t, s, "udp", "c")
+	u := userName("d", time.Hour)
+	fourth := client(t, s, "udp", u, ice.Password(secret, u))
+	if _, err := fourth.Allocate(); err == nil {
+		t.Fatal("a fourth allocation was made")
+	}
+	if s.Stats.OverQuota.Load() != 1 {
+		t.Error("it is not counted")
+	}
+	_ = first.Close()
+	await(t, "an allocation is not given back", func() bool { return s.Stats.Allocations.Load() == 2 })
+	allocate(t, s, "udp", "e")
+}
+
+// await waits for what must come.
+func await(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !is(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal(what)
+		}
+	}
+}
+
+// Credentials that have expired make no new allocation; those that there are go on.
+func TestAfterExpiry(t *testing.T) {
+	s := start(t, nil)
+	for _, c := range []struct {
+		name   string
+		good   time.Duration
+		method stun.Method
+		want   bool
+	}{
+		{"new", time.Minute, stun.MethodAllocate, true},
+		{"new, expired", -time.Minute, stun.MethodAllocate, false},
+		{"refreshed, expired", -time.Minute, stun.MethodRefresh, true},
+		{"permission, expired", -time.Minute, stun.MethodCreatePermission, true},
+		{"refreshed, long expired", -afterExpiry - time.Minute, stun.MethodRefresh, false},
+	} {
+		if _, _, ok := s.authenticate(&turn.RequestAttributes{Username: userName("ann", c.good), Realm: Realm, Method: c.method}); ok != c.want {
+			t.Errorf("%s: %v", c.name, ok)
+		}
+	}
+}
+
+// The log says which peer was refused and which setting would allow it, but not as
+// often as somebody asks.
+func TestPeerRefusedIsLogged(t *testing.T) {
+	core, logged := observer.New(zap.InfoLevel)
+	s := start(t, func(o *Options) { o.Logger = zap.New(core) })
+	for range 5 {
+		if s.permit(&net.UDPAddr{IP: net.IPv4(203, 0, 113, 7), Port: 1}, net.IPv4(10, 0, 0, 1)) {
+			t.Fatal("permitted")
+		}
+	}
+	lines := logged.FilterMessage(EventPeerRefused).All()
+	if len(lines) != 1 || s.Stats.PeersRefused.Load() != 5 {
+		t.Fatalf("%d lines", len(lines))
+	}
+	if f := lines[0].ContextMap(); f["remote"] != "203.0.113.7" || f["peer"] != "10.0.0.1" || f["setting"] != "turn-allow-peer" {
+		t.Errorf("%v", f)
+	}
+}
+
+// What can't work is refused with an error; what is left open has a default.
+func TestOptions(t *testing.T) {
+	whole := func() Options {
+		return Options{Listen: "127.0.0.1:0", PublicIP: loopback4, Secret: func() []byte { return secret }}
+	}
+	s, err := New(whole())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	for name, change := range map[string]func(*Options){
+		"nothing":              func(o *Options) { *o = Options{} },
+		"no listener":          func(o *Options) { o.Listen = "" },
+		"no address":           func(o *Options) { o.PublicIP = netip.Addr{} },
+		"no secret":            func(o *Options) { o.Secret = nil },
+		"TLS without a config": func(o *Options) { o.TLSListen = "127.0.0.1:0" },
+		"ports":                func(o *Options) { o.PortMin, o.PortMax = 2000, 1000 },
+	} {
+		o := whole()
+		change(&o)
+		if s, err := New(o); err == nil {
+			t.Errorf("%s: taken", name)
+			_ = s.Close()
+		}
 	}
 }
 

@@ -2,24 +2,36 @@ package relay
 
 import (
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/pion/stun/v4"
 	"github.com/pion/turn/v5"
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
 
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/ice"
+	"github.com/parley-rtc/parley/wsconn/limit"
 )
+
+// afterExpiry is how long allocations can be refreshed with credentials that have
+// expired: a call goes on, though its credentials end with the token that they were
+// made for. New allocations need new credentials.
+const afterExpiry = ice.DefaultTTL
 
 // authenticate looks up the key of a user name: "expiry:id", as package ice makes
 // it.
 func (s *Server) authenticate(r *turn.RequestAttributes) (id string, key []byte, ok bool) {
 	expiry, id, _ := strings.Cut(r.Username, ":")
 	seconds, err := strconv.ParseInt(expiry, 10, 64)
-	if err != nil || id == "" || time.Unix(seconds, 0).Before(time.Now()) {
+	until := time.Unix(seconds, 0)
+	if r.Method != stun.MethodAllocate {
+		until = until.Add(afterExpiry) // the request is refused if there is no allocation of this id
+	}
+	if err != nil || id == "" || until.Before(time.Now()) {
 		s.Stats.Unauthorized.Add(1)
 		return "", nil, false
 	}
@@ -27,21 +39,49 @@ func (s *Server) authenticate(r *turn.RequestAttributes) (id string, key []byte,
 }
 
 // authenticated is told of every request whose user name was not refused.
-func (s *Server) authenticated(_, _ net.Addr, _, _, _, _ string, good bool) {
+func (s *Server) authenticated(client, _ net.Addr, _, _, _, _ string, good bool) {
 	if !good {
 		s.Stats.Unauthorized.Add(1)
+		return
 	}
+	s.streams.authenticated(client)
 }
 
-// quota says whether an id may have one more allocation.
-func (s *Server) quota(id, _ string, _ net.Addr) bool {
-	if s.users.mayAllocate(id) {
+// quota says whether an id at an address may have one more allocation.
+func (s *Server) quota(id, _ string, client net.Addr) bool {
+	if s.users.mayAllocate(id) && s.addresses.mayAllocate(client) {
 		return true
 	}
 	s.Stats.OverQuota.Add(1)
-	s.options.Logger.Info(EventQuota, zap.String("id", id))
+	s.often.Do(func() { s.log.Info(EventQuota, zap.String("id", id)) })
 	return false
 }
+
+// addresses counts the allocations of each client address.
+type addresses struct {
+	most int // 0: no limit
+
+	mu   sync.Mutex
+	have map[netip.Addr]int // guarded by mu
+}
+
+func (a *addresses) mayAllocate(client net.Addr) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.most == 0 || a.have[limit.Network(addrOf(client), customerBits)] < a.most
+}
+
+func (a *addresses) count(client net.Addr, n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	k := limit.Network(addrOf(client), customerBits)
+	if a.have[k] += n; a.have[k] <= 0 {
+		delete(a.have, k)
+	}
+}
+
+// customerBits is the length of the IPv6 prefix that counts as one address.
+const customerBits = 64
 
 // users counts what each id has and uses.
 type users struct {

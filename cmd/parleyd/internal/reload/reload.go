@@ -22,7 +22,8 @@ type Value[T any] struct {
 	// Guarded by mu.
 	mu      sync.Mutex
 	current T
-	seen    []version // of the files when they were last read
+	seen    []version // of the files when they were last read without an error
+	failure string    // why they can't be read now; empty: they can
 	checked time.Time
 }
 
@@ -33,7 +34,8 @@ type version struct {
 }
 
 // New loads a value that is made of files. When they have changed it is loaded
-// again, and told gets the new value or why there is none.
+// again, and told gets the new value. If that fails, told gets the error, and the
+// files are tried again once a [CheckInterval]; told gets the same error only once.
 func New[T any](load func() (T, error), told func(T, error), files ...string) (*Value[T], error) {
 	v := &Value[T]{files: files, load: load, told: told, checked: time.Now()}
 	v.seen = v.look()
@@ -56,12 +58,15 @@ func (v *Value[T]) Get() T {
 	if same(seen, v.seen) {
 		return v.current
 	}
-	v.seen = seen
 	fresh, err := v.load()
-	if err == nil {
-		v.current = fresh
+	switch {
+	case err == nil:
+		v.current, v.seen, v.failure = fresh, seen, ""
+		v.told(fresh, nil)
+	case err.Error() != v.failure:
+		v.failure = err.Error()
+		v.told(fresh, err)
 	}
-	v.told(fresh, err)
 	return v.current
 }
 

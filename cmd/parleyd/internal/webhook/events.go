@@ -13,16 +13,20 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/redact"
+	"github.com/parley-rtc/parley/hub/event"
 )
 
 // The events that this package logs.
 const (
-	EventJoinFailed   = "join webhook failed"   // error, let_in
-	EventFailed       = "event webhook failed"  // error, attempts, waiting: it is tried again
-	EventDropped      = "event webhook dropped" // events: so many since the last such line
-	failureLogPause   = time.Second             // between two such lines
-	workers           = 8                       // that send at the same time, each the events of its rooms
+	EventJoinFailed = "join webhook failed"   // error, let_in
+	EventFailed     = "event webhook failed"  // error, attempts, waiting: it is tried again
+	EventDropped    = "event webhook dropped" // events: so many since the last such line
+)
+
+const (
+	failureLogPause   = time.Second // between two such lines
+	workers           = 8           // that send at the same time, each the events of its rooms
 	maxAttemptTime    = 10 * time.Second
 	firstPause        = 500 * time.Millisecond // before a message is sent again; it doubles
 	longestPause      = 30 * time.Second
@@ -32,11 +36,11 @@ const (
 
 // EventOptions say how an application is told.
 type EventOptions struct {
-	URL        string
-	Secret     func() []byte // to sign with
+	URL        string        // http or https
+	Secret     func() []byte // to sign with; required
 	MaxWaiting int           // events that may wait; more are dropped; 0: 10,000
 	GiveUp     time.Duration // after which an event that can't be delivered is dropped; 0: 5 minutes
-	Logger     *zap.Logger
+	Logger     *zap.Logger   // nil: none
 }
 
 // Events tells an application what happens: the events of a room in their order.
@@ -55,6 +59,7 @@ type Events struct {
 	queues  [workers]*queue
 	done    sync.WaitGroup
 	ending  chan struct{} // closed by Close: no pauses any more
+	end     sync.Once
 	ctx     context.Context
 	cancel  context.CancelFunc
 
@@ -67,21 +72,29 @@ type Events struct {
 // queue is what one worker has to send.
 type queue struct {
 	mu      sync.Mutex // guards what follows
-	waiting []hub.Event
+	waiting []event.Event
 	closed  bool
 	wake    sync.Cond
 }
 
-// NewEvents starts an Events. Close ends it.
-func NewEvents(o EventOptions) *Events {
-	if o.MaxWaiting == 0 {
+// NewEvents starts an Events. Close ends it. The error says which option can't be
+// used.
+func NewEvents(o EventOptions) (*Events, error) {
+	if o.MaxWaiting <= 0 {
 		o.MaxWaiting = defaultMaxWaiting
 	}
-	if o.GiveUp == 0 {
+	if o.GiveUp <= 0 {
 		o.GiveUp = defaultGiveUp
 	}
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	p, err := newPoster(o.URL, o.Secret, maxAttemptTime)
+	if err != nil {
+		return nil, err
+	}
 	e := &Events{
-		options: o, poster: newPoster(o.URL, o.Secret, maxAttemptTime), seed: maphash.MakeSeed(),
+		options: o, poster: p, seed: maphash.MakeSeed(),
 		ending: make(chan struct{}),
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
@@ -91,25 +104,25 @@ func NewEvents(o EventOptions) *Events {
 		e.queues[i] = q
 		e.done.Go(func() { e.work(q) })
 	}
-	return e
+	return e, nil
 }
 
 // Notify queues an event. It never waits: it is what [hub.Options.Notify] asks for.
-func (e *Events) Notify(event hub.Event) {
+func (e *Events) Notify(one event.Event) {
 	if e.Stats.Waiting.Add(1) > int64(e.options.MaxWaiting) {
 		e.Stats.Waiting.Add(-1)
 		e.dropped()
 		return
 	}
-	q := e.queues[maphash.String(e.seed, event.Room)%workers]
+	q := e.queues[maphash.String(e.seed, one.Room)%workers]
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.waiting = append(q.waiting, event)
+	q.waiting = append(q.waiting, one)
 	q.wake.Signal()
 }
 
 // Close tries once more to deliver what waits, until ctx is done, and drops the
-// rest.
+// rest. It can be called more than once.
 func (e *Events) Close(ctx context.Context) {
 	for _, q := range e.queues {
 		q.mu.Lock()
@@ -117,7 +130,7 @@ func (e *Events) Close(ctx context.Context) {
 		q.wake.Signal()
 		q.mu.Unlock()
 	}
-	close(e.ending)
+	e.end.Do(func() { close(e.ending) })
 	stop := context.AfterFunc(ctx, e.cancel)
 	defer stop()
 	e.done.Wait()
@@ -125,30 +138,30 @@ func (e *Events) Close(ctx context.Context) {
 	e.poster.client.CloseIdleConnections()
 }
 
-func (q *queue) next() (event hub.Event, ok bool) {
+func (q *queue) next() (one event.Event, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for len(q.waiting) == 0 && !q.closed {
 		q.wake.Wait()
 	}
 	if len(q.waiting) == 0 {
-		return event, false
+		return one, false
 	}
-	event = q.waiting[0]
-	q.waiting[0] = hub.Event{}
+	one = q.waiting[0]
+	q.waiting[0] = event.Event{}
 	if q.waiting = q.waiting[1:]; len(q.waiting) == 0 {
 		q.waiting = nil
 	}
-	return event, true
+	return one, true
 }
 
 func (e *Events) work(q *queue) {
 	for {
-		event, ok := q.next()
+		one, ok := q.next()
 		if !ok {
 			return
 		}
-		if e.deliver(event) {
+		if e.deliver(one) {
 			e.Stats.Delivered.Add(1)
 		} else {
 			e.dropped()
@@ -158,8 +171,8 @@ func (e *Events) work(q *queue) {
 }
 
 // deliver sends an event until it has arrived, and reports false if it gave up.
-func (e *Events) deliver(event hub.Event) bool {
-	body, err := json.Marshal(messageOf(event))
+func (e *Events) deliver(one event.Event) bool {
+	body, err := json.Marshal(messageOf(one))
 	if err != nil {
 		return false // can't be
 	}
@@ -198,7 +211,7 @@ func (e *Events) attempt(id string, body []byte) error {
 // logFailure says once in a while that something could not be delivered.
 func (e *Events) logFailure(err error, attempts int) {
 	if e.pauseOver() {
-		e.options.Logger.Warn(EventFailed, zap.String("error", withoutURL(err)),
+		e.options.Logger.Warn(EventFailed, zap.String("error", redact.Error(err)),
 			zap.Int("attempts", attempts), zap.Int64("waiting", e.Stats.Waiting.Load()))
 	}
 }
@@ -246,19 +259,19 @@ type data struct {
 }
 
 // types are the names of events for applications.
-var types = map[string]string{
-	hub.EventRoomOpened: "room.opened",
-	hub.EventRoomClosed: "room.closed",
-	hub.EventJoin:       "member.joined",
-	hub.EventLeave:      "member.left",
-	hub.EventKick:       "member.kicked",
+var types = map[event.Kind]string{
+	event.OpenedRoom:   "room.opened",
+	event.ClosedRoom:   "room.closed",
+	event.MemberJoined: "member.joined",
+	event.MemberLeft:   "member.left",
+	event.MemberKicked: "member.kicked",
 }
 
-func messageOf(e hub.Event) message {
+func messageOf(e event.Event) message {
 	m := message{Type: types[e.Kind], Timestamp: e.Time.UTC(), Data: data{
 		Room: e.Room, ID: e.ID, Name: e.Name, Reason: e.Reason, By: e.By, Duration: e.Duration.Seconds(),
 	}}
-	if e.Kind == hub.EventJoin || e.Kind == hub.EventLeave {
+	if e.Kind == event.MemberJoined || e.Kind == event.MemberLeft {
 		m.Data.Members = &e.Members
 	}
 	return m

@@ -7,16 +7,17 @@ package webhook
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
@@ -49,19 +50,26 @@ type poster struct {
 	client *http.Client
 }
 
-func newPoster(url string, secret func() []byte, timeout time.Duration) *poster {
+func newPoster(target string, secret func() []byte, timeout time.Duration) (*poster, error) {
+	u, err := url.Parse(target)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return nil, errors.New("webhook: the URL is not an http or https URL")
+	case secret == nil:
+		return nil, errors.New("webhook: there is no secret to sign with")
+	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = workers
-	return &poster{url: url, secret: secret, client: &http.Client{
+	return &poster{url: target, secret: secret, client: &http.Client{
 		Timeout:   timeout,
 		Transport: transport,
 		// A redirect would take what is sent to somebody who was not named.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	}}, nil
 }
 
 // newID returns an identifier for a message.
-func newID() string { return "msg_" + uuid.NewString() }
+func newID() string { return "msg_" + rand.Text() }
 
 // post sends a message, and returns the answer's status and body. An id stays the
 // same when a message is sent again.
@@ -91,13 +99,4 @@ func (p *poster) post(ctx context.Context, id string, body []byte) (status int, 
 	defer response.Body.Close()
 	answer, err = io.ReadAll(io.LimitReader(response.Body, maxAnswerBytes))
 	return response.StatusCode, answer, err
-}
-
-// withoutURL takes the URL out of an error of net/http: it may hold a secret.
-func withoutURL(err error) string {
-	text := err.Error()
-	if i := strings.LastIndex(text, `": `); i >= 0 {
-		return text[i+3:]
-	}
-	return text
 }

@@ -21,7 +21,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/gate"
-	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/event"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
@@ -169,7 +169,7 @@ func TestJoin(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			rc := receive(t, func(w http.ResponseWriter, r *http.Request, _ int) { c.answer(w, r) })
 			for _, open := range []bool{false, true} {
-				j := NewJoin(JoinOptions{URL: rc.URL, Secret: secret, Timeout: time.Second, FailOpen: open, Logger: zap.NewNop()})
+				j := newJoin(t, JoinOptions{URL: rc.URL, Secret: secret, Timeout: time.Second, FailOpen: open})
 				a, refusal := j.Join(t.Context(), &gate.Question{Room: "r", ID: "b", Remote: netip.MustParseAddr("192.0.2.1")})
 				j.poster.client.CloseIdleConnections()
 				want := c.want
@@ -197,7 +197,7 @@ func TestJoinDown(t *testing.T) {
 	}
 	_ = l.Close()
 	core, logged := observer.New(zap.DebugLevel)
-	j := NewJoin(JoinOptions{
+	j := newJoin(t, JoinOptions{
 		URL: "http://user:hidden@" + l.Addr().String() + "/x?key=hidden", Secret: secret, Timeout: time.Second, Logger: zap.New(core),
 	})
 	if _, refusal := j.Join(t.Context(), &gate.Question{Room: "r", Token: "hidden"}); refusal != errDown {
@@ -218,7 +218,7 @@ func TestJoinCache(t *testing.T) {
 	rc := receive(t, func(w http.ResponseWriter, _ *http.Request, n int) {
 		fmt.Fprintf(w, `{"allow":%v}`, n != 2)
 	})
-	j := NewJoin(JoinOptions{URL: rc.URL, Secret: secret, Timeout: patience, Cache: time.Hour, Logger: zap.NewNop()})
+	j := newJoin(t, JoinOptions{URL: rc.URL, Secret: secret, Timeout: patience, Cache: time.Hour})
 	defer j.poster.client.CloseIdleConnections()
 	ask := func(room, token string) bool {
 		_, refusal := j.Join(t.Context(), &gate.Question{Room: room, Token: token, ID: "a"})
@@ -242,13 +242,129 @@ func TestJoinCache(t *testing.T) {
 	}
 }
 
+func newJoin(t *testing.T, o JoinOptions) *Join {
+	t.Helper()
+	j, err := NewJoin(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+// An answer holds for no other question: not for another address, profile or rights,
+// and not for a renewal.
+func TestJoinCacheKey(t *testing.T) {
+	whole := gate.Question{
+		Room: "r", ID: "a", Name: "A", Meta: json.RawMessage("1"), Token: "t",
+		Remote: netip.MustParseAddr("192.0.2.1"), Rights: wire.DefaultRights,
+	}
+	k := keyOf(&whole)
+	for name, change := range map[string]func(*gate.Question){
+		"renewing": func(q *gate.Question) { q.Renewing = true },
+		"room":     func(q *gate.Question) { q.Room = "s" },
+		"id":       func(q *gate.Question) { q.ID = "b" },
+		"name":     func(q *gate.Question) { q.Name = "B" },
+		"meta":     func(q *gate.Question) { q.Meta = json.RawMessage("2") },
+		"token":    func(q *gate.Question) { q.Token = "u" },
+		"remote":   func(q *gate.Question) { q.Remote = netip.MustParseAddr("192.0.2.2") },
+		"rights":   func(q *gate.Question) { q.Rights = wire.MaySend },
+	} {
+		q := whole
+		if keyOf(&q) != k {
+			t.Fatal("the same question has another key")
+		}
+		if change(&q); keyOf(&q) == k {
+			t.Errorf("the answer holds for another %s", name)
+		}
+	}
+}
+
+// The application is told what it decides on, and of a renewal that it is one.
+func TestQuestions(t *testing.T) {
+	rc := receive(t, func(w http.ResponseWriter, _ *http.Request, n int) {
+		_, _ = io.WriteString(w, []string{`{"allow":true,"meta":{ "a": 1 }}`, `{"allow":true,"meta":null}`, `{"allow":true,"meta":"` + strings.Repeat("x", 2000) + `"}`}[n-1])
+	})
+	j := newJoin(t, JoinOptions{URL: rc.URL, Secret: secret})
+	defer j.poster.client.CloseIdleConnections()
+	a, err := j.Join(t.Context(), &gate.Question{
+		Room: "r", ID: "a", Name: "A", Meta: json.RawMessage(`{"b":1}`), Token: "t", Remote: netip.MustParseAddr("192.0.2.1"), Rights: wire.MaySend,
+	})
+	if err != nil || string(a.Meta) != `{"a":1}` {
+		t.Errorf("%+v %v", a, err)
+	}
+	if want := `"type":"member.joining",`; !strings.Contains(rc.bodies[0], want) {
+		t.Errorf("%s has no %s", rc.bodies[0], want)
+	}
+	if want := `"data":{"room":"r","id":"a","name":"A","meta":{"b":1},"token":"t","remote":"192.0.2.1","rights":["send"]}`; !strings.Contains(rc.bodies[0], want) {
+		t.Errorf("%s has no %s", rc.bodies[0], want)
+	}
+	if a, err = j.Join(t.Context(), &gate.Question{Room: "r", Renewing: true}); err != nil || a.Meta != nil {
+		t.Errorf("%+v %v", a, err)
+	}
+	if want := `"type":"member.renewing",`; !strings.Contains(rc.bodies[1], want) || !strings.Contains(rc.bodies[1], `"data":{"room":"r","rights":[]}`) {
+		t.Errorf("%s has no %s", rc.bodies[1], want)
+	}
+	if _, err = j.Join(t.Context(), &gate.Question{Room: "r"}); err != errDown {
+		t.Errorf("a profile that is too large: %v", err)
+	}
+}
+
+// Why a join was refused is for the log.
+func TestReasons(t *testing.T) {
+	for reason, want := range map[string]string{
+		"": "the application refused", "the lesson is over": "the application refused: the lesson is over",
+	} {
+		if r := refused(&answer{Reason: reason}, http.StatusForbidden); r.Reason != want {
+			t.Errorf("%q", r.Reason)
+		}
+	}
+	if errDown.Reason == "" {
+		t.Error("no reason")
+	}
+}
+
+// What can't work is refused with an error; what is left open has a default, and no
+// Logger is no panic.
+func TestOptions(t *testing.T) {
+	for name, o := range map[string]JoinOptions{
+		"nothing": {}, "no secret": {URL: "http://127.0.0.1:1"}, "no host": {URL: "http://", Secret: secret},
+		"no URL": {URL: "example.org", Secret: secret},
+	} {
+		if _, err := NewJoin(o); err == nil {
+			t.Errorf("join, %s: taken", name)
+		}
+		if _, err := NewEvents(EventOptions{URL: o.URL, Secret: o.Secret}); err == nil {
+			t.Errorf("events, %s: taken", name)
+		}
+	}
+	j := newJoin(t, JoinOptions{URL: "http://127.0.0.1:1", Secret: secret})
+	if _, err := j.Join(t.Context(), &gate.Question{Room: "r"}); err != errDown || j.options.Timeout != defaultTimeout {
+		t.Errorf("%v", err)
+	}
+	e, err := NewEvents(EventOptions{URL: "http://127.0.0.1:1", Secret: secret, MaxWaiting: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 10 {
+		e.Notify(event.Event{Kind: event.MemberJoined, Room: "r"})
+	}
+	e.Close(ctx)
+	e.Close(ctx)
+}
+
 func newEvents(t *testing.T, url string, change func(*EventOptions)) *Events {
 	t.Helper()
 	o := EventOptions{URL: url, Secret: secret, Logger: zap.NewNop()}
 	if change != nil {
 		change(&o)
 	}
-	return NewEvents(o)
+	e, err := NewEvents(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
 }
 
 // Events of a room come in order and each once, though the application fails in
@@ -274,7 +390,7 @@ func TestEvents(t *testing.T) {
 	e := newEvents(t, rc.URL, nil)
 	const n = 5
 	for i := range n {
-		e.Notify(hub.Event{Kind: hub.EventJoin, Time: time.Now(), Room: "r", ID: fmt.Sprint(i), Members: i + 1})
+		e.Notify(event.Event{Kind: event.MemberJoined, Time: time.Now(), Room: "r", ID: fmt.Sprint(i), Members: i + 1})
 	}
 	rc.wait(n + 3)
 	e.Close(t.Context())
@@ -303,7 +419,7 @@ func TestEventsBounded(t *testing.T) {
 	core, logged := observer.New(zap.WarnLevel)
 	e := newEvents(t, rc.URL, func(o *EventOptions) { o.MaxWaiting, o.Logger = 100, zap.New(core) })
 	for i := range 1000 {
-		e.Notify(hub.Event{Kind: hub.EventLeave, Room: fmt.Sprint(i)})
+		e.Notify(event.Event{Kind: event.MemberLeft, Room: fmt.Sprint(i)})
 	}
 	if w, d := e.Stats.Waiting.Load(), e.Stats.Dropped.Load(); w != 100 || d != 900 {
 		t.Errorf("%d wait, %d were dropped", w, d)
@@ -327,8 +443,8 @@ func TestEventsGiveUp(t *testing.T) {
 		}
 	})
 	e := newEvents(t, rc.URL, func(o *EventOptions) { o.GiveUp = time.Millisecond })
-	e.Notify(hub.Event{Kind: hub.EventRoomOpened, Room: "r"})
-	e.Notify(hub.Event{Kind: hub.EventRoomClosed, Room: "r", Duration: 1500 * time.Millisecond})
+	e.Notify(event.Event{Kind: event.OpenedRoom, Room: "r"})
+	e.Notify(event.Event{Kind: event.ClosedRoom, Room: "r", Duration: 1500 * time.Millisecond})
 	rc.wait(3)
 	e.Close(t.Context())
 	last := rc.bodies[len(rc.bodies)-1]
@@ -345,7 +461,7 @@ func TestEventsClose(t *testing.T) {
 	rc := receive(t, func(http.ResponseWriter, *http.Request, int) {})
 	e := newEvents(t, rc.URL, nil)
 	for i := range 50 {
-		e.Notify(hub.Event{Kind: hub.EventJoin, Room: fmt.Sprint(i)})
+		e.Notify(event.Event{Kind: event.MemberJoined, Room: fmt.Sprint(i)})
 	}
 	e.Close(t.Context())
 	if d := e.Stats.Delivered.Load(); d != 50 {

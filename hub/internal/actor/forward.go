@@ -1,0 +1,194 @@
+package actor
+
+import (
+	"sync"
+
+	"go.uber.org/zap"
+
+	"github.com/parley-rtc/parley/hub/event"
+	"github.com/parley-rtc/parley/hub/internal/frame"
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+// Forward passes a member's message on to the member To of its room, or to all
+// others. Commands come from NewForward and go back to a pool once applied.
+type Forward struct {
+	client *Client
+	frame  *frame.Frame
+	typ    wire.Type
+	// The receiver and the client's tag: the commands of a busy connection must
+	// not each cost an allocation, so these are copies in place.
+	to, ref text64
+	all     bool
+}
+
+// text64 is a short text held in place.
+type text64 struct {
+	n int8
+	b [64]byte
+}
+
+func (t *text64) set(b []byte) { t.n = int8(copy(t.b[:], b)) }
+
+func (t *text64) bytes() []byte { return t.b[:t.n] }
+
+var forwards = sync.Pool{New: func() any { return new(Forward) }}
+
+// NewForward makes the command that forwards frame, the encoded form of the
+// message e of client c. It takes over the caller's reference to frame and keeps
+// nothing of e. e.To must not be longer than [wire.MaxID].
+func NewForward(c *Client, e *wire.Envelope, f *frame.Frame) *Forward {
+	p := ForwardParts{Client: c, Frame: f, Type: e.Type, To: e.To, Ref: e.Ref, All: !e.Has(wire.FieldTo)}
+	return p.Forward()
+}
+
+// ForwardParts are what a Forward is made of.
+type ForwardParts struct {
+	Client  *Client
+	Frame   *frame.Frame
+	Type    wire.Type
+	To, Ref []byte // To: empty and All: everybody else
+	All     bool
+}
+
+// Parts returns what f is made of, as long as f is not applied. Recycle gives f back
+// without applying it.
+func (f *Forward) Parts() ForwardParts {
+	return ForwardParts{f.client, f.frame, f.typ, f.to.bytes(), f.ref.bytes(), f.all}
+}
+
+// Forward makes the command of its parts.
+func (p *ForwardParts) Forward() *Forward {
+	f := forwards.Get().(*Forward)
+	f.client, f.frame, f.typ, f.all = p.Client, p.Frame, p.Type, p.All
+	f.to.set(p.To)
+	f.ref.set(p.Ref)
+	return f
+}
+
+// Recycle gives up the command, with its reference to the frame.
+func (f *Forward) Recycle() {
+	f.frame.Release()
+	f.client, f.frame = nil, nil
+	forwards.Put(f)
+}
+
+// ErrTargetNotFound refuses a message to nobody.
+var ErrTargetNotFound = &wire.Refusal{Code: wire.CodeTargetNotFound, Text: "no member of this room has the id in \"to\""}
+
+var (
+	errCongested   = &wire.Refusal{Code: wire.CodeCongested, Text: "a receiver has too many of your messages waiting: try again in a moment"}
+	errUnreachable = &wire.Refusal{Code: wire.CodeUnavailable, Text: "a receiver's server can't be reached at the moment: try again"}
+)
+
+func (f *Forward) apply(l *loop) {
+	if c := f.client; !c.closed {
+		if r := f.carryOut(l, c); r != nil {
+			l.refuse(c, r, f.refused())
+		} else {
+			c.handled()
+			f.count(l)
+		}
+	}
+	f.Recycle()
+}
+
+// carryOut queues the message for its receivers, or for none of them and says why.
+func (f *Forward) carryOut(l *loop, c *Client) *wire.Refusal {
+	from := c.member
+	if from == nil {
+		return ErrNotJoined
+	}
+	if f.all {
+		return f.broadcast(l, from)
+	}
+	to := memberOf(from.room, f.to.bytes())
+	if to == nil || to.client != nil && to.client.closed {
+		return ErrTargetNotFound
+	}
+	if to.told < from.since && !l.takeCopies(c, from.room.roomState().Size()) {
+		return errFanOut
+	}
+	if r := f.refusalBy(l, from, to); r != nil {
+		return r
+	}
+	f.deliver(l, from, to)
+	return nil
+}
+
+// broadcast queues the message for all others.
+func (f *Forward) broadcast(l *loop, from *member) *wire.Refusal {
+	members := from.room.members
+	strangers := 0
+	for _, to := range members {
+		if to == from {
+			continue
+		}
+		if r := f.refusalBy(l, from, to); r != nil {
+			return r
+		}
+		if to.told < from.since {
+			strangers++
+		}
+	}
+	copies := f.frame.Cost() * max(len(members)-2, 0)
+	if strangers > 0 {
+		copies += from.room.roomState().Size() * strangers
+	}
+	if !l.takeCopies(f.client, copies) {
+		return errFanOut
+	}
+	for _, to := range members {
+		if to != from {
+			f.deliver(l, from, to)
+		}
+	}
+	return nil
+}
+
+// refusalBy returns why the message can't be queued for to now, or nil.
+func (f *Forward) refusalBy(l *loop, from, to *member) *wire.Refusal {
+	n := f.frame.Cost()
+	if to.told < from.since {
+		n += from.room.roomState().Cost()
+	}
+	switch to.out.Verdict(f.client.sender, n, f.all) {
+	case Congested:
+		l.watch(to)
+		return errCongested
+	case Unreachable:
+		return errUnreachable
+	}
+	return nil
+}
+
+// deliver queues the message for to, which first learns who is in the room if it
+// has not heard of the sender yet (rule 3 of membership.go).
+func (f *Forward) deliver(l *loop, from, to *member) {
+	if to.told < from.since {
+		l.tell(to, f.client)
+	}
+	if !f.all {
+		l.send(to, f.frame, f.client.sender)
+		return
+	}
+	l.send(to, f.frame, f.client.sender|shared)
+	if to.out.Overdrawn() {
+		l.watch(to)
+	}
+}
+
+func (f *Forward) count(l *loop) {
+	l.hub.Stats.Messages[f.typ].Add(1)
+	if e := l.log.Check(zap.DebugLevel, event.Forward); e != nil {
+		e.Write(f.client.fields(
+			zap.Stringer(event.FieldType, f.typ),
+			zap.ByteString(event.FieldTo, f.to.bytes()),
+			zap.Int(event.FieldBytes, len(f.frame.Payload())),
+		)...)
+	}
+}
+
+func (f *Forward) refused() frame.Refused {
+	return frame.Refused{Re: f.typ.String(), To: string(f.to.bytes()), Ref: string(f.ref.bytes()), Origin: f.frame.Origin}
+}

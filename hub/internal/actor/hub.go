@@ -1,0 +1,177 @@
+package actor
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/parley-rtc/parley/hub/event"
+	"github.com/parley-rtc/parley/hub/stats"
+	"go.uber.org/zap"
+)
+
+// ErrClosed is returned for commands to a hub that has been closed.
+var ErrClosed = errors.New("hub: closed")
+
+// Options are the limits of a hub. The zero value has none.
+type Options struct {
+	MaxRooms       int           // rooms at one time; 0: no limit
+	MaxRoomMembers int           // members of one room; 0: no limit
+	ResumeWindow   time.Duration // how long a resumable membership outlives its connection; 0: none is resumable
+	KickBan        time.Duration // how long a kicked member is banned from the room
+	// FanOut bounds the copies that one connection makes the hub send, in bytes of
+	// memory a second, FanOutBurst at once: see fanout.go. 0: no limit.
+	FanOut, FanOutBurst int
+
+	Logger *zap.Logger // events of rooms and members; nil: none. Its core must not block.
+	Stats  *stats.Hub  // to count in; nil: the hub's own
+	// The loop calls these. They must neither block nor panic. Nil: nobody is called.
+	Elsewhere func() int        // returns the number of other nodes' rooms, which count for MaxRooms
+	Share     func(RoomMeta)    // is given what other nodes must know of a room
+	Notify    func(event.Event) // is given what happens to rooms and members, in order
+}
+
+// Hub takes commands for the loop. Its methods run on any goroutine but the
+// loop's.
+type Hub struct {
+	// Stats counts what the hub does.
+	Stats *stats.Hub
+
+	options  Options
+	commands chan Command
+	drained  chan struct{} // closed by the loop: draining, and every client is gone
+	closing  chan struct{} // closed by Close
+	closed   chan struct{} // closed by the loop when it ends
+	close    sync.Once
+}
+
+// commandQueue is how many commands may wait for the loop before those who send
+// them wait too: enough for a batch while the one before it is at work.
+const commandQueue = 1024
+
+// New starts a hub's loop. Close ends it.
+func New(o Options) *Hub {
+	if o.Stats == nil {
+		o.Stats = new(stats.Hub)
+	}
+	h := &Hub{
+		Stats:    o.Stats,
+		options:  o,
+		commands: make(chan Command, commandQueue),
+		drained:  make(chan struct{}),
+		closing:  make(chan struct{}),
+		closed:   make(chan struct{}),
+	}
+	go newLoop(h, o).run()
+	return h
+}
+
+// Command is something for the loop to do. The types that implement it are those
+// of this package.
+type Command interface {
+	// apply is called by the loop and must not block.
+	apply(l *loop)
+}
+
+// Resumes reports whether memberships can be resumable.
+func (h *Hub) Resumes() bool { return h.options.ResumeWindow > 0 }
+
+// Counters returns what the hub counts in.
+func (h *Hub) Counters() *stats.Hub { return h.Stats }
+
+// Acknowledged is told when a client has answered a ping. Its outbox knows already.
+func (h *Hub) Acknowledged(*Client) {}
+
+// Do hands a command to the loop, and waits while the loop is behind. Commands
+// from one goroutine are applied in the order of their calls. The error is nil or
+// [ErrClosed]. A command that is handed over while the hub closes may not be
+// applied.
+func (h *Hub) Do(c Command) error {
+	select {
+	case <-h.closing:
+		return ErrClosed
+	default:
+	}
+	select {
+	case h.commands <- c:
+		return nil
+	default:
+	}
+	select {
+	case h.commands <- c:
+		return nil
+	case <-h.closing:
+		return ErrClosed
+	}
+}
+
+// Drain closes every client with 1001, also those that are registered later, and
+// returns when all are gone or ctx is done. It may be called more than once.
+func (h *Hub) Drain(ctx context.Context) error {
+	if err := h.Do(drain{}); err != nil {
+		return err
+	}
+	select {
+	case <-h.drained:
+		return nil
+	case <-h.closed:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Close ends all connections without a close frame and the loop, and waits for its
+// end. It may be called more than once.
+func (h *Hub) Close() {
+	h.close.Do(func() { close(h.closing) })
+	<-h.closed
+}
+
+// Closed is closed when the loop has ended.
+func (h *Hub) Closed() <-chan struct{} { return h.closed }
+
+// give puts the one result of a command where somebody may wait for it. It never
+// waits: a channel that is nil or full gets nothing.
+func give[T any](done chan<- T, word T) {
+	select {
+	case done <- word:
+	default:
+	}
+}
+
+// Await waits for the result of a command that was given to h. The error says that
+// the outcome is not known.
+func Await[T any](ctx context.Context, h interface{ Closed() <-chan struct{} }, done <-chan T) (none T, err error) {
+	select {
+	case word := <-done:
+		return word, nil
+	case <-h.Closed():
+		return none, ErrClosed
+	case <-ctx.Done():
+		return none, ctx.Err()
+	}
+}
+
+// Core is what stands behind the public hub: a [Hub], or a node of several that are
+// one server.
+type Core interface {
+	// Do takes a command of a connection.
+	Do(Command) error
+	// Acknowledged is told when a client has answered a ping.
+	Acknowledged(*Client)
+	// NewSession makes a session for a room.
+	NewSession(room string) string
+	// Resumes reports whether memberships can be resumable.
+	Resumes() bool
+
+	Rooms(context.Context) ([]RoomInfo, error)
+	Room(ctx context.Context, name string) (*RoomDetail, error)
+	Clients(context.Context) ([]ClientInfo, error)
+	CarryOut(context.Context, Ordered) error
+
+	Drain(context.Context) error
+	Close()
+	Closed() <-chan struct{}
+}

@@ -1,0 +1,140 @@
+package actor
+
+import (
+	"time"
+
+	"github.com/parley-rtc/parley/hub/event"
+	"go.uber.org/zap"
+)
+
+// maxBatch bounds the commands of one batch, so that membership and queued
+// frames leave in good time however many commands are waiting.
+const maxBatch = 512
+
+// loop is the state of the hub's goroutine. Everything in it is owned by the
+// loop but for hub, which is set before start.
+type loop struct {
+	hub     *Hub
+	options Options
+	log     *zap.Logger
+
+	clients  []*Client        // registered, in no order
+	rooms    map[string]*room // by name
+	roomList []*room          // the same, in no order
+	changed  []*room          // rooms with a change that not all members know yet
+	touched  []*Client        // clients with frames queued in this batch
+	evicted  []*member        // members whose queue the present command has overflowed
+	sessions map[handle]*member
+	bans     map[seat]time.Time // until when somebody may not join a room
+	draining bool
+	after    []func() // to be called at the end of this batch
+
+	now time.Time // when the batch began
+}
+
+func newLoop(h *Hub, o Options) *loop {
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	if o.Elsewhere == nil {
+		o.Elsewhere = func() int { return 0 }
+	}
+	if o.Share == nil {
+		o.Share = func(RoomMeta) {}
+	}
+	if o.Notify == nil {
+		o.Notify = func(event.Event) {}
+	}
+	return &loop{
+		hub:      h,
+		options:  o,
+		log:      o.Logger,
+		rooms:    make(map[string]*room),
+		bans:     make(map[seat]time.Time),
+		sessions: make(map[handle]*member),
+	}
+}
+
+func (l *loop) run() {
+	defer close(l.hub.closed)
+	for {
+		select {
+		case c := <-l.hub.commands:
+			l.batch(c)
+		case <-l.hub.closing:
+			for _, c := range l.clients {
+				c.out.Abort()
+			}
+			return
+		}
+	}
+}
+
+// batch applies first and the commands that wait behind it, then tells the rooms
+// and lets the frames go.
+func (l *loop) batch(first Command) {
+	l.now = time.Now()
+	l.apply(first)
+	n := 1
+more:
+	for ; n < maxBatch; n++ {
+		select {
+		case c := <-l.hub.commands:
+			l.apply(c)
+		default:
+			break more
+		}
+	}
+	l.finish()
+	l.hub.Stats.BatchSize.Observe(float64(n))
+	l.hub.Stats.BatchTime.Observe(time.Since(l.now).Seconds())
+}
+
+// apply applies a command, and then has the members leave whose queue it has
+// overflowed: not before, since a command may be walking a room's members.
+func (l *loop) apply(c Command) {
+	c.apply(l)
+	if len(l.evicted) > 0 {
+		l.leaveEvicted()
+	}
+}
+
+func (l *loop) leaveEvicted() {
+	for len(l.evicted) > 0 {
+		last := len(l.evicted) - 1
+		m := l.evicted[last]
+		l.evicted[last] = nil
+		l.evicted = l.evicted[:last]
+		l.leaveRoom(m, event.ReasonSlow)
+	}
+}
+
+// finish ends a batch: what its commands have queued may go.
+func (l *loop) finish() {
+	l.settle()
+	for i, c := range l.touched {
+		c.touched = false
+		c.out.Flush()
+		l.touched[i] = nil
+	}
+	l.touched = l.touched[:0]
+	for i, f := range l.after {
+		f()
+		l.after[i] = nil
+	}
+	l.after = l.after[:0]
+}
+
+// settle tells the changed rooms, until none is left: telling a room can overflow
+// clients.
+func (l *loop) settle() {
+	for len(l.changed) > 0 || len(l.evicted) > 0 {
+		l.tellRooms()
+		l.leaveEvicted()
+	}
+}
+
+// later has the loop apply a command at some time, in another batch.
+func (l *loop) later(d time.Duration, c Command) {
+	time.AfterFunc(d, func() { _ = l.hub.Do(c) }) // closed: nothing is left to be done
+}

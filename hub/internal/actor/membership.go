@@ -1,0 +1,178 @@
+package actor
+
+import (
+	"time"
+
+	"github.com/parley-rtc/parley/hub/internal/frame"
+)
+
+// This file tells rooms who is in them: once a batch, before the first message of a
+// member whom a receiver has not heard of, and large rooms at a rate that falls with
+// their size. Code elsewhere refers to these rules by number:
+//
+//  1. room.version counts the changes of a room's list: joins, leaves, takeovers,
+//     nicknames, profiles and the lock.
+//  2. member.told is the version of the last list queued for the member; 0: none. A
+//     member with told = version knows all.
+//  3. member.since is the version of the first list that names the member. A message
+//     from a to b is queued only if b.told ≥ a.since. Otherwise b needs a list first.
+//  4. A list that waits in a queue may be replaced by a newer one, even if messages
+//     are queued behind it, as long as the newer one names all their senders. That
+//     is so if nobody has left since the waiting list: room.lastLeft ≤ member.told.
+//  5. A list that no message needs may be held back: its receiver's told stays
+//     behind, and the receiver is told again once its queue has caught up, or when it
+//     resumes. So each queue holds at most one such list.
+
+// roomState returns the encoded room_members of the room as it is now, made once
+// for each version.
+func (r *room) roomState() *frame.Frame {
+	if r.state != nil && r.encoded == r.version {
+		return r.state
+	}
+	r.forgetState()
+	list := frame.NewMembers(r.name, r.textBytes)
+	for _, m := range r.members {
+		list.Add(m.quotedID, m.name, m.meta)
+	}
+	r.state, r.encoded = list.Frame(r.locked), r.version
+	return r.state
+}
+
+// forgetState gives the encoded state back: a room that is quiet keeps none.
+func (r *room) forgetState() {
+	if r.state != nil {
+		r.state.Release()
+		r.state = nil
+	}
+}
+
+// change begins a new version of the room, to be told at the end of the batch.
+func (l *loop) change(r *room) {
+	r.version++
+	if !r.listed {
+		r.listed = true
+		l.changed = append(l.changed, r)
+	}
+}
+
+// tell sends one member the room as it is now, if the member does not know it yet
+// and its queue can take it (rule 5). For is the client whose message needs the list;
+// nil: no message does.
+func (l *loop) tell(m *member, neededBy *Client) {
+	r, c := m.room, m.client
+	if r == nil || m.told == r.version || m.evicted || c != nil && c.closed {
+		return
+	}
+	list := List{InPlace: r.lastLeft <= m.told} // rule 4
+	if neededBy != nil {
+		list.Needed, list.For = true, neededBy.sender
+	}
+	f := r.roomState()
+	f.Retain(1)
+	if c != nil {
+		l.touch(c)
+	}
+	if m.out.SendList(f, list) {
+		m.told = r.version
+	}
+}
+
+// Bounds of what one room may send of lists, in bytes a second of all members
+// together. A list of n members goes to n members, so a crowd that comes one by one
+// would cost n³ bytes. A room may send listBurst at the pace of listsPerSecond, and
+// then no more than listsSustained. A room of 50 members with short ids is told
+// every millisecond at the first pace, and every 20 ms at the second.
+const (
+	listsPerSecond = 20e6
+	listsSustained = 2e6
+	listBurst      = 20e6
+)
+
+// A change waits at most maxHold for these bounds, and for less than minHold no
+// timer is worth it.
+const (
+	maxHold = 2 * time.Second
+	minHold = 2 * time.Millisecond
+)
+
+// tellRooms tells all members of the changed rooms, but for rooms that were told
+// too shortly before: there only those who have just joined are told, and the
+// others when the room's time has come.
+func (l *loop) tellRooms() {
+	for len(l.changed) > 0 {
+		last := len(l.changed) - 1
+		r := l.changed[last]
+		l.changed[last] = nil
+		l.changed = l.changed[:last]
+		r.listed = false
+		if len(r.members) == 0 {
+			continue
+		}
+		if r.heldTo.After(l.now) {
+			l.hold(r)
+			continue
+		}
+		l.tellAll(r)
+	}
+}
+
+func (l *loop) tellAll(r *room) {
+	r.newcomers = nil
+	if r.toldAll == r.version {
+		return
+	}
+	r.toldAll = r.version
+	for _, m := range r.members {
+		l.tell(m, nil)
+	}
+	if hold := r.pay(float64(r.roomState().Size()*len(r.members)), l.now); hold >= minHold {
+		r.heldTo = l.now.Add(hold)
+	}
+	r.forgetState()
+}
+
+// pay notes that the room has sent so many bytes of lists, and returns for how long
+// it is to send no more.
+func (r *room) pay(bytes float64, now time.Time) time.Duration {
+	r.owed = max(0, r.owed-now.Sub(r.owedAt).Seconds()*listsSustained) + bytes
+	r.owedAt = now
+	seconds := bytes / listsPerSecond
+	if r.owed > listBurst {
+		seconds = max(seconds, (r.owed-listBurst)/listsSustained)
+	}
+	return min(time.Duration(seconds*float64(time.Second)), maxHold)
+}
+
+// hold keeps a changed room back until its time.
+func (l *loop) hold(r *room) {
+	for _, m := range r.newcomers {
+		l.tell(m, nil)
+	}
+	r.newcomers = nil
+	if !r.held {
+		r.held = true
+		l.later(r.heldTo.Sub(l.now), release{r})
+	}
+}
+
+// release is the command of a held room's timer: the room is a changed room
+// again.
+type release struct{ room *room }
+
+func (c release) apply(l *loop) {
+	r := c.room
+	r.held = false
+	if !r.listed {
+		r.listed = true
+		l.changed = append(l.changed, r)
+	}
+}
+
+// CaughtUp says that the client's queue can take the list that was held back.
+type CaughtUp struct{ Client *Client }
+
+func (c CaughtUp) apply(l *loop) {
+	if m := c.Client.member; m != nil {
+		l.tell(m, nil)
+	}
+}

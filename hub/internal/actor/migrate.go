@@ -1,0 +1,184 @@
+package actor
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/parley-rtc/parley/hub/event"
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+// This file moves rooms from one hub to another. Those who are in them hear nothing
+// of it.
+
+// RoomMeta is what is to be known of a room besides its members.
+type RoomMeta struct {
+	Room   string
+	Locked bool
+	Opened time.Time
+	Bans   map[string]time.Time // until when somebody may not join, by seat.who
+}
+
+// Membership is a member apart from its connection.
+type Membership struct {
+	Room, ID, Name string
+	Meta           []byte // profile; nil: none
+	Grant          *Grant // nil: the default rights
+	Handled        uint64 // messages of the client that were handled
+	Session        string // empty: not resumable
+	Joined         time.Time
+	Client         *Client  // nil: the connection was lost
+	Had            uint64   // messages of the membership that Client has had
+	Out            Receiver // where Client is nil, what is kept for it
+}
+
+// Restore opens rooms as they were, with their members. Those whose ids are others' by
+// now are closed, to join anew.
+type Restore struct {
+	Rooms   []RoomMeta
+	Members []Membership
+}
+
+func (r *Restore) apply(l *loop) {
+	for i := range r.Members {
+		m := &r.Members[i]
+		if l.restore(m) {
+			continue
+		}
+		if m.Client != nil {
+			l.close(m.Client, wire.CloseGoingAway, "your place in the room was given up: come again")
+		} else {
+			m.Out.Discard()
+		}
+	}
+	for _, meta := range r.Rooms {
+		for id, until := range meta.Bans {
+			l.banUntil(seat{meta.Room, id}, until)
+		}
+		room := l.rooms[meta.Room]
+		if room == nil {
+			continue
+		}
+		if meta.Locked && !room.locked {
+			room.locked = true
+			l.change(room)
+		}
+		if !meta.Opened.IsZero() {
+			room.opened = meta.Opened
+		}
+	}
+}
+
+// restore makes a member of what was one elsewhere, and reports false if its id is
+// taken.
+func (l *loop) restore(k *Membership) bool {
+	r := l.rooms[k.Room]
+	if r != nil {
+		if m := memberOf(r, k.ID); m != nil {
+			return l.reunite(m, k)
+		}
+	}
+	if r == nil {
+		r = l.newRoom(k.Room)
+	}
+	m := &member{
+		room: r, client: k.Client, out: k.Out, id: k.ID, name: k.Name, meta: k.Meta, grant: k.Grant, joinedAt: k.Joined,
+		handled: k.Handled,
+	}
+	if k.Client != nil {
+		m.out = k.Client.out
+	}
+	l.insert(m, k.Session)
+	if k.Client == nil {
+		l.hub.Stats.Suspended.Add(1)
+		l.expireLater(m)
+	}
+	l.log.Debug(event.Restored, m.fields(zap.Int(event.FieldMembers, len(r.members)))...)
+	return true
+}
+
+// reunite gives a membership that was taken for lost its connection back, with what it
+// has missed, and reports false if it is not the same, or not all is there.
+func (l *loop) reunite(m *member, k *Membership) bool {
+	if m.session == nil || m.client != nil || k.Client == nil || m.session.text() != k.Session {
+		return false
+	}
+	missed, ok := m.out.Missed(k.Had)
+	if !ok {
+		return false
+	}
+	m.out.Discard()
+	l.hub.Stats.Suspended.Add(-1)
+	k.Client.member, m.client, m.out, m.remote = m, k.Client, k.Client.out, k.Client.remote
+	m.handled = max(m.handled, k.Handled)
+	for _, f := range missed {
+		l.deliver(m.client, f, 0)
+		f.Release()
+	}
+	m.told = 0
+	l.tell(m, nil)
+	l.log.Debug(event.Restored, m.fields(zap.Int(event.FieldMembers, len(m.room.members)))...)
+	return true
+}
+
+// Export takes the rooms of which Of holds out of the hub, and says what another
+// hub can't learn from the members' connections: of them, the resumable members.
+type Export struct {
+	Of   func(room string) bool
+	Done chan<- Exported // needs a capacity of one
+}
+
+// Exported is what an Export has taken out. The Receivers of its members are the
+// caller's now.
+type Exported struct {
+	Rooms   []RoomMeta
+	Members []Membership
+}
+
+func (e *Export) apply(l *loop) {
+	var out Exported
+	for i := len(l.roomList) - 1; i >= 0; i-- {
+		r := l.roomList[i]
+		if !e.Of(r.name) {
+			continue
+		}
+		meta := RoomMeta{Room: r.name, Locked: r.locked, Opened: r.opened}
+		for _, m := range r.members {
+			if m.session != nil {
+				out.Members = append(out.Members, Membership{
+					Room: r.name, ID: m.id, Name: m.name, Meta: m.meta, Grant: m.grant, Handled: m.handled, Session: m.session.text(),
+					Joined: m.joinedAt, Client: m.client, Out: m.out,
+				})
+			}
+			l.takeOut(m)
+		}
+		r.members = nil
+		l.dropRoom(r)
+		l.log.Debug(event.Exported, zap.String(event.FieldRoom, r.name))
+		out.Rooms = append(out.Rooms, meta)
+	}
+	for s, until := range l.bans {
+		if e.Of(s.room) {
+			out.Rooms = append(out.Rooms, RoomMeta{Room: s.room, Bans: map[string]time.Time{s.who: until}})
+			delete(l.bans, s)
+		}
+	}
+	give(e.Done, out)
+}
+
+// takeOut ends a membership here without a word to anybody, and with it its
+// client.
+func (l *loop) takeOut(m *member) {
+	if m.session != nil {
+		delete(l.sessions, m.session.handle)
+	}
+	l.hub.Stats.Members.Add(-1)
+	if c := m.client; c != nil {
+		c.member, c.closed = nil, true
+		l.unregister(c)
+	} else {
+		l.hub.Stats.Suspended.Add(-1)
+	}
+	m.room, m.client = nil, nil
+}

@@ -1,0 +1,575 @@
+package actor
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/parley-rtc/parley/hub/internal/frame"
+	"github.com/parley-rtc/parley/hub/stats"
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+// Writer is the connection behind an [Outbox]. Its methods must not block.
+type Writer interface {
+	// Wake says that frames wait and nobody writes them.
+	Wake()
+	// Closing says that a close frame is among what waits: the connection must end
+	// in bounded time even if the frame can't be written.
+	Closing()
+	// Probe asks for a WebSocket ping. Its answer says that the client has received
+	// all that was written before it.
+	Probe()
+	// Challenge asks for a WebSocket ping that must be answered within a time. If it
+	// is not, the connection ends as after any unanswered ping.
+	Challenge(within time.Duration)
+	// Abort ends the connection at once, without a close frame.
+	Abort()
+}
+
+// Outbox is the queue of frames for one connection, bounded in bytes. The hub
+// appends to it, the connection's writer takes from it; neither waits for the
+// other.
+//
+// Four things keep one client from using up another's queue, and one from keeping
+// others from talking:
+//
+//   - What is sent to one member counts against the limit, and one sender may use a
+//     quarter of it: see [Outbox.Verdict].
+//   - What is sent to a whole room counts apart, since no member may keep a sender from
+//     talking to the others. It may exceed the limit by far, but not for long: see
+//     [Outbox.Overdrawn].
+//   - Member lists don't count against the bound. Instead, at most one list waits
+//     that no message needs; a newer one replaces it or comes after it was taken.
+//   - What a resumed connection has missed does not count either: it was counted
+//     when it came.
+type Outbox struct {
+	// Set by Init, then read only.
+	stats *stats.Hub
+	limit int
+
+	// crowded mirrors shares != nil, to be read without the lock.
+	crowded atomic.Bool
+
+	// Guarded by mu.
+	mu      sync.Mutex
+	conn    Writer  // nil: the connection was lost
+	frames  []entry // frames[head:] wait or are being written
+	head    int
+	first   uint64         // number of frames[head]; frames count from 0
+	taken   uint64         // frames below this number are with the writer
+	written int            // bytes of frames[head] that are on their way already
+	cost    int            // of all frames[head:], in bytes of memory
+	counted int            // the part of cost that counts against limit
+	shared  int            // the part of cost that was sent to whole rooms
+	size    int            // of all frames[head:], in bytes on the wire
+	shares  map[uint64]int // cost of what counts in frames[head:], by sender; nil: little waits
+	list    uint64         // number of the waiting room_members, or noList
+	behind  bool           // a list was held back: tell the hub when none waits
+	writing bool           // a writer is at work or has been woken
+
+	closed bool           // nothing more is taken in
+	warned bool           // the connection has been told that it is closing
+	code   wire.CloseCode // of the close frame; 0: none was queued
+	dead   bool           // frames are only given back
+
+	history history // guarded by mu too
+}
+
+// entry is a frame in the queue.
+type entry struct {
+	*frame.Frame
+	from uint64 // the sender, see Client.sender, with the marks below
+}
+
+// Marks in entry.from.
+const (
+	free    = 1 << 63 // does not count against the limit
+	adopted = 1 << 62 // was queued for another connection before
+	shared  = 1 << 61 // was sent to a whole room
+	senders = shared - 1
+)
+
+func (e *entry) sender() uint64 { return e.from & senders }
+
+func (e *entry) counted() int {
+	if e.from&(free|shared) != 0 {
+		return 0
+	}
+	return e.Cost()
+}
+
+// share is what the entry counts in its sender's share: lists do, although they are
+// free.
+func (e *entry) share() int {
+	if e.from&(shared|adopted) != 0 {
+		return 0
+	}
+	return e.Cost()
+}
+
+const noList = ^uint64(0)
+
+// keptFrames is the largest capacity of an empty queue that is kept for the next
+// frames.
+const keptFrames = 8
+
+// Init prepares an outbox for conn. limit is in bytes of memory, see
+// [frame.Frame.Cost]. A frame that is larger by itself is taken in when nothing
+// else waits.
+func (o *Outbox) Init(conn Writer, stats *stats.Hub, limit int) {
+	o.conn, o.stats, o.limit, o.list = conn, stats, limit, noList
+}
+
+// Send implements [Receiver].
+func (o *Outbox) Send(f *frame.Frame, from uint64) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.add(entry{f, from})
+}
+
+func (o *Outbox) add(e entry) bool {
+	if o.closed {
+		e.Release()
+		return true
+	}
+	if !o.makeRoom(e.counted()) || e.from&shared != 0 && o.shared > 0 && o.shared+e.Cost() > overdraft*o.limit {
+		e.Release()
+		return false
+	}
+	o.push(e)
+	return true
+}
+
+// What is sent to whole rooms may take overdraft times the limit, so that a burst of
+// the default size (wsconn's BurstBytes, 4 MiB) fits a queue of the default size
+// (1 MiB), which a client that reads empties at once. A client without a connection is
+// kept half of that by all senders together; then they are refused.
+const overdraft = 8
+
+// makeRoom reports whether n more bytes may wait. What is kept of what was written
+// gives way, unless the connection is lost: then it is needed.
+func (o *Outbox) makeRoom(n int) bool {
+	if o.counted > 0 && o.counted+n > o.limit {
+		return false
+	}
+	if o.conn != nil {
+		o.history.shrink(o.limit - o.counted - n)
+	}
+	return true
+}
+
+func (o *Outbox) push(e entry) {
+	if len(o.frames) == cap(o.frames) && o.head > len(o.frames)/2 {
+		n := copy(o.frames, o.frames[o.head:])
+		clear(o.frames[n:])
+		o.frames, o.head = o.frames[:n], 0
+	}
+	o.frames = append(o.frames, e)
+	o.account(&e, 1)
+}
+
+// account adds an entry to the sums, or with sign -1 takes it out.
+func (o *Outbox) account(e *entry, sign int) {
+	cost := sign * e.Cost()
+	o.cost += cost
+	o.counted += sign * e.counted()
+	o.size += sign * e.Size()
+	if e.from&shared != 0 {
+		o.shared += cost
+	}
+	o.stats.OutboxBytes.Add(int64(cost))
+	switch {
+	case o.shares != nil:
+		o.shares[e.sender()] += sign * e.share()
+		if o.cost < o.limit/calmPart {
+			o.shares = nil
+			o.crowded.Store(false)
+		}
+	case o.cost > o.limit/crowdedPart:
+		o.crowd()
+	}
+}
+
+// A queue is crowded when more than limit/crowdedPart bytes wait, until fewer than
+// limit/calmPart do. Only then is it counted who has sent what: nobody's share can
+// be used up before, and a queue that is read in time is never crowded.
+const (
+	crowdedPart = 8
+	calmPart    = 16
+	sharePart   = 4 // a sender's share is limit/sharePart
+)
+
+// crowd begins to count shares.
+func (o *Outbox) crowd() {
+	o.shares = make(map[uint64]int)
+	for i := range o.frames[o.head:] {
+		e := &o.frames[o.head+i]
+		o.shares[e.sender()] += e.share()
+	}
+	o.crowded.Store(true)
+}
+
+// Verdict implements [Receiver]. A sender's share is a quarter of the queue, or one
+// message if that is larger.
+func (o *Outbox) Verdict(from uint64, n int, toAll bool) Verdict {
+	if !o.crowded.Load() {
+		return Open
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if toAll {
+		if o.conn == nil && o.shared > 0 && o.shared+n > overdraft/2*o.limit {
+			return Congested
+		}
+		return Open
+	}
+	if has := o.shares[from]; o.closed || has == 0 || has+n <= o.limit/sharePart {
+		return Open
+	}
+	return Congested
+}
+
+// Overdrawn implements [Receiver].
+func (o *Outbox) Overdrawn() bool {
+	if !o.crowded.Load() {
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.conn != nil && o.shared > o.limit
+}
+
+// Mark implements [Receiver].
+func (o *Outbox) Mark() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.next()
+}
+
+// Behind implements [Receiver].
+func (o *Outbox) Behind(mark uint64) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.conn != nil && o.first < mark
+}
+
+// next is the number that the next frame gets.
+func (o *Outbox) next() uint64 { return o.first + uint64(len(o.frames)-o.head) }
+
+// firstMovable is the number of the first frame that may still be moved or dropped:
+// those before it are with the writer or on their way.
+func (o *Outbox) firstMovable() uint64 {
+	if o.written > 0 {
+		return max(o.taken, o.first+1)
+	}
+	return max(o.taken, o.first)
+}
+
+// listWaits reports whether a list is queued that the writer has not taken yet.
+func (o *Outbox) listWaits() bool { return o.list != noList && o.list >= o.firstMovable() }
+
+// SendList implements [Receiver].
+func (o *Outbox) SendList(f *frame.Frame, l List) (sent bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	e := entry{f, l.For | free}
+	switch {
+	case o.closed:
+		f.Release()
+		return true
+	case o.listWaits() && (l.InPlace || o.list == o.next()-1):
+		old := &o.frames[o.head+int(o.list-o.first)]
+		e.from = old.from
+		o.account(&e, 1)
+		o.account(old, -1)
+		old.Release()
+		*old = e
+	case !l.Needed && (o.listWaits() || o.conn == nil):
+		// The client learns of the change from a later list: the next one that a
+		// message needs, the one after a resume, or the one that the hub sends when
+		// it hears that this queue has caught up.
+		f.Release()
+		o.behind = o.conn != nil
+		return false
+	default:
+		o.list = o.next()
+		o.push(e)
+	}
+	return true
+}
+
+// Reset implements [Receiver].
+func (o *Outbox) Reset(resumable bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.list, o.behind = noList, false
+	o.history.begin(resumable && !o.closed, o.next(), 0)
+}
+
+// Flush implements [Receiver].
+func (o *Outbox) Flush() {
+	o.mu.Lock()
+	conn := o.conn
+	closing := o.closed && !o.warned && !o.dead
+	o.warned = o.warned || closing
+	wake := conn != nil && !o.writing && o.head < len(o.frames)
+	o.writing = o.writing || wake
+	o.mu.Unlock()
+	if closing && conn != nil {
+		conn.Closing()
+	}
+	if wake {
+		conn.Wake()
+	}
+}
+
+// Challenge implements [Receiver].
+func (o *Outbox) Challenge(within time.Duration) {
+	o.mu.Lock()
+	conn := o.conn
+	o.mu.Unlock()
+	if conn != nil {
+		conn.Challenge(within)
+	}
+}
+
+// Abort implements [Receiver].
+func (o *Outbox) Abort() {
+	o.mu.Lock()
+	conn := o.conn
+	o.mu.Unlock()
+	if conn != nil {
+		conn.Abort()
+	}
+}
+
+// Close implements [Receiver].
+func (o *Outbox) Close(code wire.CloseCode, reason string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return
+	}
+	if code == wire.CloseSlowConsumer || code == wire.CloseReplaced {
+		o.drop(o.head + int(o.firstMovable()-o.first))
+	}
+	o.closed, o.code = true, code
+	o.history.begin(false, 0, 0)
+	o.push(entry{frame.Close(code, reason), free})
+}
+
+// Urgent queues a control frame ahead of what waits. It reports false when the
+// queue is full.
+func (o *Outbox) Urgent(f *frame.Frame, from uint64) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	e := entry{f, from}
+	at := o.firstMovable()
+	if o.closed || at == o.next() || !o.makeRoom(e.counted()) {
+		return o.add(e)
+	}
+	o.push(e)
+	i := o.head + int(at-o.first)
+	copy(o.frames[i+1:], o.frames[i:])
+	o.frames[i] = e
+	if o.list != noList && o.list >= at {
+		o.list++
+	}
+	if o.history.start > at {
+		o.history.start++
+	}
+	return true
+}
+
+// Take appends to dst the frames that are to be written next: about max bytes, at
+// least one frame. Of the first, skip bytes have been written before. No frames,
+// which is after Discard or Suspend only: the writer's work is over. There is one
+// writer at a time.
+func (o *Outbox) Take(dst []*frame.Frame, max int) (frames []*frame.Frame, skip int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.dead {
+		o.drop(o.head)
+	}
+	o.taken = o.first
+	if o.conn == nil {
+		o.writing = false
+		return dst, 0
+	}
+	for _, e := range o.frames[o.head:] {
+		if max -= e.Size(); max < 0 && o.taken > o.first {
+			break
+		}
+		dst = append(dst, e.Frame)
+		o.taken++
+	}
+	o.writing = o.taken > o.first
+	return dst, o.written
+}
+
+// Wrote says that n more bytes of what Take returned are on their way, at time
+// now. The frames that are whole are given back. It reports whether more waits; if
+// not, the writer's work is over until the next Wake. It also reports, once, that a
+// list was held back and none waits any more: the hub is to be told.
+func (o *Outbox) Wrote(n int, now time.Time) (more, caughtUp bool) {
+	o.mu.Lock()
+	n += o.written
+	for o.head < len(o.frames) && n >= o.frames[o.head].Size() {
+		e := &o.frames[o.head]
+		n -= e.Size()
+		if !e.Born.IsZero() && e.from&adopted == 0 {
+			o.stats.Transit.Observe(now.Sub(e.Born).Seconds())
+		}
+		o.account(e, -1)
+		o.history.add(e.Frame, o.first)
+		*e = entry{}
+		o.head++
+		o.first++
+	}
+	o.written = n
+	if o.dead {
+		o.drop(o.head)
+	}
+	if more = o.head < len(o.frames); !more {
+		if cap(o.frames) > keptFrames {
+			o.frames = nil
+		}
+		o.frames, o.head = o.frames[:0], 0
+		o.writing = false
+	}
+	conn := o.conn
+	probe := conn != nil && o.history.takeProbe()
+	caughtUp = o.behind && !o.listWaits()
+	o.behind = o.behind && !caughtUp
+	o.mu.Unlock()
+	if probe {
+		conn.Probe()
+	}
+	return more, caughtUp
+}
+
+// drop gives back the frames from index i on.
+func (o *Outbox) drop(i int) {
+	for j := range o.frames[i:] {
+		e := &o.frames[i+j]
+		o.account(e, -1)
+		e.Release()
+	}
+	clear(o.frames[i:])
+	o.frames = o.frames[:i]
+	if o.list != noList && o.list >= o.next() {
+		o.list = noList
+	}
+}
+
+// Acknowledged says that the client has answered the last ping that was written.
+func (o *Outbox) Acknowledged() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.history.acknowledged()
+}
+
+// Backlog implements [Receiver].
+func (o *Outbox) Backlog() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.cost
+}
+
+// Unwritten returns how many bytes are still to be written.
+func (o *Outbox) Unwritten() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.size - o.written
+}
+
+// CloseCode returns the code of the close frame that was queued; 0: none was.
+func (o *Outbox) CloseCode() wire.CloseCode {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.code
+}
+
+// Finished reports whether a close frame has been written, or the connection has
+// ended.
+func (o *Outbox) Finished() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.closed && o.head == len(o.frames)
+}
+
+// Adopt implements [Receiver].
+func (o *Outbox) Adopt(received uint64, frames []*frame.Frame) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.list, o.behind = noList, false
+	o.history.begin(!o.closed, o.next(), received)
+	for _, f := range frames {
+		if o.closed {
+			f.Release()
+		} else {
+			o.push(entry{f, free | adopted})
+		}
+	}
+}
+
+// Missed implements [Receiver].
+func (o *Outbox) Missed(received uint64) ([]*frame.Frame, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.history.missed(received, o.frames[o.head:], o.first)
+}
+
+// Sent implements [Receiver].
+func (o *Outbox) Sent() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.history.count(o.frames[o.head:], o.first)
+}
+
+// Suspend implements [Receiver].
+func (o *Outbox) Suspend() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.conn = nil
+}
+
+// Discard implements [Receiver].
+func (o *Outbox) Discard() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed, o.dead = true, true
+	o.history.begin(false, 0, 0)
+	if !o.writing {
+		o.drop(o.head)
+	}
+}
+
+// Failed says that the connection can't be written any more. The hub decides what
+// becomes of what waits.
+func (o *Outbox) Failed() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.conn, o.writing = nil, false
+	if o.dead {
+		o.drop(o.head)
+	}
+}
+
+// Kept returns what the client of a resumable membership is not known to have: the
+// number of messages before that, and a reference to each for the caller.
+func (o *Outbox) Kept() (received uint64, frames []*frame.Frame) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	frames, _ = o.history.missed(o.history.had, o.frames[o.head:], o.first)
+	return o.history.had, frames
+}
+
+// Had returns how many messages of a resumable membership the client is known to
+// have.
+func (o *Outbox) Had() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.history.had
+}

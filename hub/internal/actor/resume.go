@@ -1,0 +1,109 @@
+package actor
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/parley-rtc/parley/hub/event"
+	"github.com/parley-rtc/parley/hub/internal/frame"
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+// Resume takes up the membership of a lost connection, or of one that only looks
+// alive, which is closed.
+type Resume struct {
+	Client       *Client
+	Session      string
+	Received     uint64 // messages that the client has received since and including joined
+	MessageBytes int    // the largest message that the connection takes, to be announced
+	Refused      frame.Refused
+	Done         chan<- Resumed // gets one value; needs a capacity of one
+}
+
+// Resumed is what came of a Resume. ID is empty when it was refused.
+type Resumed struct {
+	Room, ID string
+	Name     string
+	Meta     []byte
+	Grant    *Grant
+	Joined   time.Time
+	Handled  uint64 // see member.handled
+}
+
+// ErrSessionExpired refuses a session that is over.
+var ErrSessionExpired = &wire.Refusal{Code: wire.CodeSessionExpired, Text: "this session has ended: join again"}
+
+func (r *Resume) apply(l *loop) {
+	c := r.Client
+	if c.closed {
+		give(r.Done, Resumed{})
+		return
+	}
+	m, refusal := r.takeUp(l)
+	if refusal != nil {
+		l.refuse(c, refusal, r.Refused)
+		give(r.Done, Resumed{})
+		return
+	}
+	give(r.Done, Resumed{
+		Room: m.room.name, ID: m.id, Name: m.name, Meta: m.meta, Grant: m.grant, Joined: m.joinedAt, Handled: m.handled,
+	})
+}
+
+// takeUp takes up the membership and returns it, or why that can't be.
+func (r *Resume) takeUp(l *loop) (*member, *wire.Refusal) {
+	if r.Client.member != nil {
+		return nil, ErrAlreadyJoined
+	}
+	m := l.sessionOf(r.Session)
+	if m == nil {
+		return nil, ErrSessionExpired
+	}
+	if r.Received > m.out.Sent() {
+		// Whoever counts like that has not had this membership. It goes on.
+		return nil, ErrSessionExpired
+	}
+	missed, ok := m.out.Missed(r.Received)
+	if !ok || m.grant.Expired(l.now) {
+		// The client will join anew, under its id.
+		releaseAll(missed)
+		if old := m.client; old != nil {
+			l.close(old, wire.CloseReplaced, "the session could not be resumed: join again")
+		}
+		l.leaveRoom(m, event.ReasonExpired)
+		return nil, ErrSessionExpired
+	}
+	l.move(m, r, missed)
+	return m, nil
+}
+
+// move gives the membership to the client that resumes it, with all that the client
+// has missed.
+func (l *loop) move(m *member, r *Resume, missed []*frame.Frame) {
+	c := r.Client
+	resumed := (&frame.Resumed{
+		Room: m.room.name, From: m.id, Missed: len(missed), Handled: m.handled, MessageBytes: r.MessageBytes, Ref: r.Refused.Ref,
+	}).Frame()
+	resumed.Origin = r.Refused.Origin
+	c.out.Adopt(r.Received, append([]*frame.Frame{resumed}, missed...))
+	if old := m.client; old != nil {
+		l.close(old, wire.CloseReplaced, "the session was resumed on another connection")
+		old.member = nil
+	} else {
+		l.hub.Stats.Suspended.Add(-1)
+		m.out.Discard()
+	}
+	c.member, m.client, m.out, m.remote = m, c, c.out, c.remote
+	l.touch(c)
+	l.log.Info(event.Resume, c.fields(zap.Int(event.FieldMissed, len(missed)))...)
+	m.told = 0
+	l.tell(m, nil)
+}
+
+// releaseAll gives back references.
+func releaseAll(frames []*frame.Frame) {
+	for _, f := range frames {
+		f.Release()
+	}
+}

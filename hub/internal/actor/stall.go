@@ -1,0 +1,34 @@
+package actor
+
+import "time"
+
+// A queue protects its receiver: a sender whose share is used up is refused, and what
+// goes to the whole room may exceed the limit for a while. Both assume that the client
+// reads. So what waits when a sender is refused, or when the limit is exceeded, must be
+// written within stallTime, or the client is closed. With the default queue that takes
+// 85 KB a second for the first, and 350 KB a second for the second. A member without a
+// connection is left alone.
+const stallTime = 3 * time.Second
+
+// watch looks at a member's queue again after stallTime.
+func (l *loop) watch(m *member) {
+	if m.client != nil && !m.watched {
+		m.watched = true
+		l.later(stallTime, watch{m, m.out, m.out.Mark()})
+	}
+}
+
+// watch is the command of that time.
+type watch struct {
+	member *member
+	out    Receiver // of the connection that it was about
+	mark   uint64   // what was queued before it must have been written
+}
+
+func (w watch) apply(l *loop) {
+	m := w.member
+	m.watched = false
+	if c := m.client; c != nil && m.room != nil && m.out == w.out && m.out.Behind(w.mark) {
+		l.closeSlow(c)
+	}
+}

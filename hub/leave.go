@@ -1,6 +1,0 @@
-package hub
-
-// Leave ends the client's membership, if it has one. Its connection stays.
-type Leave struct{ Client *Client }
-
-func (c Leave) apply(l *loop) { l.leaveRoom(c.Client.member, reasonLeft) }

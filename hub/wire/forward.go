@@ -1,0 +1,77 @@
+package wire
+
+// Suffixes are the ends that the server puts on messages that one member sends:
+// its room and id, quoted once when it joins.
+type Suffixes struct{ room, from, both []byte }
+
+// NewSuffixes makes the ends for a member of room whose id is from.
+func NewSuffixes(room, from string) Suffixes {
+	r := AppendQuoted([]byte(`,"room":`), room)
+	f := AppendQuoted([]byte(`,"from":`), from)
+	both := append(append([]byte(nil), r...), f...)
+	return Suffixes{room: both[:len(r):len(r)], from: both[len(r):], both: both}
+}
+
+// AppendForward appends the message as its receivers get it: the bytes that came,
+// with room and from as s has them where [Envelope.Open] says that they are missing.
+func (e *Envelope) AppendForward(dst []byte, s *Suffixes) []byte {
+	text, missing := e.Open()
+	dst = append(dst, text...)
+	switch missing {
+	case FieldRoom | FieldFrom:
+		dst = append(dst, s.both...)
+	case FieldRoom:
+		dst = append(dst, s.room...)
+	case FieldFrom:
+		dst = append(dst, s.from...)
+	}
+	return append(dst, '}')
+}
+
+// ForwardSize is the most that AppendForward appends, in bytes.
+func (e *Envelope) ForwardSize(s *Suffixes) int { return e.end + len(s.both) + 1 }
+
+// Open returns a message that is to be forwarded up to its closing brace, and
+// which of FieldRoom and FieldFrom are missing in it. The caller appends these as
+// they are true, and the brace. Where the client gave its room and id they stay,
+// unless a reader could see other ones beside them or in another spelling. The
+// caller has checked that they are the sender's own.
+//
+// What the server appends stands last, so that readers that ignore the case of
+// names read it, too. The text must not be changed; it may be that of the message.
+func (e *Envelope) Open() (text []byte, missing Field) {
+	const own = FieldRoom | FieldFrom
+	if e.lookalikes {
+		return e.stripped(), own
+	}
+	return e.text[:e.end], own &^ e.has
+}
+
+// stripped returns a copy of the text up to the closing brace without the client's
+// own room and from.
+func (e *Envelope) stripped() []byte {
+	first, second := e.roomAt, e.fromAt
+	if first.start > second.start {
+		first, second = second, first
+	}
+	out := append([]byte(nil), e.text[:e.end]...)
+	for _, s := range [...]span{second, first} {
+		if s.end > 0 {
+			out = without(out, s)
+		}
+	}
+	return out
+}
+
+// without removes a member from the open object in text, which has others. With it
+// goes the comma behind it, or, for the last member, the one before.
+func without(text []byte, s span) []byte {
+	if after := skipSpace(text, s.end); after < len(text) && text[after] == ',' {
+		return append(text[:s.start], text[after+1:]...)
+	}
+	before := s.start - 1
+	for text[before] != ',' {
+		before--
+	}
+	return text[:before]
+}

@@ -1,0 +1,60 @@
+package wsconn
+
+import (
+	"slices"
+	"testing"
+)
+
+// The queue of the writers takes no memory of its own, however long it is never
+// empty, and gives every connection its turn.
+func TestWritersQueue(t *testing.T) {
+	w := &writers{limit: 1, running: 1} // the worker is this test
+	conns := []*conn{{number: 1}, {number: 2}, {number: 3}}
+	for _, c := range conns {
+		w.add(c)
+	}
+	var turns []uint64
+	for range 7 {
+		c := w.next()
+		turns = append(turns, c.number)
+		if c.behind != nil {
+			t.Fatal("a connection that has had its turn holds on to another")
+		}
+		w.add(c)
+	}
+	if want := []uint64{1, 2, 3, 1, 2, 3, 1}; !slices.Equal(turns, want) {
+		t.Errorf("turns %v, want %v", turns, want)
+	}
+	if n := testing.AllocsPerRun(100_000, func() { w.add(w.next()) }); n != 0 {
+		t.Errorf("%v allocations for each turn", n)
+	}
+	for range conns {
+		w.next()
+	}
+	if w.waiting != 0 || w.first != nil || w.last != nil {
+		t.Errorf("an empty queue: %d wait, from %v to %v", w.waiting, w.first, w.last)
+	}
+	if c := w.next(); c != nil || w.running != 0 {
+		t.Errorf("from an empty queue: %v, %d workers", c, w.running)
+	}
+}
+
+// Further workers start when many connections wait for each, and no more than the
+// limit.
+func TestWritersStart(t *testing.T) {
+	w := &writers{limit: 3, running: 1}
+	for n := 1; n <= connsPerWriter; n++ {
+		w.mu.Lock()
+		start := w.starts(n)
+		w.mu.Unlock()
+		if start {
+			t.Errorf("%d connections start a second worker", n)
+		}
+	}
+	for running, want := range []bool{true, true, true, false} {
+		w.running = running
+		if got := w.starts(running*connsPerWriter + 1); got != want {
+			t.Errorf("with %d workers: another is started: %v, want %v", running, got, want)
+		}
+	}
+}
