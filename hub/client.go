@@ -13,7 +13,7 @@ import (
 )
 
 // Writer is a connection as the hub sees it. The hub's goroutine and the writers of
-// other connections call its methods: they must not block.
+// other connections call its methods: they must neither block nor panic.
 type Writer interface {
 	// Wake is called when frames wait and no goroutine writes them. One goroutine then
 	// calls [Client.Gather] and [Client.Wrote] until nothing waits.
@@ -182,9 +182,16 @@ func (c *Client) Reply(text []byte) error {
 	return c.core.Do(&actor.Reply{Client: c.client, Frame: frame.Text(text)})
 }
 
+var errNoRefusal = &wire.Refusal{
+	Code: wire.CodeUnavailable, Text: "the server could not decide on this: try again", Reason: "a refusal without a code of the protocol",
+}
+
 // Refuse answers a message with an error. room and id are what a join asked for, for
 // the log.
 func (c *Client) Refuse(refusal *wire.Refusal, r Request, room, id string) error {
+	if refusal == nil || refusal.Code == wire.NoCode || int(refusal.Code) >= wire.NumCodes {
+		refusal = errNoRefusal
+	}
 	return c.core.Do(&actor.Refuse{Client: c.client, Refusal: refusal, Refused: r.refused(), Room: room, ID: id})
 }
 

@@ -1,7 +1,9 @@
 package hub
 
 import (
+	"context"
 	"runtime/debug"
+	"sync"
 
 	"go.uber.org/zap"
 
@@ -19,7 +21,10 @@ type events struct {
 	log    *zap.Logger
 	stats  *stats.Hub
 	queue  chan event.Event
-	done   chan struct{}
+	drop   chan struct{} // closed: what waits is dropped
+	done   chan struct{} // closed when all is handed over, or dropped
+	ending sync.Once
+	giveUp sync.Once
 }
 
 // newEvents returns nil, on which all methods work, if nobody wants the events.
@@ -29,7 +34,7 @@ func newEvents(o Options, s *stats.Hub) *events {
 	}
 	e := &events{
 		notify: o.Notify, log: o.Logger, stats: s,
-		queue: make(chan event.Event, eventQueue), done: make(chan struct{}),
+		queue: make(chan event.Event, eventQueue), drop: make(chan struct{}), done: make(chan struct{}),
 	}
 	go e.run()
 	return e
@@ -47,7 +52,11 @@ func (e *events) add(one event.Event) {
 func (e *events) run() {
 	defer close(e.done)
 	for one := range e.queue {
-		e.hand(one)
+		select {
+		case <-e.drop:
+		default:
+			e.hand(one)
+		}
 	}
 }
 
@@ -60,10 +69,25 @@ func (e *events) hand(one event.Event) {
 	e.notify(one)
 }
 
-// close waits until all events are handed over. The loop must have ended.
-func (e *events) close() {
+// finish waits until all events are handed over, or ctx is done. The loop must have
+// ended.
+func (e *events) finish(ctx context.Context) error {
+	if e == nil {
+		return nil
+	}
+	e.ending.Do(func() { close(e.queue) })
+	select {
+	case <-e.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// abandon drops the events that wait. The loop must have ended.
+func (e *events) abandon() {
 	if e != nil {
-		close(e.queue)
-		<-e.done
+		e.giveUp.Do(func() { close(e.drop) })
+		e.ending.Do(func() { close(e.queue) })
 	}
 }

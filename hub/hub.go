@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -72,7 +71,6 @@ type Hub struct {
 	core   actor.Core
 	stats  *stats.Hub
 	events *events // nil: nobody is notified
-	once   sync.Once
 }
 
 // New starts a hub. [Hub.Shutdown] or [Hub.Close] ends it.
@@ -114,7 +112,7 @@ func NewOver(o Options, build func(actor.Options) (actor.Core, error)) (*Hub, er
 	h.events = newEvents(o, h.stats)
 	core, err := build(o.actor(h.stats, h.events))
 	if err != nil {
-		h.events.close()
+		h.events.abandon()
 		return nil, err
 	}
 	h.core = core
@@ -127,24 +125,25 @@ func (h *Hub) Stats() *stats.Hub { return h.stats }
 // Resumes reports whether memberships can be resumable, see [Options.ResumeWindow].
 func (h *Hub) Resumes() bool { return h.core.Resumes() }
 
-// Shutdown closes every connection with 1001, new ones included, waits until they have
-// ended, and ends the hub. If ctx is done first, Shutdown returns its error, and the hub
-// continues to close connections until [Hub.Close] ends it. Shutdown may be called more
-// than once. A program with a wsconn handler calls the handler's Shutdown instead.
+// Shutdown closes every connection with 1001, also those that come meanwhile, waits
+// until they have ended, ends the hub, and waits until [Options.Notify] has had all
+// events. If ctx is done first, Shutdown returns its error: call [Hub.Close] then. It
+// may be called more than once, but not by Notify, for which it waits.
 func (h *Hub) Shutdown(ctx context.Context) error {
-	err := h.core.Drain(ctx)
-	if err == nil || errors.Is(err, ErrClosed) {
-		return h.Close()
+	if err := h.core.Drain(ctx); err != nil && !errors.Is(err, ErrClosed) {
+		return err
 	}
-	return err
+	h.core.Close()
+	return h.events.finish(ctx)
 }
 
-// Close ends the hub and its connections at once, without close frames. It may be
+// Close ends the hub at once, and all connections without a close frame. Events that
+// [Options.Notify] has not had are dropped; a call under way goes on. Close may be
 // called more than once, and before, during or after [Hub.Shutdown]. The error is
 // always nil.
 func (h *Hub) Close() error {
 	h.core.Close()
-	h.once.Do(h.events.close)
+	h.events.abandon()
 	return nil
 }
 
@@ -200,10 +199,16 @@ func (h *Hub) CloseRoom(ctx context.Context, room string) error {
 	return h.core.CarryOut(ctx, &actor.CloseRoom{Order: order(room)})
 }
 
+// MaxAnnouncement is the largest announcement, in bytes of JSON.
+const MaxAnnouncement = 64 << 10
+
 // Announce sends a message without a sender to all members of a room. data must be JSON
 // in UTF-8, or the code of the error is [wire.CodeBadMessage]. Other errors are those of
 // [Hub.Lock].
 func (h *Hub) Announce(ctx context.Context, room string, data json.RawMessage) error {
+	if len(data) > MaxAnnouncement {
+		return &wire.Refusal{Code: wire.CodeBadMessage, Text: "the announcement is larger than 64 KiB"}
+	}
 	a := &actor.Announce{Order: order(room), Data: data}
 	if err := a.Check(); err != nil {
 		return err

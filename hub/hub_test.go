@@ -274,7 +274,7 @@ func TestNotify(t *testing.T) {
 		}
 		close(block)
 		c.End(event.ReasonLost)
-		if err := h.Close(); err != nil {
+		if err := h.Shutdown(t.Context()); err != nil {
 			t.Error(err)
 		}
 		if len(seen) < 3 || seen[0] != event.OpenedRoom || seen[1] != event.MemberJoined || seen[2] == event.MemberJoined {
@@ -299,6 +299,58 @@ func TestErrorsAreShort(t *testing.T) {
 		synctest.Wait()
 		if got := c.got(); len(got) > 500 || !strings.Contains(got, strings.Repeat("é", 32)) {
 			t.Errorf("%d bytes: %.300s", len(got), got)
+		}
+		c.End(event.ReasonLost)
+		_ = h.Close()
+	})
+}
+
+// Shutdown waits for Notify until its context is done, Close does not wait, and
+// neither hands over anything afterwards.
+func TestEndWithSlowNotify(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		h, err := New(Options{Notify: func(event.Event) { calls++; time.Sleep(time.Minute) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := connect(h)
+		c.enter(t, "r", "a")
+		_ = c.Leave()
+		c.End(event.ReasonLost)
+		start := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := h.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+			t.Errorf("%v after %s", err, time.Since(start))
+		}
+		if err := h.Close(); err != nil || time.Since(start) != time.Second {
+			t.Errorf("%v after %s", err, time.Since(start))
+		}
+		time.Sleep(time.Hour)
+		if calls != 1 {
+			t.Errorf("Notify was called %d times", calls)
+		}
+	})
+}
+
+// A call with nonsense costs its client an answer, and the hub nothing.
+func TestRefuseNonsense(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, err := New(Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := connect(h)
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range []*wire.Refusal{nil, {}, {Code: 200}, {Code: wire.Code(wire.NumCodes)}} {
+			_ = c.Refuse(r, Request{Type: "join"}, "", "")
+		}
+		synctest.Wait()
+		if got := c.got(); strings.Count(got, `"code":"unavailable"`) != 4 {
+			t.Errorf("got %s", got)
 		}
 		c.End(event.ReasonLost)
 		_ = h.Close()

@@ -55,7 +55,7 @@ type ClientInfo struct {
 // Grant is what a member may do, and for how long. It must not be changed once it is
 // part of a [Join] or an admission.
 type Grant struct {
-	Rights   Rights
+	Rights   Rights    // zero: none; usually [wire.DefaultRights]
 	Subject  string    // the token's sub; empty: there is no token, or it has none
 	Named    bool      // the grant fixes the nickname: the member can't change it
 	Profiled bool      // the grant fixes the profile: the member can't change it

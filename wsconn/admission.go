@@ -3,8 +3,10 @@ package wsconn
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/netip"
 	"time"
+	"unicode/utf8"
 
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/wire"
@@ -47,6 +49,25 @@ type Admission struct {
 	Grant    *hub.Grant      // nil: the default rights, without an end
 	Capacity int             // members that the room may have; 0: [hub.Options.MaxRoomMembers]
 	Expires  time.Time       // in the answer to a renewal: when the new token expires
+}
+
+// check makes the id and the nickname normal, and returns what a gate must not decide.
+func (a *Admission) check() error {
+	var ok bool
+	if a.ID != "" {
+		if a.ID, ok = wire.NormalID(a.ID); !ok {
+			return errors.New("the gate has decided on an invalid id")
+		}
+	}
+	if a.Name != "" {
+		if a.Name, ok = wire.NormalName(a.Name); !ok {
+			return errors.New("the gate has decided on an invalid nickname")
+		}
+	}
+	if len(a.Meta) > wire.MaxMeta || len(a.Meta) > 0 && !(json.Valid(a.Meta) && utf8.Valid(a.Meta)) {
+		return errors.New("the gate has decided on an invalid profile")
+	}
+	return nil
 }
 
 // gateTimeout bounds what a Gate may take, since its client waits for the answer.

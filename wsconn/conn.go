@@ -1,6 +1,7 @@
 package wsconn
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -44,7 +45,8 @@ type conn struct {
 
 	// Guarded by mu.
 	mu        sync.Mutex
-	cutReason string // why the connection was cut, when it was not closed
+	cutReason string             // why the connection was cut, when it was not closed
+	decision  context.CancelFunc // of the gate's decision under way; nil: there is none
 }
 
 // start registers the connection with the hub and goes on in goroutines of its
@@ -201,9 +203,21 @@ func (c *conn) hangUp() {
 func (c *conn) cut(reason string) {
 	c.mu.Lock()
 	c.cutReason = reason
+	cancel := c.decision
 	c.mu.Unlock()
+	if cancel != nil {
+		cancel()
+	}
 	c.lull.end()
 	_ = c.nc.Close()
+}
+
+// whileDeciding notes what ends a decision of the gate when the connection is cut; nil:
+// there is none any more.
+func (c *conn) whileDeciding(cancel context.CancelFunc) {
+	c.mu.Lock()
+	c.decision = cancel
+	c.mu.Unlock()
 }
 
 // end is the read loop's last act: the connection is over.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -106,10 +107,22 @@ func TestGateThatFails(t *testing.T) {
 				switch r.Room {
 				case "panic":
 					panic("boom")
+				case "exit":
+					runtime.Goexit()
 				case "error":
 					return nil, errors.New("the database is away")
 				case "nothing":
 					return nil, nil
+				case "no code":
+					return nil, &wire.Refusal{Text: "no"}
+				case "another code":
+					return nil, &wire.Refusal{Code: 200, Text: "no"}
+				case "bad id":
+					return &Admission{ID: " x"}, nil
+				case "bad name":
+					return &Admission{Name: strings.Repeat("x", 65)}, nil
+				case "bad profile":
+					return &Admission{Meta: json.RawMessage("{{{"), Grant: &hub.Grant{Profiled: true}}, nil
 				case "typed nil":
 					var none *wire.Refusal
 					return nil, none
@@ -127,7 +140,7 @@ func TestGateThatFails(t *testing.T) {
 	})
 	other := s.dial()
 	other.join("r", "other")
-	for _, room := range []string{"error", "nothing", "typed nil"} {
+	for _, room := range []string{"error", "nothing", "typed nil", "no code", "another code", "bad id", "bad name", "bad profile"} {
 		c := s.dial()
 		c.send(`{"type":"join","room":%q}`, room)
 		c.wantError(wire.CodeUnavailable)
@@ -137,7 +150,7 @@ func TestGateThatFails(t *testing.T) {
 			t.Errorf("a renewal without a grant: %s", text)
 		}
 	}
-	for _, text := range []string{`{"type":"join","room":"panic"}`, `{"type":"join","room":"r","from":"no ice"}`} {
+	for _, text := range []string{`{"type":"join","room":"panic"}`, `{"type":"join","room":"exit"}`, `{"type":"join","room":"r","from":"no ice"}`} {
 		c := s.dial()
 		c.send("%s", text)
 		c.wantClose(wire.CloseInternalError)
@@ -263,5 +276,43 @@ func TestOneSpelling(t *testing.T) {
 	a.sees("b")
 	if text := a.text(); !strings.Contains(text, `"room":"Café"`) || strings.Contains(text, "Cafe\u0301") {
 		t.Errorf("got %s", text)
+	}
+}
+
+// A gate that takes its time is told when the connection is over, and keeps Close
+// from nothing.
+func TestCloseEndsDecisions(t *testing.T) {
+	asked, told := make(chan struct{}), make(chan error, 1)
+	s := newServer(t, func(o *Options, _ *hub.Options) { o.Gate = waitingGate{asked, told} })
+	c := s.dial()
+	c.send(`{"type":"join","room":"r"}`)
+	<-asked
+	if err := s.handler.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-told; !errors.Is(err, context.Canceled) {
+		t.Errorf("the gate was told %v", err)
+	}
+}
+
+type waitingGate struct {
+	asked chan struct{}
+	told  chan error
+}
+
+func (g waitingGate) Join(ctx context.Context, _ *JoinRequest) (*Admission, error) {
+	close(g.asked)
+	<-ctx.Done()
+	g.told <- ctx.Err()
+	return nil, ctx.Err()
+}
+
+func (waitingGate) Renew(context.Context, *RenewRequest) (*Admission, error) {
+	return nil, ErrNoTokens
+}
+
+func TestHandlerNeedsAHub(t *testing.T) {
+	if _, err := NewHandler(nil, Options{}); err == nil {
+		t.Error("taken")
 	}
 }

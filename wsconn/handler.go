@@ -2,6 +2,7 @@ package wsconn
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/netip"
 	"sync/atomic"
@@ -46,6 +47,9 @@ type Handler struct {
 // NewHandler makes a handler for the clients of h. The error names the option that is
 // invalid.
 func NewHandler(h *hub.Hub, o Options) (*Handler, error) {
+	if h == nil {
+		return nil, errors.New("wsconn: NewHandler needs a hub")
+	}
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, err
@@ -67,11 +71,11 @@ func (h *Handler) Shutdown(ctx context.Context) error {
 }
 
 // Close refuses new connections with 503 and ends the hub and its connections at
-// once. The error is always nil.
+// once, see [hub.Hub.Close]. It does not wait for calls of the [Gate] that are under
+// way; their contexts are done. The error is always nil.
 func (h *Handler) Close() error {
 	h.draining.Store(true)
-	_ = h.hub.Close()
-	return h.wait(context.Background())
+	return h.hub.Close()
 }
 
 // endPoll is the time between two looks at whether all connections have ended.

@@ -68,7 +68,11 @@ func (v *v1) message(text []byte) error {
 	c.keepalive.pause()
 	defer c.keepalive.resume()
 	done := make(chan error, 1)
-	go func() { done <- v.command(e) }()
+	go func() {
+		err := error(errPanic) // a gate may end its goroutine
+		defer func() { done <- err }()
+		err = v.command(e)
+	}()
 	return <-done
 }
 
@@ -200,6 +204,10 @@ func (v *v1) iceServers(id string, g *hub.Grant) (servers json.RawMessage, err e
 		until = g.Expires
 	}
 	err = v.c.guard("ICEServers", func() { servers = f(id, until) })
+	if err == nil && len(servers) > 0 && !json.Valid(servers) {
+		v.c.h.log.Warn(event.GateFailed, zap.Uint64(event.FieldConn, v.c.number), zap.String("error", "ICEServers has not returned JSON"))
+		return nil, nil
+	}
 	return servers, err
 }
 
@@ -240,13 +248,18 @@ func (v *v1) decide(ask func(context.Context) (*Admission, error)) (a *Admission
 	c := v.c
 	ctx, cancel := context.WithTimeout(context.Background(), gateTimeout)
 	defer cancel()
+	c.whileDeciding(cancel)
+	defer c.whileDeciding(nil)
 	if panicked := c.guard("Gate", func() { a, err = ask(ctx) }); panicked != nil {
 		return nil, panicked
 	}
-	if err == nil && a == nil {
+	switch {
+	case err != nil:
+		return nil, err
+	case a == nil:
 		return nil, errGateSilent
 	}
-	return a, err
+	return a, a.check()
 }
 
 // refuseFor answers a message that the gate has not let through.
@@ -307,7 +320,8 @@ func request(e *wire.Envelope) hub.Request {
 func (v *v1) refuse(r *wire.Refusal, e *wire.Envelope) error {
 	room, id := "", ""
 	if e.Type == wire.TypeJoin {
-		room, id = wire.Cut(string(e.Room), wire.MaxRoom), wire.Cut(string(e.From), wire.MaxID)
+		room, _ = wire.NormalRoom(string(e.Room)) // what is no name is not logged either
+		id, _ = wire.NormalID(string(e.From))
 	}
 	return v.c.client.Refuse(r, request(e), room, id)
 }

@@ -59,10 +59,12 @@ func PongText(ref string) []byte {
 	return o.end()
 }
 
-// TokenText answers a token that was accepted: it holds until expires.
+// TokenText answers a token that was accepted: it holds until expires; zero: for ever.
 func TokenText(expires time.Time, ref string) []byte {
 	o := begin(TypeToken, 96)
-	o.text("expires", expires.UTC().Format(time.RFC3339))
+	if !expires.IsZero() {
+		o.text("expires", expires.UTC().Format(time.RFC3339))
+	}
 	o.text("ref", ref)
 	return o.end()
 }

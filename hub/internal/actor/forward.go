@@ -106,11 +106,11 @@ func (f *Forward) carryOut(l *loop, c *Client) *wire.Refusal {
 	if to == nil || to.client != nil && to.client.closed {
 		return ErrTargetNotFound
 	}
-	if to.told < from.since && !l.takeCopies(c, from.room.roomState().Size()) {
-		return errFanOut
-	}
 	if r := f.refusalBy(l, from, to); r != nil {
 		return r
+	}
+	if to.told < from.since && !l.takeCopies(c, from.room.roomState().Size()) {
+		return errFanOut
 	}
 	f.deliver(l, from, to)
 	return nil
@@ -166,7 +166,7 @@ func (f *Forward) refusalBy(l *loop, from, to *member) *wire.Refusal {
 // has not heard of the sender yet (rule 3 of membership.go).
 func (f *Forward) deliver(l *loop, from, to *member) {
 	if to.told < from.since {
-		l.tell(to, f.client)
+		l.tell(to, f)
 	}
 	if !f.all {
 		l.send(to, f.frame, f.client.sender)

@@ -44,6 +44,7 @@ type Hub struct {
 	closing  chan struct{} // closed by Close
 	closed   chan struct{} // closed by the loop when it ends
 	close    sync.Once
+	entering sync.RWMutex // held by those who hand over a Register; see run
 }
 
 // commandQueue is how many commands may wait for the loop before those who send
@@ -86,8 +87,12 @@ func (h *Hub) Acknowledged(*Client) {}
 // Do hands a command to the loop, and waits while the loop is behind. Commands
 // from one goroutine are applied in the order of their calls. The error is nil or
 // [ErrClosed]. A command that is handed over while the hub closes may not be
-// applied.
+// applied, but a client that is registered then is aborted.
 func (h *Hub) Do(c Command) error {
+	if _, ok := c.(Register); ok {
+		h.entering.RLock()
+		defer h.entering.RUnlock()
+	}
 	select {
 	case <-h.closing:
 		return ErrClosed

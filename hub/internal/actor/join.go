@@ -40,7 +40,7 @@ var ErrAlreadyJoined = &wire.Refusal{Code: wire.CodeAlreadyJoined, Text: "you ar
 var (
 	errDuplicateID = &wire.Refusal{Code: wire.CodeDuplicateID, Text: "another member of this room has this id"}
 	errRoomFull    = &wire.Refusal{Code: wire.CodeRoomFull, Text: "this room is full"}
-	errRoomLocked  = &wire.Refusal{Code: wire.CodeRoomLocked, Text: "this room is locked: nobody can join it now"}
+	errRoomLocked  = &wire.Refusal{Code: wire.CodeRoomLocked, Text: "this room is locked: only moderators can join it now"}
 	errBanned      = &wire.Refusal{Code: wire.CodeForbidden, Text: "you were removed from this room a short while ago"}
 	errServerFull  = &wire.Refusal{Code: wire.CodeServerFull, Text: "the server has no place for another room"}
 )

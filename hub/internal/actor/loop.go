@@ -62,11 +62,29 @@ func (l *loop) run() {
 		case c := <-l.hub.commands:
 			l.batch(c)
 		case <-l.hub.closing:
-			for _, c := range l.clients {
-				c.out.Abort()
-			}
+			l.abort()
 			return
 		}
+	}
+}
+
+// abort ends all connections, also those that were handed over just now.
+func (l *loop) abort() {
+	l.hub.entering.Lock() // all others see that the hub closes
+	defer l.hub.entering.Unlock()
+	for {
+		select {
+		case c := <-l.hub.commands:
+			if r, ok := c.(Register); ok {
+				r.Client.out.Abort()
+			}
+			continue
+		default:
+		}
+		break
+	}
+	for _, c := range l.clients {
+		c.out.Abort()
 	}
 }
 

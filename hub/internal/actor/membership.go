@@ -56,16 +56,16 @@ func (l *loop) change(r *room) {
 }
 
 // tell sends one member the room as it is now, if the member does not know it yet
-// and its queue can take it (rule 5). For is the client whose message needs the list;
-// nil: no message does.
-func (l *loop) tell(m *member, neededBy *Client) {
+// and its queue can take it (rule 5). neededBy is the message that needs the list; nil:
+// none does.
+func (l *loop) tell(m *member, neededBy *Forward) {
 	r, c := m.room, m.client
 	if r == nil || m.told == r.version || m.evicted || c != nil && c.closed {
 		return
 	}
 	list := List{InPlace: r.lastLeft <= m.told} // rule 4
 	if neededBy != nil {
-		list.Needed, list.For = true, neededBy.sender
+		list.Needed, list.ToAll, list.For = true, neededBy.all, neededBy.client.sender
 	}
 	f := r.roomState()
 	f.Retain(1)

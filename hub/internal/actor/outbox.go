@@ -1,6 +1,7 @@
 package actor
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,17 +57,20 @@ type Outbox struct {
 	conn    Writer  // nil: the connection was lost
 	frames  []entry // frames[head:] wait or are being written
 	head    int
-	first   uint64         // number of frames[head]; frames count from 0
-	taken   uint64         // frames below this number are with the writer
-	written int            // bytes of frames[head] that are on their way already
-	cost    int            // of all frames[head:], in bytes of memory
-	counted int            // the part of cost that counts against limit
-	shared  int            // the part of cost that was sent to whole rooms
-	size    int            // of all frames[head:], in bytes on the wire
-	shares  map[uint64]int // cost of what counts in frames[head:], by sender; nil: little waits
-	list    uint64         // number of the waiting room_members, or noList
-	behind  bool           // a list was held back: tell the hub when none waits
-	writing bool           // a writer is at work or has been woken
+	first   uint64           // number of frames[head]; frames count from 0
+	taken   uint64           // frames below this number are with the writer
+	written int              // bytes of frames[head] that are on their way already
+	cost    int              // of all frames[head:], in bytes of memory
+	counted int              // the part of cost that counts against limit
+	shared  int              // the part of cost that was sent to whole rooms
+	lists   int              // the part of cost that is member lists
+	nLists  int              // of which there are so many
+	done    uint64           // cost of all that was written or dropped so far
+	size    int              // of all frames[head:], in bytes on the wire
+	shares  map[uint64]share // of senders in frames[head:]; nil: little waits
+	list    uint64           // number of the waiting room_members, or noList
+	behind  bool             // a list was held back: tell the hub when none waits
+	writing bool             // a writer is at work or has been woken
 
 	closed bool           // nothing more is taken in
 	warned bool           // the connection has been told that it is closing
@@ -82,12 +86,19 @@ type entry struct {
 	from uint64 // the sender, see Client.sender, with the marks below
 }
 
+// share is what waits of one sender's, in bytes of memory.
+type share struct {
+	direct int // to this receiver alone, and the lists that its messages needed
+	toAll  int // to the whole room
+}
+
 // Marks in entry.from.
 const (
 	free    = 1 << 63 // does not count against the limit
 	adopted = 1 << 62 // was queued for another connection before
 	shared  = 1 << 61 // was sent to a whole room
-	senders = shared - 1
+	roster  = 1 << 60 // is a member list that no message needed
+	senders = roster - 1
 )
 
 func (e *entry) sender() uint64 { return e.from & senders }
@@ -99,16 +110,24 @@ func (e *entry) counted() int {
 	return e.Cost()
 }
 
-// share is what the entry counts in its sender's share: lists do, although they are
-// free.
-func (e *entry) share() int {
-	if e.from&(shared|adopted) != 0 {
-		return 0
+// addTo adds the entry to its sender's share, or with sign -1 takes it out. Lists are in
+// it, although they are free.
+func (e *entry) addTo(shares map[uint64]share, sign int) {
+	of := shares[e.sender()]
+	switch {
+	case e.from&adopted != 0:
+	case e.from&shared != 0:
+		of.toAll += sign * e.Cost()
+	default:
+		of.direct += sign * e.Cost()
 	}
-	return e.Cost()
+	shares[e.sender()] = of
 }
 
 const noList = ^uint64(0)
+
+// maxLimit keeps sums of limits from overflowing.
+const maxLimit = math.MaxInt / 64
 
 // keptFrames is the largest capacity of an empty queue that is kept for the next
 // frames.
@@ -118,7 +137,7 @@ const keptFrames = 8
 // [frame.Frame.Cost]. A frame that is larger by itself is taken in when nothing
 // else waits.
 func (o *Outbox) Init(conn Writer, stats *stats.Hub, limit int) {
-	o.conn, o.stats, o.limit, o.list = conn, stats, limit, noList
+	o.conn, o.stats, o.limit, o.list = conn, stats, min(limit, maxLimit), noList
 }
 
 // Send implements [Receiver].
@@ -133,7 +152,7 @@ func (o *Outbox) add(e entry) bool {
 		e.Release()
 		return true
 	}
-	if !o.makeRoom(e.counted()) || e.from&shared != 0 && o.shared > 0 && o.shared+e.Cost() > overdraft*o.limit {
+	if !o.makeRoom(e.counted()) || e.from&shared != 0 && !o.makeShared(e.Cost()) || o.listsPileUp() {
 		e.Release()
 		return false
 	}
@@ -141,11 +160,22 @@ func (o *Outbox) add(e entry) bool {
 	return true
 }
 
-// What is sent to whole rooms may take overdraft times the limit, so that a burst of
-// the default size (wsconn's BurstBytes, 4 MiB) fits a queue of the default size
-// (1 MiB), which a client that reads empties at once. A client without a connection is
-// kept half of that by all senders together; then they are refused.
-const overdraft = 8
+// What is sent to whole rooms may take overdraft times the limit, and at least
+// minOverdraft bytes: the largest burst of one sender (wsconn's BurstBytes, by default
+// 4 MiB) must fit a queue whose client reads.
+const (
+	overdraft    = 8
+	minOverdraft = 6 << 20
+)
+
+// allowance is how much may wait of what is sent to whole rooms, in bytes of memory.
+func (o *Outbox) allowance() int { return max(overdraft*o.limit, minOverdraft) }
+
+func (o *Outbox) makeShared(n int) bool { return o.shared == 0 || o.shared+n <= o.allowance() }
+
+// listsPileUp reports whether lists of former memberships have piled up: a client that
+// joins and leaves and does not read.
+func (o *Outbox) listsPileUp() bool { return o.nLists > 1 && o.lists > 2*o.limit }
 
 // makeRoom reports whether n more bytes may wait. What is kept of what was written
 // gives way, unless the connection is lost: then it is needed.
@@ -169,6 +199,17 @@ func (o *Outbox) push(e entry) {
 	o.account(&e, 1)
 }
 
+// marks returns how a list counts: as what the message is that needs it, or apart.
+func (l *List) marks() uint64 {
+	switch {
+	case l.Needed && l.ToAll:
+		return shared
+	case l.Needed:
+		return free
+	}
+	return free | roster
+}
+
 // account adds an entry to the sums, or with sign -1 takes it out.
 func (o *Outbox) account(e *entry, sign int) {
 	cost := sign * e.Cost()
@@ -178,10 +219,17 @@ func (o *Outbox) account(e *entry, sign int) {
 	if e.from&shared != 0 {
 		o.shared += cost
 	}
+	if e.from&roster != 0 {
+		o.lists += cost
+		o.nLists += sign
+	}
+	if sign < 0 {
+		o.done += uint64(-cost)
+	}
 	o.stats.OutboxBytes.Add(int64(cost))
 	switch {
 	case o.shares != nil:
-		o.shares[e.sender()] += sign * e.share()
+		e.addTo(o.shares, sign)
 		if o.cost < o.limit/calmPart {
 			o.shares = nil
 			o.crowded.Store(false)
@@ -202,32 +250,41 @@ const (
 
 // crowd begins to count shares.
 func (o *Outbox) crowd() {
-	o.shares = make(map[uint64]int)
-	for i := range o.frames[o.head:] {
-		e := &o.frames[o.head+i]
-		o.shares[e.sender()] += e.share()
-	}
+	o.shares = o.count()
 	o.crowded.Store(true)
 }
 
+// count returns the shares of all senders.
+func (o *Outbox) count() map[uint64]share {
+	shares := make(map[uint64]share)
+	for i := range o.frames[o.head:] {
+		o.frames[o.head+i].addTo(shares, 1)
+	}
+	return shares
+}
+
 // Verdict implements [Receiver]. A sender's share is a quarter of the queue, or one
-// message if that is larger.
+// message if that is larger. What goes to the whole room is refused only for a client
+// without a connection, of which a sender may fill half of what is allowed.
 func (o *Outbox) Verdict(from uint64, n int, toAll bool) Verdict {
-	if !o.crowded.Load() {
+	if !o.crowded.Load() && n <= o.limit/crowdedPart {
 		return Open
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if toAll {
-		if o.conn == nil && o.shared > 0 && o.shared+n > overdraft/2*o.limit {
-			return Congested
-		}
-		return Open
+	shares := o.shares
+	if shares == nil {
+		shares = o.count() // little waits
 	}
-	if has := o.shares[from]; o.closed || has == 0 || has+n <= o.limit/sharePart {
-		return Open
+	of := shares[from]
+	switch {
+	case o.closed:
+	case toAll && o.conn == nil && of.toAll > 0 && of.toAll+n > o.allowance()/2:
+		return Congested
+	case !toAll && of.direct > 0 && of.direct+n > o.limit/sharePart:
+		return Congested
 	}
-	return Congested
+	return Open
 }
 
 // Overdrawn implements [Receiver].
@@ -244,14 +301,14 @@ func (o *Outbox) Overdrawn() bool {
 func (o *Outbox) Mark() uint64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.next()
+	return o.done + uint64(min(o.cost, o.limit))
 }
 
 // Behind implements [Receiver].
 func (o *Outbox) Behind(mark uint64) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.conn != nil && o.first < mark
+	return o.conn != nil && o.done < mark
 }
 
 // next is the number that the next frame gets.
@@ -273,7 +330,7 @@ func (o *Outbox) listWaits() bool { return o.list != noList && o.list >= o.first
 func (o *Outbox) SendList(f *frame.Frame, l List) (sent bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	e := entry{f, l.For | free}
+	e := entry{f, l.For | l.marks()}
 	switch {
 	case o.closed:
 		f.Release()
@@ -281,10 +338,10 @@ func (o *Outbox) SendList(f *frame.Frame, l List) (sent bool) {
 	case o.listWaits() && (l.InPlace || o.list == o.next()-1):
 		old := &o.frames[o.head+int(o.list-o.first)]
 		e.from = old.from
-		o.account(&e, 1)
 		o.account(old, -1)
 		old.Release()
 		*old = e
+		o.account(&e, 1)
 	case !l.Needed && (o.listWaits() || o.conn == nil):
 		// The client learns of the change from a later list: the next one that a
 		// message needs, the one after a resume, or the one that the hub sends when
@@ -439,6 +496,9 @@ func (o *Outbox) Wrote(n int, now time.Time) (more, caughtUp bool) {
 		o.writing = false
 	}
 	conn := o.conn
+	if conn != nil {
+		o.history.shrink(o.limit)
+	}
 	probe := conn != nil && o.history.takeProbe()
 	caughtUp = o.behind && !o.listWaits()
 	o.behind = o.behind && !caughtUp

@@ -25,8 +25,8 @@ type Receiver interface {
 	// Overdrawn reports whether more than the limit waits of what went to whole rooms,
 	// for a connection that there is.
 	Overdrawn() bool
-	// Mark returns a mark behind all that is queued. Behind reports whether something
-	// before a mark waits for a connection that there is.
+	// Mark returns how far the queue will be when what waits, or as much of it as the
+	// limit, is written. Behind reports whether a connection is not that far.
 	Mark() uint64
 	Behind(mark uint64) bool
 	// Reset says that a membership begins or ends with the next frame. Lists so far
@@ -69,6 +69,7 @@ type List struct {
 	// Needed says that a message of the sender For follows, whom the client has not
 	// heard of yet. The list counts as that sender's.
 	Needed bool
+	ToAll  bool // the message goes to the whole room
 	For    uint64
 }
 

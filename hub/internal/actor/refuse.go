@@ -31,7 +31,9 @@ func (l *loop) refuseJoin(c *Client, r *wire.Refusal, m frame.Refused, room, id 
 	if c.closed {
 		return
 	}
-	c.handled()
+	if m.Re != wire.TypeResume.String() { // resumes don't count
+		c.handled()
+	}
 	l.hub.Stats.Refusals[r.Code].Add(1)
 	l.logRefusal(c, r, m, room, id)
 	l.answer(c, frame.Error(r, m))

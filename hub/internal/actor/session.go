@@ -93,11 +93,16 @@ func (l *loop) suspend(c *Client, reason string) {
 	l.expireLater(m)
 }
 
-// expireLater ends the membership when nobody has taken it up in time.
+// expireLater ends the membership when nobody has taken it up in time, or its grant
+// expires.
 func (l *loop) expireLater(m *member) {
 	m.session.lost++
 	lost := m.session.lost
-	l.later(l.options.ResumeWindow, expire{m, lost})
+	window := l.options.ResumeWindow
+	if until := m.grant.Expires; !until.IsZero() {
+		window = max(min(window, until.Sub(l.now)), 0)
+	}
+	l.later(window, expire{m, lost})
 }
 
 // expire ends a membership that was not taken up in time.
@@ -108,6 +113,10 @@ type expire struct {
 
 func (e expire) apply(l *loop) {
 	if m := e.member; m.client == nil && m.room != nil && m.session.lost == e.lost {
-		l.leaveRoom(m, event.ReasonExpired)
+		reason := event.ReasonExpired
+		if m.grant.Expired(l.now) {
+			reason = event.ReasonTokenExpired
+		}
+		l.leaveRoom(m, reason)
 	}
 }

@@ -4,10 +4,10 @@ import "time"
 
 // A queue protects its receiver: a sender whose share is used up is refused, and what
 // goes to the whole room may exceed the limit for a while. Both assume that the client
-// reads. So what waits when a sender is refused, or when the limit is exceeded, must be
-// written within stallTime, or the client is closed. With the default queue that takes
-// 85 KB a second for the first, and 350 KB a second for the second. A member without a
-// connection is left alone.
+// reads. So from when a sender is refused or the limit is exceeded, what waits must be
+// written within stallTime, or as much of it as the limit, or the client is closed. With
+// the default queue that takes at most 350 KB a second. A member without a connection is
+// left alone.
 const stallTime = 3 * time.Second
 
 // watch looks at a member's queue again after stallTime.
@@ -22,7 +22,7 @@ func (l *loop) watch(m *member) {
 type watch struct {
 	member *member
 	out    Receiver // of the connection that it was about
-	mark   uint64   // what was queued before it must have been written
+	mark   uint64   // how far it must be
 }
 
 func (w watch) apply(l *loop) {

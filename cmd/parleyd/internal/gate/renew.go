@@ -24,16 +24,16 @@ import (
 //   - The token has the sub of the former one. Where there was none, the sub is the
 //     member's id.
 func (g *Gate) Renew(ctx context.Context, r *wsconn.RenewRequest) (*wsconn.Admission, error) {
+	former := hub.Grant{Rights: wire.DefaultRights}
+	if r.Grant != nil {
+		former = *r.Grant
+	}
 	if g.options.Tokens == nil {
-		return nil, wsconn.ErrNoTokens
+		return g.renewWithoutTokens(ctx, r, former)
 	}
 	t, err := g.options.Tokens.Verify(ctx, r.Token)
 	if err != nil {
 		return nil, err
-	}
-	former := hub.Grant{Rights: wire.DefaultRights}
-	if r.Grant != nil {
-		former = *r.Grant
 	}
 	if err := continues(t, r, &former); err != nil {
 		return nil, err
@@ -62,6 +62,30 @@ func (g *Gate) Renew(ctx context.Context, r *wsconn.RenewRequest) (*wsconn.Admis
 		a.Grant.Bound = answer.Expires
 	}
 	apply(a, answer)
+	return a, nil
+}
+
+// renewWithoutTokens has the application decide, whose own the token is.
+func (g *Gate) renewWithoutTokens(ctx context.Context, r *wsconn.RenewRequest, former hub.Grant) (*wsconn.Admission, error) {
+	if g.options.Ask == nil {
+		return nil, wsconn.ErrNoTokens
+	}
+	answer, err := g.options.Ask.Join(ctx, &Question{
+		Renewing: true, Room: r.Room, ID: r.ID, Name: r.Name, Token: r.Token, Remote: r.Remote, Rights: former.Rights,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a := &wsconn.Admission{ID: r.ID, Grant: &former}
+	if answer.Rights != nil {
+		former.Rights &= *answer.Rights
+	}
+	if !answer.Expires.IsZero() {
+		former.Bound = answer.Expires
+	}
+	former.Expires = former.Bound
+	apply(a, answer)
+	a.Expires = former.Expires
 	return a, nil
 }
 

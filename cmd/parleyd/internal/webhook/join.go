@@ -114,7 +114,9 @@ func (j *Join) Join(ctx context.Context, q *gate.Question) (*gate.Answer, error)
 		if j.options.FailOpen {
 			return new(gate.Answer), nil
 		}
-		return nil, errDown
+		down := *errDown
+		down.Reason += ": " + redact.Error(err)
+		return nil, &down
 	case refusal != nil:
 		j.Stats.Refused.Add(1)
 	default:

@@ -200,7 +200,7 @@ func TestJoinDown(t *testing.T) {
 	j := newJoin(t, JoinOptions{
 		URL: "http://user:hidden@" + l.Addr().String() + "/x?key=hidden", Secret: secret, Timeout: time.Second, Logger: zap.New(core),
 	})
-	if _, refusal := j.Join(t.Context(), &gate.Question{Room: "r", Token: "hidden"}); refusal != errDown {
+	if _, refusal := j.Join(t.Context(), &gate.Question{Room: "r", Token: "hidden"}); wire.CodeOf(refusal) != wire.CodeUnavailable {
 		t.Errorf("got %v", refusal)
 	}
 	if n := logged.Len(); n != 1 {
@@ -304,7 +304,7 @@ func TestQuestions(t *testing.T) {
 	if want := `"type":"member.renewing",`; !strings.Contains(rc.bodies[1], want) || !strings.Contains(rc.bodies[1], `"data":{"room":"r","rights":[]}`) {
 		t.Errorf("%s has no %s", rc.bodies[1], want)
 	}
-	if _, err = j.Join(t.Context(), &gate.Question{Room: "r"}); err != errDown {
+	if _, err = j.Join(t.Context(), &gate.Question{Room: "r"}); wire.CodeOf(err) != wire.CodeUnavailable {
 		t.Errorf("a profile that is too large: %v", err)
 	}
 }
@@ -338,7 +338,7 @@ func TestOptions(t *testing.T) {
 		}
 	}
 	j := newJoin(t, JoinOptions{URL: "http://127.0.0.1:1", Secret: secret})
-	if _, err := j.Join(t.Context(), &gate.Question{Room: "r"}); err != errDown || j.options.Timeout != defaultTimeout {
+	if _, err := j.Join(t.Context(), &gate.Question{Room: "r"}); wire.CodeOf(err) != wire.CodeUnavailable || j.options.Timeout != defaultTimeout {
 		t.Errorf("%v", err)
 	}
 	e, err := NewEvents(EventOptions{URL: "http://127.0.0.1:1", Secret: secret, MaxWaiting: 1})
