@@ -82,7 +82,7 @@ func (c *Client) End(reason string) {
 
 // Join is what [Client.Join] asks for.
 type Join struct {
-	Room, ID string          // valid, see [wire.ValidRoom] and [wire.ValidID]
+	Room, ID string          // valid, see [wire.NormalRoom] and [wire.NormalID]
 	Name     string          // nickname; empty: none
 	Meta     json.RawMessage // profile; nil: none
 	Grant    *Grant          // nil: the default rights
@@ -100,7 +100,7 @@ func (h *Hub) NewSession(room string) string { return h.core.NewSession(room) }
 func (c *Client) Join(j Join, r Request) (in bool, err error) {
 	done := make(chan bool, 1)
 	err = c.core.Do(&actor.Join{
-		Client: c.client, Room: j.Room, ID: j.ID, Name: j.Name, Meta: j.Meta, Grant: j.Grant.actor(),
+		Client: c.client, Room: normal(j.Room), ID: normal(j.ID), Name: j.Name, Meta: j.Meta, Grant: j.Grant.actor(),
 		Capacity: j.Capacity, Session: j.Session, Takeover: j.Takeover,
 		Welcome: frame.Text(j.Welcome), Refused: r.refused(), Done: done,
 	})

@@ -41,8 +41,8 @@ func Normal(b []byte) []byte {
 	}
 	out := make([]byte, 0, len(b))
 	last := rune(-1)
-	for _, r := range string(b) {
-		if r == emojiVS && unicode.Is(colorEmoji, last) {
+	for i, r := range string(b) {
+		if r == emojiVS && selectsNothing(last, b[i+len(string(emojiVS)):]) {
 			continue
 		}
 		if unicode.Is(unicode.Zs, r) {
@@ -75,12 +75,19 @@ func needsMapping(b []byte) bool {
 		case 0xEF:
 			r, _ := utf8.DecodeRune(b[i:])
 			last, _ := utf8.DecodeLastRune(b[:i])
-			if r == emojiVS && unicode.Is(colorEmoji, last) {
+			if r == emojiVS && selectsNothing(last, b[i+len(string(emojiVS)):]) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// selectsNothing reports whether a selector for emoji between last and rest changes
+// nothing: last is shown as an emoji anyway, or a skin tone behind it asks for one.
+func selectsNothing(last rune, rest []byte) bool {
+	tone, _ := decode(rest)
+	return unicode.Is(colorEmoji, last) || isEmoji(last) && isSkinTone(tone)
 }
 
 // fault is what is wrong with a text.

@@ -4,6 +4,7 @@
 package limit
 
 import (
+	"math"
 	"net/netip"
 	"sync"
 	"time"
@@ -117,7 +118,7 @@ func (l *Addresses) limiter() *rate.Limiter {
 	if l.options.Rate <= 0 {
 		return rate.NewLimiter(rate.Inf, 0)
 	}
-	return rate.NewLimiter(rate.Limit(l.options.Rate), l.options.Rate*burstSeconds)
+	return rate.NewLimiter(rate.Limit(l.options.Rate), min(l.options.Rate, math.MaxInt/burstSeconds)*burstSeconds)
 }
 
 // sweep forgets the addresses that have no connection and all of their tokens.

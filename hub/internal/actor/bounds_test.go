@@ -328,3 +328,106 @@ func TestHugeQueue(t *testing.T) {
 		t.Errorf("closed with %d", box.CloseCode())
 	}
 }
+
+// Visitors who each say one word make the queue of a client that reads nothing as large
+// as they like: lists that a message needs count for nothing but their sender's share,
+// and each visitor is a sender of its own.
+func TestVisitorsFillMemory(t *testing.T) {
+	l := still(Options{FanOut: 8 << 20, FanOutBurst: 32 << 20})
+	for i := range 98 {
+		c, _ := l.connect(1 << 30)
+		l.join(c, "r", longID(i), "")
+		l.apply(&Update{Client: c, Meta: []byte(fmt.Sprintf("%q", strings.Repeat("m", 1000)))})
+	}
+	idle, box := l.connect(1 << 20)
+	l.join(idle, "r", "idle", "")
+	l.finish()
+	for i := range 1000 {
+		v, vbox := l.connect(1 << 20)
+		l.join(v, "r", "visitor", "")
+		l.apply(forwardIn(v, "r", "visitor", `{"type":"message","to":"idle","data":1}`))
+		l.finish()
+		read(vbox)
+		l.apply(Unregister{v, event.ReasonLost})
+		l.finish()
+		l.now = l.now.Add(10 * time.Millisecond)
+		if n := box.Backlog(); n > 16<<20 {
+			t.Fatalf("after %d visitors %d MB wait in a queue of 1 MiB; closed %v, watched %v", i+1, n>>20, idle.closed, idle.member.watched)
+		}
+	}
+}
+
+// A kicked member does not come back from its address by leaving its token out.
+func TestKickedTokenHolderComesBackAsGuest(t *testing.T) {
+	l := still(Options{KickBan: time.Minute})
+	keep, _ := l.connect(1 << 20)
+	l.join(keep, "r", "keep", "")
+	address := netip.MustParseAddr("192.0.2.1")
+	connect := func() *Client {
+		o := new(Outbox)
+		o.Init(new(sink), l.hub.Stats, 1<<20)
+		c := NewClient(1, address, o)
+		l.apply(Register{c})
+		return c
+	}
+	eve := connect()
+	done := make(chan bool, 1)
+	l.apply(&Join{Client: eve, Room: "r", ID: "eve", Grant: of("eve"), Welcome: textFrame(`{}`), Done: done})
+	<-done
+	l.apply(&Kick{Order: Order{Room: "r"}, To: "eve"})
+	if l.join(connect(), "r", "eve2", "") {
+		t.Error("back at once, from the same address, as a guest")
+	}
+}
+
+// The session of a member that is away is not lost to one client, however often that
+// connects.
+func TestOneClientReconnecting(t *testing.T) {
+	l := still(Options{ResumeWindow: time.Minute})
+	away, _ := l.connect(1 << 20)
+	s := NewSession(0)
+	l.join(away, "r", "away", s)
+	l.finish()
+	l.apply(Unregister{away, event.ReasonLost})
+	l.finish()
+	message := fmt.Sprintf(`{"type":"message","to":"away","data":%q}`, strings.Repeat("x", 50_000))
+	for range 8 {
+		eve, box := l.connect(1 << 20)
+		l.join(eve, "r", "eve", "")
+		for range 5 {
+			l.apply(forwardIn(eve, "r", "eve", message))
+		}
+		l.finish()
+		read(box)
+		l.apply(Unregister{eve, event.ReasonLost})
+		l.finish()
+	}
+	if l.sessionOf(s) == nil {
+		t.Error("the session is over")
+	}
+}
+
+// The same for a receiver that is connected: eight connections of one client after each
+// other, in one moment in which the receiver is not read.
+func TestOneClientReconnectingClosesAReader(t *testing.T) {
+	l := still(Options{})
+	a, box := l.connect(1 << 20)
+	l.join(a, "r", "a", "")
+	l.finish()
+	read(box)
+	message := fmt.Sprintf(`{"type":"message","to":"a","data":%q}`, strings.Repeat("x", 50_000))
+	for range 8 {
+		eve, ebox := l.connect(1 << 20)
+		l.join(eve, "r", "eve", "")
+		for range 5 {
+			l.apply(forwardIn(eve, "r", "eve", message))
+		}
+		l.finish()
+		read(ebox)
+		l.apply(Unregister{eve, event.ReasonLost})
+		l.finish()
+	}
+	if a.closed {
+		t.Errorf("closed with %d", box.CloseCode())
+	}
+}

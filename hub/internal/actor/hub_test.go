@@ -182,10 +182,13 @@ func checkCrowd(t *testing.T, p *peer, members, each int) {
 	}
 }
 
-// A receiver whose queue several senders fill is closed and leaves the room. Whoever
-// sends to it afterwards is told, and nobody else loses anything.
-func TestSlowConsumer(t *testing.T) {
-	h := newHub(t, Options{})
+// A receiver that does not read is closed and leaves the room. Whoever sends to it is
+// told, before and afterwards, and nobody else loses anything.
+func TestSlowConsumer(t *testing.T) { synctest.Test(t, testSlowConsumer) }
+
+func testSlowConsumer(t *testing.T) {
+	h := New(Options{})
+	defer h.Close()
 	slow := newPeer(t, h, 4<<10)
 	slow.join("r", "slow")
 	var senders []*peer

@@ -143,7 +143,7 @@ func TestResumeInTheBatchOfTheOverflow(t *testing.T) {
 	l.join(a, "r", "a", session)
 	var senders []*Client
 	for i := range 6 {
-		c, _ := l.connect(1 << 20)
+		c, _ := l.connect(1 << 30)
 		l.join(c, "r", fmt.Sprint(i), "")
 		senders = append(senders, c)
 	}
@@ -151,8 +151,10 @@ func TestResumeInTheBatchOfTheOverflow(t *testing.T) {
 	n := len(read(box))
 	l.apply(Unregister{a, event.ReasonLost})
 	l.finish()
-	for i, c := range senders { // one batch
-		l.apply(forwardIn(c, "r", fmt.Sprint(i), fmt.Sprintf(`{"type":"message","to":"a","data":%q}`, strings.Repeat("x", 400))))
+	for i, c := range senders { // one batch: too much for a member that is away
+		for range 20 {
+			l.apply(forwardIn(c, "r", fmt.Sprint(i), fmt.Sprintf(`{"type":"message","data":%q}`, strings.Repeat("x", 60_000))))
+		}
 	}
 	again, fresh := l.connect(1 << 20)
 	done := make(chan Resumed, 1)

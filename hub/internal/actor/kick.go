@@ -67,14 +67,14 @@ func addressSeat(room string, a netip.Addr) seat {
 	return seat{room, byAddress + a.String()}
 }
 
-// seats are the ways by which the member could come back. A guest, who has no token
-// of its own, can take any id: its address is banned too, unless the address stands
-// for other members of the room as well.
+// seats are the ways by which the member could come back. As a guest, without a token
+// that names it, it can take any id: guests from its address are banned too, unless the
+// address stands for other members of the room as well.
 func (l *loop) seats(m *member) []seat {
 	room := m.room.name
 	all := []seat{idSeat(room, m.id)}
 	if m.grant.Subject != "" {
-		return append(all, subjectSeat(room, m.grant.Subject))
+		all = append(all, subjectSeat(room, m.grant.Subject))
 	}
 	if m.remote.IsValid() {
 		address := addressSeat(room, m.remote)

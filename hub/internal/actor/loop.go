@@ -75,8 +75,11 @@ func (l *loop) abort() {
 	for {
 		select {
 		case c := <-l.hub.commands:
-			if r, ok := c.(Register); ok {
-				r.Client.out.Abort()
+			switch c := c.(type) {
+			case Register:
+				c.Client.out.Abort()
+			case Unregister:
+				c.Client.out.Discard()
 			}
 			continue
 		default:

@@ -85,10 +85,11 @@ type model struct {
 	late    []Command // that other goroutines give to the loop later
 	// Whose messages waited in each outbox before the present command, and who sends
 	// with it.
-	before    map[*Outbox]map[uint64]bool
-	wasShared map[*Outbox]int // what waited of messages to whole rooms
-	sender    uint64
-	sent      int
+	before     map[*Outbox]map[uint64]bool
+	wasShared  map[*Outbox]int // what waited of messages to whole rooms
+	wasCounted map[*Outbox]int // what waited of messages to one
+	sender     uint64
+	sent       int
 }
 
 const (
@@ -166,14 +167,15 @@ func (m *model) do(c Command) {
 
 // look notes whose messages wait.
 func (m *model) look() {
-	m.before, m.wasShared, m.sender = map[*Outbox]map[uint64]bool{}, map[*Outbox]int{}, 0
+	m.before, m.sender = map[*Outbox]map[uint64]bool{}, 0
+	m.wasShared, m.wasCounted = map[*Outbox]int{}, map[*Outbox]int{}
 	for _, c := range m.clients {
-		m.before[c.box], m.wasShared[c.box] = sendersOf(c.box), c.box.shared
+		m.before[c.box], m.wasShared[c.box], m.wasCounted[c.box] = sendersOf(c.box), c.box.shared, c.box.counted
 	}
 	for _, mm := range m.members {
 		if mm.client == nil {
 			o := mm.real.out.(*Outbox)
-			m.before[o] = sendersOf(o)
+			m.before[o], m.wasCounted[o] = sendersOf(o), o.counted
 		}
 	}
 }
@@ -207,7 +209,7 @@ func (m *model) mayOverflow(o *Outbox, who string) {
 	for sender, counts := range m.before[o] {
 		senders[sender] = senders[sender] || counts
 	}
-	if m.wasShared[o] > (overdraft-1)*o.limit {
+	if m.wasShared[o] > o.allowance()-o.limit {
 		return // it has not read what whole rooms were sent, for long
 	}
 	maps.DeleteFunc(senders, func(_ uint64, counts bool) bool { return !counts })
@@ -474,7 +476,8 @@ func (m *model) mayRefuse(c *modelClient, receivers []*modelMember, toAll bool) 
 		return
 	}
 	for _, mm := range receivers {
-		if _, waits := m.before[mm.real.out.(*Outbox)][c.sender]; waits {
+		o := mm.real.out.(*Outbox)
+		if _, waits := m.before[o][c.sender]; waits || m.wasCounted[o] > 3*o.limit/4 {
 			return
 		}
 	}

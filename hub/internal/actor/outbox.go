@@ -97,7 +97,7 @@ const (
 	free    = 1 << 63 // does not count against the limit
 	adopted = 1 << 62 // was queued for another connection before
 	shared  = 1 << 61 // was sent to a whole room
-	roster  = 1 << 60 // is a member list that no message needed
+	roster  = 1 << 60 // is a member list, but for those that messages to a whole room needed
 	senders = roster - 1
 )
 
@@ -204,8 +204,6 @@ func (l *List) marks() uint64 {
 	switch {
 	case l.Needed && l.ToAll:
 		return shared
-	case l.Needed:
-		return free
 	}
 	return free | roster
 }
@@ -264,8 +262,9 @@ func (o *Outbox) count() map[uint64]share {
 }
 
 // Verdict implements [Receiver]. A sender's share is a quarter of the queue, or one
-// message if that is larger. What goes to the whole room is refused only for a client
-// without a connection, of which a sender may fill half of what is allowed.
+// message if that is larger; and what does not fit is refused, whoever has filled the
+// queue. What goes to the whole room is refused only for a client without a connection,
+// of which a sender may fill half of what is allowed.
 func (o *Outbox) Verdict(from uint64, n int, toAll bool) Verdict {
 	if !o.crowded.Load() && n <= o.limit/crowdedPart {
 		return Open
@@ -282,6 +281,8 @@ func (o *Outbox) Verdict(from uint64, n int, toAll bool) Verdict {
 	case toAll && o.conn == nil && of.toAll > 0 && of.toAll+n > o.allowance()/2:
 		return Congested
 	case !toAll && of.direct > 0 && of.direct+n > o.limit/sharePart:
+		return Congested
+	case !toAll && o.counted > 0 && o.counted+n > o.limit:
 		return Congested
 	}
 	return Open
