@@ -40,7 +40,7 @@ type Options struct {
 	// Notify is called for each event of a room or a member, in order, on a goroutine
 	// of its own. Nil: no events. During a slow call up to 4,096 events wait; further
 	// ones are dropped and counted in [stats.Hub.EventsDropped]. A panic is logged and
-	// loses that event.
+	// loses that event. Notify must not call Shutdown, which waits for it.
 	Notify func(event.Event)
 }
 

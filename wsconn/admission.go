@@ -14,8 +14,10 @@ import (
 
 // Gate decides who may join which room, and with what rights. Its methods run on a
 // goroutine of the connection that asks, several at a time for several connections. They
-// may take until ctx is done, 8 s: meanwhile nothing else is read from that connection,
-// and its join and ping timeouts stand still. A [*wire.Refusal] is sent to the client; any other error is
+// may take until ctx is done, which is after 8 s or when the server ends the connection:
+// meanwhile nothing else is read from that connection, its join and ping timeouts stand
+// still, and it is not noticed that the client has gone. An error that is or wraps a
+// [*wire.Refusal] is sent to the client; any other, and an admission that is not valid, is
 // logged and answered with unavailable. A panic ends the connection.
 type Gate interface {
 	// Join decides on a join.
