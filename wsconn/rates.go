@@ -23,8 +23,9 @@ const framesPerMessage = 4
 // about what a message does, so refusals have limits too, of the same size: past
 // them the client is not read. Owned by the read loop.
 type rates struct {
+	options                       *Options
 	messages, bytes, changes      *rate.Limiter // nil: no limit
-	refusedMessages, refusedBytes *rate.Limiter // likewise
+	refusedMessages, refusedBytes *rate.Limiter // likewise; made when the first message is refused
 	frames                        *rate.Limiter // that are no message; likewise
 	now                           time.Time     // the latest that was heard of: limiters must not see time go back
 	since                         time.Time     // first refusal of those that go on
@@ -40,8 +41,8 @@ var (
 // init takes the limits from options with defaults.
 func (r *rates) init(o *Options, now time.Time) {
 	r.now = now
-	r.messages, r.refusedMessages = limiter(o.Rate, o.Burst), limiter(o.Rate, o.Burst)
-	r.bytes, r.refusedBytes = limiter(o.RateBytes, o.BurstBytes), limiter(o.RateBytes, o.BurstBytes)
+	r.options = o
+	r.messages, r.bytes = limiter(o.Rate, o.Burst), limiter(o.RateBytes, o.BurstBytes)
 	r.changes = limiter(o.RateChanges, o.BurstChanges)
 	r.frames = limiter(times(o.Rate, framesPerMessage), times(o.Burst, framesPerMessage))
 	if o.Rate < 0 {
@@ -95,6 +96,10 @@ func changesMembership(t wire.Type) bool {
 // wait. tooLong says that refusals have gone on for rateGrace.
 func (r *rates) refuse(n int) (wait time.Duration, tooLong bool) {
 	now := r.now
+	if r.last.IsZero() {
+		o := r.options
+		r.refusedMessages, r.refusedBytes = limiter(o.Rate, o.Burst), limiter(o.RateBytes, o.BurstBytes)
+	}
 	if r.since.IsZero() || now.Sub(r.last) > ratePause {
 		r.since = now
 	}
