@@ -32,8 +32,8 @@ type Writer interface {
 // appends to it, the connection's writer takes from it; neither waits for the
 // other.
 //
-// Four things keep one client from using up another's queue, and one from keeping
-// others from talking:
+// Four rules keep one client from using up another's queue, and a client that does not
+// read from keeping others from talking:
 //
 //   - What is sent to one member counts against the limit, and one sender may use a
 //     quarter of it: see [Outbox.Verdict].
@@ -121,6 +121,10 @@ func (e *entry) addTo(shares map[uint64]share, sign int) {
 	default:
 		of.direct += sign * e.Cost()
 	}
+	if of == (share{}) {
+		delete(shares, e.sender())
+		return
+	}
 	shares[e.sender()] = of
 }
 
@@ -201,8 +205,7 @@ func (o *Outbox) push(e entry) {
 
 // marks returns how a list counts: as what the message is that needs it, or apart.
 func (l *List) marks() uint64 {
-	switch {
-	case l.Needed && l.ToAll:
+	if l.Needed && l.ToAll {
 		return shared
 	}
 	return free | roster
