@@ -27,8 +27,6 @@ type walker struct {
 	c      *Client
 	box    *Outbox
 	known  map[string]bool // from the last list that it has read, of its membership
-	id     string
-	dead   bool
 	caught bool
 }
 
