@@ -63,14 +63,17 @@ func (v *v1) message(text []byte) error {
 	if e.Type == wire.TypePing {
 		return v.ping(e)
 	}
-	// The rest is rare, and takes more stack than a connection is to keep for it. It
-	// may wait for others to decide: that time is not the client's.
-	c.keepalive.pause()
-	defer c.keepalive.resume()
+	// The rest is rare, and takes more stack than a connection is to keep for it, the
+	// timer's arithmetic included. It may wait for others to decide: that time is not
+	// the client's.
 	done := make(chan error, 1)
 	go func() {
 		err := error(errPanic) // a gate may end its goroutine
-		defer func() { done <- err }()
+		c.keepalive.pause()
+		defer func() {
+			c.keepalive.resume()
+			done <- err
+		}()
 		err = v.command(e)
 	}()
 	return <-done

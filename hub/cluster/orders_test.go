@@ -99,10 +99,10 @@ func TestAsk(t *testing.T) {
 		if d, err := n.Room(t.Context(), "nothing"); d != nil || err != nil {
 			t.Errorf("%s: %v %v", name, d, err)
 		}
-		all, err := n.Nodes(t.Context())
-		if err != nil || len(all) != 2 || all[0].Partitions+all[1].Partitions != Partitions || all[0].Self == all[1].Self {
-			t.Errorf("%s: %+v %v", name, all, err)
-		}
+		await(t, "nodes that own all partitions between them, seen from "+name, func() bool {
+			all, err := n.Nodes(t.Context())
+			return err == nil && len(all) == 2 && all[0].Partitions+all[1].Partitions == Partitions && all[0].Self != all[1].Self
+		})
 	}
 	if err := nodes["a"].Hub().Kick(t.Context(), roomB, "x"); err != nil {
 		t.Errorf("kick: %v", err)
