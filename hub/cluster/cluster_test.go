@@ -116,19 +116,19 @@ func connect(t *testing.T, n *Node) *client {
 	return c
 }
 
-// Wake implements hub.Writer.
+// Wake implements actor.Writer.
 func (c *client) Wake() { go c.write() }
 
-// Closing implements hub.Writer.
+// Closing implements actor.Writer.
 func (c *client) Closing() {}
 
-// Probe implements hub.Writer.
+// Probe implements actor.Writer.
 func (c *client) Probe() {}
 
-// Challenge implements hub.Writer.
+// Challenge implements actor.Writer.
 func (c *client) Challenge(time.Duration) {}
 
-// Abort implements hub.Writer.
+// Abort implements actor.Writer.
 func (c *client) Abort() {}
 
 func (c *client) write() {

@@ -54,10 +54,10 @@ func (r *Renew) apply(l *loop) {
 		m.grant = defaultGrant
 	}
 	if r.Name != "" {
-		l.rename(m, r.Name)
+		l.describe(m, r.Name, m.meta)
 	}
 	if len(r.Meta) > 0 {
-		l.setMeta(m, profile(r.Meta))
+		l.describe(m, m.name, profile(r.Meta))
 	}
 	l.answer(c, r.Frame)
 }

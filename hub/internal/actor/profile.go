@@ -39,7 +39,7 @@ func (n *Rename) apply(l *loop) {
 		l.refuse(n.Client, errNamed, n.Refused)
 	default:
 		n.Client.handled()
-		l.rename(m, n.Name)
+		l.describe(m, n.Name, m.meta)
 	}
 }
 
@@ -53,7 +53,7 @@ func (u *Update) apply(l *loop) {
 		l.refuse(u.Client, errProfiled, u.Refused)
 	default:
 		u.Client.handled()
-		l.setMeta(m, u.Meta)
+		l.describe(m, m.name, u.Meta)
 	}
 }
 
@@ -65,20 +65,13 @@ func profile(meta []byte) []byte {
 	return meta
 }
 
-func (l *loop) rename(m *member, name string) {
-	if m.name != name {
-		m.room.textBytes -= m.textBytes()
-		m.name = name
-		m.room.textBytes += m.textBytes()
-		l.change(m.room)
+// describe sets the nickname and the profile that others see of a member.
+func (l *loop) describe(m *member, name string, meta []byte) {
+	if m.name == name && bytes.Equal(m.meta, meta) {
+		return
 	}
-}
-
-func (l *loop) setMeta(m *member, meta []byte) {
-	if !bytes.Equal(m.meta, meta) {
-		m.room.textBytes -= m.textBytes()
-		m.meta = meta
-		m.room.textBytes += m.textBytes()
-		l.change(m.room)
-	}
+	m.room.textBytes -= m.textBytes()
+	m.name, m.meta = name, meta
+	m.room.textBytes += m.textBytes()
+	l.change(m.room)
 }
