@@ -83,13 +83,17 @@ func (p *peer) do(c Command) {
 
 // Wake implements Writer.
 func (p *peer) Wake() {
+	if !p.waits() {
+		go p.write()
+	}
+}
+
+// waits reports whether the peer is stalled, and has goOn write later.
+func (p *peer) waits() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.stalled {
-		p.waiting = true
-		return
-	}
-	go p.write()
+	p.waiting = p.waiting || p.stalled
+	return p.stalled
 }
 
 // Closing implements Writer.
@@ -105,7 +109,7 @@ func (p *peer) Challenge(time.Duration) {}
 func (p *peer) Abort() {}
 
 func (p *peer) write() {
-	for {
+	for !p.waits() {
 		frames, skip := p.out.Take(nil, 1)
 		if len(frames) == 0 {
 			return
