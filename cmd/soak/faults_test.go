@@ -232,7 +232,7 @@ func TestFaultyServers(t *testing.T) {
 				c.pass([]byte(`{"type":"room_members","room":"` + c.room + `","members":["` + c.id + `"]}`))
 			}
 			c.pass(text)
-		}, "before joined"},
+		}, "too early"},
 		{"refuses", func(f *faulty, c *client, text []byte) {
 			c.pass(text)
 			if f.every(50, text) {
@@ -299,21 +299,46 @@ func TestFaultsAreNamed(t *testing.T) {
 	}
 }
 
-// Connections that break now and then are resumed, and nothing is lost but what was
-// on its way to the server.
-func TestBreakingConnections(t *testing.T) {
-	t.Parallel()
-	f := &faulty{upstream: server(t), change: func(f *faulty, c *client, text []byte) {
-		if f.every(40, text) {
+// breaking breaks a connection at one in so many messages.
+func breaking(n int) func(f *faulty, c *client, text []byte) {
+	return func(f *faulty, c *client, text []byte) {
+		if f.every(n, text) {
 			_ = c.down.CloseNow()
 			_ = c.up.CloseNow()
 			return
 		}
 		c.pass(text)
-	}}
-	code, out, r := soak(t, f.start(t), small...)
-	if code != report.ExitOK || r.Phases[0].Counts.Resumes == 0 || r.Phases[0].Closes["broken"] == 0 {
-		t.Errorf("exit code %d:\n%s", code, out)
+	}
+}
+
+// Connections that break now and then are faults, each with its time and what was in
+// flight, unless the run expects them or has an objective for them. They are resumed, and
+// nothing is lost.
+func TestBreakingConnections(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		args []string
+		code int
+	}{
+		"unexpected": {nil, report.ExitFailed},
+		"too many":   {[]string{"--expect-breaks", "1"}, report.ExitFailed},
+		"expected":   {[]string{"--expect-breaks", "1000"}, report.ExitOK},
+		"allowed":    {[]string{"--objective", "breaks<1000"}, report.ExitOK},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := &faulty{upstream: server(t), change: breaking(40)}
+			code, out, r := soak(t, f.start(t), with(small, c.args...)...)
+			p := &r.Phases[0]
+			if code != c.code || p.Counts.Resumes == 0 || p.Closes["broken"] == 0 || p.Counts.Lost > 0 || p.Counts.Received != p.Counts.Sent {
+				t.Errorf("exit code %d:\n%s", code, out)
+			}
+			for _, k := range r.Faults {
+				if k.Kind != crowd.Broken || !strings.Contains(k.Examples[0].Text, "in flight: ") || k.Examples[0].At <= 0 {
+					t.Errorf("another fault than the breaks:\n%s", out)
+				}
+			}
+		})
 	}
 }
 

@@ -113,6 +113,6 @@ func (f *flood) recover(ctx context.Context) {
 	calm := crowd.TrafficOf(f.phase, 1)
 	calm.Calls = 0
 	t.crowd.SetTraffic(calm)
-	t.wait(ctx, settleTime, func() bool { return t.crowd.Outstanding() == 0 && t.crowd.Census().Joining == 0 })
+	t.drained(ctx, settleTime)
 	t.crowd.CloseBooks()
 }

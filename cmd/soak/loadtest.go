@@ -62,7 +62,7 @@ func newTest(ctx context.Context, p *plan.Plan, out *output) (*loadTest, error) 
 	}
 	start := time.Now()
 	t.crowd = crowd.New(crowd.Options{
-		Target: p.Target, Dialect: p.Dialect, Dialer: dialer, Late: p.Late, Seed: p.Seed,
+		Target: p.Target, Dialect: p.Dialect, Dialer: dialer, Late: p.Late, Changes: p.Changes, Seed: p.Seed,
 		Run: binary.NativeEndian.Uint32(random[:]), Start: start,
 	})
 	t.report = &report.Report{
@@ -131,7 +131,8 @@ func faultsOf(c *crowd.Crowd) []report.FaultKind {
 func (t *loadTest) phase(ctx context.Context, p *plan.Phase) {
 	out := report.Phase{Name: p.Name, Profile: string(p.Profile), Start: t.crowd.Now().Seconds(), Rooms: p.Rooms, Peers: p.Peers, Rate: p.Rate}
 	t.recorder.begin(p)
-	calm := crowd.Traffic{SlowShare: p.SlowShare / 100, SlowRate: p.SlowRate}
+	calm := crowd.Traffic{SlowShare: p.SlowShare / 100, SlowRate: p.SlowRate, BadShare: p.BadShare / 100}
+	t.crowd.ExpectBreaks(p.ExpectBreaks)
 	t.crowd.SetTraffic(calm)
 	t.assemble(ctx, p)
 	if t.crowd.Census().Members > 0 && ctx.Err() == nil {
@@ -148,7 +149,7 @@ func (t *loadTest) phase(ctx context.Context, p *plan.Phase) {
 		}
 		out.Seconds = (t.crowd.Now() - begun).Seconds()
 		out.WebRTC = <-real
-		calm.Rejoin = p.Churn > 0 || p.Cuts > 0
+		calm.Rejoin = p.Churn > 0 || p.Cuts > 0 || p.ExpectBreaks > 0
 		calm.Tolerant = p.Profile == plan.Flood
 		t.crowd.SetTraffic(calm)
 		t.settle()
@@ -195,9 +196,18 @@ func (t *loadTest) agree(ctx context.Context) {
 func (t *loadTest) settle() {
 	ctx := context.Background()
 	t.crowd.Hurry()
+	t.drained(ctx, time.Minute)
+	t.crowd.GiveUp()
+	t.crowd.CloseBooks()
+	t.agree(ctx)
+}
+
+// drained waits until nobody sends any more and what must come has come, or nothing
+// comes any more.
+func (t *loadTest) drained(ctx context.Context, limit time.Duration) {
 	var sent, received uint64
 	lastSent, lastReceived := time.Now(), time.Now()
-	t.wait(ctx, time.Minute, func() bool {
+	t.wait(ctx, limit, func() bool {
 		now := time.Now()
 		s, r := t.recorder.progress()
 		if s != sent {
@@ -215,9 +225,6 @@ func (t *loadTest) settle() {
 		}
 		return now.Sub(lastReceived) > silence && c.Joining == 0 && c.Lost == 0
 	})
-	t.crowd.GiveUp()
-	t.crowd.CloseBooks()
-	t.agree(ctx)
 }
 
 // webrtc brings real peer connections up, where the phase has some.

@@ -57,19 +57,29 @@ func (w *worker) gather(c *call, side uint8, since int64) {
 	}
 }
 
-// stands reports whether both members are still in the room.
-func (c *call) stands() bool {
-	for i, m := range c.members {
-		if m.gen != c.gens[i] || m.state != present || m.link == nil {
-			return false
-		}
-	}
-	return true
+// stands reports whether a side can go on with the call, as far as it knows.
+func (c *call) stands(side uint8) bool {
+	m := c.members[side]
+	return m.gen == c.gens[side] && m.ready() && m.knows(c.members[1-side])
 }
+
+// waits reports whether a side is without a connection: then it goes on when it has
+// resumed.
+func (c *call) waits(side uint8) bool {
+	m := c.members[side]
+	return m.gen == c.gens[side] && m.state == lost
+}
+
+// retryTime is how often a side that waits looks again, in nanoseconds.
+const retryTime = int64(100_000_000)
 
 // trickle sends candidates of one side.
 func (w *worker) trickle(c *call, due int64, side, part uint8) {
-	if !c.stands() {
+	if c.waits(side) {
+		w.wheel.add(due+retryTime, event{do: trickle, call: c, arg: side<<4 | part})
+		return
+	}
+	if !c.stands(side) {
 		c.left[side] = 0
 		return
 	}
@@ -87,7 +97,11 @@ func (w *worker) trickle(c *call, due int64, side, part uint8) {
 
 // answer sends the callee's answer.
 func (w *worker) answer(c *call, due int64) {
-	if !c.stands() {
+	if c.waits(callee) {
+		w.wheel.add(due+retryTime, event{do: answer, call: c})
+		return
+	}
+	if !c.stands(callee) {
 		w.tally.Abandoned++
 		return
 	}
@@ -117,5 +131,7 @@ func (m *member) inCall(from *member, s *payload.Stamp, at int64) {
 		return
 	}
 	w.tally.Answered++
-	record(w.tally.Setup, at-c.offered-c.think)
+	if c.offered > max(m.backAt, from.backAt) { // no time without a connection is in it
+		record(w.tally.Setup, at-c.offered-c.think)
+	}
 }

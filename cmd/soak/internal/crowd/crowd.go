@@ -26,6 +26,7 @@ type Options struct {
 	Target  *url.URL
 	Dialect *dialect.Dialect
 	Dialer  *socket.Dialer
+	Changes bool          // members ask for changes in place of lists
 	Late    time.Duration // a message that takes longer is a fault; 0: none is
 	Seed    uint64
 	Run     uint32    // number of the run, in every message
@@ -46,6 +47,7 @@ type Crowd struct {
 
 	running sync.WaitGroup // goroutines of connections and workers
 	stopped atomic.Bool
+	breaks  atomic.Int64  // so many connections may still break
 	limits  atomic.Uint64 // dials that failed for want of a descriptor or a port
 
 	rooms []*room // owned by who calls Resize

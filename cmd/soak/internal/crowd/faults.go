@@ -20,8 +20,11 @@ const (
 	Forged       = "forged sender"   // a message came under another's name
 	Invented     = "invented"        // a message that nobody sent
 	Stranger     = "stranger"        // a message of somebody whom the receiver had not been told of
-	Untimely     = "before joined"   // something of the room came before the member was in
+	Untimely     = "too early"       // something of the room came before the member was in, or had resumed
 	Membership   = "membership"      // a member was told wrongly who is in the room
+	Flap         = "flap"            // a member was told that another has left, and it had not
+	Unanswered   = "unanswered"      // a ping, or a message that had to be refused, got no answer
+	Miscounted   = "miscounted"      // "missed" or "handled" is not what happened
 	Refused      = "refused"         // an error that nothing explains
 	Broken       = "connection lost" // the server closed a connection, or it broke for good
 	SessionLost  = "session lost"    // a membership that could not be taken up again

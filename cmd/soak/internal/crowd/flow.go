@@ -1,6 +1,9 @@
 package crowd
 
-import "maps"
+import (
+	"maps"
+	"slices"
+)
 
 // flow accounts for the messages of one sender to one receiver, which are numbered
 // from 0. Owned by the worker of the room, as all here.
@@ -15,6 +18,7 @@ type odd struct {
 	missing map[uint32]int64    // numbers that were passed over, and when that was seen
 	refused map[uint32]struct{} // numbers that were answered with an error
 	excused []excuse
+	closed  []excuse // not there when the books were closed: counted then, and of no account now
 }
 
 // excuse is a range of numbers that may be lost, since the receiver was not there or
@@ -38,6 +42,7 @@ const (
 	inOrder    arrival = iota
 	again              // it had come before
 	overtaken          // a later one came before it
+	tooLate            // the books have been closed on it
 	neverSent          // there is no message with this number
 	inOrderGap         // others before it have not come
 )
@@ -55,6 +60,9 @@ func (f *flow) arrived(seq uint32, at int64) arrival {
 			if _, ok := f.odd.missing[seq]; ok {
 				delete(f.odd.missing, seq)
 				return overtaken
+			}
+			if f.odd.reopen(seq) {
+				return tooLate
 			}
 		}
 		return again
@@ -94,7 +102,8 @@ func (f *flow) away() {
 	}
 }
 
-// back notes that the receiver is there again: what is sent from now on must come.
+// back notes that the receiver is there again, or that the server must know that it is
+// not: what is sent from now on must come, or be refused.
 func (f *flow) back() {
 	if f.odd == nil {
 		return
@@ -141,14 +150,50 @@ func (f *flow) close(now int64) (b balance) {
 		delete(b.lost, seq)
 	}
 	awayStill := len(o.excused) > 0 && o.excused[len(o.excused)-1].to == open
+	closed := append(o.closed, ranges(slices.Sorted(maps.Keys(o.missing)))...)
 	f.odd = nil
+	if len(closed) > 0 {
+		f.extra().closed = closed[max(0, len(closed)-closedKept):]
+	}
 	if awayStill {
 		f.extra().excused = []excuse{{f.next, open}}
 	}
 	return b
 }
 
-// open returns how many messages have neither come nor been refused, and must come.
+// closedKept bounds the ranges of numbers that a flow remembers as closed.
+const closedKept = 64
+
+// ranges returns sorted numbers as ranges.
+func ranges(numbers []uint32) (list []excuse) {
+	for _, n := range numbers {
+		if last := len(list) - 1; last >= 0 && list[last].to == n {
+			list[last].to++
+		} else {
+			list = append(list, excuse{n, n + 1})
+		}
+	}
+	return list
+}
+
+// reopen takes a number out of those that the books were closed on, and reports whether
+// it was among them.
+func (o *odd) reopen(seq uint32) bool {
+	i := slices.IndexFunc(o.closed, func(e excuse) bool { return seq >= e.from && seq < e.to })
+	if i < 0 {
+		return false
+	}
+	e := o.closed[i]
+	o.closed = slices.Delete(o.closed, i, i+1)
+	for _, part := range []excuse{{seq + 1, e.to}, {e.from, seq}} {
+		if part.from < part.to {
+			o.closed = slices.Insert(o.closed, i, part)
+		}
+	}
+	return true
+}
+
+// outstanding returns how many messages have neither come nor been refused, and must come.
 func (f *flow) outstanding() int {
 	n := int(f.sent - f.next)
 	if f.odd == nil {

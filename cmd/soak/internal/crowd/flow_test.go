@@ -31,8 +31,32 @@ func TestFlow(t *testing.T) {
 	if lost := slices.Sorted(maps.Keys(b.lost)); !slices.Equal(lost, []uint32{3, 9}) || b.lost[3] != 3 || b.lost[9] != 99 || b.refused != 2 || b.expected != 1 {
 		t.Errorf("%+v", b)
 	}
-	if f.outstanding() != 0 || f.odd != nil {
+	if f.outstanding() != 0 {
 		t.Errorf("after its end: %+v", f)
+	}
+}
+
+// What comes after the books were closed on it has been counted, and is neither
+// repeated nor out of order. What came before has not.
+func TestFlowTooLate(t *testing.T) {
+	f := flow{sent: 10}
+	for _, seq := range []uint32{0, 2, 7} {
+		f.arrived(seq, 0)
+	}
+	if b := f.close(0); len(b.lost) != 7 {
+		t.Errorf("%+v", b)
+	}
+	f.sent = 12
+	for _, c := range []struct {
+		seq  uint32
+		want arrival
+	}{{4, tooLate}, {4, again}, {3, tooLate}, {6, tooLate}, {5, tooLate}, {7, again}, {9, tooLate}, {8, tooLate}, {1, tooLate}, {2, again}, {10, inOrder}, {11, inOrder}} {
+		if got := f.arrived(c.seq, 0); got != c.want {
+			t.Errorf("message %d: %d, want %d", c.seq, got, c.want)
+		}
+	}
+	if len(f.odd.closed) != 0 {
+		t.Errorf("still closed: %v", f.odd.closed)
 	}
 }
 

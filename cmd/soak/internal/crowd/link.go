@@ -17,7 +17,9 @@ type link struct {
 	member *member
 	conn   *socket.Conn
 	gen    uint32 // of the membership that it was opened for
-	dirty  bool   // among the links that the worker is to flush; owned by its run
+
+	resuming bool // "resume" has not been answered
+	dirty    bool // among the links that the worker is to flush; owned by its run
 }
 
 // current reports whether the link is still the member's.
@@ -47,11 +49,17 @@ func (l *link) Message(text []byte) {
 		return
 	}
 	m.had++
+	if l.resuming && e.Type != dialect.Resumed && e.Type != dialect.Refused {
+		m.fault(Untimely, fmt.Sprintf("got %.40q before the answer to its resume", text))
+	}
+	m.follow(e)
 	switch e.Type {
 	case dialect.Forwarded:
 		m.forwarded(e, w.at)
 	case dialect.Members:
 		m.told(e, w.at)
+	case dialect.Changes:
+		m.changed(e, w.at)
 	case dialect.Joined:
 		if m.state == present {
 			m.fault(Untimely, "got a list of members, or was told twice that it is in")
@@ -59,54 +67,11 @@ func (l *link) Message(text []byte) {
 		m.full, m.session, m.had = len(e.Room) > 0, string(e.Session), 1
 		m.entered(w.at)
 	case dialect.Resumed:
-		if m.state == lost {
-			m.is(present)
-			w.tally.Resumes++
-		}
+		l.resumed(e)
 	case dialect.Pong:
-		m.confirmed()
+		m.confirmed(e.Ref)
 	case dialect.Refused:
 		m.refused(e)
-	}
-}
-
-// told takes a list of who is in the room.
-func (m *member) told(e *dialect.Event, at int64) {
-	if len(e.Room) > 0 && string(e.Room) != m.room.name {
-		m.fault(Membership, fmt.Sprintf("in %s was told of %q", m.room.name, e.Room))
-		return
-	}
-	if m.full && m.had < 2 {
-		m.fault(Untimely, "got a list of members")
-	}
-	clear(m.listed)
-	var last []byte
-	self := false
-	ok := dialect.Strings(e.Members, func(id []byte) {
-		n := m.room.numberOf(id)
-		switch {
-		case n < 0:
-			m.fault(Membership, fmt.Sprintf("was told of %q, who is none of the room", id))
-			return
-		case m.room.members[n].gen == 0:
-			m.fault(Membership, fmt.Sprintf("was told of %q, who never joined", id))
-		case m.listed.has(uint16(n)):
-			m.fault(Membership, fmt.Sprintf("was told of %q twice", id))
-		case m.full && string(last) > string(id):
-			m.fault(Membership, fmt.Sprintf("got a list that is not sorted: %q stands before %q", last, id))
-		}
-		m.listed.add(uint16(n))
-		self = self || n == int(m.number)
-		last = append(last[:0], id...)
-	})
-	if !ok {
-		m.fault(Membership, fmt.Sprintf("got a list that is none: %.80q", e.Members))
-	}
-	switch {
-	case self && m.state == joining:
-		m.entered(at) // a server of the base protocol says no more
-	case !self && m.state == present:
-		m.fault(Membership, "was told of a room without itself")
 	}
 }
 
@@ -148,7 +113,7 @@ func (m *member) forwarded(e *dialect.Event, at int64) {
 		fault(Forged, "came as from %q", e.From)
 	case m.state == joining:
 		fault(Untimely, "came before its receiver was in")
-	case c.Dialect.Membership && !m.listed.has(s.From) && m.state == present:
+	case c.Dialect.Membership && !m.view.listed.has(s.From) && m.state == present:
 		fault(Stranger, "came from somebody whom the receiver had not been told of")
 	}
 	m.account(from, &s, at, fault)
@@ -172,13 +137,21 @@ func (m *member) account(from *member, s *payload.Stamp, at int64, fault func(ki
 		return
 	case overtaken:
 		fault(Disorder, "came after a later one")
+	case tooLate:
+		w.tally.TooLate++
+		return
 	}
 	w.tally.Received++
+	m.view.floor = max(m.view.floor, s.Due)
 	if m.slow {
 		return
 	}
-	took := at - s.Due
-	record(w.tally.Latency[s.Kind], took)
+	took := at - max(s.Due, m.backAt, from.backAt)
+	if s.Due < max(m.backAt, from.backAt) {
+		w.tally.Kept++
+	} else {
+		record(w.tally.Latency[s.Kind], took)
+	}
 	if late := int64(w.crowd.Late); late > 0 && took-w.behind > late && !w.traffic.Tolerant {
 		fault(Delayed, "took %s", time.Duration(took).Round(time.Millisecond))
 	}
@@ -188,12 +161,19 @@ func (m *member) account(from *member, s *payload.Stamp, at int64, fault func(ki
 // refused takes an error into the books.
 func (m *member) refused(e *dialect.Event) {
 	w := m.worker()
+	if m.probed(e) {
+		return
+	}
 	w.tally.Errors[string(e.Code)]++
 	expected := w.traffic.Tolerant
-	if l, ok := readRef(e.Ref); ok && int(l.to) < len(m.out) {
-		expected = m.out[l.to].refuse(l.seq) || expected
+	if to, seq, ok := readRef(e.Ref); ok {
+		expected = m.refusedTo(to, seq) || expected
 	}
 	if m.state == lost { // the answer to resume
+		m.link.resuming = false
+		if string(e.Code) == "unavailable" && m.resumesLater() {
+			return
+		}
 		m.fault(SessionLost, fmt.Sprintf("could not take its membership up again: %s (%s)", e.Code, e.Text))
 		m.again()
 		return
@@ -206,9 +186,24 @@ func (m *member) refused(e *dialect.Event) {
 	}
 }
 
+// refusedTo notes that a message was answered with an error, and reports whether it
+// might have been lost anyway.
+func (m *member) refusedTo(to uint16, seq uint32) (expected bool) {
+	if to == payload.Everybody {
+		for _, o := range m.room.members {
+			if o != m && (o.state == present || o.state == lost) {
+				o.hears(m).refuse(seq)
+			}
+		}
+		return false
+	}
+	return int(to) < len(m.out) && m.out[to].refuse(seq)
+}
+
 // again joins anew after a session is over.
 func (m *member) again() {
 	conn := m.link.conn
+	m.excuse()
 	m.rest(resumePause, resumePause)
 	conn.Close(leaveTime)
 }
@@ -224,27 +219,19 @@ func (l *link) Closed(why socket.Close) {
 		return
 	}
 	m.link = nil
+	m.awaited = 0
 	if !why.Ours {
 		w.tally.Closes[closeName(why)]++
+		if m.state != leaving && !m.slow {
+			m.broke(why)
+		}
 	}
-	now := w.crowd.now()
-	resumable := why.Code == wire.CloseAbnormal || why.Code == wire.CloseGoingAway
 	switch {
-	case m.state == leaving && m.returns:
-		m.rest(restLeast, restSpread)
 	case m.state == leaving:
-		m.gone()
-	case m.session != "" && resumable && (m.state == present || m.state == lost):
-		m.excuse()
-		if m.state == present {
-			m.lostAt = now
-			m.is(lost)
-		}
-		w.wheel.add(now+resumePause, event{do: resume, member: m, gen: m.gen})
+		m.left(why)
+	case m.session != "" && resumable(why) && (m.state == present || m.state == lost):
+		m.lose(why.Ours)
 	default:
-		if !why.Ours && !w.traffic.Tolerant && !m.slow {
-			m.fault(Broken, why.String())
-		}
 		m.excuse()
 		if w.traffic.Rejoin {
 			m.rest(resumePause, resumePause)

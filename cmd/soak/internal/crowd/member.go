@@ -2,7 +2,6 @@ package crowd
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/parley-rtc/parley/cmd/soak/internal/socket"
@@ -35,17 +34,26 @@ type member struct {
 	full    bool   // the server speaks the whole protocol: it has said "joined"
 	session string // takes the membership up again; empty: that can't be
 	had     uint64 // messages of the membership so far
-	listed  set    // whom the server says to be in
-	lostAt  int64
-	returns bool // joins again after it has left
+	view    view   // what it has been told of the others
+	lives   []life // its memberships, the present one last
+	returns bool   // joins again after it has left
+
+	forgotten int // memberships before those in lives
+
+	lostAt  int64 // when its connection was lost
+	backAt  int64 // when it had resumed; what was due before had to wait
+	ours    bool  // the connection was cut on purpose
+	pause   int64 // before the next try to resume
+	awaited int   // messages until the list that follows the missed ones; 0: none is awaited
+	recuts  uint8 // cuts that are yet to follow, right after it has resumed
+	bad     bool  // is on a bad link: a cut is followed by others
+	lag     bool  // takes its time to answer a close frame
 
 	out    []flow  // messages to the others, by number; nil: none yet
 	spoken uint32  // messages to everybody
 	heard  []heard // messages to everybody from the others; nil: none yet
 
-	unsure []letter // sent since the last ping that was answered
-	pinged int      // of those, the ones sent before the ping that is under way
-	pingAt int64
+	sent mailbox // what the server has not confirmed yet
 }
 
 // Times of a member, in nanoseconds.
@@ -53,8 +61,8 @@ const (
 	dialTime    = 15 * time.Second
 	leaveTime   = 5 * time.Second
 	resumeTime  = int64(15 * time.Second)
-	resumePause = int64(200 * time.Millisecond)
-	confirmTime = int64(time.Second) // between pings that confirm what was sent
+	resumePause = int64(200 * time.Millisecond) // before the first try to resume; each further one waits twice as long,
+	resumeMost  = int64(2 * time.Second)        // and at most this
 )
 
 func (m *member) worker() *worker { return m.room.worker }
@@ -93,8 +101,11 @@ func (m *member) join(due int64) {
 	m.gen++
 	m.due = due
 	m.returns = false
-	m.full, m.session, m.had, m.listed = false, "", 0, nil
-	m.unsure, m.pinged = nil, 0
+	m.full, m.session, m.had, m.view = false, "", 0, view{}
+	m.sent.begin()
+	now := m.worker().crowd.now()
+	m.born(now)
+	m.view.floor = now
 	m.is(joining)
 	m.connect("")
 }
@@ -136,8 +147,7 @@ func (m *member) noConnection(err error, gen uint32, session string) {
 	if ours {
 		w.crowd.limits.Add(1)
 	}
-	if session != "" && w.crowd.now() < m.lostAt+resumeTime {
-		w.wheel.add(w.crowd.now()+resumePause, event{do: resume, member: m, gen: m.gen})
+	if session != "" && m.resumesLater() {
 		return
 	}
 	switch {
@@ -159,13 +169,17 @@ func (m *member) connected(conn *socket.Conn, session string) {
 	if m.slow {
 		conn.SetPace(w.traffic.SlowRate)
 	}
+	if m.lag {
+		conn.SetCloseLag(lagLeast + time.Duration(w.random.Int64N(int64(lagSpread))))
+	}
 	w.crowd.running.Go(func() { conn.Serve(l) })
 	d := w.crowd.Dialect
 	switch {
 	case session != "":
-		conn.Done(fmt.Appendf(conn.Append(), `{"type":"resume","session":%q,"received":%d}`, session, m.had))
+		l.resuming = true
+		m.askToResume()
 	case d.Join != nil:
-		conn.Done(d.Join(conn.Append(), m.room.name, m.id))
+		conn.Done(d.Join(conn.Append(), m.room.name, m.id, w.crowd.Changes))
 	}
 	conn.Flush()
 	m.beat(w.crowd.now())
@@ -184,6 +198,7 @@ func (m *member) entered(at int64) {
 		return
 	}
 	m.is(present)
+	m.life().entered = at
 	w := m.worker()
 	w.tally.Joins++
 	record(w.tally.Join, at-m.due)
@@ -225,6 +240,8 @@ func (m *member) leave() {
 	}
 	m.away()
 	m.is(leaving)
+	m.life().ended = m.worker().crowd.now()
+	m.undoubted()
 	w := m.worker()
 	w.tally.Leaves++
 	if leave := w.crowd.Dialect.Leave; leave != nil {
@@ -245,11 +262,14 @@ func (m *member) rest(least, spread int64) {
 func (m *member) gone() {
 	if m.state == present || m.state == lost {
 		m.away()
+		m.life().ended = m.worker().crowd.now()
+		m.undoubted()
 	}
 	m.is(absent)
 	m.gen++
 	m.link = nil
-	m.listed = nil
+	m.view = view{}
+	m.recuts = 0
 }
 
 // cut breaks the connection as a network would.
@@ -260,3 +280,11 @@ func (m *member) cut() {
 	m.worker().tally.Cuts++
 	m.link.conn.Cut()
 }
+
+// Times of a member on a bad network, in nanoseconds.
+const (
+	lagLeast    = 50 * time.Millisecond // from a close frame to its answer,
+	lagSpread   = 950 * time.Millisecond
+	recutSpread = int64(150 * time.Millisecond) // from a resume to the next cut
+	recutsMost  = 3
+)

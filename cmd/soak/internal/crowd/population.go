@@ -48,6 +48,8 @@ func (c *Crowd) Resize(rooms, peers int, ramp time.Duration) time.Duration {
 		w := m.worker()
 		w.mu.Lock()
 		m.slow = w.random.Float64() < w.traffic.SlowShare
+		m.bad = w.random.Float64() < w.traffic.BadShare
+		m.lag = w.random.Float64() < w.traffic.BadShare
 		m.is(resting)
 		w.wheel.add(int64(due), event{do: join, member: m, gen: m.gen})
 		w.mu.Unlock()

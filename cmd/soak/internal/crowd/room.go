@@ -2,6 +2,8 @@ package crowd
 
 import (
 	"fmt"
+	"iter"
+	"math/bits"
 	"strconv"
 	"strings"
 )
@@ -75,7 +77,7 @@ func (r *room) misinformed(tell bool) (n int) {
 		known := 0
 		for _, o := range r.members {
 			in := o.state == present || o.state == lost
-			if m.listed.has(o.number) == in {
+			if m.view.listed.has(o.number) == in {
 				known++
 				continue
 			}
@@ -88,7 +90,7 @@ func (r *room) misinformed(tell bool) (n int) {
 		}
 		n++
 		if tell {
-			m.fault(Membership, fmt.Sprintf("was told of %d members of %d: %s", m.listed.count(), here, strings.Join(wrong, ", ")))
+			m.fault(Membership, fmt.Sprintf("was told of %d members of %d: %s", m.view.listed.count(), here, strings.Join(wrong, ", ")))
 		}
 	}
 	return n
@@ -97,7 +99,15 @@ func (r *room) misinformed(tell bool) (n int) {
 // set is a set of members' numbers.
 type set []uint64
 
-func (s set) has(n uint16) bool { return int(n/64) < len(s) && s[n/64]>>(n%64)&1 == 1 }
+func (s set) has(n uint16) bool { return s.word(int(n/64))>>(n%64)&1 == 1 }
+
+// word returns the members with the numbers from 64 i on.
+func (s set) word(i int) uint64 {
+	if i < len(s) {
+		return s[i]
+	}
+	return 0
+}
 
 func (s *set) add(n uint16) {
 	for int(n/64) >= len(*s) {
@@ -106,11 +116,28 @@ func (s *set) add(n uint16) {
 	(*s)[n/64] |= 1 << (n % 64)
 }
 
+func (s set) remove(n uint16) {
+	if int(n/64) < len(s) {
+		s[n/64] &^= 1 << (n % 64)
+	}
+}
+
 func (s set) count() (n int) {
-	for i := range len(s) * 64 {
-		if s.has(uint16(i)) {
-			n++
-		}
+	for _, w := range s {
+		n += bits.OnesCount64(w)
 	}
 	return n
+}
+
+// all yields the numbers in their order.
+func (s set) all() iter.Seq[uint16] {
+	return func(yield func(uint16) bool) {
+		for i, w := range s {
+			for ; w != 0; w &= w - 1 {
+				if !yield(uint16(64*i + bits.TrailingZeros64(w))) {
+					return
+				}
+			}
+		}
+	}
 }

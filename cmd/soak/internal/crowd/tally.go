@@ -30,6 +30,11 @@ type Tally struct {
 	Resumes   uint64
 	Leaves    uint64
 	Cuts      uint64
+	Breaks    uint64 // connections that the server or the network ended
+	Flaps     uint64 // members of whom another was told that they have left, and they had not
+	Kept      uint64 // deliveries that had to wait until the receiver or the sender had resumed
+	Resent    uint64 // messages sent again after a resume
+	TooLate   uint64 // deliveries after the books were closed on them
 	Calls     uint64 // started
 	Answered  uint64
 	Abandoned uint64            // calls of which one has left
@@ -42,13 +47,14 @@ type Tally struct {
 	Latency [payload.NumKinds]*hdr.Histogram // from when a message was due to when it was read
 	Join    *hdr.Histogram                   // from when a member was to connect to when it was in
 	Setup   *hdr.Histogram                   // of calls: from the offer to the answer, without think time
+	Outage  *hdr.Histogram                   // from when a connection was lost to when its member had resumed
 	Late    *hdr.Histogram                   // from when a message was due to when it was handed to the socket
 }
 
 // NewTally returns an empty tally.
 func NewTally() *Tally {
 	t := &Tally{Errors: map[string]uint64{}, Closes: map[string]uint64{},
-		Join: NewHistogram(), Setup: NewHistogram(), Late: NewHistogram()}
+		Join: NewHistogram(), Setup: NewHistogram(), Outage: NewHistogram(), Late: NewHistogram()}
 	for k := range t.Latency {
 		t.Latency[k] = NewHistogram()
 	}
@@ -65,6 +71,11 @@ func (t *Tally) Add(o *Tally) {
 	t.Resumes += o.Resumes
 	t.Leaves += o.Leaves
 	t.Cuts += o.Cuts
+	t.Breaks += o.Breaks
+	t.Flaps += o.Flaps
+	t.Kept += o.Kept
+	t.Resent += o.Resent
+	t.TooLate += o.TooLate
 	t.Calls += o.Calls
 	t.Answered += o.Answered
 	t.Abandoned += o.Abandoned
@@ -82,6 +93,7 @@ func (t *Tally) Add(o *Tally) {
 	}
 	t.Join.Merge(o.Join)
 	t.Setup.Merge(o.Setup)
+	t.Outage.Merge(o.Outage)
 	t.Late.Merge(o.Late)
 }
 
@@ -100,13 +112,13 @@ func (t *Tally) reset() {
 	clear(errors)
 	clear(closes)
 	latency := t.Latency
-	join, setup, late := t.Join, t.Setup, t.Late
-	for _, h := range append(latency[:], join, setup, late) {
+	join, setup, outage, late := t.Join, t.Setup, t.Outage, t.Late
+	for _, h := range append(latency[:], join, setup, outage, late) {
 		if h.TotalCount() > 0 {
 			h.Reset()
 		}
 	}
-	*t = Tally{Errors: errors, Closes: closes, Latency: latency, Join: join, Setup: setup, Late: late}
+	*t = Tally{Errors: errors, Closes: closes, Latency: latency, Join: join, Setup: setup, Outage: outage, Late: late}
 }
 
 // Clone returns a copy.

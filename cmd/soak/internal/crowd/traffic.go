@@ -14,6 +14,7 @@ type Traffic struct {
 	Cuts      float64 // connections a second that are cut
 	SlowShare float64 // of members that join from now on, 0 to 1
 	SlowRate  int     // bytes a second that those read
+	BadShare  float64 // of members that join from now on, 0 to 1: on bad links
 	Tolerant  bool    // errors, lost connections and delays are counted and are no faults
 	Rejoin    bool    // who loses the membership comes back
 }
@@ -39,6 +40,10 @@ const (
 	newMessage
 	newLeave
 	newCut
+	cutAgain
+	settleDoubt
+	checkAnswers
+	mustRefuse
 )
 
 // SetTraffic changes what members do from now on. Calls under way go on.
@@ -98,9 +103,15 @@ func (w *worker) do(due int64, e event) {
 	case join:
 		m.join(due)
 	case resume:
-		if m.state == lost && m.link == nil {
-			m.connect(m.session)
-		}
+		m.resumes()
+	case cutAgain:
+		m.cut()
+	case settleDoubt:
+		m.settleDoubt(e.other)
+	case checkAnswers:
+		m.checkAnswers(w.crowd.now())
+	case mustRefuse:
+		m.mustRefuse()
 	case heartbeat:
 		if m.link != nil {
 			m.link.conn.Done(append(m.link.conn.Append(), w.crowd.Dialect.Heartbeat...))
@@ -133,7 +144,7 @@ func (w *worker) beginOne(do action, due int64) {
 	case newMesh:
 		for i, a := range r.members {
 			for _, b := range r.members[:i] {
-				if a.ready() && b.ready() {
+				if a.ready() && a.knows(b) {
 					w.startCall(a, b, due)
 				}
 			}
@@ -149,6 +160,9 @@ func (w *worker) beginOne(do action, due int64) {
 		}
 	case newCut:
 		if m := w.anyOf(r.members); m != nil {
+			if m.bad {
+				m.recuts = uint8(1 + w.random.IntN(recutsMost))
+			}
 			m.cut()
 		}
 	}
@@ -176,7 +190,7 @@ func (w *worker) anyOf(members []*member) *member {
 	return nil
 }
 
-// pair returns two members of a room that can send.
+// pair returns a member of a room that can send, and another that it knows of.
 func (w *worker) pair(r *room) (a, b *member) {
 	if r.size < 2 {
 		return nil, nil
@@ -186,24 +200,24 @@ func (w *worker) pair(r *room) (a, b *member) {
 		if j >= i {
 			j++
 		}
-		if a, b = r.members[i], r.members[j]; a.ready() && b.ready() {
+		if a, b = r.members[i], r.members[j]; a.ready() && a.knows(b) {
 			return a, b
 		}
 	}
 	return nil, nil
 }
 
-// Traffic returns what makes a phase's traffic at a rate of messages a second.
+// TrafficOf returns what makes a phase's traffic at a rate of messages a second.
 func TrafficOf(p *plan.Phase, rate float64) Traffic {
-	t := Traffic{Churn: p.Churn, Cuts: p.Cuts, SlowShare: p.SlowShare / 100, SlowRate: p.SlowRate}
-	t.Rejoin = p.Churn > 0 || p.Cuts > 0 || p.SlowShare > 0 || p.Profile == plan.Flood
+	t := Traffic{Churn: p.Churn, Cuts: p.Cuts, SlowShare: p.SlowShare / 100, SlowRate: p.SlowRate, BadShare: p.BadShare / 100}
+	t.Rejoin = p.Churn > 0 || p.Cuts > 0 || p.SlowShare > 0 || p.ExpectBreaks > 0 || p.Profile == plan.Flood
 	t.Tolerant = p.Profile == plan.Flood
 	const perCall = plan.MessagesPerCall
 	switch p.Profile {
 	case plan.Idle:
 	case plan.Mesh:
 		t.Meshes = rate / (perCall * float64(p.Peers*(p.Peers-1)/2))
-	case plan.BigRoom:
+	case plan.BigRoom, plan.Rolling:
 		t.Calls, t.Messages = rate/(perCall+1), rate/(perCall+1)
 	default:
 		t.Calls = rate / perCall

@@ -13,6 +13,7 @@ const horizon = 1 << 14
 type event struct {
 	do     action
 	arg    uint8
+	other  uint16 // the number of another member
 	gen    uint32 // of the member: an event of an earlier membership does nothing
 	member *member
 	call   *call

@@ -29,6 +29,7 @@ type worker struct {
 	message dialect.Message
 	ref     []byte
 	event   dialect.Event
+	scratch set
 
 	// Owned by run.
 	dirty []*link // with something to flush

@@ -6,7 +6,7 @@ var _ = register(&Dialect{
 	Name:       "base",
 	Membership: true,
 	URL:        here,
-	Join: func(b []byte, room, id string) []byte {
+	Join: func(b []byte, room, id string, _ bool) []byte {
 		b = append(append(append(b, `{"type":"join","room":"`...), room...), `","from":"`...)
 		return append(append(b, id...), `"}`...)
 	},

@@ -28,12 +28,16 @@ type Dialect struct {
 
 	// URL returns the WebSocket's address for a member.
 	URL func(base *url.URL, id string) *url.URL
-	// Join appends what enters a room; nil: connecting is enough.
-	Join func(b []byte, room, id string) []byte
+	// Join appends what enters a room; nil: connecting is enough. With changes, the
+	// member is to be told of changes rather than of the whole list, where the server can.
+	Join func(b []byte, room, id string, changes bool) []byte
 	// Leave is what leaves the room; nil: closing is enough.
 	Leave []byte
 	// Message appends a message to a member.
 	Message func(b []byte, m *Message) []byte
+	// Probe appends a message with a ref that the server must refuse: one to nobody, or
+	// one to somebody in nobody's name. nil: there is none.
+	Probe func(b []byte, ref, nobody, somebody string, forged bool) []byte
 	// Read finds out what a message of the server means. The event's slices point
 	// into the text.
 	Read func(text []byte, e *Event) error
@@ -56,6 +60,7 @@ const (
 	Other     Type = iota // nothing that matters here
 	Joined                // the member is in
 	Members               // who is in the room
+	Changes               // who has joined and left
 	Forwarded             // a message of another member
 	Pong
 	Resumed
@@ -69,7 +74,12 @@ type Event struct {
 	Room, From, To []byte       // empty where the server does not say
 	Body           []byte       // the payload of what was forwarded
 	Members        []byte       // a JSON array of ids
-	Code, Text, Re []byte       // of an error: the code, a sentence, the type of what was refused
+	Joined, Left   []byte       // arrays of ids; nil: none
+	Rejoined       []byte
+	Count          int    // of members after changes
+	Missed         int    // of "resumed"
+	Handled        int64  // of "resumed"; -1: the server does not say
+	Code, Text, Re []byte // of an error: the code, a sentence, the type of what was refused
 	Ref, Session   []byte
 	ICEServers     []byte // a JSON array of RTCIceServer
 }

@@ -31,8 +31,8 @@ func TestMessages(t *testing.T) {
 				t.Errorf("%s: %+v of %s: %v", name, e, text, err)
 			}
 		}
-		if d.Join != nil && !json.Valid(d.Join(nil, "room", "id")) {
-			t.Errorf("%s: join is %s", name, d.Join(nil, "room", "id"))
+		if d.Join != nil && !json.Valid(d.Join(nil, "room", "id", true)) {
+			t.Errorf("%s: join is %s", name, d.Join(nil, "room", "id", true))
 		}
 	}
 	if _, err := Find("klingon"); err == nil {

@@ -1,6 +1,9 @@
 package dialect
 
 import (
+	"fmt"
+	"strconv"
+
 	"github.com/parley-rtc/parley/cmd/soak/internal/payload"
 	"github.com/parley-rtc/parley/hub/wire"
 )
@@ -13,9 +16,19 @@ var _ = register(&Dialect{
 	Broadcast:  true,
 	Exact:      true,
 	URL:        here,
-	Join: func(b []byte, room, id string) []byte {
+	Join: func(b []byte, room, id string, changes bool) []byte {
 		b = append(append(append(b, `{"type":"join","room":"`...), room...), `","from":"`...)
-		return append(append(b, id...), `","resumable":true}`...)
+		b = append(append(b, id...), `","resumable":true`...)
+		if changes {
+			b = append(b, `,"changes":true`...)
+		}
+		return append(b, '}')
+	},
+	Probe: func(b []byte, ref, nobody, somebody string, forged bool) []byte {
+		if forged {
+			return fmt.Appendf(b, `{"type":"candidate","from":%q,"to":%q,"ref":%q,"candidate":null}`, nobody, somebody, ref)
+		}
+		return fmt.Appendf(b, `{"type":"candidate","to":%q,"ref":%q,"candidate":null}`, nobody, ref)
 	},
 	Leave: []byte(`{"type":"leave"}`),
 	Message: func(b []byte, m *Message) []byte {
@@ -44,8 +57,15 @@ var bodies = [payload.NumKinds]string{
 
 // readParley reads what servers of the protocol, or of its base, send.
 func readParley(message []byte, e *Event) error {
-	*e = Event{}
+	*e = Event{Handled: -1}
 	var sdp, candidate, data []byte
+	number := func(value []byte) int64 {
+		n, err := strconv.ParseInt(string(value), 10, 64)
+		if err != nil {
+			return -1
+		}
+		return n
+	}
 	var kind string
 	err := fields(message, func(name, value []byte) {
 		switch string(name) {
@@ -74,6 +94,18 @@ func readParley(message []byte, e *Event) error {
 			data = value
 		case "members":
 			e.Members = value
+		case "joined":
+			e.Joined = value
+		case "left":
+			e.Left = value
+		case "rejoined":
+			e.Rejoined = value
+		case "count":
+			e.Count = int(number(value))
+		case "missed":
+			e.Missed = int(number(value))
+		case "handled":
+			e.Handled = number(value)
 		case "code":
 			e.Code = text(value)
 		case "error":
@@ -102,6 +134,8 @@ func readParley(message []byte, e *Event) error {
 		e.Type = Joined
 	case wire.TypeRoomMembers.String():
 		e.Type = Members
+	case "room_changes":
+		e.Type = Changes
 	case wire.TypePong.String():
 		e.Type = Pong
 	case wire.TypeResumed.String():

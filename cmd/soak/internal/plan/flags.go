@@ -29,6 +29,8 @@ func flags(c *Common, p *Phase) (all, phase *pflag.FlagSet) {
 	phase.Float64Var(&p.Cuts, "cuts", 0, "connections a second that are cut and resumed (reconnect: a twentieth of all)")
 	phase.Float64Var(&p.SlowShare, "slow-share", 0, "percent of members that read slowly (slow: 10)")
 	phase.IntVar(&p.SlowRate, "slow-rate", 1000, "bytes a second that those read")
+	phase.Float64Var(&p.BadShare, "bad-share", 0, "percent of members on bad links: cut several times in a row, slow to answer a close frame (rolling: 30)")
+	phase.IntVar(&p.ExpectBreaks, "expect-breaks", 0, "connections that the server may break in the phase (rolling: 4 for each member)")
 	phase.DurationVar(&p.Step, "step", 3*time.Second, "time that a flood keeps each rate")
 	phase.IntVar(&p.WebRTC, "webrtc", 0, "real peer connections with data channels, besides")
 
@@ -47,6 +49,7 @@ func flags(c *Common, p *Phase) (all, phase *pflag.FlagSet) {
 	all.StringArrayVar(&c.HeaderLines, "header", nil, "`line` to add to the handshake, such as 'Origin: https://a.example'; repeatable")
 	all.StringVar(&c.TLSCA, "tls-ca", "", "PEM `file` with the authorities to trust")
 	all.BoolVar(&c.Insecure, "tls-insecure", false, "take any certificate")
+	all.BoolVar(&c.Changes, "changes", false, "members ask for changes of the room in place of lists")
 	all.Uint64Var(&c.Seed, "seed", 0, "of all random choices; 0: a new one")
 	all.StringArrayVar(&c.ICEServers, "ice-server", nil, "STUN or TURN `URL` for real peer connections; repeatable; none: what the server hands out")
 	all.StringVar(&c.ICEUser, "ice-user", "", "user `name` for the TURN URLs")

@@ -51,6 +51,7 @@ type Common struct {
 	ICEUser     string
 	ICEPassword string
 	RelayOnly   bool
+	Changes     bool
 	Scenario    string
 	Help        bool
 	Version     bool
@@ -69,6 +70,9 @@ type Phase struct {
 	Cuts      float64       // connections a second that are cut
 	SlowShare float64       // of members that read slowly, in percent
 	SlowRate  int           // bytes a second that those read
+	BadShare  float64       // of members on bad links, in percent
+
+	ExpectBreaks int // connections that may break without that being a fault
 	Step      time.Duration // of a flood's rate
 	WebRTC    int           // real peer connections
 }
@@ -85,6 +89,7 @@ const (
 	Churn     Profile = "churn"
 	Reconnect Profile = "reconnect"
 	Slow      Profile = "slow"
+	Rolling   Profile = "rolling"
 	Flood     Profile = "flood"
 	Idle      Profile = "idle"
 )
@@ -101,6 +106,7 @@ var Profiles = []struct {
 	{Churn, "calls, while members leave and come back"},
 	{Reconnect, "calls, while connections are cut and resumed"},
 	{Slow, "calls, while some members read slowly"},
+	{Rolling, "calls, while servers restart or fail and some members are on bad links"},
 	{Flood, "calls at a rate that rises until an objective is missed"},
 	{Idle, "members that only stay"},
 }
@@ -123,6 +129,7 @@ var defaults = map[Profile]map[string]string{
 	Mesh:    {"peers": "6", "rooms": "20"},
 	Storm:   {"ramp": "0s"},
 	BigRoom: {"rooms": "1", "peers": "100"},
+	Rolling: {"bad-share": "30"},
 	Flood:   {"rate": "1000", "duration": "5m"},
 }
 
@@ -229,6 +236,9 @@ func (p *Phase) check() error {
 	if p.Profile == Reconnect && p.Cuts == 0 {
 		p.Cuts = max(members/20, 0.5)
 	}
+	if p.Profile == Rolling {
+		p.rolling(members)
+	}
 	if p.Profile == Slow && p.SlowShare == 0 {
 		p.SlowShare = 10
 	}
@@ -251,6 +261,10 @@ func (p *Phase) check() error {
 		return errors.New("churn and cuts: must not be negative")
 	case !(p.SlowShare >= 0) || p.SlowShare > 100:
 		return errors.New("slow-share: from 0 to 100 percent")
+	case !(p.BadShare >= 0) || p.BadShare > 100:
+		return errors.New("bad-share: from 0 to 100 percent")
+	case p.ExpectBreaks < 0:
+		return errors.New("expect-breaks: must not be negative")
 	case p.SlowRate < 1:
 		return errors.New("slow-rate: at least 1")
 	case p.Step < time.Second:
@@ -260,6 +274,23 @@ func (p *Phase) check() error {
 	}
 	return nil
 }
+
+// rolling fills in what is not given of the profile rolling.
+func (p *Phase) rolling(members float64) {
+	if p.Churn == 0 {
+		p.Churn = max(members/50, 0.5)
+	}
+	if p.Cuts == 0 {
+		p.Cuts = max(members/20, 0.5)
+	}
+	if p.ExpectBreaks == 0 {
+		p.ExpectBreaks = breaksExpected * p.Rooms * p.Peers
+	}
+}
+
+// breaksExpected is how often each connection may break in the profile rolling: once
+// for each of three servers, and once more for those that it was moved to too early.
+const breaksExpected = 4
 
 // check turns the texts of the common settings into what they mean.
 func (p *Plan) check() error {

@@ -79,8 +79,9 @@ type Conn struct {
 	writing bool       // a goroutine waits for the socket to take more
 	closed  bool       // nothing is written any more
 	ours    bool
-	pace    int // bytes a second that are read; 0: all there is
-	start   int // of the message that is being appended to out
+	pace    int           // bytes a second that are read; 0: all there is
+	lag     time.Duration // before a close frame is answered
+	start   int           // of the message that is being appended to out
 }
 
 var (
@@ -121,6 +122,9 @@ func (c *Conn) Serve(h Handler) {
 		c.breathe()
 	}
 	c.release()
+	if why.Code != wire.CloseAbnormal {
+		c.answerClose(why)
+	}
 	c.mu.Lock()
 	c.closed = true
 	why.Ours = c.ours
@@ -215,7 +219,6 @@ func (c *Conn) take(h Handler, b []byte, why *Close) (err error) {
 			if len(payload) >= 2 {
 				why.Code, why.Reason = wire.CloseCode(binary.BigEndian.Uint16(payload)), string(payload[2:])
 			}
-			c.answerClose(payload)
 			return nil
 		case wire.OpPong:
 		default:
@@ -225,13 +228,26 @@ func (c *Conn) take(h Handler, b []byte, why *Close) (err error) {
 }
 
 // answerClose sends the server's close frame back, unless it is itself an answer.
-func (c *Conn) answerClose(payload []byte) {
+func (c *Conn) answerClose(why Close) {
 	c.mu.Lock()
-	ours := c.ours
+	ours, lag := c.ours, c.lag
 	c.mu.Unlock()
-	if !ours {
-		c.control(wire.OpClose, payload)
+	if ours {
+		return
 	}
+	time.Sleep(lag)
+	var payload []byte
+	if why.Code != wire.CloseNoStatus {
+		payload = append(binary.BigEndian.AppendUint16(nil, uint16(why.Code)), why.Reason...)
+	}
+	c.control(wire.OpClose, payload)
+}
+
+// SetCloseLag makes the connection wait for a time before it answers a close frame.
+func (c *Conn) SetCloseLag(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lag = d
 }
 
 // keep keeps the beginning of a frame until the rest of it has come.

@@ -1,0 +1,151 @@
+package crowd
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/parley-rtc/parley/cmd/soak/internal/dialect"
+	"github.com/parley-rtc/parley/cmd/soak/internal/socket"
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+// resumable reports whether a client takes its membership up again after such an end of
+// its connection.
+func resumable(why socket.Close) bool {
+	return why.Code == wire.CloseAbnormal || why.Code == wire.CloseGoingAway
+}
+
+// broke notes a connection that the server or the network has ended: a fault, unless
+// the run expects that.
+func (m *member) broke(why socket.Close) {
+	w := m.worker()
+	c := w.crowd
+	w.tally.Breaks++
+	if w.traffic.Tolerant || c.breaks.Add(-1) >= 0 {
+		return
+	}
+	coming := 0
+	for _, o := range m.room.members {
+		if int(m.number) < len(o.out) {
+			coming += o.out[m.number].outstanding()
+		}
+	}
+	m.fault(Broken, fmt.Sprintf("%s; in flight: %d messages from it, %d to it", why.String(), len(m.sent.unsure), coming))
+}
+
+// ExpectBreaks lets so many connections break from now on without that being a fault.
+func (c *Crowd) ExpectBreaks(n int) { c.breaks.Store(int64(n)) }
+
+// lose notes that the connection is lost, and has the member resume.
+func (m *member) lose(ours bool) {
+	if m.state == present {
+		m.lostAt = m.worker().crowd.now()
+		m.ours = ours
+		m.pause = resumePause
+		m.is(lost)
+	}
+	m.resumesLater()
+}
+
+// resumesLater schedules the next try to resume, as a browser would: soon, and then
+// less and less often. It reports false where it is too late for that.
+func (m *member) resumesLater() bool {
+	w := m.worker()
+	now := w.crowd.now()
+	if now >= m.lostAt+resumeTime {
+		return false
+	}
+	w.wheel.add(now+m.pause, event{do: resume, member: m, gen: m.gen})
+	m.pause = min(2*m.pause, resumeMost)
+	return true
+}
+
+// resumes tries to take the membership up again: on a new connection, or once more on
+// one whose server had no answer.
+func (m *member) resumes() {
+	switch {
+	case m.state != lost:
+	case m.link == nil:
+		m.connect(m.session)
+	case !m.link.resuming:
+		m.link.resuming = true
+		m.askToResume()
+	}
+}
+
+func (m *member) askToResume() {
+	conn := m.link.conn
+	conn.Done(fmt.Appendf(conn.Append(), `{"type":"resume","session":%q,"received":%d}`, m.session, m.had))
+	conn.Flush()
+}
+
+// resumed notes that the membership goes on.
+func (l *link) resumed(e *dialect.Event) {
+	m := l.member
+	w := m.worker()
+	if !l.resuming {
+		m.fault(Untimely, "was told that it has resumed, and had not asked for that")
+		return
+	}
+	l.resuming = false
+	if m.state != lost {
+		return
+	}
+	m.is(present)
+	w.tally.Resumes++
+	m.backAt = w.at
+	outage := m.backAt - m.lostAt
+	record(w.tally.Outage, outage)
+	if late := int64(w.crowd.Late); late > 0 && !m.ours && outage-w.behind > late+resumePause && !w.traffic.Tolerant {
+		m.fault(Delayed, fmt.Sprintf("was without its membership for %s", seconds(outage)))
+	}
+	m.awaited = e.Missed + 1
+	m.vindicated()
+	m.handled(e.Handled)
+	if m.recuts > 0 {
+		m.recuts--
+		w.wheel.add(w.at+w.random.Int64N(recutSpread), event{do: cutAgain, member: m, gen: m.gen})
+	}
+}
+
+// follow counts the missed messages that come after "resumed": the next one must be a
+// list.
+func (m *member) follow(e *dialect.Event) {
+	if m.awaited == 0 {
+		return
+	}
+	if m.awaited--; m.awaited == 0 && e.Type != dialect.Members {
+		m.fault(Miscounted, "was told of another number of missed messages than came before the list of members")
+	}
+}
+
+// left notes that the connection of a member that leaves has ended. From some time on
+// the server must refuse what is sent to it.
+func (m *member) left(why socket.Close) {
+	w := m.worker()
+	if why.Code != wire.CloseAbnormal {
+		now := w.crowd.now()
+		m.life().over = now
+		w.wheel.add(now+ghostTime, event{do: mustRefuse, member: m, gen: m.gen + 1})
+	}
+	if m.returns {
+		m.rest(restLeast, restSpread)
+	} else {
+		m.gone()
+	}
+}
+
+// mustRefuse notes that the member has been out for so long that nobody may be left
+// unanswered who sends to it.
+func (m *member) mustRefuse() {
+	if m.state == present || m.state == lost {
+		return
+	}
+	for _, o := range m.room.members {
+		if int(m.number) < len(o.out) {
+			o.out[m.number].back()
+		}
+	}
+}
+
+func seconds(ns int64) string { return time.Duration(ns).Round(time.Millisecond).String() }
