@@ -34,8 +34,9 @@ type Dialect struct {
 	Leave []byte
 	// Message appends a message to a member.
 	Message func(b []byte, m *Message) []byte
-	// Read finds out what a message of the server means. The event's slices point
-	// into the text.
+	// Read finds out what a message of the server means; ErrNotJSON: nothing. The
+	// event's slices point into the text. All but the Body has been seen to be JSON:
+	// for that there is Valid.
 	Read func(text []byte, e *Event) error
 }
 
