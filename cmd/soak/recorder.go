@@ -207,7 +207,7 @@ func (r *recorder) end(out *report.Phase) {
 	r.collect(true)
 	t := r.total
 	out.Counts = report.Counts{
-		Sent: int(t.Sent), Received: int(t.Received), ReceivedBytes: int(t.Bytes), Lost: int(t.Lost),
+		Sent: int(t.Sent), Due: int(t.Due), Received: int(t.Received), ReceivedBytes: int(t.Bytes), Lost: int(t.Lost),
 		ExpectedLosses: int(t.Expected), Refused: int(t.Explained), Joins: int(t.Joins), Leaves: int(t.Leaves),
 		Cuts: int(t.Cuts), Resumes: int(t.Resumes), Calls: int(t.Calls), Answered: int(t.Answered), Abandoned: int(t.Abandoned),
 	}

@@ -121,6 +121,7 @@ func mergePhases(parts []*Phase) (*Phase, error) {
 
 func (c *Counts) add(o *Counts) {
 	c.Sent += o.Sent
+	c.Due += o.Due
 	c.Received += o.Received
 	c.ReceivedBytes += o.ReceivedBytes
 	c.Lost += o.Lost

@@ -21,7 +21,7 @@ import (
 // of the last one could misread the new one.
 const (
 	Name    = "parley-soak"
-	Version = 1
+	Version = 2
 )
 
 // Schema is the JSON Schema of a report.
@@ -80,6 +80,7 @@ type Phase struct {
 // Counts are what happened in a phase.
 type Counts struct {
 	Sent           int `json:"sent"`     // messages; one to everybody counts once
+	Due            int `json:"due"`      // deliveries that these should make: one to everybody makes one to each other member
 	Received       int `json:"received"` // deliveries
 	ReceivedBytes  int `json:"received_bytes"`
 	Lost           int `json:"lost"`

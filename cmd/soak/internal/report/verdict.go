@@ -77,10 +77,10 @@ func (r *Report) hold(o *plan.Objective) Objective {
 			out.Value, out.Phase = v, phase
 		}
 	}
-	sent, lost := 0, 0
+	due, lost := 0, 0
 	for i := range r.Phases {
 		p := &r.Phases[i]
-		sent += p.Counts.Sent
+		due += p.Counts.Due
 		lost += p.Counts.Lost
 		switch {
 		case o.Time() && len(p.Steps) > 0: // the steps have been held against it
@@ -98,7 +98,7 @@ func (r *Report) hold(o *plan.Objective) Objective {
 	case plan.MetricLoss:
 		out.Value = float64(lost)
 		if o.Percent {
-			out.Value = float64(lost) / float64(max(sent, 1))
+			out.Value = float64(lost) / float64(max(due, 1))
 		}
 	case plan.MetricFaults:
 		out.Value = float64(r.total())
