@@ -63,6 +63,7 @@ fuzz: ## Fuzz all that reads bytes from outside, FUZZTIME (30s) each, and the hu
 	$(GO) test ./cmd/parleyd -run '^$$' -fuzz FuzzHTTP -fuzztime $(FUZZTIME)
 	$(GO) test ./cmd/parleyd/internal/config -run '^$$' -fuzz FuzzFile -fuzztime $(FUZZTIME)
 	$(GO) test ./cmd/soak/internal/plan -run '^$$' -fuzz FuzzScenario -fuzztime $(FUZZTIME)
+	$(GO) test ./cmd/soak/internal/dialect -run '^$$' -fuzz FuzzFields -fuzztime $(FUZZTIME)
 	$(GO) test ./hub/internal/actor -run TestModel -rapid.checks 100000 -rapid.steps 100
 
 soak: build ## Load-test the server at URL (ws://127.0.0.1:8080/ws)

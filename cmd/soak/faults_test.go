@@ -54,7 +54,10 @@ func (f *faulty) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	up, _, err := websocket.Dial(ctx, f.upstream, nil)
+	up, _, err := websocket.Dial(ctx, f.upstream, &websocket.DialOptions{
+		// The proxy must not say for the client that it has had everything.
+		OnPingReceived: func(context.Context, []byte) bool { return false },
+	})
 	if err != nil {
 		return
 	}

@@ -29,6 +29,7 @@ func TestMain(m *testing.M) {
 func server(t *testing.T, change ...func(*hub.Options, *wsconn.Options)) string {
 	t.Helper()
 	of, ow := hub.Options{ResumeWindow: time.Minute}, wsconn.DefaultOptions()
+	ow.PingTimeout = time.Minute
 	for _, f := range change {
 		f(&of, &ow)
 	}

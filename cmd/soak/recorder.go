@@ -207,14 +207,16 @@ func (r *recorder) end(out *report.Phase) {
 	r.collect(true)
 	t := r.total
 	out.Counts = report.Counts{
-		Sent: int(t.Sent), Received: int(t.Received), ReceivedBytes: int(t.Bytes), Lost: int(t.Lost),
+		Sent: int(t.Sent), Due: int(t.Due), Received: int(t.Received), ReceivedBytes: int(t.Bytes), Lost: int(t.Lost),
 		ExpectedLosses: int(t.Expected), Refused: int(t.Explained), Joins: int(t.Joins), Leaves: int(t.Leaves),
-		Cuts: int(t.Cuts), Resumes: int(t.Resumes), Calls: int(t.Calls), Answered: int(t.Answered), Abandoned: int(t.Abandoned),
+		Cuts: int(t.Cuts), Breaks: int(t.Breaks), Flaps: int(t.Flaps), Resumes: int(t.Resumes),
+		Kept: int(t.Kept), Resent: int(t.Resent), TooLate: int(t.TooLate), Calls: int(t.Calls), Answered: int(t.Answered), Abandoned: int(t.Abandoned),
 	}
 	out.Times = map[string]report.Times{
 		plan.MetricLatency: report.TimesOf(t.All(), true),
 		plan.MetricJoin:    report.TimesOf(t.Join, true),
 		plan.MetricSetup:   report.TimesOf(t.Setup, true),
+		"outage":           report.TimesOf(t.Outage, true),
 		"late":             report.TimesOf(t.Late, true),
 	}
 	for k, h := range t.Latency {

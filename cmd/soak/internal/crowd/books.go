@@ -13,6 +13,7 @@ func (m *member) outstanding() (n int) {
 	for i := range m.out {
 		n += m.out[i].outstanding()
 	}
+	n += m.open()
 	if m.state == present || m.state == lost {
 		for _, o := range m.room.members {
 			if o.spoken > 0 && o != m {
@@ -29,6 +30,8 @@ func (m *member) outstanding() (n int) {
 func (m *member) closeBooks() {
 	w := m.worker()
 	now := w.crowd.now()
+	m.closeQuestions(now)
+	m.settleDoubts()
 	settle := func(b balance, from, to *member, name string) {
 		w.tally.Explained += uint64(b.refused)
 		w.tally.Expected += uint64(b.expected)

@@ -96,10 +96,8 @@ func (f *flow) isExcused(seq uint32) bool {
 
 // away notes that the receiver has left: what it has not had may be lost.
 func (f *flow) away() {
-	if f.sent > 0 || f.odd != nil {
-		o := f.extra()
-		o.excused = append(o.excused, excuse{f.next, open})
-	}
+	o := f.extra()
+	o.excused = append(o.excused, excuse{f.next, open})
 }
 
 // back notes that the receiver is there again, or that the server must know that it is

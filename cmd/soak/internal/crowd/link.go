@@ -45,7 +45,7 @@ func (l *link) Message(text []byte) {
 	}
 	e := &w.event
 	if err := w.crowd.Dialect.Read(text, e); err != nil {
-		m.fault(Garbage, fmt.Sprintf("got %.80q", text))
+		m.fault(Garbage, fmt.Sprintf("got %.80q: %v", text, err))
 		return
 	}
 	m.had++
@@ -88,6 +88,9 @@ func (m *member) forwarded(e *dialect.Event, at int64) {
 		c.Faults.Add(kind, f)
 	}
 	switch {
+	case err != nil && len(e.Body) > 0 && !dialect.Valid(e.Body):
+		c.Faults.Add(Garbage, Fault{At: time.Duration(at), To: m.id, Text: fmt.Sprintf("%s got a payload that is not JSON: %.80q", m.id, e.Body)})
+		return
 	case errors.Is(err, payload.ErrReencoded):
 		if c.Dialect.Exact && m.full {
 			fault(Reencoded, "its bytes are not those that were sent")
@@ -197,7 +200,11 @@ func (m *member) refusedTo(to uint16, seq uint32) (expected bool) {
 		}
 		return false
 	}
-	return int(to) < len(m.out) && m.out[to].refuse(seq)
+	if int(to) >= len(m.out) {
+		return false
+	}
+	o := m.room.members[to]
+	return m.out[to].refuse(seq) || o.state != present && o.state != lost
 }
 
 // again joins anew after a session is over.

@@ -32,7 +32,7 @@ func (m *member) life() *life {
 // endsSince counts the memberships of the member that have ended after a time.
 func (m *member) endsSince(at int64) (n int) {
 	for i := range m.lives {
-		if m.lives[i].ended > at {
+		if end := m.lives[i].ended; end != 0 && end > at {
 			n++
 		}
 	}

@@ -43,6 +43,7 @@ type member struct {
 	lostAt  int64 // when its connection was lost
 	backAt  int64 // when it had resumed; what was due before had to wait
 	ours    bool  // the connection was cut on purpose
+	trying  bool  // a try to resume is scheduled or under way
 	pause   int64 // before the next try to resume
 	awaited int   // messages until the list that follows the missed ones; 0: none is awaited
 	recuts  uint8 // cuts that are yet to follow, right after it has resumed
@@ -147,6 +148,7 @@ func (m *member) noConnection(err error, gen uint32, session string) {
 	if ours {
 		w.crowd.limits.Add(1)
 	}
+	m.trying = false
 	if session != "" && m.resumesLater() {
 		return
 	}
@@ -163,6 +165,7 @@ func (m *member) noConnection(err error, gen uint32, session string) {
 // connected takes a new connection into use.
 func (m *member) connected(conn *socket.Conn, session string) {
 	w := m.worker()
+	m.trying = false
 	l := &link{member: m, conn: conn, gen: m.gen}
 	m.link = l
 	w.connections++
@@ -226,7 +229,7 @@ func (m *member) hears(o *member) *heard {
 // away notes that from now on messages to the member may be lost.
 func (m *member) away() {
 	for _, o := range m.room.members {
-		if int(m.number) < len(o.out) {
+		if int(m.number) < len(o.out) && o.out[m.number] != (flow{}) {
 			o.out[m.number].away()
 		}
 	}
@@ -269,7 +272,7 @@ func (m *member) gone() {
 	m.gen++
 	m.link = nil
 	m.view = view{}
-	m.recuts = 0
+	m.recuts, m.trying = 0, false
 }
 
 // cut breaks the connection as a network would.

@@ -55,6 +55,10 @@ func (m *member) resumesLater() bool {
 	if now >= m.lostAt+resumeTime {
 		return false
 	}
+	if m.trying {
+		return true
+	}
+	m.trying = true
 	w.wheel.add(now+m.pause, event{do: resume, member: m, gen: m.gen})
 	m.pause = min(2*m.pause, resumeMost)
 	return true
@@ -68,6 +72,7 @@ func (m *member) resumes() {
 	case m.link == nil:
 		m.connect(m.session)
 	case !m.link.resuming:
+		m.trying = false
 		m.link.resuming = true
 		m.askToResume()
 	}

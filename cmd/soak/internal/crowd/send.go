@@ -19,6 +19,9 @@ func (m *member) send(to *member, kind payload.Kind, due int64) (seq uint32, ok 
 	var f *flow
 	if to != nil {
 		f = m.flowTo(to.number)
+		if *f == (flow{}) && to.mayBeGone(w.crowd.now()) {
+			f.away() // it left before anything was sent to it
+		}
 		stamp.To, stamp.Seq = to.number, f.sent
 	} else {
 		stamp.Seq = m.spoken
@@ -41,6 +44,12 @@ func (m *member) send(to *member, kind payload.Kind, due int64) (seq uint32, ok 
 	}
 	m.note(letter{stamp: stamp}, due)
 	return stamp.Seq, true
+}
+
+// mayBeGone reports whether the member has left, and the server may not know that yet.
+func (m *member) mayBeGone(now int64) bool {
+	over := m.life().over
+	return m.state != present && m.state != lost && (over == 0 || now < over+ghostTime)
 }
 
 // write hands a message to the connection, and reports false where that takes none.
@@ -120,8 +129,9 @@ type question struct {
 // Times of questions, in nanoseconds.
 const (
 	confirmTime = int64(1e9) // between pings that confirm what was sent
-	probeTime   = int64(5e9) // between probes
-	answerTime  = int64(5e9) // in which a question must be answered
+	probeTime   = int64(2e9) // between probes
+	answerTime  = int64(5e9) // in which a question must be answered,
+	quietTime   = int64(2e9) // and where nothing else comes
 )
 
 // begin empties the mailbox for a new membership, whose first message is its join.
@@ -140,7 +150,7 @@ func (m *member) note(l letter, now int64) {
 	}
 	b := &m.sent
 	b.unsure = append(b.unsure, l)
-	if q := &b.asked[probe]; !q.open && now >= q.at+probeTime && m.worker().crowd.Dialect.Probe != nil {
+	if q := &b.asked[probe]; !q.open && (q.n == 0 || now >= q.at+probeTime) && m.worker().crowd.Dialect.Probe != nil {
 		m.ask(probe, now)
 	}
 	if q := &b.asked[ping]; !q.open && now >= q.at+confirmTime {
@@ -193,22 +203,46 @@ func (m *member) answerDue(now int64) {
 // checkAnswers tells of questions that were not answered in time. Time without a
 // connection does not count.
 func (m *member) checkAnswers(now int64) {
-	w := m.worker()
-	if m.state != present || m.link == nil || m.slow || w.traffic.Tolerant {
-		return
-	}
 	for what := range m.sent.asked {
-		q := &m.sent.asked[what]
-		if !q.open {
-			continue
+		if q := &m.sent.asked[what]; m.listens() && q.open {
+			if due := max(q.at, m.backAt) + answerTime + m.worker().behind; now < due {
+				m.worker().wheel.add(due, event{do: checkAnswers, member: m, gen: m.gen})
+			} else {
+				m.unanswered(sort(what), now)
+			}
 		}
-		if due := max(q.at, m.backAt) + answerTime + w.behind; now < due {
-			w.wheel.add(due, event{do: checkAnswers, member: m, gen: m.gen})
-			continue
+	}
+}
+
+// listens reports whether answers to the member must come in time.
+func (m *member) listens() bool {
+	return m.state == present && m.link != nil && !m.slow && !m.worker().traffic.Tolerant
+}
+
+// unanswered tells of a question without an answer.
+func (m *member) unanswered(what sort, now int64) {
+	q := &m.sent.asked[what]
+	q.open = false
+	m.fault(Unanswered, fmt.Sprintf("got no answer to its %s within %s", map[sort]string{
+		ping: "ping", probe: "message to nobody or in another's name"}[what], seconds(now-max(q.at, m.backAt))))
+}
+
+// open counts the questions that must still be answered.
+func (m *member) open() (n int) {
+	for i := range m.sent.asked {
+		if m.listens() && m.sent.asked[i].open {
+			n++
 		}
-		q.open = false
-		m.fault(Unanswered, fmt.Sprintf("got no answer to its %s within %s", map[sort]string{
-			ping: "ping", probe: "message to nobody or in another's name"}[sort(what)], seconds(now-max(q.at, m.backAt))))
+	}
+	return n
+}
+
+// closeQuestions tells of questions without an answer, once nothing else comes.
+func (m *member) closeQuestions(now int64) {
+	for what := range m.sent.asked {
+		if q := &m.sent.asked[what]; m.listens() && q.open && now >= max(q.at, m.backAt)+quietTime {
+			m.unanswered(sort(what), now)
+		}
 	}
 }
 
@@ -236,7 +270,7 @@ func (m *member) probed(e *dialect.Event) bool {
 	}
 	q := &m.sent.asked[probe]
 	if n, err := strconv.ParseUint(string(digits), 16, 32); err != nil || uint32(n) != q.n || !q.open {
-		return false
+		return err == nil && uint32(n) <= q.n // to one that nobody waits for any more
 	}
 	q.open = false
 	want := "target_not_found"

@@ -214,6 +214,13 @@ func (m *member) settleDoubt(n uint16) {
 	}
 }
 
+// settleDoubts settles all doubts, once nothing is under way any more.
+func (m *member) settleDoubts() {
+	for n := range m.view.doubts {
+		m.settleDoubt(n)
+	}
+}
+
 // wronged tells that a member was missing who has been in all the time.
 func (m *member) wronged(o *member) {
 	d := m.view.doubts[o.number]

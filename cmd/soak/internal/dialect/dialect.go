@@ -38,8 +38,9 @@ type Dialect struct {
 	// Probe appends a message with a ref that the server must refuse: one to nobody, or
 	// one to somebody in nobody's name. nil: there is none.
 	Probe func(b []byte, ref, nobody, somebody string, forged bool) []byte
-	// Read finds out what a message of the server means. The event's slices point
-	// into the text.
+	// Read finds out what a message of the server means; ErrNotJSON: nothing. The
+	// event's slices point into the text. All but the Body has been seen to be JSON:
+	// for that there is Valid.
 	Read func(text []byte, e *Event) error
 }
 

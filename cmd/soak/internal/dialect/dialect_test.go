@@ -2,7 +2,6 @@ package dialect
 
 import (
 	"encoding/json"
-	"fmt"
 	"testing"
 
 	"github.com/parley-rtc/parley/cmd/soak/internal/payload"
@@ -37,31 +36,5 @@ func TestMessages(t *testing.T) {
 	}
 	if _, err := Find("klingon"); err == nil {
 		t.Error("there is a dialect that should not be")
-	}
-}
-
-func TestFields(t *testing.T) {
-	got := ""
-	err := fields([]byte(` { "a" : "x\\" , "b\"":[1,{"c":"}]"}],"d":null, "e":-1.5e3} `), func(name, value []byte) {
-		got += fmt.Sprintf("%s=%s;", name, value)
-	})
-	if want := `a="x\\";b\"=[1,{"c":"}]"}];d=null;e=-1.5e3;`; err != nil || got != want {
-		t.Errorf("%s, %v, want %s", got, err, want)
-	}
-	for _, bad := range []string{"", "[]", "{", `{"a"}`, `{"a":}`, `{"a":1`, `{"a":"b`, `{"a":[1}`, `{"a":1} x`, `{a:1}`} {
-		if err := fields([]byte(bad), func(_, _ []byte) {}); err == nil {
-			t.Errorf("%q is taken for an object", bad)
-		}
-	}
-}
-
-func TestStrings(t *testing.T) {
-	got := ""
-	ok := Strings([]byte(`["a", "b\u0041" ,""]`), func(s []byte) { got += string(s) + ";" })
-	if !ok || got != "a;bA;;" {
-		t.Errorf("%v, %q", ok, got)
-	}
-	if Strings([]byte(`[1]`), func([]byte) {}) || Strings([]byte(`{}`), func([]byte) {}) || !Strings([]byte(`[ ]`), func([]byte) {}) {
-		t.Error("what is an array of strings and what is not")
 	}
 }

@@ -55,6 +55,15 @@ var bodies = [payload.NumKinds]string{
 	payload.Offer: `"sdp":`, payload.Answer: `"sdp":`, payload.Candidate: `"candidate":`, payload.Message: `"data":`,
 }
 
+// parleyRules are the protocol's: two readers must never see two different senders.
+var parleyRules = rules{unique: true, body: func(name []byte) bool {
+	switch string(name) {
+	case "sdp", "candidate", "data":
+		return true
+	}
+	return false
+}}
+
 // readParley reads what servers of the protocol, or of its base, send.
 func readParley(message []byte, e *Event) error {
 	*e = Event{Handled: -1}
@@ -67,7 +76,7 @@ func readParley(message []byte, e *Event) error {
 		return n
 	}
 	var kind string
-	err := fields(message, func(name, value []byte) {
+	err := fields(message, &parleyRules, func(name, value []byte) {
 		switch string(name) {
 		case "type":
 			switch s := text(value); string(s) { // no copy for the frequent ones
@@ -120,16 +129,19 @@ func readParley(message []byte, e *Event) error {
 			e.ICEServers = value
 		}
 	})
-	forwarded := func(k payload.Kind, body []byte) { e.Type, e.Kind, e.Body = Forwarded, k, body }
+	if err != nil {
+		return err
+	}
+	forwarded := func(k payload.Kind, body *[]byte) { e.Type, e.Kind, e.Body, *body = Forwarded, k, *body, nil }
 	switch kind {
 	case wire.TypeCandidate.String():
-		forwarded(payload.Candidate, candidate)
+		forwarded(payload.Candidate, &candidate)
 	case wire.TypeOffer.String():
-		forwarded(payload.Offer, sdp)
+		forwarded(payload.Offer, &sdp)
 	case wire.TypeAnswer.String():
-		forwarded(payload.Answer, sdp)
+		forwarded(payload.Answer, &sdp)
 	case wire.TypeMessage.String():
-		forwarded(payload.Message, data)
+		forwarded(payload.Message, &data)
 	case wire.TypeJoined.String():
 		e.Type = Joined
 	case wire.TypeRoomMembers.String():
@@ -143,5 +155,10 @@ func readParley(message []byte, e *Event) error {
 	case wire.TypeError.String():
 		e.Type = Refused
 	}
-	return err
+	for _, other := range [...][]byte{sdp, candidate, data} {
+		if other != nil && !Valid(other) {
+			return explain(message)
+		}
+	}
+	return nil
 }

@@ -36,7 +36,7 @@ var _ = register(&Dialect{
 		*e = Event{}
 		var kind string
 		var body []byte
-		err := fields(message, func(name, value []byte) {
+		err := fields(message, &peerRules, func(name, value []byte) {
 			switch string(name) {
 			case "type":
 				kind = string(text(value))
@@ -48,6 +48,9 @@ var _ = register(&Dialect{
 				body = value
 			}
 		})
+		if err != nil {
+			return err
+		}
 		switch kind {
 		case "OPEN":
 			e.Type = Joined
@@ -62,9 +65,14 @@ var _ = register(&Dialect{
 				e.Type, e.Kind, e.Body = Forwarded, payload.Kind(k), body
 			}
 		}
-		return err
+		if e.Type != Forwarded && body != nil && !Valid(body) {
+			return explain(message)
+		}
+		return nil
 	},
 })
+
+var peerRules = rules{body: func(name []byte) bool { return string(name) == "payload" }}
 
 var peerTypes = [payload.NumKinds]string{
 	payload.Offer: "OFFER", payload.Answer: "ANSWER", payload.Candidate: "CANDIDATE", payload.Message: "MESSAGE",

@@ -15,7 +15,7 @@ type Objective struct {
 	Quantile float64 // of a time, from 0 to 1
 	Op       string
 	Limit    float64 // seconds for times
-	Percent  bool    // the limit is a share of all messages
+	Percent  bool    // the limit is a share
 }
 
 // Times are the metrics that have quantiles: of messages, of joins, and of calls
@@ -28,7 +28,7 @@ const (
 
 // Counts are the metrics that are one number.
 const (
-	MetricLoss      = "loss"       // messages lost, or their share with %
+	MetricLoss      = "loss"       // deliveries lost, or their share of those that were due with %
 	MetricFaults    = "faults"     // all faults
 	MetricBreaks    = "breaks"     // connections that broke beyond those expected; at most 0 where nothing is said
 	MetricFlaps     = "flaps"      // members that left and came back in lists only; at most 0 where nothing is said

@@ -72,9 +72,9 @@ type Phase struct {
 	SlowRate  int           // bytes a second that those read
 	BadShare  float64       // of members on bad links, in percent
 
-	ExpectBreaks int // connections that may break without that being a fault
-	Step      time.Duration // of a flood's rate
-	WebRTC    int           // real peer connections
+	ExpectBreaks int           // connections that may break without that being a fault
+	Step         time.Duration // of a flood's rate
+	WebRTC       int           // real peer connections
 }
 
 // Profile is a kind of traffic.

@@ -121,6 +121,7 @@ func mergePhases(parts []*Phase) (*Phase, error) {
 
 func (c *Counts) add(o *Counts) {
 	c.Sent += o.Sent
+	c.Due += o.Due
 	c.Received += o.Received
 	c.ReceivedBytes += o.ReceivedBytes
 	c.Lost += o.Lost
@@ -129,7 +130,12 @@ func (c *Counts) add(o *Counts) {
 	c.Joins += o.Joins
 	c.Leaves += o.Leaves
 	c.Cuts += o.Cuts
+	c.Breaks += o.Breaks
+	c.Flaps += o.Flaps
 	c.Resumes += o.Resumes
+	c.Kept += o.Kept
+	c.Resent += o.Resent
+	c.TooLate += o.TooLate
 	c.Calls += o.Calls
 	c.Answered += o.Answered
 	c.Abandoned += o.Abandoned

@@ -21,7 +21,7 @@ import (
 // of the last one could misread the new one.
 const (
 	Name    = "parley-soak"
-	Version = 1
+	Version = 2
 )
 
 // Schema is the JSON Schema of a report.
@@ -80,6 +80,7 @@ type Phase struct {
 // Counts are what happened in a phase.
 type Counts struct {
 	Sent           int `json:"sent"`     // messages; one to everybody counts once
+	Due            int `json:"due"`      // deliveries that these should make: one to everybody makes one to each other member
 	Received       int `json:"received"` // deliveries
 	ReceivedBytes  int `json:"received_bytes"`
 	Lost           int `json:"lost"`
@@ -88,7 +89,12 @@ type Counts struct {
 	Joins          int `json:"joins"`
 	Leaves         int `json:"leaves"`
 	Cuts           int `json:"cuts"`
+	Breaks         int `json:"breaks"` // connections that the server or the network ended
+	Flaps          int `json:"flaps"`  // members of whom another was told that they had left, and they had not
 	Resumes        int `json:"resumes"`
+	Kept           int `json:"kept"`     // deliveries that waited until the receiver or the sender had resumed
+	Resent         int `json:"resent"`   // messages sent again after a resume
+	TooLate        int `json:"too_late"` // deliveries after they had been counted as lost
 	Calls          int `json:"calls"`
 	Answered       int `json:"answered"`
 	Abandoned      int `json:"abandoned"` // calls of which one had left before the answer

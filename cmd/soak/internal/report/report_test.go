@@ -33,7 +33,7 @@ func sample() *Report {
 		Tool: Tool{Version: "v0", Go: "go1", System: "linux/amd64", Cores: 2},
 		Phases: []Phase{{
 			Name: "talk", Profile: "call", Start: 1, Seconds: 10, Rooms: 50, Peers: 3, Rate: 500,
-			Counts: Counts{Sent: 5000, Received: 4990, ReceivedBytes: 2_000_000, Lost: 3, ExpectedLosses: 5, Refused: 2, Joins: 150, Leaves: 4,
+			Counts: Counts{Sent: 4000, Due: 5000, Received: 4990, ReceivedBytes: 2_000_000, Lost: 3, ExpectedLosses: 5, Refused: 2, Joins: 150, Leaves: 4,
 				Cuts: 2, Resumes: 3, Calls: 170, Answered: 168, Abandoned: 2},
 			Times:  map[string]Times{"latency": times(5000, 2), "offer": times(170, 3), "join": times(150, 40), "setup": times(168, 9), "late": times(5000, 1)},
 			Errors: map[string]int{"target_not_found": 2}, Closes: map[string]int{"1001": 1, "broken": 3},
@@ -46,7 +46,7 @@ func sample() *Report {
 			},
 		}, {
 			Name: "flood", Profile: "flood", Start: 20, Seconds: 9, Rooms: 50, Peers: 3, Rate: 1000,
-			Counts: Counts{Sent: 9000, Received: 9000}, Times: map[string]Times{"latency": times(9000, 1)}, Knee: 2000,
+			Counts: Counts{Sent: 9000, Due: 9000, Received: 9000}, Times: map[string]Times{"latency": times(9000, 1)}, Knee: 2000,
 			Steps: []Step{{Rate: 1000, Received: 1001, P50: .2, P99: 1, Met: true}, {Rate: 2000, Received: 1999, P50: .3, P99: 2, Met: true},
 				{Rate: 4000, Received: 3000, P50: 30, P99: 200, Reason: "p99<50ms missed"}},
 			Intervals: []Interval{},
@@ -159,6 +159,25 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
+// The share of losses is that of deliveries: a message to everybody can be lost once
+// for each who should have it.
+func TestLossShare(t *testing.T) {
+	r := &Report{Phases: []Phase{
+		{Name: "talk", Profile: "bigroom", Counts: Counts{Sent: 10, Due: 500, Lost: 10, Received: 490}},
+		{Name: "more", Profile: "call", Counts: Counts{Sent: 500, Due: 500, Received: 500}},
+	}}
+	for text, met := range map[string]bool{"loss<=1%": true, "loss<1%": false, "loss<=10": true, "loss<10": false} {
+		r.Judge(objectives(t, text))
+		if r.Objectives[0].Met != met {
+			t.Errorf("%s: %+v", text, r.Objectives[0])
+		}
+	}
+	r = &Report{Phases: []Phase{{Name: "nothing was sent", Profile: "idle"}}}
+	if r.Judge(objectives(t, "loss<1%")); !r.Objectives[0].Met {
+		t.Errorf("of nothing: %+v", r.Objectives[0])
+	}
+}
+
 // A flood that ended before any rate was too high says so.
 func TestKneeAtLeast(t *testing.T) {
 	r := sample()
@@ -220,15 +239,15 @@ func TestMerge(t *testing.T) {
 	}
 	p, i := sum.Phases[0], sum.Phases[0].Intervals
 	switch {
-	case sum.Machines != 2 || p.Rooms != 100 || p.Rate != 1000 || p.Counts.Sent != 10000 || p.Errors["target_not_found"] != 4 || sum.Phases[1].Knee != 4000:
+	case sum.Machines != 2 || p.Rooms != 100 || p.Rate != 1000 || p.Counts.Sent != 8000 || p.Counts.Due != 10000 || p.Errors["target_not_found"] != 4 || sum.Phases[1].Knee != 4000:
 		t.Errorf("%+v", p)
 	case len(i) != 2 || i[1].Received != 998 || i[1].Members != 300 || i[1].Latency.Count != 998 || *i[1].ServerCPU != .3:
 		t.Errorf("%+v", i)
 	case p.Times["latency"].Count != 10000 || p.Times["latency"].P99 < 900 || p.WebRTC.Up != 18 || p.WebRTC.Stages["join"].Count != 20:
 		t.Errorf("%+v", p.Times["latency"])
-	case sum.total() != 6 || len(sum.Faults) != 1 || len(sum.Objectives) != 1 || sum.Objectives[0].Met:
+	case sum.total() != 6 || len(sum.Faults) != 1 || len(sum.Objectives) != 3 || sum.Objectives[0].Met:
 		t.Errorf("%+v, %+v", sum.Faults, sum.Objectives)
-	case a.Phases[0].Counts.Sent != 5000 || *a.Phases[0].Intervals[1].ServerCPU != .3:
+	case a.Phases[0].Counts.Sent != 4000 || *a.Phases[0].Intervals[1].ServerCPU != .3:
 		t.Error("the parts have changed")
 	}
 	b.Phases[1].Name = "other"
@@ -243,7 +262,7 @@ func TestMerge(t *testing.T) {
 
 func TestRead(t *testing.T) {
 	for text, want := range map[string]string{"": "no report", "[]": "no report", "{}": "no report of soak",
-		`{"schema":"parley-soak","version":99}`: "version 99"} {
+		`{"schema":"parley-soak","version":1}`: "version 1", `{"schema":"parley-soak","version":99}`: "version 99"} {
 		if _, err := Read(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
 		}

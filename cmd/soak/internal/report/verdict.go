@@ -3,7 +3,9 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 
+	"github.com/parley-rtc/parley/cmd/soak/internal/crowd"
 	"github.com/parley-rtc/parley/cmd/soak/internal/plan"
 )
 
@@ -21,6 +23,20 @@ func (r *Report) total() (n int) {
 	return n
 }
 
+// of returns how many faults of a kind there are.
+func (r *Report) of(kind string) (n int) {
+	for _, k := range r.Faults {
+		if k.Kind == kind {
+			n += k.Count
+		}
+	}
+	return n
+}
+
+// judgedApart are the kinds of faults that an objective may allow. Without one, each is a
+// fault as all others.
+var judgedApart = map[string]string{plan.MetricBreaks: crowd.Broken, plan.MetricFlaps: crowd.Flap}
+
 // Judge holds the report against the objectives and says what that means.
 func (r *Report) Judge(objectives []plan.Objective) {
 	r.Objectives = []Objective{}
@@ -31,6 +47,15 @@ func (r *Report) Judge(objectives []plan.Objective) {
 			missed++
 		}
 		r.Objectives = append(r.Objectives, o)
+	}
+	faults := r.total()
+	for _, metric := range []string{plan.MetricBreaks, plan.MetricFlaps} {
+		n := r.of(judgedApart[metric])
+		if slices.ContainsFunc(objectives, func(o plan.Objective) bool { return o.Metric == metric }) {
+			faults -= n
+			continue
+		}
+		r.Objectives = append(r.Objectives, Objective{Text: metric + "=0", Value: float64(n), Met: n == 0})
 	}
 	sent, expected, floods := 0, false, 0
 	for i := range r.Phases {
@@ -43,7 +68,7 @@ func (r *Report) Judge(objectives []plan.Objective) {
 	}
 	v := &r.Verdict
 	*v = Verdict{Exit: ExitFailed}
-	switch faults := r.total(); {
+	switch {
 	case faults > 0:
 		v.Text = fmt.Sprintf("FAIL: %s", count(faults, "fault"))
 		if missed > 0 {
@@ -77,11 +102,12 @@ func (r *Report) hold(o *plan.Objective) Objective {
 			out.Value, out.Phase = v, phase
 		}
 	}
-	sent, lost := 0, 0
+	due, lost, excused := 0, 0, 0
 	for i := range r.Phases {
 		p := &r.Phases[i]
-		sent += p.Counts.Sent
+		due += p.Counts.Due
 		lost += p.Counts.Lost
+		excused += p.Counts.ExpectedLosses
 		switch {
 		case o.Time() && len(p.Steps) > 0: // the steps have been held against it
 		case o.Time():
@@ -95,11 +121,14 @@ func (r *Report) hold(o *plan.Objective) Objective {
 		}
 	}
 	switch o.Metric {
-	case plan.MetricLoss:
-		out.Value = float64(lost)
+	case plan.MetricLoss, plan.MetricExcused:
+		n := map[string]int{plan.MetricLoss: lost, plan.MetricExcused: excused}[o.Metric]
+		out.Value = float64(n)
 		if o.Percent {
-			out.Value = float64(lost) / float64(max(sent, 1))
+			out.Value = float64(n) / float64(max(due, 1))
 		}
+	case plan.MetricBreaks, plan.MetricFlaps:
+		out.Value = float64(r.of(judgedApart[o.Metric]))
 	case plan.MetricFaults:
 		out.Value = float64(r.total())
 	case plan.MetricServerCPU:
