@@ -208,7 +208,7 @@ func (r *recorder) end(out *report.Phase) {
 	t := r.total
 	out.Counts = report.Counts{
 		Sent: int(t.Sent), Due: int(t.Due), Received: int(t.Received), ReceivedBytes: int(t.Bytes), Lost: int(t.Lost),
-		ExpectedLosses: int(t.Expected), Refused: int(t.Explained), Joins: int(t.Joins), Leaves: int(t.Leaves),
+		ExpectedLosses: int(t.Expected), Refused: int(t.Explained), Joins: int(t.Joins), Renewals: int(t.Renewals), Leaves: int(t.Leaves),
 		Cuts: int(t.Cuts), Resumes: int(t.Resumes), Calls: int(t.Calls), Answered: int(t.Answered), Abandoned: int(t.Abandoned),
 	}
 	out.Times = map[string]report.Times{

@@ -63,6 +63,8 @@ func (l *link) Message(text []byte) {
 			m.is(present)
 			w.tally.Resumes++
 		}
+	case dialect.Renewed:
+		w.tally.Renewals++
 	case dialect.Pong:
 		m.confirmed()
 	case dialect.Refused:

@@ -25,6 +25,7 @@ type member struct {
 	room   *room
 	number uint16
 	id     string
+	turn   int // counts the members of all rooms, from 0
 
 	state state
 	gen   uint32 // counts memberships
@@ -35,6 +36,7 @@ type member struct {
 	full    bool   // the server speaks the whole protocol: it has said "joined"
 	session string // takes the membership up again; empty: that can't be
 	had     uint64 // messages of the membership so far
+	token   string // that it is in with; empty: none
 	listed  set    // whom the server says to be in
 	lostAt  int64
 	returns bool // joins again after it has left
@@ -165,7 +167,7 @@ func (m *member) connected(conn *socket.Conn, session string) {
 	case session != "":
 		conn.Done(fmt.Appendf(conn.Append(), `{"type":"resume","session":%q,"received":%d}`, session, m.had))
 	case d.Join != nil:
-		conn.Done(d.Join(conn.Append(), m.room.name, m.id))
+		conn.Done(d.Join(conn.Append(), m.entry()))
 	}
 	conn.Flush()
 	m.beat(w.crowd.now())

@@ -28,6 +28,7 @@ type Tally struct {
 	Bytes     uint64 // received, of text messages
 	Joins     uint64
 	Resumes   uint64
+	Renewals  uint64 // of tokens
 	Leaves    uint64
 	Cuts      uint64
 	Calls     uint64 // started
@@ -63,6 +64,7 @@ func (t *Tally) Add(o *Tally) {
 	t.Bytes += o.Bytes
 	t.Joins += o.Joins
 	t.Resumes += o.Resumes
+	t.Renewals += o.Renewals
 	t.Leaves += o.Leaves
 	t.Cuts += o.Cuts
 	t.Calls += o.Calls

@@ -32,6 +32,7 @@ const (
 	join action = iota
 	resume
 	heartbeat
+	renew
 	answer
 	trickle
 	newCall
@@ -107,6 +108,8 @@ func (w *worker) do(due int64, e event) {
 			w.touch(m.link)
 			m.beat(due)
 		}
+	case renew:
+		m.renew(due)
 	}
 }
 

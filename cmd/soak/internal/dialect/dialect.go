@@ -29,7 +29,9 @@ type Dialect struct {
 	// URL returns the WebSocket's address for a member.
 	URL func(base *url.URL, id string) *url.URL
 	// Join appends what enters a room; nil: connecting is enough.
-	Join func(b []byte, room, id string) []byte
+	Join func(b []byte, e *Entry) []byte
+	// Renew appends what gives the server a fresh token; nil: there are no tokens.
+	Renew func(b []byte, token string) []byte
 	// Leave is what leaves the room; nil: closing is enough.
 	Leave []byte
 	// Message appends a message to a member.
@@ -38,6 +40,12 @@ type Dialect struct {
 	// event's slices point into the text. All but the Body has been seen to be JSON:
 	// for that there is Valid.
 	Read func(text []byte, e *Event) error
+}
+
+// Entry is what a member says to be let into a room.
+type Entry struct {
+	Room, ID        string
+	Token, Passcode string // empty: none
 }
 
 // Message is what a member sends.
@@ -60,6 +68,7 @@ const (
 	Forwarded             // a message of another member
 	Pong
 	Resumed
+	Renewed // a fresh token was accepted
 	Refused // an error
 )
 

@@ -13,11 +13,9 @@ var _ = register(&Dialect{
 	Broadcast:  true,
 	Exact:      true,
 	URL:        here,
-	Join: func(b []byte, room, id string) []byte {
-		b = append(append(append(b, `{"type":"join","room":"`...), room...), `","from":"`...)
-		return append(append(b, id...), `","resumable":true}`...)
-	},
-	Leave: []byte(`{"type":"leave"}`),
+	Join:       func(b []byte, e *Entry) []byte { return append(join(b, e), `,"resumable":true}`...) },
+	Renew:      renew,
+	Leave:      []byte(`{"type":"leave"}`),
 	Message: func(b []byte, m *Message) []byte {
 		if len(m.Ref) == 0 {
 			return baseMessage(b, m)
@@ -118,6 +116,8 @@ func readParley(message []byte, e *Event) error {
 		e.Type = Pong
 	case wire.TypeResumed.String():
 		e.Type = Resumed
+	case wire.TypeToken.String():
+		e.Type = Renewed
 	case wire.TypeError.String():
 		e.Type = Refused
 	}

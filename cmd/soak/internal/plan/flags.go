@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/parley-rtc/parley/cmd/soak/internal/credential"
 	"github.com/parley-rtc/parley/cmd/soak/internal/dialect"
 )
 
@@ -47,6 +48,10 @@ func flags(c *Common, p *Phase) (all, phase *pflag.FlagSet) {
 	all.StringArrayVar(&c.HeaderLines, "header", nil, "`line` to add to the handshake, such as 'Origin: https://a.example'; repeatable")
 	all.StringVar(&c.TLSCA, "tls-ca", "", "PEM `file` with the authorities to trust")
 	all.BoolVar(&c.Insecure, "tls-insecure", false, "take any certificate")
+	all.StringVar(&c.TokenFile, "token-file", "", "`file` with a token (JWT) to join with, or with one a line for members in turn; read again before they expire")
+	all.StringVar(&c.SecretFile, "auth-secret-file", "", "`file` with the server's secret, one a line as for the daemon: each member joins with a token signed with the first")
+	all.DurationVar(&c.TokenTTL, "token-ttl", time.Hour, "time that those tokens are good for; they are renewed before")
+	all.StringVar(&c.Passcode, "passcode", "", "`passcode` of the rooms, whose names begin with "+credential.RoomPrefix)
 	all.Uint64Var(&c.Seed, "seed", 0, "of all random choices; 0: a new one")
 	all.StringArrayVar(&c.ICEServers, "ice-server", nil, "STUN or TURN `URL` for real peer connections; repeatable; none: what the server hands out")
 	all.StringVar(&c.ICEUser, "ice-user", "", "user `name` for the TURN URLs")

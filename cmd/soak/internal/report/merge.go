@@ -128,6 +128,7 @@ func (c *Counts) add(o *Counts) {
 	c.ExpectedLosses += o.ExpectedLosses
 	c.Refused += o.Refused
 	c.Joins += o.Joins
+	c.Renewals += o.Renewals
 	c.Leaves += o.Leaves
 	c.Cuts += o.Cuts
 	c.Resumes += o.Resumes

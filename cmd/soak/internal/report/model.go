@@ -87,6 +87,7 @@ type Counts struct {
 	ExpectedLosses int `json:"expected_losses"` // to a receiver who had left, or from a connection that broke
 	Refused        int `json:"refused"`         // messages that the server answered with an error
 	Joins          int `json:"joins"`
+	Renewals       int `json:"renewals"` // of tokens
 	Leaves         int `json:"leaves"`
 	Cuts           int `json:"cuts"`
 	Resumes        int `json:"resumes"`

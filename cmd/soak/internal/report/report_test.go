@@ -33,7 +33,7 @@ func sample() *Report {
 		Tool: Tool{Version: "v0", Go: "go1", System: "linux/amd64", Cores: 2},
 		Phases: []Phase{{
 			Name: "talk", Profile: "call", Start: 1, Seconds: 10, Rooms: 50, Peers: 3, Rate: 500,
-			Counts: Counts{Sent: 4000, Due: 5000, Received: 4990, ReceivedBytes: 2_000_000, Lost: 3, ExpectedLosses: 5, Refused: 2, Joins: 150, Leaves: 4,
+			Counts: Counts{Sent: 4000, Due: 5000, Received: 4990, ReceivedBytes: 2_000_000, Lost: 3, ExpectedLosses: 5, Refused: 2, Joins: 150, Renewals: 7, Leaves: 4,
 				Cuts: 2, Resumes: 3, Calls: 170, Answered: 168, Abandoned: 2},
 			Times:  map[string]Times{"latency": times(5000, 2), "offer": times(170, 3), "join": times(150, 40), "setup": times(168, 9), "late": times(5000, 1)},
 			Errors: map[string]int{"target_not_found": 2}, Closes: map[string]int{"1001": 1, "broken": 3},
@@ -118,7 +118,7 @@ func TestPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"FAIL: 3 faults", "loss=0 NOT MET: 3", "never came", "p99&lt;20ms met: 9.92ms", "Latency over time", "How long messages took",
-		"Server&#39;s outboxes", "Flood: latency at each rate", "Real peer connections", "ICE: failed 1"} {
+		"Server&#39;s outboxes", "Flood: latency at each rate", "Real peer connections", "ICE: failed 1", "<b>7</b>tokens renewed"} {
 		if !strings.Contains(page.String(), want) {
 			t.Errorf("the page lacks %q", want)
 		}

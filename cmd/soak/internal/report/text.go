@@ -90,6 +90,9 @@ func (p *Phase) text(line func(label, format string, args ...any)) {
 	if c.ExpectedLosses+c.Refused > 0 {
 		line("explained", "%d messages lost, as their receiver had left or their sender's connection broke; %d answered with an error", c.ExpectedLosses, c.Refused)
 	}
+	if c.Renewals > 0 {
+		line("renewed", "%s", count(c.Renewals, "token"))
+	}
 	if c.Leaves > 0 {
 		line("left", "%d members", c.Leaves)
 	}
