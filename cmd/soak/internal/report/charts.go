@@ -125,8 +125,8 @@ func (p *Phase) floodChart() *chart {
 		series: []series{{name: "p50"}, {name: "p99"}}, logX: true, logY: true}
 	for _, s := range steps {
 		c.x = append(c.x, s.Rate)
-		c.series[0].y = append(c.series[0].y, s.P50)
-		c.series[1].y = append(c.series[1].y, s.P99)
+		c.series[0].y = append(c.series[0].y, s.Latency.P50)
+		c.series[1].y = append(c.series[1].y, s.Latency.P99)
 	}
 	return c
 }

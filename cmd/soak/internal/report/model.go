@@ -70,8 +70,9 @@ type Phase struct {
 	Times  map[string]Times `json:"times"` // latency; latency of each type; join, setup, late
 	Errors map[string]int   `json:"errors,omitempty"`
 	Closes map[string]int   `json:"closes,omitempty"`
-	Steps  []Step           `json:"steps,omitempty"` // of a flood
-	Knee   float64          `json:"knee,omitempty"`  // highest rate of a flood that met the objectives
+	Steps  []Step           `json:"steps,omitempty"`   // of a flood
+	Knee   float64          `json:"knee,omitempty"`    // highest rate of a flood that met the objectives
+	NoKnee string           `json:"no_knee,omitempty"` // why the sum of several floods has none
 	WebRTC *WebRTC          `json:"webrtc,omitempty"`
 
 	Intervals []Interval `json:"intervals"`
@@ -130,18 +131,6 @@ type Interval struct {
 	ServerCPU    *float64 `json:"server_cpu"`
 	ServerMemory *float64 `json:"server_memory_bytes"`
 	ServerOutbox *float64 `json:"server_outbox_bytes"`
-}
-
-// Step is one rate of a flood.
-type Step struct {
-	Rate     float64 `json:"rate"`
-	Received float64 `json:"received_per_s"`
-	P50      float64 `json:"p50_ms"`
-	P99      float64 `json:"p99_ms"`
-	Met      bool    `json:"met"`
-	Reason   string  `json:"reason,omitempty"` // why it was not met
-	// ClientLimit says that it was not met for this process's own sake.
-	ClientLimit bool `json:"client_limit,omitempty"`
 }
 
 // FaultKind is the faults of one kind.

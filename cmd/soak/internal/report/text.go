@@ -112,9 +112,12 @@ func (p *Phase) text(line func(label, format string, args ...any)) {
 		if !s.Met {
 			verdict = s.Reason
 		}
-		line("step", "%8.0f/s  p50 %s  p99 %s  %s", s.Rate, Millis(s.P50), Millis(s.P99), verdict)
+		line("step", "%8.0f/s  p50 %s  p99 %s  %s", s.Rate, Millis(s.Latency.P50), Millis(s.Latency.P99), verdict)
 	}
-	if len(p.Steps) > 0 {
+	switch {
+	case p.NoKnee != "":
+		line("knee", "none: %s", p.NoKnee)
+	case len(p.Steps) > 0:
 		line("knee", "%s%.0f messages a second", p.AtLeast(), p.Knee)
 	}
 	if v := p.WebRTC; v != nil {
