@@ -132,7 +132,7 @@ func (r *recorder) collect(closing bool) {
 		At: now.Seconds(), Seconds: (now - r.at).Seconds(),
 		Members: census.Members, Connections: census.Connections,
 		Sent: int(r.interval.Sent), Received: int(r.interval.Received), Errors: int(r.interval.Refusals()), Faults: faults - r.faults,
-		Latency: report.TimesOf(r.interval.All(), true), Late: report.TimesOf(r.interval.Late, false).P99,
+		Latency: report.TimesOf(r.interval.All(), true), Late: report.TimesOf(r.interval.Late, false).P99, ReadLate: report.TimesOf(r.interval.ReadLate, false).P99,
 		ClientCPU: self.CPU, ClientBytes: float64(self.Memory), Wait: float64(self.Wait.Microseconds()) / 1000,
 		ServerCPU: known(r.server.CPU), ServerMemory: known(r.server.Memory), ServerOutbox: known(r.server.Outbox),
 	})
@@ -216,6 +216,7 @@ func (r *recorder) end(out *report.Phase) {
 		plan.MetricJoin:    report.TimesOf(t.Join, true),
 		plan.MetricSetup:   report.TimesOf(t.Setup, true),
 		"late":             report.TimesOf(t.Late, true),
+		"read_late":        report.TimesOf(t.ReadLate, true),
 	}
 	for k, h := range t.Latency {
 		if h.TotalCount() > 0 {

@@ -28,6 +28,9 @@ func (l *link) Begin(at time.Time) {
 	w := l.member.worker()
 	w.mu.Lock()
 	w.at = int64(at.Sub(w.crowd.Start))
+	if lag, ok := l.conn.ReadLag(); ok {
+		record(w.tally.ReadLate, int64(lag))
+	}
 }
 
 // Finish implements socket.Handler.
@@ -184,7 +187,7 @@ func (m *member) account(from *member, s *payload.Stamp, at int64, fault func(ki
 	}
 	took := at - s.Due
 	record(w.tally.Latency[s.Kind], took)
-	if late := int64(w.crowd.Late); late > 0 && took-w.behind > late && !w.traffic.Tolerant {
+	if late := int64(w.crowd.Late); late > 0 && took-w.stall.of(s.Due) > late && !w.traffic.Tolerant {
 		fault(Delayed, "took %s", time.Duration(took).Round(time.Millisecond))
 	}
 	m.inCall(from, s, at)

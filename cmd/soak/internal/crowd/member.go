@@ -59,6 +59,9 @@ const (
 	confirmTime = int64(time.Second) // between pings that confirm what was sent
 )
 
+// timedEvery is how many members there are for each whose reads are timed.
+const timedEvery = 16
+
 func (m *member) worker() *worker { return m.room.worker }
 
 // is changes the state, and the counts of states with it.
@@ -160,6 +163,8 @@ func (m *member) connected(conn *socket.Conn, session string) {
 	w.connections++
 	if m.slow {
 		conn.SetPace(w.traffic.SlowRate)
+	} else if m.turn%timedEvery == 0 {
+		conn.TimeReads()
 	}
 	w.crowd.running.Go(func() { conn.Serve(l) })
 	d := w.crowd.Dialect

@@ -44,12 +44,15 @@ type Tally struct {
 	Join    *hdr.Histogram                   // from when a member was to connect to when it was in
 	Setup   *hdr.Histogram                   // of calls: from the offer to the answer, without think time
 	Late    *hdr.Histogram                   // from when a message was due to when it was handed to the socket
+	// ReadLate is from when the system had a message to when it was read, of some
+	// members, where the system tells.
+	ReadLate *hdr.Histogram
 }
 
 // NewTally returns an empty tally.
 func NewTally() *Tally {
 	t := &Tally{Errors: map[string]uint64{}, Closes: map[string]uint64{},
-		Join: NewHistogram(), Setup: NewHistogram(), Late: NewHistogram()}
+		Join: NewHistogram(), Setup: NewHistogram(), Late: NewHistogram(), ReadLate: NewHistogram()}
 	for k := range t.Latency {
 		t.Latency[k] = NewHistogram()
 	}
@@ -85,6 +88,7 @@ func (t *Tally) Add(o *Tally) {
 	t.Join.Merge(o.Join)
 	t.Setup.Merge(o.Setup)
 	t.Late.Merge(o.Late)
+	t.ReadLate.Merge(o.ReadLate)
 }
 
 // All returns the latencies of all kinds of messages together.
@@ -102,13 +106,13 @@ func (t *Tally) reset() {
 	clear(errors)
 	clear(closes)
 	latency := t.Latency
-	join, setup, late := t.Join, t.Setup, t.Late
-	for _, h := range append(latency[:], join, setup, late) {
+	join, setup, late, readLate := t.Join, t.Setup, t.Late, t.ReadLate
+	for _, h := range append(latency[:], join, setup, late, readLate) {
 		if h.TotalCount() > 0 {
 			h.Reset()
 		}
 	}
-	*t = Tally{Errors: errors, Closes: closes, Latency: latency, Join: join, Setup: setup, Late: late}
+	*t = Tally{Errors: errors, Closes: closes, Latency: latency, Join: join, Setup: setup, Late: late, ReadLate: readLate}
 }
 
 // Clone returns a copy.

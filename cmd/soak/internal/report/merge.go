@@ -211,7 +211,7 @@ func (i *Interval) add(o *Interval) (err error) {
 	i.Received += o.Received
 	i.Errors += o.Errors
 	i.Faults += o.Faults
-	i.Late, i.Wait = max(i.Late, o.Late), max(i.Wait, o.Wait)
+	i.Late, i.ReadLate, i.Wait = max(i.Late, o.Late), max(i.ReadLate, o.ReadLate), max(i.Wait, o.Wait)
 	i.ClientCPU += o.ClientCPU
 	i.ClientBytes += o.ClientBytes
 	for _, m := range []struct{ to, from **float64 }{

@@ -67,7 +67,7 @@ type Phase struct {
 	Rate    float64 `json:"rate"` // messages a second that were asked for
 
 	Counts Counts           `json:"counts"`
-	Times  map[string]Times `json:"times"` // latency; latency of each type; join, setup, late
+	Times  map[string]Times `json:"times"` // latency; latency of each type; join, setup, late, read_late
 	Errors map[string]int   `json:"errors,omitempty"`
 	Closes map[string]int   `json:"closes,omitempty"`
 	Steps  []Step           `json:"steps,omitempty"`   // of a flood
@@ -122,8 +122,9 @@ type Interval struct {
 	Errors      int     `json:"errors"`
 	Faults      int     `json:"faults"`
 	Latency     Times   `json:"latency"`
-	Late        float64 `json:"late_p99_ms"` // of this process's schedule
-	ClientCPU   float64 `json:"client_cpu"`  // cores
+	Late        float64 `json:"late_p99_ms"`      // of this process's schedule
+	ReadLate    float64 `json:"read_late_p99_ms"` // of this process's reads, on some connections; 0 where that is not known
+	ClientCPU   float64 `json:"client_cpu"`       // cores
 	ClientBytes float64 `json:"client_memory_bytes"`
 	Wait        float64 `json:"client_wait_p99_ms"` // of goroutines for a core
 

@@ -35,13 +35,13 @@ func sample() *Report {
 			Name: "talk", Profile: "call", Start: 1, Seconds: 10, Rooms: 50, Peers: 3, Rate: 500,
 			Counts: Counts{Sent: 4000, Due: 5000, Received: 4990, ReceivedBytes: 2_000_000, Lost: 3, ExpectedLosses: 5, Refused: 2, Joins: 150, Renewals: 7, Leaves: 4,
 				Cuts: 2, Resumes: 3, Calls: 170, Answered: 168, Abandoned: 2},
-			Times:  map[string]Times{"latency": times(5000, 2), "offer": times(170, 3), "join": times(150, 40), "setup": times(168, 9), "late": times(5000, 1)},
+			Times:  map[string]Times{"latency": times(5000, 2), "offer": times(170, 3), "join": times(150, 40), "setup": times(168, 9), "late": times(5000, 1), "read_late": times(100, 1)},
 			Errors: map[string]int{"target_not_found": 2}, Closes: map[string]int{"1001": 1, "broken": 3},
 			WebRTC: &WebRTC{Pairs: 10, Up: 9, Failed: 1, Echoes: 90, Relayed: 9,
 				Stages: map[string]Times{"join": times(10, 300), "setup": times(9, 5000)}, Failures: map[string]int{"ICE: failed": 1}},
 			Intervals: []Interval{
 				{At: 1, Seconds: 1, Members: 75, Connections: 80, ClientCPU: .1, ClientBytes: 1e7},
-				{At: 2, Seconds: 1, Members: 150, Connections: 150, Sent: 500, Received: 499, Errors: 1, Faults: 1, Latency: times(499, 2), Late: .1,
+				{At: 2, Seconds: 1, Members: 150, Connections: 150, Sent: 500, Received: 499, Errors: 1, Faults: 1, Latency: times(499, 2), Late: .1, ReadLate: .05,
 					ClientCPU: .2, ClientBytes: 1.1e7, Wait: .01, ServerCPU: v(.3), ServerMemory: v(2e7), ServerOutbox: v(100)},
 			},
 		}, {

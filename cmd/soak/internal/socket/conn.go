@@ -73,6 +73,9 @@ type Conn struct {
 	n       int
 	err     error
 	at      time.Time
+	timed   bool          // the kernel says when it had what is read; set before Serve
+	lag     time.Duration // of the last read, where that is known
+	lagged  bool
 
 	mu      sync.Mutex // guards what follows
 	out     *[]byte    // to be written; nil: nothing
@@ -140,6 +143,7 @@ func (c *Conn) read() error {
 		c.buf, c.n, c.at = &b, len(c.rest)+n, time.Now()
 		return nil
 	}
+	c.lagged = false
 	if err := c.raw.Read(c.onRead); err != nil {
 		return err
 	}
