@@ -265,8 +265,11 @@ func TestFaultyServers(t *testing.T) {
 			t.Parallel()
 			f := &faulty{upstream: server(t), change: c.change}
 			args := small
-			if c.want == crowd.Delayed {
+			switch c.want {
+			case crowd.Delayed:
 				args = with(small, "--late", "1s")
+			case crowd.Stranger:
+				args = with(small, "--duration", "4s") // for enough calls of the one who is hidden
 			}
 			code, out, r := soak(t, f.start(t), args...)
 			named := false

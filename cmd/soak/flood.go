@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"time"
 
@@ -17,12 +16,18 @@ const (
 	floodGrowth = 2.0
 	floodClose  = 1.08
 	floodWarm   = time.Second // at each rate before it is measured
-	floodRelay  = .97         // of what is due must arrive,
-	floodWay    = 50          // but for so many messages, which may be on their way
 )
 
-// defaultGoal is what a flood's rates are held against where nothing is said.
-var defaultGoal, _ = plan.ParseObjective("p99<50ms")
+// Rates of several machines that flood together: verdicts must not decide on the next
+// rate, since each machine has its own. So the rates and the times at which they begin
+// are settled before, and counted from --start-at.
+const (
+	ladderGrowth = 1.189207115      // four steps double the rate
+	ladderEvery  = 10 * time.Second // the first begins at a multiple of this
+	ladderRest   = time.Second      // after each step, for what is on its way
+	ladderMissed = 2                // steps in a row, and the flood is over
+	ladderAhead  = time.Second / 2  // that all machines are ready before it begins
+)
 
 // flood looks for the highest rate that meets the objectives.
 type flood struct {
@@ -32,15 +37,29 @@ type flood struct {
 
 // run returns the steps and the highest rate that met the objectives.
 func (f *flood) run(ctx context.Context) (steps []report.Step, knee float64) {
+	if !f.test.plan.Start.IsZero() {
+		steps = f.climb(ctx)
+	} else {
+		steps = f.search(ctx)
+	}
+	for _, s := range steps {
+		if s.Met {
+			knee = max(knee, s.Rate)
+		}
+	}
+	return steps, knee
+}
+
+// search takes the next rate from what came of the last.
+func (f *flood) search(ctx context.Context) (steps []report.Step) {
 	end := time.Now().Add(f.phase.Duration)
-	bad := math.Inf(1)
+	knee, bad := 0.0, math.Inf(1)
 	for rate := f.phase.Rate; time.Now().Before(end) && ctx.Err() == nil; {
-		s := f.step(ctx, rate)
-		if ctx.Err() != nil {
+		s, ok := f.step(ctx, rate)
+		if !ok {
 			break
 		}
 		steps = append(steps, s)
-		f.test.out.say("  %.0f/s: p50 %s, p99 %s %s", s.Rate, report.Millis(s.P50), report.Millis(s.P99), s.Reason)
 		if s.Met {
 			knee = max(knee, rate)
 		} else {
@@ -49,70 +68,97 @@ func (f *flood) run(ctx context.Context) (steps []report.Step, knee float64) {
 		}
 		switch {
 		case knee == 0 || bad/knee < floodClose:
-			return steps, knee
+			return steps
 		case math.IsInf(bad, 1):
 			rate = knee * floodGrowth
 		default:
 			rate = math.Sqrt(knee * bad)
 		}
 	}
-	return steps, knee
+	return steps
 }
 
-// step keeps one rate for a time and holds it against the objectives.
-func (f *flood) step(ctx context.Context, rate float64) report.Step {
+// climb goes up a ladder of rates by the clock, as the other machines do.
+func (f *flood) climb(ctx context.Context) (steps []report.Step) {
+	t := f.test
+	ladder := newLadder(t.plan.Start, time.Now(), f.phase)
+	for n, missed := 0, 0; n < ladder.steps && missed < ladderMissed; n++ {
+		at, rate := ladder.step(n)
+		t.sleep(ctx, time.Until(at))
+		s, ok := f.step(ctx, rate)
+		if !ok {
+			break
+		}
+		steps = append(steps, s)
+		if missed++; s.Met {
+			missed = 0
+		}
+		f.calm()
+	}
+	f.recover(ctx)
+	return steps
+}
+
+// ladder is the rates of a flood and when they begin.
+type ladder struct {
+	first time.Time
+	every time.Duration
+	rate  float64
+	steps int
+}
+
+// newLadder returns that of a phase which is ready now, of a run that started at a time.
+func newLadder(start, now time.Time, p *plan.Phase) *ladder {
+	past := max(now.Add(ladderAhead).Sub(start), 0)
+	every := floodWarm + p.Step + ladderRest
+	return &ladder{
+		first: start.Add((past + ladderEvery - 1).Truncate(ladderEvery)),
+		every: every, rate: p.Rate, steps: max(int(p.Duration/every), 1),
+	}
+}
+
+// step returns when a step begins, and its rate.
+func (l *ladder) step(n int) (time.Time, float64) {
+	return l.first.Add(time.Duration(n) * l.every), l.rate * math.Pow(ladderGrowth, float64(n))
+}
+
+// step keeps one rate for a time and holds it against the objectives; ok is false where
+// the run is to end.
+func (f *flood) step(ctx context.Context, rate float64) (s report.Step, ok bool) {
 	t := f.test
 	t.crowd.SetTraffic(crowd.TrafficOf(f.phase, rate))
 	t.sleep(ctx, floodWarm)
 	t.recorder.mark()
 	first := t.recorder.count()
-	began := time.Now()
+	began := t.crowd.Now()
 	t.sleep(ctx, f.phase.Step)
 	tally := t.recorder.since()
-	seconds := time.Since(began).Seconds()
-	latency := report.TimesOf(tally.All(), true)
-	s := report.Step{Rate: rate, Received: float64(tally.Received) / seconds, P50: latency.P50, P99: latency.P99}
-	switch missed := f.missed(&latency); {
-	case tally.Refusals() > 0:
-		s.Reason = "errors: " + report.CountsText(counts(tally.Errors))
-	case len(tally.Closes) > 0:
-		s.Reason = "closed: " + report.CountsText(counts(tally.Closes))
-	case float64(tally.Received)+floodWay < floodRelay*float64(tally.Due):
-		s.Reason = fmt.Sprintf("only %.0f a second arrived", s.Received)
-	default:
-		s.Reason = missed
+	s = report.Step{
+		Rate: rate, At: began.Seconds(), Seconds: (t.crowd.Now() - began).Seconds(), Due: int(tally.Due), Received: int(tally.Received),
+		Latency: report.TimesOf(tally.All(), true), Errors: counts(tally.Errors), Closes: counts(tally.Closes),
 	}
-	s.Met = s.Reason == ""
+	s.Judge(t.plan.Objectives, 1)
 	if limit := windowLimit(tally, t.recorder.after(first), t.report.Tool.Cores); !s.Met && limit != "" {
 		s.Reason, s.ClientLimit = s.Reason+"; "+limit, true
 	}
-	return s
+	if ctx.Err() != nil {
+		return s, false
+	}
+	t.out.say("  %.0f/s: p50 %s, p99 %s %s", s.PerSecond(), report.Millis(s.Latency.P50), report.Millis(s.Latency.P99), s.Reason)
+	return s, true
 }
 
-// missed says which objective a step's latencies miss.
-func (f *flood) missed(latency *report.Times) string {
-	objectives, any := f.test.plan.Objectives, false
-	for i := range objectives {
-		o := &objectives[i]
-		if o.Metric == plan.MetricLatency {
-			any = true
-			if v, ok := latency.At(o.Quantile); ok && !o.Met(v) {
-				return o.Text + " missed"
-			}
-		}
-	}
-	if v, ok := latency.At(defaultGoal.Quantile); !any && ok && !defaultGoal.Met(v) {
-		return defaultGoal.Text + " missed"
-	}
-	return ""
+// calm ends the traffic of a step.
+func (f *flood) calm() {
+	calm := crowd.TrafficOf(f.phase, 1)
+	calm.Calls = 0
+	f.test.crowd.SetTraffic(calm)
 }
 
 // recover waits until a rate that was too high has passed.
 func (f *flood) recover(ctx context.Context) {
 	t := f.test
-	calm := crowd.TrafficOf(f.phase, 1)
-	calm.Calls = 0
-	t.crowd.SetTraffic(calm)
+	f.calm()
 	t.drained(ctx, settleTime)
 	t.crowd.CloseBooks()
 }

@@ -8,7 +8,9 @@ import (
 )
 
 // This process was the limit where it used nearly all of its cores in a good part of
-// the intervals, or where its own lateness is a good part of the latency.
+// the intervals, or where its own lateness is a good part of the latency: in sending,
+// in reading what the system already had, or in waiting for a core that another
+// process, the server perhaps, was using.
 const (
 	busyCores     = .92 // of the cores
 	busyIntervals = .25 // of the intervals
@@ -16,10 +18,13 @@ const (
 	lateLeast     = 1.0 // milliseconds: less is no matter
 )
 
-// limitOf says why this process was the limit of what a tally and intervals have
+// timing is the times that a limit shows in.
+type timing struct{ latency, late, readLate report.Times }
+
+// limitOf says why this process was the limit of what times and intervals have
 // counted; "": it was not.
-func limitOf(latency, late *report.Times, intervals []report.Interval, cores int) string {
-	busy, n := 0, 0
+func limitOf(t *timing, intervals []report.Interval, cores int) string {
+	busy, waited, n := 0, 0, 0
 	for _, i := range intervals {
 		if i.Sent == 0 {
 			continue
@@ -28,20 +33,30 @@ func limitOf(latency, late *report.Times, intervals []report.Interval, cores int
 		if i.ClientCPU > busyCores*float64(cores) {
 			busy++
 		}
+		if matters(i.Wait, i.Latency.P99) {
+			waited++
+		}
 	}
+	many := func(some int) bool { return n > 0 && float64(some) >= busyIntervals*float64(n) }
 	switch {
-	case n > 0 && float64(busy) >= busyIntervals*float64(n):
+	case many(busy):
 		return fmt.Sprintf("this process used all of its %d cores for %d of %d intervals", cores, busy, n)
-	case late.P99 > lateLeast && late.P99 > lateShare*latency.P99:
-		return fmt.Sprintf("this process sent late: p99 %s of a latency of %s", report.Millis(late.P99), report.Millis(latency.P99))
+	case matters(t.late.P99, t.latency.P99):
+		return fmt.Sprintf("this process sent late: p99 %s of a latency of %s", report.Millis(t.late.P99), report.Millis(t.latency.P99))
+	case matters(t.readLate.P99, t.latency.P99):
+		return fmt.Sprintf("this process read late: p99 %s of a latency of %s", report.Millis(t.readLate.P99), report.Millis(t.latency.P99))
+	case many(waited):
+		return fmt.Sprintf("this process waited for a core in %d of %d intervals, for half of the latency or more", waited, n)
 	}
 	return ""
 }
 
+// matters reports whether a lateness is a good part of a latency, both in milliseconds.
+func matters(late, latency float64) bool { return late > lateLeast && late > lateShare*latency }
+
 // windowLimit is limitOf for a window of a flood.
 func windowLimit(t *crowd.Tally, intervals []report.Interval, cores int) string {
-	latency, late := report.TimesOf(t.All(), false), report.TimesOf(t.Late, false)
-	return limitOf(&latency, &late, intervals, cores)
+	return limitOf(&timing{report.TimesOf(t.All(), false), report.TimesOf(t.Late, false), report.TimesOf(t.ReadLate, false)}, intervals, cores)
 }
 
 // ends says how this process and the server did in all phases.
@@ -63,8 +78,7 @@ func (r *recorder) ends(phases []report.Phase) (report.Client, *report.Server) {
 				server.Outbox = max(server.Outbox, *i.ServerOutbox)
 			}
 		}
-		latency, late := p.Times["latency"], p.Times["late"]
-		reason := limitOf(&latency, &late, p.Intervals, c.Cores)
+		reason := limitOf(&timing{p.Times["latency"], p.Times["late"], p.Times["read_late"]}, p.Intervals, c.Cores)
 		if len(p.Steps) > 0 { // its steps have been judged one by one
 			reason = ""
 			if last := p.Steps[len(p.Steps)-1]; last.ClientLimit {

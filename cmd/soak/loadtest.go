@@ -62,7 +62,7 @@ func newTest(ctx context.Context, p *plan.Plan, out *output) (*loadTest, error) 
 	}
 	start := time.Now()
 	t.crowd = crowd.New(crowd.Options{
-		Target: p.Target, Dialect: p.Dialect, Dialer: dialer, Late: p.Late, Changes: p.Changes, Seed: p.Seed,
+		Target: p.Target, Dialect: p.Dialect, Dialer: dialer, Credentials: p.Credentials, Late: p.Late, Changes: p.Changes, Seed: p.Seed,
 		Run: binary.NativeEndian.Uint32(random[:]), Start: start,
 	})
 	t.report = &report.Report{
@@ -233,7 +233,7 @@ func (t *loadTest) webrtc(ctx context.Context, p *plan.Phase) *report.WebRTC {
 		return nil
 	}
 	w := rtc.Run(ctx, rtc.Options{
-		Target: t.plan.Target, TLS: t.tls, Header: t.plan.Headers, Pairs: p.WebRTC, Over: p.Duration,
+		Target: t.plan.Target, TLS: t.tls, Header: t.plan.Headers, Credentials: t.plan.Credentials, Pairs: p.WebRTC, Over: p.Duration,
 		ICEServers: t.plan.ICEServers, User: t.plan.ICEUser, Password: t.plan.ICEPassword, RelayOnly: t.plan.RelayOnly,
 	})
 	for reason, n := range w.Failures {

@@ -143,6 +143,7 @@ peers: 2
 ramp: 10ms
 duration: 1s
 rate: 300
+late: 30s
 phases:
   - name: few
   - name: more

@@ -132,7 +132,7 @@ func (r *recorder) collect(closing bool) {
 		At: now.Seconds(), Seconds: (now - r.at).Seconds(),
 		Members: census.Members, Connections: census.Connections,
 		Sent: int(r.interval.Sent), Received: int(r.interval.Received), Errors: int(r.interval.Refusals()), Faults: faults - r.faults,
-		Latency: report.TimesOf(r.interval.All(), true), Late: report.TimesOf(r.interval.Late, false).P99,
+		Latency: report.TimesOf(r.interval.All(), true), Late: report.TimesOf(r.interval.Late, false).P99, ReadLate: report.TimesOf(r.interval.ReadLate, false).P99,
 		ClientCPU: self.CPU, ClientBytes: float64(self.Memory), Wait: float64(self.Wait.Microseconds()) / 1000,
 		ServerCPU: known(r.server.CPU), ServerMemory: known(r.server.Memory), ServerOutbox: known(r.server.Outbox),
 	})
@@ -208,7 +208,7 @@ func (r *recorder) end(out *report.Phase) {
 	t := r.total
 	out.Counts = report.Counts{
 		Sent: int(t.Sent), Due: int(t.Due), Received: int(t.Received), ReceivedBytes: int(t.Bytes), Lost: int(t.Lost),
-		ExpectedLosses: int(t.Expected), Refused: int(t.Explained), Joins: int(t.Joins), Leaves: int(t.Leaves),
+		ExpectedLosses: int(t.Expected), Refused: int(t.Explained), Joins: int(t.Joins), Renewals: int(t.Renewals), Leaves: int(t.Leaves),
 		Cuts: int(t.Cuts), Breaks: int(t.Breaks), Flaps: int(t.Flaps), Resumes: int(t.Resumes),
 		Kept: int(t.Kept), Resent: int(t.Resent), TooLate: int(t.TooLate), Calls: int(t.Calls), Answered: int(t.Answered), Abandoned: int(t.Abandoned),
 	}
@@ -218,6 +218,7 @@ func (r *recorder) end(out *report.Phase) {
 		plan.MetricSetup:   report.TimesOf(t.Setup, true),
 		"outage":           report.TimesOf(t.Outage, true),
 		"late":             report.TimesOf(t.Late, true),
+		"read_late":        report.TimesOf(t.ReadLate, true),
 	}
 	for k, h := range t.Latency {
 		if h.TotalCount() > 0 {

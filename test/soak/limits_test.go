@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -88,6 +89,45 @@ func TestFleet(t *testing.T) {
 		}
 	}
 	if out, err := exec.Command(parleyd.Built("soak"), "compare", files[0], files[1]).CombinedOutput(); err == nil && !strings.Contains(string(out), "B is no worse than A") {
+		t.Errorf("%s", out)
+	}
+}
+
+// Machines that flood from the same time on step together, and their knee is that of
+// all; others have none.
+func TestFleetFloods(t *testing.T) {
+	d := parleyd.Start(t)
+	flood := func(args ...string) (file string) {
+		file = filepath.Join(t.TempDir(), "flood.json")
+		args = append([]string{"--url", "ws://" + d.Address + "/ws", "--json", file, "--profile", "flood", "--objective", "p99<30s",
+			"--rooms", "2", "--peers", "2", "--ramp", "0s", "--rate", "100", "--step", "1s", "--duration", "6s"}, args...)
+		if out, err := exec.Command(parleyd.Built("soak"), args...).CombinedOutput(); err != nil {
+			t.Errorf("%v:\n%s", err, out)
+		}
+		return file
+	}
+	at := time.Now().Add(2 * time.Second).Truncate(time.Second).Format(time.RFC3339)
+	var files [3]string
+	var machines sync.WaitGroup
+	for i := range 2 {
+		machines.Go(func() { files[i] = flood("--start-at", at) })
+	}
+	machines.Wait()
+	files[2] = flood()
+	merge := func(names ...string) string {
+		sum := filepath.Join(t.TempDir(), "sum.json")
+		out, _ := exec.Command(parleyd.Built("soak"), append([]string{"merge", sum}, names...)...).CombinedOutput()
+		text, err := os.ReadFile(sum)
+		if err != nil {
+			t.Fatalf("%v:\n%s", err, out)
+		}
+		conforms(t, text)
+		return string(out)
+	}
+	if out := merge(files[0], files[1]); !strings.Contains(out, "knee      at least 238 messages a second") {
+		t.Errorf("the knee of two is not that of two rates:\n%s", out)
+	}
+	if out := merge(files[0], files[2]); !strings.Contains(out, "knee      none: the machines did not step together") {
 		t.Errorf("%s", out)
 	}
 }

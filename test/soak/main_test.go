@@ -30,7 +30,7 @@ type result struct {
 // report is what the tests read of a report.
 type report struct {
 	Phases []struct {
-		Counts struct{ Sent, Received, Joins, Calls, Answered, Lost int }
+		Counts struct{ Sent, Received, Joins, Resumes, Renewals, Calls, Answered, Lost int }
 		WebRTC *struct{ Pairs, Up, Failed, Relayed, Echoes int }
 		Closes map[string]int
 	}

@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/parley-rtc/parley/cmd/soak/internal/credential"
 	"github.com/parley-rtc/parley/cmd/soak/internal/dialect"
 	"github.com/parley-rtc/parley/cmd/soak/internal/socket"
 )
@@ -26,11 +27,13 @@ type Options struct {
 	Target  *url.URL
 	Dialect *dialect.Dialect
 	Dialer  *socket.Dialer
-	Changes bool          // members ask for changes in place of lists
-	Late    time.Duration // a message that takes longer is a fault; 0: none is
-	Seed    uint64
-	Run     uint32    // number of the run, in every message
-	Start   time.Time // that times are counted from
+	// Credentials are what members show to be let in; nil: nothing.
+	Credentials *credential.Source
+	Changes     bool          // members ask for changes in place of lists
+	Late        time.Duration // a message that takes longer is a fault; 0: none is
+	Seed        uint64
+	Run         uint32    // number of the run, in every message
+	Start       time.Time // that times are counted from
 }
 
 // Crowd is all virtual peers.
@@ -48,6 +51,7 @@ type Crowd struct {
 	running sync.WaitGroup // goroutines of connections and workers
 	stopped atomic.Bool
 	breaks  atomic.Int64  // so many connections may still break
+	born    atomic.Int64  // members made so far
 	limits  atomic.Uint64 // dials that failed for want of a descriptor or a port
 
 	rooms []*room // owned by who calls Resize
@@ -58,7 +62,7 @@ const dialsAtOnce = 256
 
 // New starts an empty crowd.
 func New(o Options) *Crowd {
-	c := &Crowd{Options: o, name: fmt.Sprintf("soak-%08x", o.Run), dialing: make(chan struct{}, dialsAtOnce)}
+	c := &Crowd{Options: o, name: fmt.Sprintf(credential.RoomPrefix+"%08x", o.Run), dialing: make(chan struct{}, dialsAtOnce)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	for i := range runtime.GOMAXPROCS(0) {
 		w := &worker{crowd: c, tally: NewTally(), random: rand.New(rand.NewPCG(o.Seed, uint64(i)))}

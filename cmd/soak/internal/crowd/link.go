@@ -30,6 +30,9 @@ func (l *link) Begin(at time.Time) {
 	w := l.member.worker()
 	w.mu.Lock()
 	w.at = int64(at.Sub(w.crowd.Start))
+	if lag, ok := l.conn.ReadLag(); ok {
+		record(w.tally.ReadLate, int64(lag))
+	}
 }
 
 // Finish implements socket.Handler.
@@ -68,6 +71,8 @@ func (l *link) Message(text []byte) {
 		m.entered(w.at)
 	case dialect.Resumed:
 		l.resumed(e)
+	case dialect.Renewed:
+		w.tally.Renewals++
 	case dialect.Pong:
 		m.confirmed(e.Ref)
 	case dialect.Refused:
@@ -155,7 +160,7 @@ func (m *member) account(from *member, s *payload.Stamp, at int64, fault func(ki
 	} else {
 		record(w.tally.Latency[s.Kind], took)
 	}
-	if late := int64(w.crowd.Late); late > 0 && took-w.behind > late && !w.traffic.Tolerant {
+	if late := int64(w.crowd.Late); late > 0 && took-w.stall.of(s.Due) > late && !w.traffic.Tolerant {
 		fault(Delayed, "took %s", time.Duration(took).Round(time.Millisecond))
 	}
 	m.inCall(from, s, at)

@@ -24,6 +24,7 @@ type member struct {
 	room   *room
 	number uint16
 	id     string
+	turn   int // counts the members of all rooms, from 0
 
 	state state
 	gen   uint32 // counts memberships
@@ -34,6 +35,7 @@ type member struct {
 	full    bool   // the server speaks the whole protocol: it has said "joined"
 	session string // takes the membership up again; empty: that can't be
 	had     uint64 // messages of the membership so far
+	token   string // that it is in with; empty: none
 	view    view   // what it has been told of the others
 	lives   []life // its memberships, the present one last
 	returns bool   // joins again after it has left
@@ -65,6 +67,9 @@ const (
 	resumePause = int64(200 * time.Millisecond) // before the first try to resume; each further one waits twice as long,
 	resumeMost  = int64(2 * time.Second)        // and at most this
 )
+
+// timedEvery is how many members there are for each whose reads are timed.
+const timedEvery = 16
 
 func (m *member) worker() *worker { return m.room.worker }
 
@@ -171,6 +176,8 @@ func (m *member) connected(conn *socket.Conn, session string) {
 	w.connections++
 	if m.slow {
 		conn.SetPace(w.traffic.SlowRate)
+	} else if m.turn%timedEvery == 0 {
+		conn.TimeReads()
 	}
 	if m.lag {
 		conn.SetCloseLag(lagLeast + time.Duration(w.random.Int64N(int64(lagSpread))))
@@ -182,7 +189,7 @@ func (m *member) connected(conn *socket.Conn, session string) {
 		l.resuming = true
 		m.askToResume()
 	case d.Join != nil:
-		conn.Done(d.Join(conn.Append(), m.room.name, m.id, w.crowd.Changes))
+		conn.Done(d.Join(conn.Append(), m.entry()))
 	}
 	conn.Flush()
 	m.beat(w.crowd.now())

@@ -36,7 +36,7 @@ func (c *Crowd) newRoom(number int) *room {
 // grow makes members up to a size; they are absent.
 func (r *room) grow(size int) {
 	for n := len(r.members); n < size; n++ {
-		m := &member{room: r, number: uint16(n), id: r.name + "-" + strconv.Itoa(n)}
+		m := &member{room: r, number: uint16(n), id: r.name + "-" + strconv.Itoa(n), turn: int(r.worker.crowd.born.Add(1) - 1)}
 		r.members = append(r.members, m)
 		r.worker.members = append(r.worker.members, m)
 	}

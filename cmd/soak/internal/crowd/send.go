@@ -98,7 +98,8 @@ type sort uint8
 const (
 	message sort = iota // with a stamp
 	ping
-	probe // something that the server must refuse
+	probe   // something that the server must refuse
+	renewal // of the token
 )
 
 // letter is what a member has sent.
@@ -180,6 +181,8 @@ func (m *member) put(l *letter) {
 		return
 	case ping:
 		conn.Done(fmt.Appendf(conn.Append(), `{"type":"ping","ref":"p%x"}`, l.n))
+	case renewal:
+		conn.Done(w.crowd.Dialect.Renew(conn.Append(), m.token))
 	case probe:
 		conn.Done(w.crowd.Dialect.Probe(conn.Append(), fmt.Sprintf("x%x", l.n), m.room.name+"-nobody", m.anybody(), l.n%2 == 0))
 	}
@@ -205,7 +208,7 @@ func (m *member) answerDue(now int64) {
 func (m *member) checkAnswers(now int64) {
 	for what := range m.sent.asked {
 		if q := &m.sent.asked[what]; m.listens() && q.open {
-			if due := max(q.at, m.backAt) + answerTime + m.worker().behind; now < due {
+			if due := max(q.at, m.backAt) + answerTime + m.worker().stall.late; now < due {
 				m.worker().wheel.add(due, event{do: checkAnswers, member: m, gen: m.gen})
 			} else {
 				m.unanswered(sort(what), now)

@@ -28,6 +28,7 @@ type Tally struct {
 	Bytes     uint64 // received, of text messages
 	Joins     uint64
 	Resumes   uint64
+	Renewals  uint64 // of tokens
 	Leaves    uint64
 	Cuts      uint64
 	Breaks    uint64 // connections that the server or the network ended
@@ -49,12 +50,15 @@ type Tally struct {
 	Setup   *hdr.Histogram                   // of calls: from the offer to the answer, without think time
 	Outage  *hdr.Histogram                   // from when a connection was lost to when its member had resumed
 	Late    *hdr.Histogram                   // from when a message was due to when it was handed to the socket
+	// ReadLate is from when the system had a message to when it was read, of some
+	// members, where the system tells.
+	ReadLate *hdr.Histogram
 }
 
 // NewTally returns an empty tally.
 func NewTally() *Tally {
 	t := &Tally{Errors: map[string]uint64{}, Closes: map[string]uint64{},
-		Join: NewHistogram(), Setup: NewHistogram(), Outage: NewHistogram(), Late: NewHistogram()}
+		Join: NewHistogram(), Setup: NewHistogram(), Outage: NewHistogram(), Late: NewHistogram(), ReadLate: NewHistogram()}
 	for k := range t.Latency {
 		t.Latency[k] = NewHistogram()
 	}
@@ -69,6 +73,7 @@ func (t *Tally) Add(o *Tally) {
 	t.Bytes += o.Bytes
 	t.Joins += o.Joins
 	t.Resumes += o.Resumes
+	t.Renewals += o.Renewals
 	t.Leaves += o.Leaves
 	t.Cuts += o.Cuts
 	t.Breaks += o.Breaks
@@ -95,6 +100,7 @@ func (t *Tally) Add(o *Tally) {
 	t.Setup.Merge(o.Setup)
 	t.Outage.Merge(o.Outage)
 	t.Late.Merge(o.Late)
+	t.ReadLate.Merge(o.ReadLate)
 }
 
 // All returns the latencies of all kinds of messages together.
@@ -112,13 +118,13 @@ func (t *Tally) reset() {
 	clear(errors)
 	clear(closes)
 	latency := t.Latency
-	join, setup, outage, late := t.Join, t.Setup, t.Outage, t.Late
-	for _, h := range append(latency[:], join, setup, outage, late) {
+	join, setup, outage, late, readLate := t.Join, t.Setup, t.Outage, t.Late, t.ReadLate
+	for _, h := range append(latency[:], join, setup, outage, late, readLate) {
 		if h.TotalCount() > 0 {
 			h.Reset()
 		}
 	}
-	*t = Tally{Errors: errors, Closes: closes, Latency: latency, Join: join, Setup: setup, Outage: outage, Late: late}
+	*t = Tally{Errors: errors, Closes: closes, Latency: latency, Join: join, Setup: setup, Outage: outage, Late: late, ReadLate: readLate}
 }
 
 // Clone returns a copy.

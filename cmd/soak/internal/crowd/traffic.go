@@ -33,6 +33,7 @@ const (
 	join action = iota
 	resume
 	heartbeat
+	renew
 	answer
 	trickle
 	newCall
@@ -118,6 +119,8 @@ func (w *worker) do(due int64, e event) {
 			w.touch(m.link)
 			m.beat(due)
 		}
+	case renew:
+		m.renew(due)
 	}
 }
 

@@ -28,9 +28,10 @@ type Dialect struct {
 
 	// URL returns the WebSocket's address for a member.
 	URL func(base *url.URL, id string) *url.URL
-	// Join appends what enters a room; nil: connecting is enough. With changes, the
-	// member is to be told of changes rather than of the whole list, where the server can.
-	Join func(b []byte, room, id string, changes bool) []byte
+	// Join appends what enters a room; nil: connecting is enough.
+	Join func(b []byte, e *Entry) []byte
+	// Renew appends what gives the server a fresh token; nil: there are no tokens.
+	Renew func(b []byte, token string) []byte
 	// Leave is what leaves the room; nil: closing is enough.
 	Leave []byte
 	// Message appends a message to a member.
@@ -42,6 +43,14 @@ type Dialect struct {
 	// event's slices point into the text. All but the Body has been seen to be JSON:
 	// for that there is Valid.
 	Read func(text []byte, e *Event) error
+}
+
+// Entry is what a member says to be let into a room.
+type Entry struct {
+	Room, ID        string
+	Token, Passcode string // empty: none
+	// Changes asks for changes of the room in place of whole lists.
+	Changes bool
 }
 
 // Message is what a member sends.
@@ -65,6 +74,7 @@ const (
 	Forwarded             // a message of another member
 	Pong
 	Resumed
+	Renewed // a fresh token was accepted
 	Refused // an error
 )
 

@@ -16,14 +16,14 @@ var _ = register(&Dialect{
 	Broadcast:  true,
 	Exact:      true,
 	URL:        here,
-	Join: func(b []byte, room, id string, changes bool) []byte {
-		b = append(append(append(b, `{"type":"join","room":"`...), room...), `","from":"`...)
-		b = append(append(b, id...), `","resumable":true`...)
-		if changes {
+	Join: func(b []byte, e *Entry) []byte {
+		b = append(join(b, e), `,"resumable":true`...)
+		if e.Changes {
 			b = append(b, `,"changes":true`...)
 		}
 		return append(b, '}')
 	},
+	Renew: renew,
 	Probe: func(b []byte, ref, nobody, somebody string, forged bool) []byte {
 		if forged {
 			return fmt.Appendf(b, `{"type":"candidate","from":%q,"to":%q,"ref":%q,"candidate":null}`, nobody, somebody, ref)
@@ -152,6 +152,8 @@ func readParley(message []byte, e *Event) error {
 		e.Type = Pong
 	case wire.TypeResumed.String():
 		e.Type = Resumed
+	case wire.TypeToken.String():
+		e.Type = Renewed
 	case wire.TypeError.String():
 		e.Type = Refused
 	}

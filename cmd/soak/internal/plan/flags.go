@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/parley-rtc/parley/cmd/soak/internal/credential"
 	"github.com/parley-rtc/parley/cmd/soak/internal/dialect"
 )
 
@@ -44,12 +45,16 @@ func flags(c *Common, p *Phase) (all, phase *pflag.FlagSet) {
 	all.StringVar(&c.JSONFile, "json", "", "JSON `file` to write the report to; -: standard output")
 	all.StringVar(&c.MetricsURL, "metrics-url", "", "`URL` of the server's Prometheus metrics")
 	all.StringVar(&c.MetricsAuth, "metrics-token-file", "", "`file` with the bearer token for them")
-	all.StringVar(&c.StartAt, "start-at", "", "`time` to start at, RFC 3339 or HH:MM:SS, for several machines at once")
+	all.StringVar(&c.StartAt, "start-at", "", "`time` to start at, RFC 3339 or HH:MM:SS, for several machines at once; a flood takes its rates by the clock then")
 	all.StringArrayVar(&c.Sources, "source", nil, "local `address` to connect from; repeatable, taken in turn")
 	all.StringArrayVar(&c.HeaderLines, "header", nil, "`line` to add to the handshake, such as 'Origin: https://a.example'; repeatable")
 	all.StringVar(&c.TLSCA, "tls-ca", "", "PEM `file` with the authorities to trust")
 	all.BoolVar(&c.Insecure, "tls-insecure", false, "take any certificate")
 	all.BoolVar(&c.Changes, "changes", false, "members ask for changes of the room in place of lists")
+	all.StringVar(&c.TokenFile, "token-file", "", "`file` with a token (JWT) to join with, or with one a line for members in turn; read again before they expire")
+	all.StringVar(&c.SecretFile, "auth-secret-file", "", "`file` with the server's secret, one a line as for the daemon: each member joins with a token signed with the first")
+	all.DurationVar(&c.TokenTTL, "token-ttl", time.Hour, "time that those tokens are good for; they are renewed before")
+	all.StringVar(&c.Passcode, "passcode", "", "`passcode` of the rooms, whose names begin with "+credential.RoomPrefix)
 	all.Uint64Var(&c.Seed, "seed", 0, "of all random choices; 0: a new one")
 	all.StringArrayVar(&c.ICEServers, "ice-server", nil, "STUN or TURN `URL` for real peer connections; repeatable; none: what the server hands out")
 	all.StringVar(&c.ICEUser, "ice-user", "", "user `name` for the TURN URLs")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/parley-rtc/parley/cmd/soak/internal/credential"
 	"github.com/parley-rtc/parley/cmd/soak/internal/dialect"
 )
 
@@ -26,8 +27,10 @@ type Plan struct {
 	Addresses  []netip.Addr // to connect from
 	Headers    http.Header  // of handshakes
 	Objectives []Objective
-	Start      time.Time // zero: at once
-	Phases     []Phase
+	// Credentials are what members show to be let in; nil: nothing.
+	Credentials *credential.Source
+	Start       time.Time // zero: at once
+	Phases      []Phase
 }
 
 // Common are the settings of a whole run.
@@ -38,6 +41,10 @@ type Common struct {
 	HeaderLines []string
 	TLSCA       string
 	Insecure    bool
+	TokenFile   string
+	SecretFile  string
+	TokenTTL    time.Duration
+	Passcode    string
 	Goals       []string
 	Late        time.Duration
 	Seed        uint64
@@ -331,6 +338,14 @@ func (p *Plan) check() error {
 	}
 	if p.Start, err = startTime(p.StartAt, time.Now()); err != nil {
 		return err
+	}
+	if p.Credentials, err = credential.New(credential.Options{
+		TokenFile: p.TokenFile, SecretFile: p.SecretFile, TTL: p.TokenTTL, Passcode: p.Passcode,
+	}); err != nil {
+		return err
+	}
+	if p.Credentials != nil && p.Dialect.Renew == nil {
+		return fmt.Errorf("token-file, auth-secret-file and passcode: not with the dialect %s", p.DialectName)
 	}
 	if p.Late < 0 {
 		return errors.New("late: must not be negative")

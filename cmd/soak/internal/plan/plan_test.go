@@ -87,6 +87,8 @@ func TestRefused(t *testing.T) {
 		{"--header", "x"}, {"--header", "a: b\r\nc: d"}, {"--objective", "p99"}, {"--objective", "speed>1"}, {"--objective", "p99<1"},
 		{"--objective", "rate>1%"}, {"--metrics-url", "x"}, {"--start-at", "noon"}, {"--late", "-1s"}, {"--churn", "-1"}, {"--cuts", "NaN"},
 		{"--slow-share", "101"}, {"--slow-rate", "0"}, {"--step", "1ms"}, {"--webrtc", "-1"}, {"--webrtc", "1", "--dialect", "peerserver"}, {"more"},
+		{"--token-file", "/no/such"}, {"--auth-secret-file", "/no/such"}, {"--passcode", "p", "--dialect", "peerserver"},
+		{"--token-ttl", "1ms", "--auth-secret-file", "/no/such"},
 	} {
 		if _, err := Load(args, none); err == nil || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%v: %v", args, err)
@@ -107,6 +109,21 @@ func TestRefused(t *testing.T) {
 	}
 	if _, err := Load(nil, func(name string) (string, bool) { return "x", name == "SOAK_ROOMS" }); err == nil || !strings.Contains(err.Error(), "SOAK_ROOMS") {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestCredentials(t *testing.T) {
+	secret := file(t, "a secret that is long enough for those who sign")
+	p, err := Load(nil, none)
+	if err != nil || p.Credentials != nil {
+		t.Errorf("without any: %v, %v", p.Credentials, err)
+	}
+	scenario := file(t, "auth-secret-file: "+secret+"\ntoken-ttl: 2m\npasscode: p")
+	if p, err = Load([]string{"--scenario", scenario}, none); err != nil {
+		t.Fatal(err)
+	}
+	if left := time.Until(p.Credentials.Token(0, "r", "a").Expires); left > 2*time.Minute || left < time.Minute || p.Credentials.Passcode() != "p" {
+		t.Errorf("a token is good for %v, the passcode is %q", left, p.Credentials.Passcode())
 	}
 }
 

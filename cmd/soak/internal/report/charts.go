@@ -76,8 +76,10 @@ func (p *Phase) endCharts() (list []*chart) {
 		return *v
 	}
 	if p.Counts.Received > 0 {
-		list = append(list, p.over("This client: lateness of its schedule, p99", Millis,
-			p.line("late", func(i *Interval) float64 { return i.Late })))
+		list = append(list, p.over("This client: how late it was, p99", Millis,
+			p.line("sending", func(i *Interval) float64 { return i.Late }),
+			p.line("reading", func(i *Interval) float64 { return i.ReadLate }),
+			p.line("waiting for a core", func(i *Interval) float64 { return i.Wait })))
 	}
 	list = append(list, p.over("CPU, cores", short,
 		p.line("client", func(i *Interval) float64 { return i.ClientCPU }),
@@ -125,8 +127,8 @@ func (p *Phase) floodChart() *chart {
 		series: []series{{name: "p50"}, {name: "p99"}}, logX: true, logY: true}
 	for _, s := range steps {
 		c.x = append(c.x, s.Rate)
-		c.series[0].y = append(c.series[0].y, s.P50)
-		c.series[1].y = append(c.series[1].y, s.P99)
+		c.series[0].y = append(c.series[0].y, s.Latency.P50)
+		c.series[1].y = append(c.series[1].y, s.Latency.P99)
 	}
 	return c
 }

@@ -44,8 +44,8 @@ func (p *Phase) PerSecond() float64 { return float64(p.Counts.Received) / max(p.
 // Named are the times of a phase that were measured, in an order.
 func (p *Phase) Named() (list []NamedTimes) {
 	names := map[string]string{"latency": "all messages", "offer": "offers", "answer": "answers", "candidate": "candidates",
-		"message": "messages to everybody", "join": "joins", "setup": "calls, without think time", "late": "this client's lateness"}
-	for _, name := range []string{"latency", "offer", "answer", "candidate", "message", "setup", "join", "late"} {
+		"message": "messages to everybody", "join": "joins", "setup": "calls, without think time", "late": "this client's lateness", "read_late": "its lateness in reading"}
+	for _, name := range []string{"latency", "offer", "answer", "candidate", "message", "setup", "join", "late", "read_late"} {
 		if t, ok := p.Times[name]; ok && t.Count > 0 {
 			list = append(list, NamedTimes{names[name], t})
 		}

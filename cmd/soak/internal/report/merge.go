@@ -33,20 +33,6 @@ func Merge(reports []*Report) (*Report, error) {
 			out.Server.Memory, out.Server.Outbox = max(out.Server.Memory, r.Server.Memory), max(out.Server.Outbox, r.Server.Outbox)
 		}
 	}
-	for n := range first.Phases {
-		var parts []*Phase
-		for i, r := range reports {
-			if r.Phases[n].Name != first.Phases[n].Name {
-				return nil, fmt.Errorf("phase %d is %q in report %d, and %q in the first", n+1, r.Phases[n].Name, i+1, first.Phases[n].Name)
-			}
-			parts = append(parts, &r.Phases[n])
-		}
-		p, err := mergePhases(parts)
-		if err != nil {
-			return nil, err
-		}
-		out.Phases = append(out.Phases, *p)
-	}
 	var objectives []plan.Objective
 	for _, o := range first.Objectives {
 		parsed, err := plan.ParseObjective(o.Text)
@@ -54,6 +40,20 @@ func Merge(reports []*Report) (*Report, error) {
 			return nil, err
 		}
 		objectives = append(objectives, parsed)
+	}
+	for n := range first.Phases {
+		var parts []part
+		for i, r := range reports {
+			if r.Phases[n].Name != first.Phases[n].Name {
+				return nil, fmt.Errorf("phase %d is %q in report %d, and %q in the first", n+1, r.Phases[n].Name, i+1, first.Phases[n].Name)
+			}
+			parts = append(parts, part{&r.Phases[n], r.Started, r.Machines})
+		}
+		p, err := mergePhases(parts, objectives)
+		if err != nil {
+			return nil, err
+		}
+		out.Phases = append(out.Phases, *p)
 	}
 	out.Judge(objectives)
 	return out, nil
@@ -87,15 +87,14 @@ func (c *Client) add(o *Client) {
 }
 
 // mergePhases adds the same phase of several machines.
-func mergePhases(parts []*Phase) (*Phase, error) {
-	out := *parts[0]
-	out.Counts, out.Rooms, out.Rate, out.Knee = Counts{}, 0, 0, 0
+func mergePhases(parts []part, objectives []plan.Objective) (*Phase, error) {
+	out := *parts[0].Phase
+	out.Counts, out.Rooms, out.Rate = Counts{}, 0, 0
 	out.Times, out.Errors, out.Closes = map[string]Times{}, map[string]int{}, map[string]int{}
 	out.Steps, out.Intervals, out.WebRTC = nil, nil, nil
 	for _, p := range parts {
 		out.Rooms += p.Rooms
 		out.Rate += p.Rate
-		out.Knee += p.Knee
 		out.Seconds = max(out.Seconds, p.Seconds)
 		out.Counts.add(&p.Counts)
 		addCounts(out.Errors, p.Errors)
@@ -111,8 +110,11 @@ func mergePhases(parts []*Phase) (*Phase, error) {
 				return nil, err
 			}
 		}
-		// Machines may find their knees at different steps: all steps are told.
-		out.Steps = append(out.Steps, p.Steps...)
+	}
+	if len(parts[0].Steps) > 0 {
+		if err := out.mergeFlood(parts, objectives); err != nil {
+			return nil, err
+		}
 	}
 	var err error
 	out.Intervals, err = mergeIntervals(parts)
@@ -128,6 +130,7 @@ func (c *Counts) add(o *Counts) {
 	c.ExpectedLosses += o.ExpectedLosses
 	c.Refused += o.Refused
 	c.Joins += o.Joins
+	c.Renewals += o.Renewals
 	c.Leaves += o.Leaves
 	c.Cuts += o.Cuts
 	c.Breaks += o.Breaks
@@ -183,7 +186,7 @@ func (w *WebRTC) add(o *WebRTC) error {
 }
 
 // mergeIntervals adds the intervals that lie at the same second.
-func mergeIntervals(parts []*Phase) ([]Interval, error) {
+func mergeIntervals(parts []part) ([]Interval, error) {
 	bySecond := map[int]*Interval{}
 	for _, p := range parts {
 		for i := range p.Intervals {
@@ -213,7 +216,7 @@ func (i *Interval) add(o *Interval) (err error) {
 	i.Received += o.Received
 	i.Errors += o.Errors
 	i.Faults += o.Faults
-	i.Late, i.Wait = max(i.Late, o.Late), max(i.Wait, o.Wait)
+	i.Late, i.ReadLate, i.Wait = max(i.Late, o.Late), max(i.ReadLate, o.ReadLate), max(i.Wait, o.Wait)
 	i.ClientCPU += o.ClientCPU
 	i.ClientBytes += o.ClientBytes
 	for _, m := range []struct{ to, from **float64 }{

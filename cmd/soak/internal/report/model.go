@@ -67,11 +67,12 @@ type Phase struct {
 	Rate    float64 `json:"rate"` // messages a second that were asked for
 
 	Counts Counts           `json:"counts"`
-	Times  map[string]Times `json:"times"` // latency; latency of each type; join, setup, late
+	Times  map[string]Times `json:"times"` // latency; latency of each type; join, setup, late, read_late
 	Errors map[string]int   `json:"errors,omitempty"`
 	Closes map[string]int   `json:"closes,omitempty"`
-	Steps  []Step           `json:"steps,omitempty"` // of a flood
-	Knee   float64          `json:"knee,omitempty"`  // highest rate of a flood that met the objectives
+	Steps  []Step           `json:"steps,omitempty"`   // of a flood
+	Knee   float64          `json:"knee,omitempty"`    // highest rate of a flood that met the objectives
+	NoKnee string           `json:"no_knee,omitempty"` // why the sum of several floods has none
 	WebRTC *WebRTC          `json:"webrtc,omitempty"`
 
 	Intervals []Interval `json:"intervals"`
@@ -87,6 +88,7 @@ type Counts struct {
 	ExpectedLosses int `json:"expected_losses"` // to a receiver who had left, or from a connection that broke
 	Refused        int `json:"refused"`         // messages that the server answered with an error
 	Joins          int `json:"joins"`
+	Renewals       int `json:"renewals"` // of tokens
 	Leaves         int `json:"leaves"`
 	Cuts           int `json:"cuts"`
 	Breaks         int `json:"breaks"` // connections that the server or the network ended
@@ -125,8 +127,9 @@ type Interval struct {
 	Errors      int     `json:"errors"`
 	Faults      int     `json:"faults"`
 	Latency     Times   `json:"latency"`
-	Late        float64 `json:"late_p99_ms"` // of this process's schedule
-	ClientCPU   float64 `json:"client_cpu"`  // cores
+	Late        float64 `json:"late_p99_ms"`      // of this process's schedule
+	ReadLate    float64 `json:"read_late_p99_ms"` // of this process's reads, on some connections; 0 where that is not known
+	ClientCPU   float64 `json:"client_cpu"`       // cores
 	ClientBytes float64 `json:"client_memory_bytes"`
 	Wait        float64 `json:"client_wait_p99_ms"` // of goroutines for a core
 
@@ -134,18 +137,6 @@ type Interval struct {
 	ServerCPU    *float64 `json:"server_cpu"`
 	ServerMemory *float64 `json:"server_memory_bytes"`
 	ServerOutbox *float64 `json:"server_outbox_bytes"`
-}
-
-// Step is one rate of a flood.
-type Step struct {
-	Rate     float64 `json:"rate"`
-	Received float64 `json:"received_per_s"`
-	P50      float64 `json:"p50_ms"`
-	P99      float64 `json:"p99_ms"`
-	Met      bool    `json:"met"`
-	Reason   string  `json:"reason,omitempty"` // why it was not met
-	// ClientLimit says that it was not met for this process's own sake.
-	ClientLimit bool `json:"client_limit,omitempty"`
 }
 
 // FaultKind is the faults of one kind.

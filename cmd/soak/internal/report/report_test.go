@@ -33,22 +33,24 @@ func sample() *Report {
 		Tool: Tool{Version: "v0", Go: "go1", System: "linux/amd64", Cores: 2},
 		Phases: []Phase{{
 			Name: "talk", Profile: "call", Start: 1, Seconds: 10, Rooms: 50, Peers: 3, Rate: 500,
-			Counts: Counts{Sent: 4000, Due: 5000, Received: 4990, ReceivedBytes: 2_000_000, Lost: 3, ExpectedLosses: 5, Refused: 2, Joins: 150, Leaves: 4,
+			Counts: Counts{Sent: 4000, Due: 5000, Received: 4990, ReceivedBytes: 2_000_000, Lost: 3, ExpectedLosses: 5, Refused: 2, Joins: 150, Renewals: 7, Leaves: 4,
 				Cuts: 2, Resumes: 3, Calls: 170, Answered: 168, Abandoned: 2},
-			Times:  map[string]Times{"latency": times(5000, 2), "offer": times(170, 3), "join": times(150, 40), "setup": times(168, 9), "late": times(5000, 1)},
+			Times:  map[string]Times{"latency": times(5000, 2), "offer": times(170, 3), "join": times(150, 40), "setup": times(168, 9), "late": times(5000, 1), "read_late": times(100, 1)},
 			Errors: map[string]int{"target_not_found": 2}, Closes: map[string]int{"1001": 1, "broken": 3},
 			WebRTC: &WebRTC{Pairs: 10, Up: 9, Failed: 1, Echoes: 90, Relayed: 9,
 				Stages: map[string]Times{"join": times(10, 300), "setup": times(9, 5000)}, Failures: map[string]int{"ICE: failed": 1}},
 			Intervals: []Interval{
 				{At: 1, Seconds: 1, Members: 75, Connections: 80, ClientCPU: .1, ClientBytes: 1e7},
-				{At: 2, Seconds: 1, Members: 150, Connections: 150, Sent: 500, Received: 499, Errors: 1, Faults: 1, Latency: times(499, 2), Late: .1,
+				{At: 2, Seconds: 1, Members: 150, Connections: 150, Sent: 500, Received: 499, Errors: 1, Faults: 1, Latency: times(499, 2), Late: .1, ReadLate: .05,
 					ClientCPU: .2, ClientBytes: 1.1e7, Wait: .01, ServerCPU: v(.3), ServerMemory: v(2e7), ServerOutbox: v(100)},
 			},
 		}, {
 			Name: "flood", Profile: "flood", Start: 20, Seconds: 9, Rooms: 50, Peers: 3, Rate: 1000,
 			Counts: Counts{Sent: 9000, Due: 9000, Received: 9000}, Times: map[string]Times{"latency": times(9000, 1)}, Knee: 2000,
-			Steps: []Step{{Rate: 1000, Received: 1001, P50: .2, P99: 1, Met: true}, {Rate: 2000, Received: 1999, P50: .3, P99: 2, Met: true},
-				{Rate: 4000, Received: 3000, P50: 30, P99: 200, Reason: "p99<50ms missed"}},
+			Steps: []Step{
+				{Rate: 1000, At: 21, Seconds: 3, Due: 3003, Received: 3003, Latency: times(3003, 1), Met: true},
+				{Rate: 2000, At: 25, Seconds: 3, Due: 6000, Received: 5997, Latency: times(5997, 1), Met: true},
+				{Rate: 4000, At: 29, Seconds: 3, Due: 9000, Received: 9000, Latency: times(9000, 20), Reason: "p99<50ms missed"}},
 			Intervals: []Interval{},
 		}},
 		Faults: []FaultKind{{Kind: "lost", Count: 3, Examples: []Fault{{At: 3.25, Fault: crowd.Fault{Message: "message 7", From: "a", To: "b", Text: "never came"}}}}},
@@ -118,7 +120,7 @@ func TestPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"FAIL: 3 faults", "loss=0 NOT MET: 3", "never came", "p99&lt;20ms met: 9.92ms", "Latency over time", "How long messages took",
-		"Server&#39;s outboxes", "Flood: latency at each rate", "Real peer connections", "ICE: failed 1"} {
+		"Server&#39;s outboxes", "Flood: latency at each rate", "Real peer connections", "ICE: failed 1", "<b>7</b>tokens renewed"} {
 		if !strings.Contains(page.String(), want) {
 			t.Errorf("the page lacks %q", want)
 		}
@@ -239,7 +241,7 @@ func TestMerge(t *testing.T) {
 	}
 	p, i := sum.Phases[0], sum.Phases[0].Intervals
 	switch {
-	case sum.Machines != 2 || p.Rooms != 100 || p.Rate != 1000 || p.Counts.Sent != 8000 || p.Counts.Due != 10000 || p.Errors["target_not_found"] != 4 || sum.Phases[1].Knee != 4000:
+	case sum.Machines != 2 || p.Rooms != 100 || p.Rate != 1000 || p.Counts.Sent != 8000 || p.Counts.Due != 10000 || p.Errors["target_not_found"] != 4:
 		t.Errorf("%+v", p)
 	case len(i) != 2 || i[1].Received != 998 || i[1].Members != 300 || i[1].Latency.Count != 998 || *i[1].ServerCPU != .3:
 		t.Errorf("%+v", i)

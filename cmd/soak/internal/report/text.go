@@ -90,6 +90,9 @@ func (p *Phase) text(line func(label, format string, args ...any)) {
 	if c.ExpectedLosses+c.Refused > 0 {
 		line("explained", "%d messages lost, as their receiver had left or their sender could not resume; %d answered with an error", c.ExpectedLosses, c.Refused)
 	}
+	if c.Renewals > 0 {
+		line("renewed", "%s", count(c.Renewals, "token"))
+	}
 	if c.Leaves > 0 {
 		line("left", "%d members", c.Leaves)
 	}
@@ -119,9 +122,12 @@ func (p *Phase) text(line func(label, format string, args ...any)) {
 		if !s.Met {
 			verdict = s.Reason
 		}
-		line("step", "%8.0f/s  p50 %s  p99 %s  %s", s.Rate, Millis(s.P50), Millis(s.P99), verdict)
+		line("step", "%8.0f/s  p50 %s  p99 %s  %s", s.Rate, Millis(s.Latency.P50), Millis(s.Latency.P99), verdict)
 	}
-	if len(p.Steps) > 0 {
+	switch {
+	case p.NoKnee != "":
+		line("knee", "none: %s", p.NoKnee)
+	case len(p.Steps) > 0:
 		line("knee", "%s%.0f messages a second", p.AtLeast(), p.Knee)
 	}
 	if v := p.WebRTC; v != nil {

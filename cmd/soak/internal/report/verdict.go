@@ -62,7 +62,7 @@ func (r *Report) Judge(objectives []plan.Objective) {
 		p := &r.Phases[i]
 		sent += p.Counts.Received
 		expected = expected || plan.Profile(p.Profile).Traffic()
-		if len(p.Steps) > 0 && p.Knee == 0 {
+		if len(p.Steps) > 0 && p.Knee == 0 && p.NoKnee == "" {
 			floods++
 		}
 	}
@@ -116,7 +116,7 @@ func (r *Report) hold(o *plan.Objective) Objective {
 			}
 		case o.Metric == plan.MetricRate && p.Seconds > 0 && p.Counts.Sent > 0:
 			worse(float64(p.Counts.Received)/p.Seconds, p.Name)
-		case o.Metric == plan.MetricKnee && len(p.Steps) > 0:
+		case o.Metric == plan.MetricKnee && len(p.Steps) > 0 && p.NoKnee == "":
 			worse(p.Knee, p.Name)
 		}
 	}

@@ -22,6 +22,8 @@ type message struct {
 	From       string                   `json:"from,omitempty"`
 	To         string                   `json:"to,omitempty"`
 	SDP        string                   `json:"sdp,omitempty"`
+	Token      string                   `json:"token,omitempty"`
+	Passcode   string                   `json:"passcode,omitempty"`
 	Candidate  *webrtc.ICECandidateInit `json:"candidate,omitempty"`
 	Members    []string                 `json:"members,omitempty"`
 	ICEServers []iceServer              `json:"ice_servers,omitempty"`
@@ -47,8 +49,9 @@ type peer struct {
 // leaveTime bounds the closing handshake.
 const leaveTime = 2 * time.Second
 
-// enter joins a room and makes a peer connection with what the server hands out.
-func enter(ctx context.Context, o *Options, room, id string) (*peer, error) {
+// enter joins a room and makes a peer connection with what the server hands out. Turn
+// counts the peers, from 0.
+func enter(ctx context.Context, o *Options, turn int, room, id string) (*peer, error) {
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: o.TLS}}
 	socket, _, err := websocket.Dial(ctx, o.Target.String(), &websocket.DialOptions{HTTPClient: client, HTTPHeader: o.Header})
 	if err != nil {
@@ -56,7 +59,7 @@ func enter(ctx context.Context, o *Options, room, id string) (*peer, error) {
 	}
 	p := &peer{room: room, id: id, socket: socket}
 	socket.SetReadLimit(1 << 20)
-	if err := p.send(ctx, message{Type: "join"}); err != nil {
+	if err := p.send(ctx, message{Type: "join", Token: o.Credentials.Token(turn, room, id).Text, Passcode: o.Credentials.Passcode()}); err != nil {
 		p.leave()
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/pion/webrtc/v4"
 
+	"github.com/parley-rtc/parley/cmd/soak/internal/credential"
 	"github.com/parley-rtc/parley/cmd/soak/internal/crowd"
 	"github.com/parley-rtc/parley/cmd/soak/internal/report"
 )
@@ -26,6 +27,7 @@ type Options struct {
 	Target         *url.URL
 	TLS            *tls.Config
 	Header         http.Header
+	Credentials    *credential.Source // that peers show to be let in; nil: none
 	Pairs          int
 	Over           time.Duration // in which pairs begin, evenly
 	ICEServers     []string      // none: what the server hands out
@@ -62,7 +64,7 @@ func Run(ctx context.Context, o Options) *report.WebRTC {
 		if ctx.Err() != nil {
 			break
 		}
-		pairs.Go(func() { out.note(call(ctx, &o, fmt.Sprintf("soak-rtc-%s-%d", run, i))) })
+		pairs.Go(func() { out.note(call(ctx, &o, i, fmt.Sprintf("%srtc-%s-%d", credential.RoomPrefix, run, i))) })
 	}
 	pairs.Wait()
 	for stage, h := range out.stages {
@@ -158,18 +160,18 @@ func (m *marks) failure(err error) error {
 	return fmt.Errorf("echo: %w", err)
 }
 
-// call brings one pair up and checks its echo.
-func call(ctx context.Context, o *Options, room string) (*marks, error) {
+// call brings the pair with a number up and checks its echo.
+func call(ctx context.Context, o *Options, number int, room string) (*marks, error) {
 	m := &marks{at: map[string]time.Time{}}
 	ctx, cancel := context.WithTimeoutCause(ctx, pairTime, context.DeadlineExceeded)
 	defer cancel()
 	m.mark(began)
-	callee, err := enter(ctx, o, room, "callee")
+	callee, err := enter(ctx, o, 2*number, room, "callee")
 	if err != nil {
 		return m, m.failure(err)
 	}
 	defer callee.leave()
-	caller, err := enter(ctx, o, room, "caller")
+	caller, err := enter(ctx, o, 2*number+1, room, "caller")
 	if err != nil {
 		return m, m.failure(err)
 	}

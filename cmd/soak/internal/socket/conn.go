@@ -73,15 +73,18 @@ type Conn struct {
 	n       int
 	err     error
 	at      time.Time
+	timed   bool          // the kernel says when it had what is read; set before Serve
+	lag     time.Duration // of the last read, where that is known
+	lagged  bool
 
-	mu      sync.Mutex // guards what follows
-	out     *[]byte    // to be written; nil: nothing
-	writing bool       // a goroutine waits for the socket to take more
-	closed  bool       // nothing is written any more
-	ours    bool
-	pace    int           // bytes a second that are read; 0: all there is
-	lag     time.Duration // before a close frame is answered
-	start   int           // of the message that is being appended to out
+	mu       sync.Mutex // guards what follows
+	out      *[]byte    // to be written; nil: nothing
+	writing  bool       // a goroutine waits for the socket to take more
+	closed   bool       // nothing is written any more
+	ours     bool
+	pace     int           // bytes a second that are read; 0: all there is
+	closeLag time.Duration // before a close frame is answered
+	start    int           // of the message that is being appended to out
 }
 
 var (
@@ -144,6 +147,7 @@ func (c *Conn) read() error {
 		c.buf, c.n, c.at = &b, len(c.rest)+n, time.Now()
 		return nil
 	}
+	c.lagged = false
 	if err := c.raw.Read(c.onRead); err != nil {
 		return err
 	}
@@ -230,7 +234,7 @@ func (c *Conn) take(h Handler, b []byte, why *Close) (err error) {
 // answerClose sends the server's close frame back, unless it is itself an answer.
 func (c *Conn) answerClose(why Close) {
 	c.mu.Lock()
-	ours, lag := c.ours, c.lag
+	ours, lag := c.ours, c.closeLag
 	c.mu.Unlock()
 	if ours {
 		return
@@ -247,7 +251,7 @@ func (c *Conn) answerClose(why Close) {
 func (c *Conn) SetCloseLag(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.lag = d
+	c.closeLag = d
 }
 
 // keep keeps the beginning of a frame until the rest of it has come.

@@ -21,7 +21,11 @@ func (c *Conn) tryRead(fd uintptr) bool {
 		b = b[:min(len(b), slow)]
 	}
 	for {
-		c.n, c.err = syscall.Read(int(fd), b)
+		if c.timed {
+			c.n, c.err = c.timedRead(int(fd), b)
+		} else {
+			c.n, c.err = syscall.Read(int(fd), b)
+		}
 		switch c.err {
 		case syscall.EINTR:
 			continue
