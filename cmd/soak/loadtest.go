@@ -21,10 +21,9 @@ import (
 
 // Times of a run.
 const (
-	joinTime   = 15 * time.Second       // after the ramp, for the last to be in
-	settleTime = 10 * time.Second       // for all members to know each other
-	quiet      = 700 * time.Millisecond // in which no call sends anything: none is under way
-	silence    = 3 * time.Second        // in which nothing comes: nothing will come any more
+	joinTime   = 15 * time.Second // after the ramp, for the last to be in
+	settleTime = 10 * time.Second // for all members to know each other
+	silence    = 4 * time.Second  // in which nothing comes: nothing will come any more
 	look       = 20 * time.Millisecond
 )
 
@@ -203,27 +202,21 @@ func (t *loadTest) settle() {
 }
 
 // drained waits until nobody sends any more and what must come has come, or nothing
-// comes any more.
+// comes any more. Time in which this process stood still does not count.
 func (t *loadTest) drained(ctx context.Context, limit time.Duration) {
-	var sent, received uint64
-	lastSent, lastReceived := time.Now(), time.Now()
+	var received uint64
+	var silent time.Duration
+	last := time.Now()
 	t.wait(ctx, limit, func() bool {
 		now := time.Now()
-		s, r := t.recorder.progress()
-		if s != sent {
-			sent, lastSent = s, now
-		}
-		if r != received {
-			received, lastReceived = r, now
-		}
-		if now.Sub(lastSent) < quiet {
+		silent += min(now.Sub(last), 2*look)
+		last = now
+		c := t.crowd.Census()
+		if r := t.recorder.received(); r != received || c.Planned > 0 || c.Joining > 0 || c.Lost > 0 {
+			received, silent = r, 0
 			return false
 		}
-		c := t.crowd.Census()
-		if t.crowd.Outstanding() == 0 && c.Joining == 0 && c.Lost == 0 {
-			return true
-		}
-		return now.Sub(lastReceived) > silence && c.Joining == 0 && c.Lost == 0
+		return t.crowd.Outstanding() == 0 || silent > silence
 	})
 }
 

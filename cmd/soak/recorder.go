@@ -164,12 +164,12 @@ func (r *recorder) since() *crowd.Tally {
 	return r.window.Clone()
 }
 
-// progress returns how many messages have been sent and received in this phase.
-func (r *recorder) progress() (sent, received uint64) {
+// received returns how many messages have been received in this phase.
+func (r *recorder) received() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.collect(false)
-	return r.total.Sent, r.total.Received
+	return r.total.Received
 }
 
 // count returns how many intervals the phase has so far.

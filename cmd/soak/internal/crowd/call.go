@@ -53,7 +53,7 @@ func (w *worker) startCall(a, b *member, due int64) {
 // gather schedules the candidates of a side.
 func (w *worker) gather(c *call, side uint8, since int64) {
 	for i, g := range gathering {
-		w.wheel.add(since+g.after+w.random.Int64N(g.spread), event{do: trickle, call: c, arg: side<<4 | uint8(i)})
+		w.plan(since+g.after+w.random.Int64N(g.spread), event{do: trickle, call: c, arg: side<<4 | uint8(i)})
 	}
 }
 
@@ -73,10 +73,16 @@ func (c *call) waits(side uint8) bool {
 // retryTime is how often a side that waits looks again, in nanoseconds.
 const retryTime = int64(100_000_000)
 
+// plan schedules something of a call.
+func (w *worker) plan(due int64, e event) {
+	w.planned++
+	w.wheel.add(due, e)
+}
+
 // trickle sends candidates of one side.
 func (w *worker) trickle(c *call, due int64, side, part uint8) {
 	if c.waits(side) {
-		w.wheel.add(due+retryTime, event{do: trickle, call: c, arg: side<<4 | part})
+		w.plan(due+retryTime, event{do: trickle, call: c, arg: side<<4 | part})
 		return
 	}
 	if !c.stands(side) {
@@ -98,7 +104,7 @@ func (w *worker) trickle(c *call, due int64, side, part uint8) {
 // answer sends the callee's answer.
 func (w *worker) answer(c *call, due int64) {
 	if c.waits(callee) {
-		w.wheel.add(due+retryTime, event{do: answer, call: c})
+		w.plan(due+retryTime, event{do: answer, call: c})
 		return
 	}
 	if !c.stands(callee) {
@@ -127,7 +133,7 @@ func (m *member) inCall(from *member, s *payload.Stamp, at int64) {
 	}
 	delete(m.room.offers, key)
 	if s.Kind == payload.Offer {
-		w.wheel.add(at+c.think, event{do: answer, call: c})
+		w.plan(at+c.think, event{do: answer, call: c})
 		return
 	}
 	w.tally.Answered++

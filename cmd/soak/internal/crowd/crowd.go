@@ -99,6 +99,7 @@ type Census struct {
 	Joining     int
 	Lost        int // of those that were in, without a connection now
 	Connections int
+	Planned     int // things that calls under way are yet to send
 }
 
 // Census counts the members.
@@ -109,6 +110,7 @@ func (c *Crowd) Census() (n Census) {
 		n.Joining += w.joining
 		n.Lost += w.lost
 		n.Connections += w.connections
+		n.Planned += w.planned
 		w.mu.Unlock()
 	}
 	return n

@@ -216,7 +216,7 @@ func (m *member) refusedTo(to uint16, seq uint32) (expected bool) {
 func (m *member) again() {
 	conn := m.link.conn
 	m.excuse()
-	m.rest(resumePause, resumePause)
+	m.rejoins()
 	conn.Close(leaveTime)
 }
 
@@ -246,7 +246,7 @@ func (l *link) Closed(why socket.Close) {
 	default:
 		m.excuse()
 		if w.traffic.Rejoin {
-			m.rest(resumePause, resumePause)
+			m.rejoins()
 		} else {
 			m.gone()
 		}

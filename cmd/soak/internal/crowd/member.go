@@ -42,15 +42,16 @@ type member struct {
 
 	forgotten int // memberships before those in lives
 
-	lostAt  int64 // when its connection was lost
-	backAt  int64 // when it had resumed; what was due before had to wait
-	ours    bool  // the connection was cut on purpose
-	trying  bool  // a try to resume is scheduled or under way
-	pause   int64 // before the next try to resume
-	awaited int   // messages until the list that follows the missed ones; 0: none is awaited
-	recuts  uint8 // cuts that are yet to follow, right after it has resumed
-	bad     bool  // is on a bad link: a cut is followed by others
-	lag     bool  // takes its time to answer a close frame
+	lostAt      int64 // when its connection was lost
+	backAt      int64 // when it had resumed; what was due before had to wait
+	ours        bool  // the connection was cut on purpose
+	trying      bool  // a try to resume is scheduled or under way
+	pause       int64 // before the next try to resume
+	rejoinPause int64 // before the last try to join again
+	awaited     int   // messages until the list that follows the missed ones; 0: none is awaited
+	recuts      uint8 // cuts that are yet to follow, right after it has resumed
+	bad         bool  // is on a bad link: a cut is followed by others
+	lag         bool  // takes its time to answer a close frame
 
 	out    []flow  // messages to the others, by number; nil: none yet
 	spoken uint32  // messages to everybody
@@ -208,6 +209,7 @@ func (m *member) entered(at int64) {
 		return
 	}
 	m.is(present)
+	m.rejoinPause = 0
 	m.life().entered = at
 	w := m.worker()
 	w.tally.Joins++
@@ -266,6 +268,13 @@ func (m *member) rest(least, spread int64) {
 	m.is(resting)
 	w := m.worker()
 	w.wheel.add(w.crowd.now()+least+w.random.Int64N(spread), event{do: join, member: m, gen: m.gen})
+}
+
+// rejoins has the member join again after its membership has ended against its will, or
+// its join was refused: less and less often.
+func (m *member) rejoins() {
+	m.rejoinPause = min(max(2*m.rejoinPause, resumePause), resumeMost)
+	m.rest(m.rejoinPause, resumePause)
 }
 
 // gone ends the membership, whatever it was.

@@ -85,9 +85,11 @@ func (t *traffic) rate(do action) float64 {
 func (w *worker) do(due int64, e event) {
 	switch e.do {
 	case answer:
+		w.planned--
 		w.answer(e.call, due)
 		return
 	case trickle:
+		w.planned--
 		w.trickle(e.call, due, e.arg>>4, e.arg&15)
 		return
 	case newCall, newMesh, newMessage, newLeave, newCut:

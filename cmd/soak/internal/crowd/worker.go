@@ -24,6 +24,7 @@ type worker struct {
 	stall   stall // of this process, the last one that mattered
 
 	present, joining, lost, connections int
+	planned                             int // answers and candidates of calls, in the wheel
 
 	// What is being sent and read; here, since they would escape otherwise.
 	message dialect.Message

@@ -247,7 +247,7 @@ func TestMerge(t *testing.T) {
 		t.Errorf("%+v", i)
 	case p.Times["latency"].Count != 10000 || p.Times["latency"].P99 < 900 || p.WebRTC.Up != 18 || p.WebRTC.Stages["join"].Count != 20:
 		t.Errorf("%+v", p.Times["latency"])
-	case sum.total() != 6 || len(sum.Faults) != 1 || len(sum.Objectives) != 3 || sum.Objectives[0].Met:
+	case sum.total() != 6 || len(sum.Faults) != 1 || len(sum.Objectives) != 4 || sum.Objectives[0].Met:
 		t.Errorf("%+v, %+v", sum.Faults, sum.Objectives)
 	case a.Phases[0].Counts.Sent != 4000 || *a.Phases[0].Intervals[1].ServerCPU != .3:
 		t.Error("the parts have changed")

@@ -35,7 +35,7 @@ func (r *Report) of(kind string) (n int) {
 
 // judgedApart are the kinds of faults that an objective may allow. Without one, each is a
 // fault as all others.
-var judgedApart = map[string]string{plan.MetricBreaks: crowd.Broken, plan.MetricFlaps: crowd.Flap}
+var judgedApart = map[string]string{plan.MetricBreaks: crowd.Broken, plan.MetricFlaps: crowd.Flap, plan.MetricSessions: crowd.SessionLost}
 
 // Judge holds the report against the objectives and says what that means.
 func (r *Report) Judge(objectives []plan.Objective) {
@@ -49,7 +49,7 @@ func (r *Report) Judge(objectives []plan.Objective) {
 		r.Objectives = append(r.Objectives, o)
 	}
 	faults := r.total()
-	for _, metric := range []string{plan.MetricBreaks, plan.MetricFlaps} {
+	for _, metric := range []string{plan.MetricBreaks, plan.MetricFlaps, plan.MetricSessions} {
 		n := r.of(judgedApart[metric])
 		if slices.ContainsFunc(objectives, func(o plan.Objective) bool { return o.Metric == metric }) {
 			faults -= n
@@ -127,7 +127,7 @@ func (r *Report) hold(o *plan.Objective) Objective {
 		if o.Percent {
 			out.Value = float64(n) / float64(max(due, 1))
 		}
-	case plan.MetricBreaks, plan.MetricFlaps:
+	case plan.MetricBreaks, plan.MetricFlaps, plan.MetricSessions:
 		out.Value = float64(r.of(judgedApart[o.Metric]))
 	case plan.MetricFaults:
 		out.Value = float64(r.total())
