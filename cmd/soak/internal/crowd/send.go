@@ -208,7 +208,8 @@ func (m *member) answerDue(now int64) {
 func (m *member) checkAnswers(now int64) {
 	for what := range m.sent.asked {
 		if q := &m.sent.asked[what]; m.listens() && q.open {
-			if due := max(q.at, m.backAt) + answerTime + m.worker().stall.late; now < due {
+			since := max(q.at, m.backAt)
+			if due := since + answerTime + m.worker().stalls.of(since); now < due {
 				m.worker().wheel.add(due, event{do: checkAnswers, member: m, gen: m.gen})
 			} else {
 				m.unanswered(sort(what), now)
