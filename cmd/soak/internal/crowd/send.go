@@ -52,6 +52,12 @@ func (m *member) mayBeGone(now int64) bool {
 	return m.state != present && m.state != lost && (over == 0 || now < over+ghostTime)
 }
 
+// say sends a message to everybody, and reports false where it can't be sent.
+func (m *member) say(due int64) bool {
+	_, ok := m.send(nil, payload.Message, due)
+	return ok
+}
+
 // write hands a message to the connection, and reports false where that takes none.
 func (m *member) write(s *payload.Stamp) bool {
 	w := m.worker()

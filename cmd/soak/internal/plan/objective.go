@@ -11,7 +11,7 @@ import (
 // Objective is something that must hold of a run.
 type Objective struct {
 	Text     string
-	Metric   string  // latency, join, setup, loss, excused, faults, breaks, flaps, rate, …
+	Metric   string  // latency, join, setup, loss, excused, sent, faults, breaks, flaps, rate, …
 	Quantile float64 // of a time, from 0 to 1
 	Op       string
 	Limit    float64 // seconds for times
@@ -33,6 +33,7 @@ const (
 	MetricBreaks    = "breaks"     // connections that broke beyond those expected; at most 0 where nothing is said
 	MetricFlaps     = "flaps"      // members that left and came back in lists only; at most 0 where nothing is said
 	MetricExcused   = "excused"    // messages that were lost for a reason, or their share with %
+	MetricSent      = "sent"       // messages sent, as a share of those that were due
 	MetricRate      = "rate"       // messages received a second, while traffic lasts
 	MetricKnee      = "knee"       // highest rate of a flood that met the objectives
 	MetricServerCPU = "server_cpu" // mean CPU of the server, in cores
@@ -70,7 +71,7 @@ func ParseObjective(text string) (Objective, error) {
 		return o, nil
 	}
 	switch o.Metric {
-	case MetricLoss, MetricFaults, MetricBreaks, MetricFlaps, MetricExcused, MetricRate, MetricKnee, MetricServerCPU, MetricServerRSS:
+	case MetricLoss, MetricFaults, MetricBreaks, MetricFlaps, MetricExcused, MetricSent, MetricRate, MetricKnee, MetricServerCPU, MetricServerRSS:
 	default:
 		return o, fmt.Errorf("objective: there is no metric %q: there are p50, p99, max and the like, "+
 			"join_p99, setup_p99, loss, excused, faults, breaks, flaps, rate, knee, server_cpu, server_rss", m[1])
@@ -78,7 +79,7 @@ func ParseObjective(text string) (Objective, error) {
 	number, percent := strings.CutSuffix(m[3], "%")
 	o.Percent = percent
 	v, err := strconv.ParseFloat(number, 64)
-	if err != nil || v < 0 || percent && o.Metric != MetricLoss && o.Metric != MetricExcused {
+	if err != nil || v < 0 || percent != (o.Metric == MetricSent) && o.Metric != MetricLoss && o.Metric != MetricExcused {
 		return o, fmt.Errorf("objective: %q: %q is not a number", text, m[3])
 	}
 	if o.Limit = v; percent {
