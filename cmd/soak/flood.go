@@ -134,7 +134,7 @@ func (f *flood) step(ctx context.Context, rate float64) (s report.Step, ok bool)
 	t.sleep(ctx, f.phase.Step)
 	tally := t.recorder.since()
 	s = report.Step{
-		Rate: rate, At: began.Seconds(), Seconds: (t.crowd.Now() - began).Seconds(), Due: int(tally.Due), Received: int(tally.Received),
+		Rate: rate, At: began.Seconds(), Seconds: (t.crowd.Now() - began).Seconds(), Sent: int(tally.Sent), Unsent: int(tally.Unsent), Due: int(tally.Due), Received: int(tally.Received),
 		Latency: report.TimesOf(tally.All(), true), Errors: counts(tally.Errors), Closes: counts(tally.Closes),
 	}
 	s.Judge(t.plan.Objectives, 1)

@@ -131,7 +131,7 @@ func (r *recorder) collect(closing bool) {
 	r.intervals = append(r.intervals, report.Interval{
 		At: now.Seconds(), Seconds: (now - r.at).Seconds(),
 		Members: census.Members, Connections: census.Connections,
-		Sent: int(r.interval.Sent), Received: int(r.interval.Received), Errors: int(r.interval.Refusals()), Faults: faults - r.faults,
+		Sent: int(r.interval.Sent), Unsent: int(r.interval.Unsent), Received: int(r.interval.Received), Errors: int(r.interval.Refusals()), Faults: faults - r.faults,
 		Latency: report.TimesOf(r.interval.All(), true), Late: report.TimesOf(r.interval.Late, false).P99, ReadLate: report.TimesOf(r.interval.ReadLate, false).P99,
 		ClientCPU: self.CPU, ClientBytes: float64(self.Memory), Wait: float64(self.Wait.Microseconds()) / 1000,
 		ServerCPU: known(r.server.CPU), ServerMemory: known(r.server.Memory), ServerOutbox: known(r.server.Outbox),
@@ -194,6 +194,9 @@ func (r *recorder) show() {
 	i := &r.intervals[len(r.intervals)-1]
 	status := fmt.Sprintf("%s  %d members  %.0f msg/s  p50 %s  p99 %s  %d faults", r.phase.Name, i.Members,
 		float64(i.Received)/i.Seconds, report.Millis(i.Latency.P50), report.Millis(i.Latency.P99), r.faults)
+	if i.Unsent > 0 {
+		status += fmt.Sprintf("  %d not sent", i.Unsent)
+	}
 	if left := r.until - r.crowd.Now(); left > 0 {
 		status += fmt.Sprintf("  %s left", left.Round(time.Second))
 	}
@@ -207,7 +210,7 @@ func (r *recorder) end(out *report.Phase) {
 	r.collect(true)
 	t := r.total
 	out.Counts = report.Counts{
-		Sent: int(t.Sent), Due: int(t.Due), Received: int(t.Received), ReceivedBytes: int(t.Bytes), Lost: int(t.Lost),
+		Sent: int(t.Sent), Unsent: int(t.Unsent), Due: int(t.Due), Received: int(t.Received), ReceivedBytes: int(t.Bytes), Lost: int(t.Lost),
 		ExpectedLosses: int(t.Expected), Refused: int(t.Explained), Joins: int(t.Joins), Renewals: int(t.Renewals), Leaves: int(t.Leaves),
 		Cuts: int(t.Cuts), Breaks: int(t.Breaks), Flaps: int(t.Flaps), Resumes: int(t.Resumes),
 		Kept: int(t.Kept), Resent: int(t.Resent), TooLate: int(t.TooLate), Calls: int(t.Calls), Answered: int(t.Answered), Abandoned: int(t.Abandoned),

@@ -34,7 +34,7 @@ type soak struct {
 func startSoak(t *testing.T, address string, args ...string) *soak {
 	t.Helper()
 	s := &soak{t: t, done: make(chan error, 1)}
-	args = append([]string{"--url", "ws://" + address + "/ws", "--rooms", "20", "--peers", "3", "--rate", "200", "--late", "15s"}, args...)
+	args = append([]string{"--url", "ws://" + address + "/ws", "--rooms", "20", "--peers", "3", "--rate", "200", "--late", "6s"}, args...)
 	s.cmd = exec.Command(parleyd.Built("soak"), args...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.out
 	if err := s.cmd.Start(); err != nil {

@@ -34,8 +34,8 @@ var gathering = [...]struct {
 	share         float64
 }{{10_000_000, 30_000_000, .5}, {50_000_000, 100_000_000, .3}, {150_000_000, 250_000_000, 1}}
 
-// startCall begins a call.
-func (w *worker) startCall(a, b *member, due int64) {
+// startCall begins a call, and reports false where its offer can't be sent.
+func (w *worker) startCall(a, b *member, due int64) bool {
 	c := &call{members: [2]*member{a, b}, gens: [2]uint32{a.gen, b.gen}, offered: due,
 		think: thinkLeast + w.random.Int64N(thinkMost-thinkLeast)}
 	for side := range c.left {
@@ -43,11 +43,12 @@ func (w *worker) startCall(a, b *member, due int64) {
 	}
 	seq, ok := a.send(b, payload.Offer, due)
 	if !ok {
-		return
+		return false
 	}
 	w.tally.Calls++
 	a.room.offers[offerKey{a.number, b.number, seq}] = c
 	w.gather(c, caller, due)
+	return true
 }
 
 // gather schedules the candidates of a side.
@@ -94,8 +95,9 @@ func (w *worker) trickle(c *call, due int64, side, part uint8) {
 		n = uint8(float64(n)*gathering[part].share + .5)
 	}
 	c.left[side] -= n
-	for range n {
+	for sent := range n {
 		if _, ok := c.members[side].send(c.members[1-side], payload.Candidate, due); !ok {
+			w.tally.Unsent += uint64(n - sent)
 			return
 		}
 	}
@@ -114,6 +116,7 @@ func (w *worker) answer(c *call, due int64) {
 	a, b := c.members[caller], c.members[callee]
 	seq, ok := b.send(a, payload.Answer, due)
 	if !ok {
+		w.tally.Unsent += 1 + uint64(c.left[callee])
 		return
 	}
 	a.room.offers[offerKey{b.number, a.number, seq}] = c

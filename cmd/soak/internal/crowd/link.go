@@ -160,7 +160,7 @@ func (m *member) account(from *member, s *payload.Stamp, at int64, fault func(ki
 	} else {
 		record(w.tally.Latency[s.Kind], took)
 	}
-	if late := int64(w.crowd.Late); late > 0 && took-w.stall.of(s.Due) > late && !w.traffic.Tolerant {
+	if late := int64(w.crowd.Late); late > 0 && took-w.stalls.of(s.Due) > late && !w.traffic.Tolerant {
 		fault(Delayed, "took %s", time.Duration(took).Round(time.Millisecond))
 	}
 	m.inCall(from, s, at)

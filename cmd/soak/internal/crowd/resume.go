@@ -101,7 +101,7 @@ func (l *link) resumed(e *dialect.Event) {
 	m.backAt = w.at
 	outage := m.backAt - m.lostAt
 	record(w.tally.Outage, outage)
-	if late := int64(w.crowd.Late); late > 0 && !m.ours && outage-w.stall.of(m.lostAt) > late+resumePause && !w.traffic.Tolerant {
+	if late := int64(w.crowd.Late); late > 0 && !m.ours && outage-w.stalls.of(m.lostAt) > late+resumePause && !w.traffic.Tolerant {
 		m.fault(Delayed, fmt.Sprintf("was without its membership for %s", seconds(outage)))
 	}
 	m.awaited = e.Missed + 1

@@ -52,6 +52,12 @@ func (m *member) mayBeGone(now int64) bool {
 	return m.state != present && m.state != lost && (over == 0 || now < over+ghostTime)
 }
 
+// say sends a message to everybody, and reports false where it can't be sent.
+func (m *member) say(due int64) bool {
+	_, ok := m.send(nil, payload.Message, due)
+	return ok
+}
+
 // write hands a message to the connection, and reports false where that takes none.
 func (m *member) write(s *payload.Stamp) bool {
 	w := m.worker()
@@ -208,7 +214,8 @@ func (m *member) answerDue(now int64) {
 func (m *member) checkAnswers(now int64) {
 	for what := range m.sent.asked {
 		if q := &m.sent.asked[what]; m.listens() && q.open {
-			if due := max(q.at, m.backAt) + answerTime + m.worker().stall.late; now < due {
+			since := max(q.at, m.backAt)
+			if due := since + answerTime + m.worker().stalls.of(since); now < due {
 				m.worker().wheel.add(due, event{do: checkAnswers, member: m, gen: m.gen})
 			} else {
 				m.unanswered(sort(what), now)

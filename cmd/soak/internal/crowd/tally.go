@@ -23,6 +23,7 @@ func NewHistogram() *hdr.Histogram { return hdr.New(lowest, highest, figures) }
 // Tally is what has been counted in some time.
 type Tally struct {
 	Sent      uint64 // messages, one to everybody counts once
+	Unsent    uint64 // messages that the schedule had due and that could not be sent
 	Due       uint64 // deliveries that these should make
 	Received  uint64 // deliveries
 	Bytes     uint64 // received, of text messages
@@ -68,6 +69,7 @@ func NewTally() *Tally {
 // Add adds what another has counted.
 func (t *Tally) Add(o *Tally) {
 	t.Sent += o.Sent
+	t.Unsent += o.Unsent
 	t.Due += o.Due
 	t.Received += o.Received
 	t.Bytes += o.Bytes

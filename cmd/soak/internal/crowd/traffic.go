@@ -1,7 +1,8 @@
 package crowd
 
 import (
-	"github.com/parley-rtc/parley/cmd/soak/internal/payload"
+	"math"
+
 	"github.com/parley-rtc/parley/cmd/soak/internal/plan"
 )
 
@@ -9,6 +10,7 @@ import (
 type Traffic struct {
 	Calls     float64 // started a second, in all rooms together
 	Meshes    float64 // rooms a second in which everybody calls everybody
+	PerMesh   float64 // messages that make one of them
 	Messages  float64 // to everybody in a room, a second
 	Churn     float64 // members a second that leave and come back
 	Cuts      float64 // connections a second that are cut
@@ -62,8 +64,9 @@ func (c *Crowd) SetTraffic(t Traffic) {
 		for _, rate := range []*float64{&share.Calls, &share.Meshes, &share.Messages, &share.Churn, &share.Cuts} {
 			*rate *= part
 		}
-		w.traffic = traffic{Traffic: share, gen: w.traffic.gen + 1}
 		now := c.now()
+		w.tally.Unsent += w.traffic.behind(now)
+		w.traffic = traffic{Traffic: share, gen: w.traffic.gen + 1}
 		for _, do := range []action{newCall, newMesh, newMessage, newLeave, newCut} {
 			if rate := w.traffic.rate(do); rate > 0 {
 				// The first comes at a random time of the interval: workers and
@@ -79,6 +82,18 @@ func (c *Crowd) SetTraffic(t Traffic) {
 // rate returns how many of something begin a second.
 func (t *traffic) rate(do action) float64 {
 	return map[action]float64{newCall: t.Calls, newMesh: t.Meshes, newMessage: t.Messages, newLeave: t.Churn, newCut: t.Cuts}[do]
+}
+
+// behind returns how many messages were due and have not begun: what a new traffic ends
+// is never sent.
+func (t *traffic) behind(now int64) uint64 {
+	n := 0.0
+	for do, messages := range map[action]float64{newCall: plan.MessagesPerCall, newMesh: t.PerMesh, newMessage: 1} {
+		if rate := t.rate(do); rate > 0 && float64(now) > t.next[do] {
+			n += math.Floor((float64(now)-t.next[do])/1e9*rate) * messages
+		}
+	}
+	return uint64(n)
 }
 
 // do does what is due.
@@ -143,20 +158,20 @@ func (w *worker) beginOne(do action, due int64) {
 	r := w.rooms[w.random.IntN(len(w.open()))]
 	switch do {
 	case newCall:
-		if a, b := w.pair(r); a != nil {
-			w.startCall(a, b, due)
+		if a, b := w.pair(r); a == nil || !w.startCall(a, b, due) {
+			w.tally.Unsent += plan.MessagesPerCall
 		}
 	case newMesh:
-		for i, a := range r.members {
+		for i, a := range r.members[:r.size] {
 			for _, b := range r.members[:i] {
-				if a.ready() && a.knows(b) {
-					w.startCall(a, b, due)
+				if !a.ready() || !a.knows(b) || !w.startCall(a, b, due) {
+					w.tally.Unsent += plan.MessagesPerCall
 				}
 			}
 		}
 	case newMessage:
-		if m := w.anyOf(r.members); m != nil {
-			m.send(nil, payload.Message, due)
+		if m := w.anyOf(r.members); m == nil || !m.say(due) {
+			w.tally.Unsent++
 		}
 	case newLeave:
 		if m := w.anyOf(r.members); m != nil {
@@ -221,7 +236,8 @@ func TrafficOf(p *plan.Phase, rate float64) Traffic {
 	switch p.Profile {
 	case plan.Idle:
 	case plan.Mesh:
-		t.Meshes = rate / (perCall * float64(p.Peers*(p.Peers-1)/2))
+		t.PerMesh = perCall * float64(p.Peers*(p.Peers-1)/2)
+		t.Meshes = rate / t.PerMesh
 	case plan.BigRoom, plan.Rolling:
 		t.Calls, t.Messages = rate/(perCall+1), rate/(perCall+1)
 	default:

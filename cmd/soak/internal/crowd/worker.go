@@ -20,8 +20,8 @@ type worker struct {
 	random  *rand.Rand
 	tally   *Tally // since it was last collected
 	traffic traffic
-	at      int64 // time of what is being read
-	stall   stall // of this process, the last one that mattered
+	at      int64  // time of what is being read
+	stalls  stalls // of this process
 
 	present, joining, lost, connections int
 	planned                             int // answers and candidates of calls, in the wheel
@@ -75,32 +75,9 @@ func (w *worker) flush() {
 	defer w.mu.Unlock()
 	for _, due := range w.dues {
 		record(w.tally.Late, now-due)
-		w.stall.note(now-due, now)
+		w.stalls.note(now-due, now)
 	}
 	w.dues = w.dues[:0]
-}
-
-// stall is a time in which this process was late, in nanoseconds since the run began.
-type stall struct {
-	late  int64 // how late something was sent
-	until int64 // what was due by then may have waited for that
-}
-
-// note takes in that something was sent late. What came due meanwhile is sent in one go,
-// so the server has as much to catch up with as the stall was long, and no more.
-func (s *stall) note(late, now int64) {
-	if late >= s.late || now > s.until {
-		s.late, s.until = late, now+late
-	}
-}
-
-// of returns how much of the delay of something that was due at a time this process may
-// have caused.
-func (s *stall) of(due int64) int64 {
-	if due > s.until {
-		return 0
-	}
-	return s.late
 }
 
 // touch notes that a link is to be flushed at the end of the round.

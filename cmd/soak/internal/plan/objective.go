@@ -11,7 +11,7 @@ import (
 // Objective is something that must hold of a run.
 type Objective struct {
 	Text     string
-	Metric   string  // latency, join, setup, loss, excused, faults, breaks, flaps, sessions, rate, …
+	Metric   string  // latency, join, setup, loss, excused, sent, faults, breaks, flaps, sessions, rate, …
 	Quantile float64 // of a time, from 0 to 1
 	Op       string
 	Limit    float64 // seconds for times
@@ -34,6 +34,7 @@ const (
 	MetricFlaps     = "flaps"      // members that left and came back in lists only; at most 0 where nothing is said
 	MetricSessions  = "sessions"   // memberships that could not be taken up again; at most 0 where nothing is said
 	MetricExcused   = "excused"    // messages that were lost for a reason, or their share with %
+	MetricSent      = "sent"       // messages sent, as a share of those that were due
 	MetricRate      = "rate"       // messages received a second, while traffic lasts
 	MetricKnee      = "knee"       // highest rate of a flood that met the objectives
 	MetricServerCPU = "server_cpu" // mean CPU of the server, in cores
@@ -71,15 +72,15 @@ func ParseObjective(text string) (Objective, error) {
 		return o, nil
 	}
 	switch o.Metric {
-	case MetricLoss, MetricFaults, MetricBreaks, MetricFlaps, MetricSessions, MetricExcused, MetricRate, MetricKnee, MetricServerCPU, MetricServerRSS:
+	case MetricLoss, MetricFaults, MetricBreaks, MetricFlaps, MetricSessions, MetricExcused, MetricSent, MetricRate, MetricKnee, MetricServerCPU, MetricServerRSS:
 	default:
 		return o, fmt.Errorf("objective: there is no metric %q: there are p50, p99, max and the like, "+
-			"join_p99, setup_p99, loss, excused, faults, breaks, flaps, sessions, rate, knee, server_cpu, server_rss", m[1])
+			"join_p99, setup_p99, loss, excused, sent, faults, breaks, flaps, sessions, rate, knee, server_cpu, server_rss", m[1])
 	}
 	number, percent := strings.CutSuffix(m[3], "%")
 	o.Percent = percent
 	v, err := strconv.ParseFloat(number, 64)
-	if err != nil || v < 0 || percent && o.Metric != MetricLoss && o.Metric != MetricExcused {
+	if err != nil || v < 0 || percent != (o.Metric == MetricSent) && o.Metric != MetricLoss && o.Metric != MetricExcused {
 		return o, fmt.Errorf("objective: %q: %q is not a number", text, m[3])
 	}
 	if o.Limit = v; percent {

@@ -85,7 +85,7 @@ func TestRefused(t *testing.T) {
 		{"--rooms", "x"}, {"--rooms", "0"}, {"--peers", "0"}, {"--peers", "1"}, {"--rate", "0"}, {"--rate", "NaN"}, {"--duration", "0s"},
 		{"--ramp", "-1s"}, {"--profile", "party"}, {"--dialect", "klingon"}, {"--url", "ws://"}, {"--url", "http://x"}, {"--source", "here"},
 		{"--header", "x"}, {"--header", "a: b\r\nc: d"}, {"--objective", "p99"}, {"--objective", "speed>1"}, {"--objective", "p99<1"},
-		{"--objective", "rate>1%"}, {"--metrics-url", "x"}, {"--start-at", "noon"}, {"--late", "-1s"}, {"--churn", "-1"}, {"--cuts", "NaN"},
+		{"--objective", "rate>1%"}, {"--objective", "sent>1"}, {"--metrics-url", "x"}, {"--start-at", "noon"}, {"--late", "-1s"}, {"--churn", "-1"}, {"--cuts", "NaN"},
 		{"--slow-share", "101"}, {"--slow-rate", "0"}, {"--step", "1ms"}, {"--webrtc", "-1"}, {"--webrtc", "1", "--dialect", "peerserver"}, {"more"},
 		{"--token-file", "/no/such"}, {"--auth-secret-file", "/no/such"}, {"--passcode", "p", "--dialect", "peerserver"},
 		{"--token-ttl", "1ms", "--auth-secret-file", "/no/such"},
@@ -136,6 +136,7 @@ func TestObjective(t *testing.T) {
 		"join_max<1s":    {Metric: MetricJoin, Quantile: 1, Op: "<", Limit: 1},
 		"loss=0":         {Metric: MetricLoss, Op: "="},
 		"loss<0.1%":      {Metric: MetricLoss, Op: "<", Limit: .001, Percent: true},
+		"sent>95%":       {Metric: MetricSent, Op: ">", Limit: .95, Percent: true},
 		"rate>=1000":     {Metric: MetricRate, Op: ">=", Limit: 1000},
 		"server_rss<500": {Metric: MetricServerRSS, Op: "<", Limit: 500},
 	} {

@@ -21,7 +21,8 @@ func (p *Phase) Charts() (list []*chart) {
 		}
 		list = append(list, p.over("Messages a second", short,
 			p.line("sent", func(i *Interval) float64 { return float64(i.Sent) / i.Seconds }),
-			p.line("received", func(i *Interval) float64 { return float64(i.Received) / i.Seconds })))
+			p.line("received", func(i *Interval) float64 { return float64(i.Received) / i.Seconds }),
+			p.line("due and not sent", func(i *Interval) float64 { return float64(i.Unsent) / i.Seconds })))
 	}
 	list = append(list, p.over("Members and connections", short,
 		p.line("members", func(i *Interval) float64 { return float64(i.Members) }),

@@ -13,6 +13,8 @@ type Step struct {
 	Rate     float64 `json:"rate"` // messages a second that were asked for
 	At       float64 `json:"at_s"` // its beginning, since the run began
 	Seconds  float64 `json:"seconds"`
+	Sent     int     `json:"sent"`
+	Unsent   int     `json:"unsent"`   // messages that were due and could not be sent
 	Due      int     `json:"due"`      // deliveries that the messages sent in it should make
 	Received int     `json:"received"` // deliveries
 	Latency  Times   `json:"latency"`
@@ -44,6 +46,8 @@ func (s *Step) Judge(objectives []plan.Objective, machines int) {
 		s.Reason = "errors: " + CountsText(s.Errors)
 	case len(s.Closes) > 0:
 		s.Reason = "closed: " + CountsText(s.Closes)
+	case sentShare(s.Sent, s.Unsent) < leastSent:
+		s.Reason = fmt.Sprintf("only %.0f%% of the load could be sent", 100*sentShare(s.Sent, s.Unsent))
 	case float64(s.Received+machines*underWay) < relayShare*float64(s.Due):
 		s.Reason = fmt.Sprintf("only %.0f a second arrived", s.PerSecond())
 	default:
@@ -122,7 +126,7 @@ func commonSteps(parts []part, objectives []plan.Objective) (list []Step, err er
 			if i == 0 {
 				sum = s
 				sum.Errors, sum.Closes, sum.ClientLimit = map[string]int{}, map[string]int{}, false
-				sum.Rate, sum.Due, sum.Received, sum.Latency = 0, 0, 0, Times{}
+				sum.Rate, sum.Sent, sum.Unsent, sum.Due, sum.Received, sum.Latency = 0, 0, 0, 0, 0, Times{}
 			}
 			first := parts[0]
 			apart := p.started.Sub(first.started) + time.Duration((s.At-first.Steps[n].At)*float64(time.Second))
@@ -145,6 +149,8 @@ func commonSteps(parts []part, objectives []plan.Objective) (list []Step, err er
 func (s *Step) add(o *Step) (err error) {
 	s.Rate += o.Rate
 	s.Seconds = math.Max(s.Seconds, o.Seconds)
+	s.Sent += o.Sent
+	s.Unsent += o.Unsent
 	s.Due += o.Due
 	s.Received += o.Received
 	addCounts(s.Errors, o.Errors)

@@ -37,6 +37,8 @@ func TestMergedKnee(t *testing.T) {
 	broken.Errors = map[string]int{"rate_limited": 1}
 	few := high
 	few.Received = 2000
+	unsent := high
+	unsent.Sent, unsent.Unsent = 3000, 300
 	shifted := high
 	shifted.At += .5
 	for name, c := range map[string]struct {
@@ -49,6 +51,7 @@ func TestMergedKnee(t *testing.T) {
 		"one ends sooner":        {flooded(began, low, high, over), flooded(later, low), 2000, 1, "knee      at least 2000 messages a second"},
 		"an error at one":        {flooded(began, low, high), flooded(later, low, broken), 2000, 2, "errors: rate_limited 1"},
 		"too few arrive":         {flooded(began, low, high), flooded(later, low, few), 2000, 2, "only 1667 a second arrived"},
+		"too few are sent":       {flooded(began, low, high), flooded(later, low, unsent), 2000, 2, "only 91% of the load could be sent"},
 		"one steps half a late":  {flooded(began, low, high), flooded(later, low, shifted), 2000, 1, "at least 2000"},
 		"one starts later":       {flooded(began, low, high), flooded(began.Add(time.Second), low, high), 0, 4, "knee      none: the machines did not step together"},
 		"one starts a day later": {flooded(began, low, high), flooded(began.AddDate(0, 0, 1), low, high), 0, 4, "knee      none: the machines did not step together"},

@@ -123,6 +123,7 @@ func mergePhases(parts []part, objectives []plan.Objective) (*Phase, error) {
 
 func (c *Counts) add(o *Counts) {
 	c.Sent += o.Sent
+	c.Unsent += o.Unsent
 	c.Due += o.Due
 	c.Received += o.Received
 	c.ReceivedBytes += o.ReceivedBytes
@@ -213,6 +214,7 @@ func (i *Interval) add(o *Interval) (err error) {
 	i.Members += o.Members
 	i.Connections += o.Connections
 	i.Sent += o.Sent
+	i.Unsent += o.Unsent
 	i.Received += o.Received
 	i.Errors += o.Errors
 	i.Faults += o.Faults

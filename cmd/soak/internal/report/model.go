@@ -81,6 +81,7 @@ type Phase struct {
 // Counts are what happened in a phase.
 type Counts struct {
 	Sent           int `json:"sent"`     // messages; one to everybody counts once
+	Unsent         int `json:"unsent"`   // messages that were due and could not be sent: nobody was ready, or the connection was gone
 	Due            int `json:"due"`      // deliveries that these should make: one to everybody makes one to each other member
 	Received       int `json:"received"` // deliveries
 	ReceivedBytes  int `json:"received_bytes"`
@@ -123,6 +124,7 @@ type Interval struct {
 	Members     int     `json:"members"`
 	Connections int     `json:"connections"`
 	Sent        int     `json:"sent"`
+	Unsent      int     `json:"unsent"`
 	Received    int     `json:"received"`
 	Errors      int     `json:"errors"`
 	Faults      int     `json:"faults"`

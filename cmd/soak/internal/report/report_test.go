@@ -33,7 +33,7 @@ func sample() *Report {
 		Tool: Tool{Version: "v0", Go: "go1", System: "linux/amd64", Cores: 2},
 		Phases: []Phase{{
 			Name: "talk", Profile: "call", Start: 1, Seconds: 10, Rooms: 50, Peers: 3, Rate: 500,
-			Counts: Counts{Sent: 4000, Due: 5000, Received: 4990, ReceivedBytes: 2_000_000, Lost: 3, ExpectedLosses: 5, Refused: 2, Joins: 150, Renewals: 7, Leaves: 4,
+			Counts: Counts{Sent: 4000, Unsent: 40, Due: 5000, Received: 4990, ReceivedBytes: 2_000_000, Lost: 3, ExpectedLosses: 5, Refused: 2, Joins: 150, Renewals: 7, Leaves: 4,
 				Cuts: 2, Resumes: 3, Calls: 170, Answered: 168, Abandoned: 2},
 			Times:  map[string]Times{"latency": times(5000, 2), "offer": times(170, 3), "join": times(150, 40), "setup": times(168, 9), "late": times(5000, 1), "read_late": times(100, 1)},
 			Errors: map[string]int{"target_not_found": 2}, Closes: map[string]int{"1001": 1, "broken": 3},
@@ -41,7 +41,7 @@ func sample() *Report {
 				Stages: map[string]Times{"join": times(10, 300), "setup": times(9, 5000)}, Failures: map[string]int{"ICE: failed": 1}},
 			Intervals: []Interval{
 				{At: 1, Seconds: 1, Members: 75, Connections: 80, ClientCPU: .1, ClientBytes: 1e7},
-				{At: 2, Seconds: 1, Members: 150, Connections: 150, Sent: 500, Received: 499, Errors: 1, Faults: 1, Latency: times(499, 2), Late: .1, ReadLate: .05,
+				{At: 2, Seconds: 1, Members: 150, Connections: 150, Sent: 500, Unsent: 5, Received: 499, Errors: 1, Faults: 1, Latency: times(499, 2), Late: .1, ReadLate: .05,
 					ClientCPU: .2, ClientBytes: 1.1e7, Wait: .01, ServerCPU: v(.3), ServerMemory: v(2e7), ServerOutbox: v(100)},
 			},
 		}, {
@@ -177,6 +177,31 @@ func TestLossShare(t *testing.T) {
 	r = &Report{Phases: []Phase{{Name: "nothing was sent", Profile: "idle"}}}
 	if r.Judge(objectives(t, "loss<1%")); !r.Objectives[0].Met {
 		t.Errorf("of nothing: %+v", r.Objectives[0])
+	}
+}
+
+// Load that could not be sent is told, and an objective may bound it: a server that
+// loses members must not look faster for it.
+func TestUnsent(t *testing.T) {
+	for name, c := range map[string]struct {
+		sent, unsent int
+		told, met    bool
+	}{"all was sent": {1000, 0, false, true}, "nearly all": {970, 30, false, true}, "too little": {969, 31, true, true},
+		"less than wanted": {940, 60, true, false}, "nothing was due": {0, 0, false, false}, "nothing was sent": {0, 100, true, false}} {
+		r := &Report{Phases: []Phase{
+			{Name: "good", Profile: "call", Counts: Counts{Sent: 10, Due: 10, Received: 10}},
+			{Name: "talk", Profile: "call", Counts: Counts{Sent: c.sent, Unsent: c.unsent, Due: c.sent, Received: c.sent}},
+		}}
+		if name == "nothing was due" {
+			r.Phases = r.Phases[1:]
+		}
+		r.Judge(objectives(t, "sent>95%"))
+		if got := strings.Contains(r.Verdict.Text, "in talk only "); got != c.told || r.Objectives[0].Met != c.met {
+			t.Errorf("%s: %+v, %q", name, r.Objectives[0], r.Verdict.Text)
+		}
+		if c.told && c.sent > 0 && r.Objectives[0].Phase != "talk" {
+			t.Errorf("%s: %+v", name, r.Objectives[0])
+		}
 	}
 }
 

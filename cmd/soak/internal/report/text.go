@@ -84,6 +84,9 @@ func (p *Phase) text(line func(label, format string, args ...any)) {
 		line("messages", "%d sent, %d received in %s: %.0f a second", c.Sent, c.Received, seconds(p.Seconds), float64(c.Received)/max(p.Seconds, .001))
 		line("latency", "%s", p.times("latency"))
 	}
+	if c.Unsent > 0 {
+		line("not sent", "%d messages that were due, %.1f %% of all: nobody was ready, or the connection was gone", c.Unsent, 100*(1-sentShare(c.Sent, c.Unsent)))
+	}
 	if c.Calls > 0 {
 		line("calls", "%d, %d answered%s", c.Calls, c.Answered, tail(p.times("setup")))
 	}

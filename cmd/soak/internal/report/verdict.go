@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/parley-rtc/parley/cmd/soak/internal/crowd"
 	"github.com/parley-rtc/parley/cmd/soak/internal/plan"
@@ -91,6 +92,35 @@ func (r *Report) Judge(objectives []plan.Objective) {
 			v.Text = "PASS: everybody stayed, and all members saw the same membership"
 		}
 	}
+	if text := r.unsent(); text != "" {
+		v.Text += "; " + text
+	}
+}
+
+// leastSent is the share of the planned load that a run stands for without a word: with
+// less, a server that lets members go would look faster for it.
+const leastSent = .97
+
+// sentShare returns the share of the messages that were due which were sent.
+func sentShare(sent, unsent int) float64 {
+	if sent+unsent == 0 {
+		return 1
+	}
+	return float64(sent) / float64(sent+unsent)
+}
+
+// unsent says where too little of the planned load was sent; "": nowhere.
+func (r *Report) unsent() string {
+	var parts []string
+	for i := range r.Phases {
+		p := &r.Phases[i]
+		share := sentShare(p.Counts.Sent, p.Counts.Unsent)
+		if share >= leastSent || len(p.Steps) > 0 { // steps are judged one by one
+			continue
+		}
+		parts = append(parts, fmt.Sprintf("in %s only %.1f %% of the planned load could be sent", p.Name, 100*share))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // hold measures one objective; the worst phase counts.
@@ -114,6 +144,8 @@ func (r *Report) hold(o *plan.Objective) Objective {
 			if v, ok := p.quantile(o); ok {
 				worse(v, p.Name)
 			}
+		case o.Metric == plan.MetricSent && p.Counts.Sent+p.Counts.Unsent > 0:
+			worse(sentShare(p.Counts.Sent, p.Counts.Unsent), p.Name)
 		case o.Metric == plan.MetricRate && p.Seconds > 0 && p.Counts.Sent > 0:
 			worse(float64(p.Counts.Received)/p.Seconds, p.Name)
 		case o.Metric == plan.MetricKnee && len(p.Steps) > 0 && p.NoKnee == "":
