@@ -76,7 +76,7 @@ func (s *Step) missed(objectives []plan.Objective) string {
 
 // How far a step of several machines may differ among them.
 const (
-	together = 250 * time.Millisecond // their beginnings
+	together = 500 * time.Millisecond // their beginnings: half of the time that a rate is kept before it is measured
 	sameRate = 1e-9                   // the rates of a machine, as a share: they are computed
 )
 
