@@ -122,7 +122,6 @@ type mailbox struct {
 	unsure []letter // those that follow
 
 	asked  [probe + 1]question // the last ping, and the last probe
-	probes uint8               // what the last probe tried
 	pinged int                 // so many of unsure went before the ping that is under way
 }
 
