@@ -253,8 +253,11 @@ func TestCongested(t *testing.T) {
 
 // What is sent to a whole room waits for nobody: all others have it, while a receiver
 // that does not read is closed once far more than its queue waits, or after a while.
-func TestBroadcastsWaitForNobody(t *testing.T) {
-	h := newHub(t, Options{})
+func TestBroadcastsWaitForNobody(t *testing.T) { synctest.Test(t, testBroadcastsWaitForNobody) }
+
+func testBroadcastsWaitForNobody(t *testing.T) {
+	h := New(Options{})
+	defer h.Close()
 	a, b, slow := newPeer(t, h, quietLimit), newPeer(t, h, quietLimit), newPeer(t, h, 4<<10)
 	for id, p := range map[string]*peer{"a": a, "b": b, "slow": slow} {
 		p.join("r", id)
