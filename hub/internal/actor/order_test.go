@@ -88,6 +88,18 @@ func TestKick(t *testing.T) {
 	})
 }
 
+// Those who run the server are told which room or member is not there.
+func TestOrdersSayWhatIsMissing(t *testing.T) {
+	h := newHub(t, Options{})
+	newPeer(t, h, quietLimit).join("r", "a")
+	for room, want := range map[string]string{"r": `target_not_found: room "r" has no member "b"`, "s": `target_not_found: there is no room "s"`} {
+		err := order(t, h, room, func(o Order) Command { return &Kick{Order: o, To: "b"} })
+		if err == nil || err.Error() != want || wire.CodeOf(err) != wire.CodeTargetNotFound {
+			t.Errorf("kick in %q: %v", room, err)
+		}
+	}
+}
+
 // A member whose connection is lost can be kicked too.
 func TestKickLost(t *testing.T) {
 	h := newHub(t, Options{ResumeWindow: window})
