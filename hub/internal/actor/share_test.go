@@ -255,3 +255,17 @@ func TestTakeIsBounded(t *testing.T) {
 		t.Errorf("%d bytes to write", o.Unwritten())
 	}
 }
+
+// A queue that is never empty takes no more memory than what waits needs, however much
+// goes through it.
+func TestQueueThatNeverEmpties(t *testing.T) {
+	o, _ := newOutbox(1 << 20)
+	o.Send(pong("x"), 1)
+	for range 10_000 {
+		o.Send(pong("x"), 1)
+		readOne(o)
+	}
+	if n := cap(o.frames); n > 4*keptFrames {
+		t.Errorf("there is room for %d frames, and one waits", n)
+	}
+}
