@@ -269,3 +269,53 @@ func TestQueueThatNeverEmpties(t *testing.T) {
 		t.Errorf("there is room for %d frames, and one waits", n)
 	}
 }
+
+// An empty queue keeps room for the next few frames, and no more.
+func TestEmptyQueueKeepsLittle(t *testing.T) {
+	for n, want := range map[int]int{1: 1, keptFrames: keptFrames, keptFrames + 1: 0, 1000: 0} {
+		o, _ := newOutbox(1 << 20)
+		for range n {
+			o.Send(pong("x"), 1)
+		}
+		if contents(o); cap(o.frames) != want {
+			t.Errorf("after %d frames there is room for %d, want %d", n, cap(o.frames), want)
+		}
+	}
+}
+
+// A writer that finds nothing to write has ended: the next frame wakes another.
+func TestWriterInVain(t *testing.T) {
+	o, s := newOutbox(1 << 20)
+	if frames, _ := o.Take(nil, 1); len(frames) != 0 {
+		t.Fatal("an empty queue has frames")
+	}
+	o.Send(pong("a"), 1)
+	if o.Flush(); s.wakes != 1 {
+		t.Errorf("%d wakes", s.wakes)
+	}
+}
+
+// The time from a forwarded message's arrival to its last byte's write is counted, once
+// for each receiver: not for the server's own messages, and not again for what another
+// connection has missed.
+func TestTransit(t *testing.T) {
+	now := time.Now()
+	forwarded := func() *frame.Frame {
+		f := pong("f")
+		f.Born = now.Add(-3 * time.Second)
+		return f
+	}
+	o, _ := newOutbox(1 << 20)
+	o.Adopt(0, []*frame.Frame{forwarded()})
+	o.Send(pong("x"), 1)
+	o.Send(forwarded(), 1)
+	o.Take(nil, 1<<20)
+	o.Wrote(3*size-1, now)
+	if count, _, _ := o.stats.Transit.Snapshot(); count != 0 {
+		t.Errorf("%d times are counted before the last byte", count)
+	}
+	o.Wrote(1, now)
+	if count, sum, _ := o.stats.Transit.Snapshot(); count != 1 || sum != 3 {
+		t.Errorf("%d times are counted, %v seconds", count, sum)
+	}
+}
