@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -302,8 +303,12 @@ func TestListings(t *testing.T) {
 func TestRoomDetail(t *testing.T) {
 	h := newHub(t, Options{ResumeWindow: window})
 	const members = sliceSize + 3
-	for i := range members {
-		newPeer(t, h, 1<<20).join("r", fmt.Sprintf("%04d", i))
+	for i := range members { // that nobody reads for: reading all lists takes seconds
+		o := new(Outbox)
+		o.Init(new(sink), h.Stats, 1<<20)
+		c := NewClient(1, netip.Addr{}, o)
+		h.do(t, Register{c})
+		h.do(t, &Join{Client: c, Room: "r", ID: fmt.Sprintf("%04d", i), Welcome: pong("")})
 	}
 	lost := newPeer(t, h, quietLimit)
 	lost.enterAs("r", "lost", NewSession(0), moderator)
