@@ -53,3 +53,40 @@ func TestPay(t *testing.T) {
 		}
 	}
 }
+
+// A room knows how long its list is, so that the list is made in one piece: whoever
+// joins, leaves, and changes nickname or profile, to the byte.
+func TestListsFitTheirBuffer(t *testing.T) {
+	l := still(Options{})
+	around := -1 // what a list has besides its members
+	check := func(when string) {
+		t.Helper()
+		r := l.rooms["r"]
+		if n := len(r.roomState().Payload()) - r.textBytes; around < 0 {
+			around = n
+		} else if n != around {
+			t.Errorf("%s: %d bytes are counted, the list has %d", when, r.textBytes, r.textBytes+n-around)
+		}
+	}
+	first, _ := l.connect(1 << 20)
+	l.join(first, "r", "first", "")
+	describe := func(c *Client, name, meta string) {
+		l.apply(&Rename{Client: c, Name: name})
+		l.apply(&Update{Client: c, Meta: []byte(meta)})
+	}
+	describe(first, "F", "1")
+	check("one member")
+	for i := range 50 {
+		c, _ := l.connect(1 << 20)
+		l.join(c, "r", longID(i), "")
+		check("joined")
+		describe(c, strings.Repeat("n", i+1), `{"a":"`+strings.Repeat("m", i)+`"}`)
+		check("described")
+		if i%2 == 0 {
+			describe(c, "N", "[]")
+			check("described again")
+			l.apply(Leave{c})
+			check("left")
+		}
+	}
+}
