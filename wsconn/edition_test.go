@@ -239,6 +239,13 @@ func TestHandlerEnds(t *testing.T) {
 		s := newServer(t, nil)
 		c := s.dial()
 		c.join("r", "a")
+		ended := make(chan struct{})
+		go func() { // a client that answers the close frame need not be waited for
+			defer close(ended)
+			for err := error(nil); err == nil; {
+				_, _, err = c.conn.Read(c.ctx)
+			}
+		}()
 		ends := map[string]func() error{
 			"shutdown": func() error { return s.handler.Shutdown(t.Context()) },
 			"close":    s.handler.Close,
@@ -253,7 +260,7 @@ func TestHandlerEnds(t *testing.T) {
 				}
 			}
 		}
-		if _, _, err := c.conn.Read(c.ctx); err == nil {
+		if <-ended; c.ctx.Err() != nil {
 			t.Errorf("after %s the connection goes on", first)
 		}
 		if _, _, err := websocket.Dial(t.Context(), s.url, nil); err == nil {
