@@ -302,6 +302,8 @@ func TestProfile(t *testing.T) {
 	told("")
 	p.do(&Renew{Client: p.client, Grant: &Grant{Rights: wire.DefaultRights, Profiled: true}, Meta: []byte("3"), Frame: pong("")})
 	told("3")
+	p.do(&Renew{Client: p.client, Grant: &Grant{Rights: wire.DefaultRights, Profiled: true}, Name: "P", Frame: pong("")})
+	told("3") // which a renewal without one keeps
 	p.do(&Update{Client: p.client, Meta: []byte("4"), Refused: frame.Refused{Re: "update"}})
 	p.until(func(m message) bool { return m.Code == "forbidden" && m.Re == "update" })
 	p.do(&Renew{Client: p.client, Grant: &Grant{Rights: wire.DefaultRights, Profiled: true}, Meta: []byte("null"), Frame: pong("")})
