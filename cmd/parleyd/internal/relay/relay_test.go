@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/netip"
@@ -494,26 +495,45 @@ func TestOwnAddresses(t *testing.T) {
 	}
 }
 
-// Addresses and ids without allocations are forgotten.
+// What is given back can be had again, and no more; addresses and ids without
+// allocations are forgotten.
 func TestWhoHasNothingIsForgotten(t *testing.T) {
 	a := addresses{most: 2, have: make(map[netip.Addr]int)}
 	u := newUsers(2, 0)
 	from := &net.UDPAddr{IP: net.IPv4(203, 0, 113, 7), Port: 1}
-	for range 2 {
-		a.count(from, 1)
-		u.allocated("ann")
-	}
-	if a.mayAllocate(from) || u.mayAllocate("ann") || u.allocated("ann") != nil {
-		t.Error("a third allocation of two")
-	}
-	for range 2 {
-		a.count(from, -1)
-		u.released("ann")
-		if !a.mayAllocate(from) || !u.mayAllocate("ann") {
-			t.Error("what was given back is not there")
+	allocate := func(want bool) {
+		t.Helper()
+		if a.mayAllocate(from) != want || u.mayAllocate("ann") != want || (u.allocated("ann") != nil) != want {
+			t.Errorf("an allocation that should be possible: %v", want)
+		}
+		if want {
+			a.count(from, 1)
 		}
 	}
+	release := func() {
+		a.count(from, -1)
+		u.released("ann")
+	}
+	allocate(true)
+	allocate(true)
+	allocate(false)
+	release()
+	allocate(true)
+	allocate(false)
+	release()
+	release()
 	if len(a.have) != 0 || len(u.ids) != 0 {
 		t.Errorf("%d addresses, %d ids are kept", len(a.have), len(u.ids))
+	}
+}
+
+// TLS alone is enough, and so is one port for relayed addresses.
+func TestLeastOptions(t *testing.T) {
+	s := start(t, func(o *Options) {
+		o.Listen, o.TLSListen, o.TLS = "", "127.0.0.1:0", &tls.Config{}
+		o.PortMin, o.PortMax = 2000, 2000
+	})
+	if urls := s.URLs(); len(urls) != 1 || !strings.HasPrefix(urls[0], "turns:127.0.0.1:") {
+		t.Errorf("%q", urls)
 	}
 }
