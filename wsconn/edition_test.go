@@ -215,6 +215,8 @@ func TestGoingAwayIsResumed(t *testing.T) {
 			continue
 		}
 		other.send(`{"type":"message","to":"a","data":1}`)
+		other.send(`{"type":"ping"}`)
+		other.want(`{"type":"pong"}`) // the hub has had the message
 		second := s.dialRaw("")
 		second.resume(session, 2)
 		second.want(0x81, `{"type":"resumed","room":"r","from":"a","missed":1,"handled":1,"limits":{"message_bytes":65536},"ref":"again"}`)
