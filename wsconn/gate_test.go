@@ -1,0 +1,75 @@
+package wsconn
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/event"
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+// What the gate refuses is refused with the gate's code and words, also if its error
+// wraps them.
+func TestRefusalOfTheGate(t *testing.T) {
+	refusal := &wire.Refusal{Code: wire.CodeForbidden, Text: "not you"}
+	s := newServer(t, func(o *Options, _ *hub.Options) {
+		o.Gate = gateOf{join: func(r *JoinRequest) (*Admission, error) {
+			if r.Room == "wrapped" {
+				return nil, fmt.Errorf("gate: %w", refusal)
+			}
+			return nil, refusal
+		}}
+	})
+	for _, room := range []string{"plain", "wrapped"} {
+		c := s.dial()
+		c.send(`{"type":"join","room":%q}`, room)
+		c.want(`{"type":"error","code":"forbidden","error":"not you","re":"join"}`)
+	}
+}
+
+// A moderator locks its room and unlocks it.
+func TestLock(t *testing.T) {
+	s := newServer(t, func(o *Options, _ *hub.Options) {
+		o.Gate = gateOf{join: func(r *JoinRequest) (*Admission, error) {
+			return &Admission{Grant: &hub.Grant{Rights: wire.MayModerate}}, nil
+		}}
+	})
+	c := s.dial()
+	c.join("r", "a")
+	c.send(`{"type":"lock"}`)
+	c.want(`{"type":"room_members","room":"r","members":["a"],"locked":true}`)
+	c.send(`{"type":"unlock"}`)
+	c.want(`{"type":"room_members","room":"r","members":["a"]}`)
+}
+
+// ICE servers that are no JSON are not sent, and the log says so; to have none is no
+// fault.
+func TestICEServersThatAreNoJSON(t *testing.T) {
+	for servers, faults := range map[string]int{"": 0, "{": 2} {
+		core, logged := observer.New(zap.WarnLevel)
+		s := newServer(t, func(o *Options, _ *hub.Options) {
+			o.Logger = zap.New(core)
+			o.ICEServers = func(string, time.Time) json.RawMessage { return json.RawMessage(servers) }
+		})
+		c := s.dial()
+		c.send(`{"type":"join","room":"r","from":"a"}`)
+		if text := c.text(); !strings.Contains(text, `"joined"`) || strings.Contains(text, "ice_servers") {
+			t.Errorf("with %q as servers: %s", servers, text)
+		}
+		c.sees("a")
+		c.send(`{"type":"ice","ref":"1"}`)
+		if text := c.text(); !strings.Contains(text, `"type":"ice"`) {
+			t.Errorf("with %q as servers: %s", servers, text)
+		}
+		if n := logged.FilterMessage(event.GateFailed).Len(); n != faults {
+			t.Errorf("with %q as servers: %d lines", servers, n)
+		}
+	}
+}
