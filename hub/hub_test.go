@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/parley-rtc/parley/hub/event"
 	"github.com/parley-rtc/parley/hub/wire"
@@ -293,13 +295,16 @@ func TestOptions(t *testing.T) {
 func TestNotify(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var seen []event.Kind
+		panics := 0
 		block := make(chan struct{})
-		h, err := New(Options{Notify: func(e event.Event) {
+		core, logged := observer.New(zap.InfoLevel)
+		h, err := New(Options{Logger: zap.New(core), Notify: func(e event.Event) {
 			seen = append(seen, e.Kind)
 			if e.Kind == event.OpenedRoom {
 				<-block
 			}
 			if e.Kind == event.MemberJoined {
+				panics++
 				panic("boom")
 			}
 		}})
@@ -324,6 +329,9 @@ func TestNotify(t *testing.T) {
 		}
 		if len(seen) < 3 || seen[0] != event.OpenedRoom || seen[1] != event.MemberJoined || seen[2] == event.MemberJoined {
 			t.Errorf("told %v", seen[:min(len(seen), 5)])
+		}
+		if n := logged.FilterMessage(event.Panic).Len(); n != panics {
+			t.Errorf("%d lines about %d panics", n, panics)
 		}
 	})
 }
