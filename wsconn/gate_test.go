@@ -73,3 +73,16 @@ func TestICEServersThatAreNoJSON(t *testing.T) {
 		}
 	}
 }
+
+// A gate may decide on a profile of MaxMeta bytes of JSON in UTF-8, and on none.
+func TestProfileOfTheGate(t *testing.T) {
+	quoted := func(bytes int) string { return `"` + strings.Repeat("x", bytes-2) + `"` }
+	for meta, want := range map[string]bool{
+		"": true, "null": true, "{}": true, "{": false, "\"\xff\"": false, quoted(wire.MaxMeta): true, quoted(wire.MaxMeta + 1): false,
+	} {
+		a := &Admission{Meta: json.RawMessage(meta)}
+		if err := a.check(); (err == nil) != want {
+			t.Errorf("%.10q, %d bytes: %v", meta, len(meta), err)
+		}
+	}
+}
