@@ -302,3 +302,27 @@ func TestBufferStaysSmall(t *testing.T) {
 		t.Errorf("it has grown to %d bytes", n)
 	}
 }
+
+// Any other connection holds a small buffer while it waits, also after a long message.
+func TestWaitingHoldsLittle(t *testing.T) {
+	client, ours := net.Pipe()
+	defer client.Close()
+	defer ours.Close()
+	var r reader
+	r.init(ours, nil, 1<<16, new(atomic.Uint64))
+	for _, n := range []int{10, 50_000, 20} {
+		long := strings.Repeat("x", n)
+		go func() { _, _ = client.Write([]byte(masked(0x81, long))) }()
+		if _, payload, err := r.next(); err != nil || string(payload) != long {
+			t.Fatalf("%d bytes, %v", len(payload), err)
+		}
+		_ = ours.SetReadDeadline(time.Now().Add(time.Millisecond))
+		if err := r.read(1); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal(err)
+		}
+		_ = ours.SetReadDeadline(time.Time{})
+		if held := len(r.s.buf); held > waitBytes {
+			t.Errorf("it holds %d bytes after a message of %d", held, n)
+		}
+	}
+}
