@@ -86,3 +86,34 @@ func TestProfileOfTheGate(t *testing.T) {
 		}
 	}
 }
+
+// A member is told of its rights if they are not the usual ones.
+func TestRightsAreTold(t *testing.T) {
+	rights := map[string]wire.Rights{"usual": wire.DefaultRights, "more": wire.DefaultRights | wire.MayModerate, "less": 0}
+	s := newServer(t, func(o *Options, _ *hub.Options) {
+		o.Gate = gateOf{join: func(r *JoinRequest) (*Admission, error) {
+			return &Admission{Grant: &hub.Grant{Rights: rights[r.Room]}}, nil
+		}}
+	})
+	for room := range rights {
+		c := s.dial()
+		c.send(`{"type":"join","room":%q,"from":"a"}`, room)
+		if text := c.text(); strings.Contains(text, `"rights":`) != (room != "usual") {
+			t.Errorf("with %s rights: %s", room, text)
+		}
+	}
+}
+
+// Ids of MaxID bytes are reached, and no longer ones are looked for.
+func TestLongestTarget(t *testing.T) {
+	s := newServer(t, nil)
+	long := strings.Repeat("x", wire.MaxID)
+	a, b := s.dial(), s.dial()
+	a.join("r", long)
+	b.join("r", "b")
+	b.send(`{"type":"message","to":%q,"data":1}`, long+"x")
+	b.wantError(wire.CodeTargetNotFound)
+	b.send(`{"type":"message","to":%q,"data":1}`, long)
+	a.sees("b")
+	a.want(fmt.Sprintf(`{"type":"message","to":%q,"data":1,"room":"r","from":"b"}`, long))
+}
