@@ -117,3 +117,29 @@ func TestLongestTarget(t *testing.T) {
 	a.sees("b")
 	a.want(fmt.Sprintf(`{"type":"message","to":%q,"data":1,"room":"r","from":"b"}`, long))
 }
+
+// The log tells which room and id a refused join asked for. What other messages say of
+// rooms and ids is nobody's.
+func TestRefusedJoinInTheLog(t *testing.T) {
+	core, logged := observer.New(zap.InfoLevel)
+	s := newServer(t, func(o *Options, ho *hub.Options) {
+		ho.Logger = zap.New(core)
+		o.Gate = gateOf{join: func(*JoinRequest) (*Admission, error) {
+			return nil, &wire.Refusal{Code: wire.CodeForbidden, Text: "not you"}
+		}}
+	})
+	for typ, told := range map[string]bool{"join": true, "message": false} {
+		c := s.dial()
+		c.send(`{"type":%q,"room":"r","from":"a","data":1}`, typ)
+		_ = c.text()
+		lines := logged.FilterMessage(event.Refused).All()
+		logged.TakeAll()
+		if len(lines) != 1 {
+			t.Fatalf("%s: %d lines", typ, len(lines))
+		}
+		f := lines[0].ContextMap()
+		if room, id := f[event.FieldRoom], f[event.FieldID]; told && (room != "r" || id != "a") || !told && (room != nil || id != nil) {
+			t.Errorf("%s: %v", typ, f)
+		}
+	}
+}
