@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/parley-rtc/parley/hub/event"
 	"github.com/parley-rtc/parley/hub/wire"
@@ -111,19 +113,21 @@ func TestOrders(t *testing.T) {
 		do   func() error
 		want wire.Code
 	}{
-		"lock":                    {func() error { return h.Lock(ctx, "garden") }, wire.NoCode},
-		"unlock":                  {func() error { return h.Unlock(ctx, "garden") }, wire.NoCode},
-		"lock no room":            {func() error { return h.Lock(ctx, "nothing") }, wire.CodeTargetNotFound},
-		"unlock no room":          {func() error { return h.Unlock(ctx, "nothing") }, wire.CodeTargetNotFound},
-		"kick nobody":             {func() error { return h.Kick(ctx, "garden", "nobody") }, wire.CodeTargetNotFound},
-		"kick in no room":         {func() error { return h.Kick(ctx, "nothing", "bob") }, wire.CodeTargetNotFound},
-		"close no room":           {func() error { return h.CloseRoom(ctx, "nothing") }, wire.CodeTargetNotFound},
-		"announce":                {func() error { return h.Announce(ctx, "garden", json.RawMessage(`"é"`)) }, wire.NoCode},
-		"announce to no room":     {func() error { return h.Announce(ctx, "nothing", json.RawMessage(`1`)) }, wire.CodeTargetNotFound},
-		"announce no JSON":        {func() error { return h.Announce(ctx, "garden", json.RawMessage(`{`)) }, wire.CodeBadMessage},
-		"announce nothing":        {func() error { return h.Announce(ctx, "garden", nil) }, wire.CodeBadMessage},
-		"announce in Latin-1":     {func() error { return h.Announce(ctx, "garden", json.RawMessage("\"Pr\xfcfung\"")) }, wire.CodeBadMessage},
-		"a room's other spelling": {func() error { return h.Lock(ctx, "garden") }, wire.NoCode},
+		"lock":                     {func() error { return h.Lock(ctx, "garden") }, wire.NoCode},
+		"unlock":                   {func() error { return h.Unlock(ctx, "garden") }, wire.NoCode},
+		"lock no room":             {func() error { return h.Lock(ctx, "nothing") }, wire.CodeTargetNotFound},
+		"unlock no room":           {func() error { return h.Unlock(ctx, "nothing") }, wire.CodeTargetNotFound},
+		"kick nobody":              {func() error { return h.Kick(ctx, "garden", "nobody") }, wire.CodeTargetNotFound},
+		"kick in no room":          {func() error { return h.Kick(ctx, "nothing", "bob") }, wire.CodeTargetNotFound},
+		"close no room":            {func() error { return h.CloseRoom(ctx, "nothing") }, wire.CodeTargetNotFound},
+		"announce":                 {func() error { return h.Announce(ctx, "garden", json.RawMessage(`"é"`)) }, wire.NoCode},
+		"announce to no room":      {func() error { return h.Announce(ctx, "nothing", json.RawMessage(`1`)) }, wire.CodeTargetNotFound},
+		"announce no JSON":         {func() error { return h.Announce(ctx, "garden", json.RawMessage(`{`)) }, wire.CodeBadMessage},
+		"the largest announcement": {func() error { return h.Announce(ctx, "garden", announcement(MaxAnnouncement)) }, wire.NoCode},
+		"a larger announcement":    {func() error { return h.Announce(ctx, "garden", announcement(MaxAnnouncement+1)) }, wire.CodeBadMessage},
+		"announce nothing":         {func() error { return h.Announce(ctx, "garden", nil) }, wire.CodeBadMessage},
+		"announce in Latin-1":      {func() error { return h.Announce(ctx, "garden", json.RawMessage("\"Pr\xfcfung\"")) }, wire.CodeBadMessage},
+		"a room's other spelling":  {func() error { return h.Lock(ctx, "garden") }, wire.NoCode},
 	} {
 		err := c.do()
 		if wire.CodeOf(err) != c.want || (err == nil) != (c.want == wire.NoCode) {
@@ -141,6 +145,48 @@ func TestOrders(t *testing.T) {
 	}
 	ann.End(event.ReasonLost)
 	bob.End(event.ReasonLost)
+}
+
+// announcement is JSON of so many bytes.
+func announcement(bytes int) json.RawMessage {
+	return json.RawMessage(`"` + strings.Repeat("x", bytes-2) + `"`)
+}
+
+// A membership is resumed under its session on another connection, with what its client
+// has missed; there is nothing to resume under another.
+func TestResume(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t, Options{ResumeWindow: time.Minute})
+		ann, bob, again := connect(h), connect(h), connect(h)
+		bob.enter(t, "garden", "bob")
+		for _, l := range []*line{ann, again} {
+			if err := l.Start(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		session := h.NewSession("garden")
+		in, err := ann.Join(Join{Room: "garden", ID: "ann", Name: "Ann", Session: session, Welcome: []byte(`{}`)}, Request{Type: "join"})
+		if !in || err != nil {
+			t.Fatal(in, err)
+		}
+		ann.End(event.ReasonLost)
+		if err := h.Announce(t.Context(), "garden", json.RawMessage(`"missed"`)); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := again.Resume(h.NewSession("garden"), 1, 1000, Request{Type: "resume"}); r.ID != "" || err != nil {
+			t.Errorf("resumed %+v under an unknown session, %v", r, err)
+		}
+		if r, err := again.Resume(session, 1, 1000, Request{Type: "resume"}); r.Room != "garden" || r.ID != "ann" || r.Name != "Ann" || err != nil {
+			t.Errorf("resumed %+v, %v", r, err)
+		}
+		synctest.Wait()
+		if got := again.got(); !strings.Contains(got, "session_expired") || !strings.Contains(got, `"missed"`) {
+			t.Errorf("got %s", got)
+		}
+		again.End(event.ReasonLost)
+		bob.End(event.ReasonLost)
+		_ = h.Close()
+	})
 }
 
 // A name that is spelled in two ways is one room and one member.
@@ -249,13 +295,16 @@ func TestOptions(t *testing.T) {
 func TestNotify(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var seen []event.Kind
+		panics := 0
 		block := make(chan struct{})
-		h, err := New(Options{Notify: func(e event.Event) {
+		core, logged := observer.New(zap.InfoLevel)
+		h, err := New(Options{Logger: zap.New(core), Notify: func(e event.Event) {
 			seen = append(seen, e.Kind)
 			if e.Kind == event.OpenedRoom {
 				<-block
 			}
 			if e.Kind == event.MemberJoined {
+				panics++
 				panic("boom")
 			}
 		}})
@@ -280,6 +329,9 @@ func TestNotify(t *testing.T) {
 		}
 		if len(seen) < 3 || seen[0] != event.OpenedRoom || seen[1] != event.MemberJoined || seen[2] == event.MemberJoined {
 			t.Errorf("told %v", seen[:min(len(seen), 5)])
+		}
+		if n := logged.FilterMessage(event.Panic).Len(); n != panics {
+			t.Errorf("%d lines about %d panics", n, panics)
 		}
 	})
 }

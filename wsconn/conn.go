@@ -101,8 +101,7 @@ func (c *conn) readLoop() {
 var (
 	// errPeerClosed ends the read loop after the client's close frame.
 	errPeerClosed = errors.New("the client closed the connection")
-	// errEnding ends it when the server has closed or cut the connection while the
-	// client was not read.
+	// errEnding ends it when the server has closed or cut the connection meanwhile.
 	errEnding = errors.New("the server is closing the connection")
 )
 
@@ -126,8 +125,7 @@ func (c *conn) frame(h wire.Header, payload []byte) error {
 		if err != nil {
 			return err
 		}
-		c.peerClose(code)
-		return errPeerClosed
+		return c.peerClose(code)
 	}
 	return nil
 }
@@ -172,18 +170,19 @@ func (c *conn) tokenExpired() { _ = c.client.CloseExpired(errTokenExpired.reason
 
 // peerClose answers the client's close frame. Its membership ends first, so that
 // no frame comes behind the answer. With 1001 a resumable membership goes on: proxies
-// send that on a client's behalf.
-func (c *conn) peerClose(code wire.CloseCode) {
+// send that on a client's behalf. The error ends the read loop.
+func (c *conn) peerClose(code wire.CloseCode) error {
 	if code == wire.CloseGoingAway {
 		if stays, err := c.client.GoAway(); err != nil || stays {
 			c.cut(event.ReasonGoneAway)
-			return
+			return errEnding
 		}
 	} else {
 		_ = c.client.Close(code, "", event.ReasonClosed)
 	}
 	c.closed.Store(true)
 	c.hangUp()
+	return errPeerClosed
 }
 
 // hangUp ends the server's side of the TCP connection once its close frame is

@@ -215,6 +215,8 @@ func TestGoingAwayIsResumed(t *testing.T) {
 			continue
 		}
 		other.send(`{"type":"message","to":"a","data":1}`)
+		other.send(`{"type":"ping"}`)
+		other.want(`{"type":"pong"}`) // the hub has had the message
 		second := s.dialRaw("")
 		second.resume(session, 2)
 		second.want(0x81, `{"type":"resumed","room":"r","from":"a","missed":1,"handled":1,"limits":{"message_bytes":65536},"ref":"again"}`)
@@ -239,6 +241,13 @@ func TestHandlerEnds(t *testing.T) {
 		s := newServer(t, nil)
 		c := s.dial()
 		c.join("r", "a")
+		ended := make(chan struct{})
+		go func() { // a client that answers the close frame need not be waited for
+			defer close(ended)
+			for err := error(nil); err == nil; {
+				_, _, err = c.conn.Read(c.ctx)
+			}
+		}()
 		ends := map[string]func() error{
 			"shutdown": func() error { return s.handler.Shutdown(t.Context()) },
 			"close":    s.handler.Close,
@@ -253,7 +262,7 @@ func TestHandlerEnds(t *testing.T) {
 				}
 			}
 		}
-		if _, _, err := c.conn.Read(c.ctx); err == nil {
+		if <-ended; c.ctx.Err() != nil {
 			t.Errorf("after %s the connection goes on", first)
 		}
 		if _, _, err := websocket.Dial(t.Context(), s.url, nil); err == nil {

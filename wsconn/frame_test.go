@@ -263,3 +263,27 @@ func (p *pieces) Read(b []byte) (int, error) {
 	p.bytes = p.bytes[n:]
 	return n, nil
 }
+
+// A close frame has no code, or one that RFC 6455 and its registry let an endpoint send,
+// with a reason in UTF-8.
+func TestCloseCodes(t *testing.T) {
+	for _, c := range []struct {
+		first, last int
+		valid       bool
+	}{
+		{0, 999, false}, {1000, 1003, true}, {1004, 1006, false}, {1007, 1014, true}, {1015, 2999, false}, {3000, 4999, true}, {5000, 65535, false},
+	} {
+		for code := c.first; code <= c.last; code++ {
+			payload := []byte{byte(code >> 8), byte(code), 'x'}
+			got, err := parseClose(payload)
+			if (err == nil) != c.valid || c.valid && int(got) != code {
+				t.Errorf("%d: %d, %v", code, got, err)
+			}
+		}
+	}
+	for payload, want := range map[string]error{"": nil, "\x03": errClosePayload, "\x03\xe8\xff": errUTF8, "\x03\xe8": nil} {
+		if _, err := parseClose([]byte(payload)); err != want {
+			t.Errorf("%q: %v", payload, err)
+		}
+	}
+}

@@ -730,3 +730,34 @@ func TestTransport(t *testing.T) {
 		t.Error("a pipe tells what has arrived")
 	}
 }
+
+// What the client has sent counts as a sign of life also when its turn comes: each time
+// that the read loop goes on after it has held the client back.
+func TestTurnsAreSignsOfLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newPiped(t, Options{})
+		client, c := s.connect(func(c net.Conn) net.Conn { return c })
+		client.write(masked(0x8A, "12345678"))
+		synctest.Wait()
+		last := c.traffic()
+		if last.read != 14 || last.reading {
+			t.Errorf("after 14 bytes: %+v", last)
+		}
+		for range 3 {
+			go c.lull.wait(time.Second)
+			synctest.Wait()
+			if !c.traffic().reading {
+				t.Error("the client's bytes do not wait for their turn")
+			}
+			time.Sleep(2 * time.Second)
+			if now := c.traffic(); now.read <= last.read || now.reading {
+				t.Errorf("after a turn %+v, before it %+v", now, last)
+			}
+			last = c.traffic()
+		}
+		_ = client.conn.Close()
+		if err := s.handler.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -2,8 +2,10 @@ package wsconn
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -169,6 +171,21 @@ func TestUnfinishedMessage(t *testing.T) {
 			})
 		})
 	}
+	t.Run("after another message", func(t *testing.T) {
+		inTime(t, o, func(t *testing.T, c *raw) {
+			code := read(c, true)
+			c.write(masked(0x01, `{"type":`))
+			time.Sleep(time.Second)
+			c.write(masked(0x80, `"ping"}`))
+			time.Sleep(unfinishedTimeout / 3)
+			start := time.Now()
+			c.write(masked(0x01, `{"type":`))
+			if got := <-code; got != int(wire.CloseProtocolError) {
+				t.Errorf("closed with %d", got)
+			}
+			elapsed(t, start, unfinishedTimeout)
+		})
+	})
 	t.Run("slow", func(t *testing.T) {
 		o.PingInterval = -1
 		inTime(t, o, func(t *testing.T, c *raw) {
@@ -214,6 +231,98 @@ func TestFragmentsMemory(t *testing.T) {
 		}
 		if copied > 8*limit {
 			t.Errorf("fragments of %d bytes: %d bytes were copied", size, copied)
+		}
+	}
+}
+
+// A connection that waits for a message holds no buffer, if its socket tells when there
+// is something to read.
+func TestWaitingHoldsNoBuffer(t *testing.T) {
+	if !nonblocking {
+		t.Skip("sockets are read in another way on this system")
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	client, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	ours, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ours.Close()
+	var r reader
+	r.init(ours, nil, 1<<16, new(atomic.Uint64))
+	if _, err := client.Write([]byte(masked(0x81, ping))); err != nil {
+		t.Fatal(err)
+	}
+	if _, payload, err := r.next(); err != nil || string(payload) != ping {
+		t.Fatalf("%q %v", payload, err)
+	}
+	_ = ours.SetReadDeadline(time.Now().Add(time.Millisecond))
+	if err := r.read(1); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatal(err)
+	}
+	if r.s != nil {
+		t.Errorf("it holds %d bytes", len(r.s.buf))
+	}
+}
+
+// misaligned sends frames without a pause, some bytes at a time.
+type misaligned struct {
+	net.Conn
+	frames []byte
+	at     int
+}
+
+func (e *misaligned) Read(b []byte) (int, error) {
+	b = b[:min(len(b), 700)]
+	for i := range b {
+		b[i] = e.frames[e.at]
+		e.at = (e.at + 1) % len(e.frames)
+	}
+	return len(b), nil
+}
+
+// A buffer does not grow with what goes through it, however frames and reads fall.
+func TestBufferStaysSmall(t *testing.T) {
+	var r reader
+	r.init(&misaligned{Conn: idleConn{}, frames: []byte(masked(0x81, strings.Repeat("x", 999)))}, nil, 1<<16, new(atomic.Uint64))
+	for range 1000 {
+		if _, payload, err := r.next(); err != nil || len(payload) != 999 {
+			t.Fatalf("%d bytes, %v", len(payload), err)
+		}
+	}
+	if n := len(r.s.buf); n > 4*waitBytes {
+		t.Errorf("it has grown to %d bytes", n)
+	}
+}
+
+// Any other connection holds a small buffer while it waits, also after a long message.
+func TestWaitingHoldsLittle(t *testing.T) {
+	client, ours := net.Pipe()
+	defer client.Close()
+	defer ours.Close()
+	var r reader
+	r.init(ours, nil, 1<<16, new(atomic.Uint64))
+	for _, n := range []int{10, 50_000, 20} {
+		long := strings.Repeat("x", n)
+		go func() { _, _ = client.Write([]byte(masked(0x81, long))) }()
+		if _, payload, err := r.next(); err != nil || string(payload) != long {
+			t.Fatalf("%d bytes, %v", len(payload), err)
+		}
+		_ = ours.SetReadDeadline(time.Now().Add(time.Millisecond))
+		if err := r.read(1); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal(err)
+		}
+		_ = ours.SetReadDeadline(time.Time{})
+		if held := len(r.s.buf); held > waitBytes {
+			t.Errorf("it holds %d bytes after a message of %d", held, n)
 		}
 	}
 }

@@ -62,6 +62,8 @@ func TestResume(t *testing.T) {
 		b.want(`{"type":"pong"}`) // and no change of the room
 	}
 	b.send(`{"type":"message","to":"a","data":3}`)
+	b.send(`{"type":"ping"}`)
+	b.want(`{"type":"pong"}`) // the hub has had the message
 
 	second := s.dialRaw("")
 	second.resume(session, 3)
@@ -117,8 +119,12 @@ func TestPongsFreeHistory(t *testing.T) {
 		received++
 	}
 	// What it has acknowledged is gone: it can't be had again.
-	b.send(`{"type":"ping"}`)
-	b.want(`{"type":"pong"}`)
+	a.write(masked(0x81, `{"type":"ping"}`))
+	for _, payload, err := a.frame(); payload != `{"type":"pong"}`; _, payload, err = a.frame() {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	old := s.dialRaw("")
 	old.resume(session, 2)
 	if _, text, err := old.frame(); err != nil || !strings.Contains(text, "session_expired") {

@@ -1,8 +1,10 @@
 package wsconn
 
 import (
+	"net"
 	"slices"
 	"testing"
+	"testing/synctest"
 )
 
 // The queue of the writers takes no memory of its own, however long it is never
@@ -57,4 +59,27 @@ func TestWritersStart(t *testing.T) {
 			t.Errorf("with %d workers: another is started: %v, want %v", running, got, want)
 		}
 	}
+}
+
+// Writers end when nothing waits any more, as many as were started.
+func TestWritersEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newPiped(t, Options{})
+		var all []*conn
+		for range 20 {
+			_, c := s.connect(func(c net.Conn) net.Conn { return c })
+			all = append(all, c)
+		}
+		w := &s.handler.writers
+		for range 3 {
+			for _, c := range all {
+				w.add(c)
+			}
+			synctest.Wait()
+			if w.running != 0 || w.waiting != 0 || w.first != nil || w.last != nil {
+				t.Errorf("%d writers run, %d connections wait", w.running, w.waiting)
+			}
+		}
+		_ = s.handler.Close()
+	})
 }

@@ -22,9 +22,10 @@ func TestValidText(t *testing.T) {
 	}
 }
 
-// FuzzQuoted sees that what is quoted reads back as it was.
+// FuzzQuoted sees that what is quoted reads back as it was, and is UTF-8 whatever it
+// was.
 func FuzzQuoted(f *testing.F) {
-	for _, seed := range []string{"", "a\"b\\c", "\x00\x1f\u2028é😀", "\xff"} {
+	for _, seed := range []string{"", "a\"b\\c", "\x00\x1f\u2028é😀", "\xff", "a\x80\x80b"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -32,6 +33,9 @@ func FuzzQuoted(f *testing.F) {
 		var back string
 		if err := json.Unmarshal(quoted, &back); err != nil {
 			t.Fatalf("%q: %v", quoted, err)
+		}
+		if !utf8.Valid(quoted) {
+			t.Errorf("%q became %q", s, quoted)
 		}
 		if want := string(bytes.ToValidUTF8([]byte(s), nil)); utf8.ValidString(s) && back != want {
 			t.Errorf("%q came back as %q", s, back)

@@ -213,10 +213,8 @@ func joinerFits(b []byte, i int) bool {
 	if joiner == zwnj && next == -1 {
 		return false // nothing follows that it could keep apart
 	}
+	// Joiners behind ra fit: whether the others of the word do is left to be asked.
 	for _, s := range [...]string{"\u09B0\u200D\u09CD", "\u0CB0\u200D\u0CCD"} {
-		if joiner == zwj && bytes.HasSuffix(b[:i], []byte(s[:3])) && bytes.HasPrefix(b[i:end], []byte(s[3:])) {
-			return true
-		}
 		word = bytes.ReplaceAll(word, []byte(s), []byte(s[:3]+s[6:]))
 	}
 	_, err := joiners.Bytes(word)

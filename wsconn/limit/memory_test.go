@@ -41,6 +41,13 @@ func TestSweeps(t *testing.T) {
 		l.Join(nth(i), now)
 	}
 	later := now.Add(time.Second) // all are quiet
+	few := New(Options{Rate: 1})
+	for _, at := range []time.Time{now, later} {
+		few.Join(nth(at.Second()), at)
+	}
+	if n := len(few.entries); n != 2 {
+		t.Errorf("a quiet address was looked for among %d", n)
+	}
 	if n := len(l.entries); n != sweepSize {
 		t.Errorf("%d addresses before there were many", n)
 	}
@@ -67,6 +74,14 @@ func TestAttemptsSweeps(t *testing.T) {
 		try(i, now)
 	}
 	later := now.Add(time.Second)
+	few := NewAttempts(64, 1, time.Second)
+	for _, at := range []time.Time{now, later} {
+		few.Begin(nth(at.Second()), at)
+		few.End(nth(at.Second()), true, at)
+	}
+	if n := len(few.budgets); n != 2 {
+		t.Errorf("a quiet network was looked for among %d", n)
+	}
 	if n := len(a.budgets); n != sweepSize {
 		t.Errorf("%d networks before there were many", n)
 	}

@@ -52,6 +52,23 @@ func TestJoin(t *testing.T) {
 	c.sees("c", "d")
 }
 
+// The rooms of other servers count for the limit of rooms.
+func TestRoomsElsewhereCount(t *testing.T) {
+	elsewhere := 1
+	l := still(Options{MaxRooms: 3, Elsewhere: func() int { return elsewhere }})
+	for i, want := range []bool{true, true, false} {
+		c, _ := l.connect(1 << 20)
+		if got := l.join(c, fmt.Sprint(i), "a", ""); got != want {
+			t.Errorf("room %d of 3, one of them elsewhere: %v", i+1, got)
+		}
+	}
+	elsewhere = 0
+	c, _ := l.connect(1 << 20)
+	if !l.join(c, "new", "a", "") {
+		t.Error("refused, although the room elsewhere has closed")
+	}
+}
+
 func TestLeave(t *testing.T) {
 	h := newHub(t, Options{})
 	a, b := newPeer(t, h, quietLimit), newPeer(t, h, quietLimit)
@@ -253,8 +270,11 @@ func TestCongested(t *testing.T) {
 
 // What is sent to a whole room waits for nobody: all others have it, while a receiver
 // that does not read is closed once far more than its queue waits, or after a while.
-func TestBroadcastsWaitForNobody(t *testing.T) {
-	h := newHub(t, Options{})
+func TestBroadcastsWaitForNobody(t *testing.T) { synctest.Test(t, testBroadcastsWaitForNobody) }
+
+func testBroadcastsWaitForNobody(t *testing.T) {
+	h := New(Options{})
+	defer h.Close()
 	a, b, slow := newPeer(t, h, quietLimit), newPeer(t, h, quietLimit), newPeer(t, h, 4<<10)
 	for id, p := range map[string]*peer{"a": a, "b": b, "slow": slow} {
 		p.join("r", id)
@@ -387,6 +407,12 @@ func TestDrain(t *testing.T) {
 	cancel()
 	if err := h.Drain(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Drain with a client that stays: %v", err)
+	}
+	a.sync()
+	select {
+	case <-h.drained:
+		t.Error("drained, although a client is there")
+	default:
 	}
 	late := newPeer(t, h, quietLimit)
 	for _, p := range []*peer{a, late} {

@@ -160,6 +160,26 @@ func TestBanCoversTheWaysBack(t *testing.T) {
 	}
 }
 
+// Other servers are told of a ban, and of none where there are no bans.
+func TestBansAreShared(t *testing.T) {
+	for _, ban := range []time.Duration{0, time.Minute} {
+		var shared []RoomMeta
+		l := still(Options{KickBan: ban, Share: func(m RoomMeta) { shared = append(shared, m) }})
+		c, _ := l.connect(1 << 20)
+		l.join(c, "r", "bad", "")
+		l.apply(&Kick{Order: Order{Room: "r"}, To: "bad"})
+		if ban == 0 {
+			if len(shared) != 0 || len(l.bans) != 0 {
+				t.Errorf("without bans %v was told, %d are kept", shared, len(l.bans))
+			}
+			continue
+		}
+		if len(shared) != 1 || shared[0].Room != "r" || !shared[0].Bans["bad"].Equal(l.now.Add(ban)) {
+			t.Errorf("told %v", shared)
+		}
+	}
+}
+
 // A ban that a clock set forward brought is forgotten in the end.
 func TestBansAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -282,6 +302,8 @@ func TestProfile(t *testing.T) {
 	told("")
 	p.do(&Renew{Client: p.client, Grant: &Grant{Rights: wire.DefaultRights, Profiled: true}, Meta: []byte("3"), Frame: pong("")})
 	told("3")
+	p.do(&Renew{Client: p.client, Grant: &Grant{Rights: wire.DefaultRights, Profiled: true}, Name: "P", Frame: pong("")})
+	told("3") // which a renewal without one keeps
 	p.do(&Update{Client: p.client, Meta: []byte("4"), Refused: frame.Refused{Re: "update"}})
 	p.until(func(m message) bool { return m.Code == "forbidden" && m.Re == "update" })
 	p.do(&Renew{Client: p.client, Grant: &Grant{Rights: wire.DefaultRights, Profiled: true}, Meta: []byte("null"), Frame: pong("")})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -86,6 +87,18 @@ func TestKick(t *testing.T) {
 			t.Errorf("%d bans are kept", n)
 		}
 	})
+}
+
+// Those who run the server are told which room or member is not there.
+func TestOrdersSayWhatIsMissing(t *testing.T) {
+	h := newHub(t, Options{})
+	newPeer(t, h, quietLimit).join("r", "a")
+	for room, want := range map[string]string{"r": `target_not_found: room "r" has no member "b"`, "s": `target_not_found: there is no room "s"`} {
+		err := order(t, h, room, func(o Order) Command { return &Kick{Order: o, To: "b"} })
+		if err == nil || err.Error() != want || wire.CodeOf(err) != wire.CodeTargetNotFound {
+			t.Errorf("kick in %q: %v", room, err)
+		}
+	}
 }
 
 // A member whose connection is lost can be kicked too.
@@ -290,8 +303,12 @@ func TestListings(t *testing.T) {
 func TestRoomDetail(t *testing.T) {
 	h := newHub(t, Options{ResumeWindow: window})
 	const members = sliceSize + 3
-	for i := range members {
-		newPeer(t, h, 1<<20).join("r", fmt.Sprintf("%04d", i))
+	for i := range members { // that nobody reads for: reading all lists takes seconds
+		o := new(Outbox)
+		o.Init(new(sink), h.Stats, 1<<20)
+		c := NewClient(1, netip.Addr{}, o)
+		h.do(t, Register{c})
+		h.do(t, &Join{Client: c, Room: "r", ID: fmt.Sprintf("%04d", i), Welcome: pong("")})
 	}
 	lost := newPeer(t, h, quietLimit)
 	lost.enterAs("r", "lost", NewSession(0), moderator)

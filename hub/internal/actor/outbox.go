@@ -513,7 +513,8 @@ func (o *Outbox) Wrote(n int, now time.Time) (more, caughtUp bool) {
 	return more, caughtUp
 }
 
-// drop gives back the frames from index i on.
+// drop gives back the frames from index i on. The outbox is closed then: no list follows
+// that could take the place of one.
 func (o *Outbox) drop(i int) {
 	for j := range o.frames[i:] {
 		e := &o.frames[i+j]
@@ -522,9 +523,6 @@ func (o *Outbox) drop(i int) {
 	}
 	clear(o.frames[i:])
 	o.frames = o.frames[:i]
-	if o.list != noList && o.list >= o.next() {
-		o.list = noList
-	}
 }
 
 // Acknowledged says that the client has answered the last ping that was written.

@@ -67,6 +67,9 @@ func ref(f *frame.Frame) string {
 
 func TestOutboxOrder(t *testing.T) {
 	o, s := newOutbox(1 << 20)
+	if o.Flush(); s.wakes != 0 {
+		t.Error("a writer was woken for nothing")
+	}
 	var want []string
 	for _, r := range []string{"a", "b", "c"} {
 		if !o.Send(pong(r), 1) {
@@ -81,6 +84,9 @@ func TestOutboxOrder(t *testing.T) {
 	}
 	if got := contents(o); !slices.Equal(got, want) {
 		t.Errorf("got %v", got)
+	}
+	if o.Flush(); s.wakes != 1 {
+		t.Error("a writer was woken although all is written")
 	}
 	o.Send(pong("d"), 1)
 	o.Flush()

@@ -2,6 +2,7 @@ package actor
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -16,7 +17,11 @@ import (
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// More than rapid's 100: the flag on the command line, if it is given, comes later.
+	_ = flag.Set("rapid.checks", "500")
+	goleak.VerifyTestMain(m)
+}
 
 // newHub starts a hub for a test.
 func newHub(t testing.TB, o Options) *Hub {

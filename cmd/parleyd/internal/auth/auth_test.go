@@ -324,6 +324,7 @@ func TestParseSecrets(t *testing.T) {
 		{"one with a line end", secret + "\r\n", []string{secret}},
 		{"two", secret + "\n\n  second " + secret + "\n", []string{secret, "second " + secret}},
 		{"binary", binary, []string{binary}},
+		{"binary in its first byte", "\x01" + secret + "\nshort\n", []string{"\x01" + secret + "\nshort\n"}},
 		{"short", "short", nil},
 		{"one of them short", secret + "\nshort\n", nil},
 		{"empty", "\n", nil},
@@ -359,6 +360,28 @@ func TestBadKeyFiles(t *testing.T) {
 	}
 	if _, err := New(Options{SecretFile: filepath.Join(dir, "missing")}); err == nil {
 		t.Error("a file that is not there was taken")
+	}
+}
+
+// A key that says that it is for something else than signatures is not taken; one that
+// says nothing is.
+func TestUseOfKeys(t *testing.T) {
+	k := public(newKeysOfAllKinds(t).ec, "1", "")
+	for use, want := range map[string]bool{"sig": true, "": true, "enc": false} {
+		k.Use = use
+		if keys, err := parseJWKS([]byte(jwks(t, k))); (err == nil) != want || want != (len(keys) == 1) {
+			t.Errorf("use %q: %d keys, %v", use, len(keys), err)
+		}
+	}
+}
+
+// A key set behind a URL is looked at every five minutes, or as often as is asked for.
+func TestRefreshInterval(t *testing.T) {
+	for given, want := range map[time.Duration]time.Duration{0: 5 * time.Minute, -1: 5 * time.Minute, time.Hour: time.Hour} {
+		v := newVerifier(t, Options{JWKS: "http://127.0.0.1:1/", Refresh: given})
+		if got := v.keys.remote.refresh; got != want {
+			t.Errorf("given %s: every %s", given, got)
+		}
 	}
 }
 

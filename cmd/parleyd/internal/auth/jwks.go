@@ -106,11 +106,12 @@ const (
 	downPause = 10 * time.Second
 )
 
-func newRemote(o Options) *remote {
+// newRemote begins to fetch, over a transport; nil: the usual one.
+func newRemote(o Options, transport http.RoundTripper) *remote {
 	ctx, stop := context.WithCancel(context.Background())
 	r := &remote{
 		url: o.JWKS, refresh: o.Refresh, log: o.Logger, stop: stop, stopped: make(chan struct{}),
-		client: http.Client{Timeout: fetchTimeout},
+		client: http.Client{Timeout: fetchTimeout, Transport: transport},
 	}
 	go r.run(ctx)
 	return r

@@ -53,7 +53,7 @@ func newKeys(o Options) (*keys, error) {
 	switch {
 	case o.JWKS == "":
 	case isURL(o.JWKS):
-		k.remote = newRemote(o)
+		k.remote = newRemote(o, nil)
 	default:
 		if k.file, err = fromFile(o.JWKS, parseJWKS, o.Logger); err != nil {
 			return nil, fmt.Errorf("auth-jwks: %w", err)

@@ -3,8 +3,11 @@ package gate
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"net/netip"
+	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -372,4 +375,47 @@ func TestNetworksAreForgotten(t *testing.T) {
 			t.Error("a network with an attempt under way was forgotten")
 		}
 	})
+}
+
+// Comparisons leave half of the processors to the rest of the server, however many rules
+// are asked for.
+func TestComparisonsLeaveHalfOfTheProcessors(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(6))
+	synctest.Test(t, func(t *testing.T) {
+		var now, most atomic.Int64
+		p := newPasscodes(func(_, _ string) bool {
+			most.Store(max(most.Load(), now.Add(1)))
+			time.Sleep(comparisonTime)
+			now.Add(-1)
+			return true
+		})
+		for i := range 20 {
+			go func() { _ = p.check(t.Context(), strconv.Itoa(i), code, host(i)) }()
+		}
+		time.Sleep(20 * comparisonTime)
+		if n := most.Load(); n != 3 {
+			t.Errorf("%d comparisons at once on 6 processors", n)
+		}
+	})
+}
+
+// The longest passcode that bcrypt tells from others is taken, and a longer one is wrong.
+func TestLongestPasscode(t *testing.T) {
+	right := strings.Repeat("x", maxPasscode)
+	p := newPasscodes(func(_, passcode string) bool { return strings.HasPrefix(passcode, right) })
+	for passcode, want := range map[string]wire.Code{right: wire.NoCode, right + "x": wire.CodeUnauthorized} {
+		if got := wire.CodeOf(p.check(t.Context(), "hash", passcode, home)); got != want {
+			t.Errorf("%d bytes: %v", len(passcode), got)
+		}
+	}
+}
+
+// A hash may be as expensive as maxCost.
+func TestCostOfHashes(t *testing.T) {
+	hash := "$2a$%02d$" + strings.Repeat("x", 53)
+	for cost, want := range map[int]bool{10: true, maxCost: true, maxCost + 1: false} {
+		if err := checkHash(fmt.Sprintf(hash, cost)); (err == nil) != want {
+			t.Errorf("cost %d: %v", cost, err)
+		}
+	}
 }

@@ -35,8 +35,14 @@ func header(t testing.TB, version byte, network string, change func(*proxyproto.
 
 func local(h *proxyproto.Header) { h.Command = proxyproto.LOCAL }
 
-func long(h *proxyproto.Header) {
-	if err := h.SetTLVs([]proxyproto.TLV{{Type: proxyproto.PP2_TYPE_NOOP, Value: make([]byte, 3000)}}); err != nil {
+func long(h *proxyproto.Header) { pad(h, 3000) }
+
+// longest makes an IPv4 header as long as it may be, longer one byte longer.
+func longest(h *proxyproto.Header) { pad(h, maxLength-12-3) }
+func longer(h *proxyproto.Header)  { pad(h, maxLength-12-3+1) }
+
+func pad(h *proxyproto.Header, n int) {
+	if err := h.SetTLVs([]proxyproto.TLV{{Type: proxyproto.PP2_TYPE_NOOP, Value: make([]byte, n)}}); err != nil {
 		panic(err)
 	}
 }
@@ -54,6 +60,8 @@ func TestRead(t *testing.T) {
 		{"2, IPv4", header(t, 2, "4", nil), "203.0.113.7:4711"},
 		{"2, IPv6", header(t, 2, "6", nil), "[2001:db8::7]:4711"},
 		{"2, more in it", header(t, 2, "4", long), "203.0.113.7:4711"},
+		{"2, longest", header(t, 2, "4", longest), "203.0.113.7:4711"},
+		{"2, longer", header(t, 2, "4", longer), ""},
 		{"2, the proxy itself", header(t, 2, "4", local), "invalid AddrPort"},
 		{"none", behind, ""},
 		{"a cut one", header(t, 2, "4", nil)[:20], ""},

@@ -18,6 +18,8 @@ func TestURL(t *testing.T) {
 		"nats://parley:hidden@nats.example.org:4222":    "nats://nats.example.org:4222",
 		"tls://hidden@nats.example.org:4222":            "tls://nats.example.org:4222",
 		"nats://a.org:4222,nats://user:hidden@b.org":    "nats://a.org:4222,nats://b.org",
+		"https://example.org/?to=https://hidden":        "https://example.org/",
+		"https://example.org/a,b@c":                     "https://example.org/a,b@c",
 		"http://localhost:*":                            "http://localhost:*",
 		"nats://user:hid/den@example.org":               "nats://…",
 		"nats://user:hidden%zz@example.org":             "nats://…",

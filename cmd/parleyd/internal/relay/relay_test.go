@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/netip"
@@ -408,6 +409,9 @@ func TestParsePorts(t *testing.T) {
 	if low, high, err := ParsePorts("1000-2000"); low != 1000 || high != 2000 || err != nil {
 		t.Errorf("%d %d %v", low, high, err)
 	}
+	if low, high, err := ParsePorts("1000-1000"); low != 1000 || high != 1000 || err != nil {
+		t.Errorf("one port: %d %d %v", low, high, err)
+	}
 	for _, text := range []string{"", "1000", "0-10", "2-1", "1-70000", "1-2-3", "a-b", " 1-2", "-1-2"} {
 		if _, _, err := ParsePorts(text); err == nil {
 			t.Errorf("%q was taken", text)
@@ -423,5 +427,113 @@ func TestURLs(t *testing.T) {
 	}
 	if _, err := ice.New(urls, func() []byte { return secret }, time.Hour); err != nil {
 		t.Error(err)
+	}
+}
+
+// Relayed addresses have ports of the range, however small it is.
+func TestPortsAreOfTheRange(t *testing.T) {
+	low := echo(t).LocalAddr().(*net.UDPAddr).Port // is taken; the next one is free, as a rule
+	s := start(t, func(o *Options) { o.PortMin, o.PortMax = uint16(low), uint16(low)+1 })
+	for range 20 {
+		socket, port, err := s.relays.open("udp4", 0)
+		if err != nil {
+			t.Skip(err)
+		}
+		if at := socket.LocalAddr().(*net.UDPAddr).Port; at != int(port) || at != low+1 {
+			t.Errorf("port %d, said to be %d, of %d to %d", at, port, low, low+1)
+		}
+		_ = socket.Close()
+	}
+}
+
+// A packet is taken for another relay's only if it comes from this machine or its public
+// address, and from a port that is a relay: others have the same ports.
+func TestSenderOfPacket(t *testing.T) {
+	public := netip.MustParseAddr("9.9.9.9")
+	s := start(t, func(o *Options) { o.PublicIP = public })
+	socket, port, err := s.relays.open("udp4", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &conn{PacketConn: socket, relays: s.relays, port: port, user: s.users.allocated("ann")}
+	s.relays.live[port] = c
+	s.Stats.Allocations.Add(1)
+	defer c.Close()
+	for from, want := range map[string]struct {
+		addr string
+		ok   bool
+	}{
+		"9.9.9.9":   {"9.9.9.9", true},
+		"127.0.0.1": {"9.9.9.9", true},
+		"8.8.8.8":   {"8.8.8.8", true},
+		"10.0.0.1":  {"10.0.0.1", false},
+	} {
+		got, ok := c.sender(netip.AddrPortFrom(netip.MustParseAddr(from), port))
+		if ok != want.ok || got != netip.AddrPortFrom(netip.MustParseAddr(want.addr), port) {
+			t.Errorf("from the port of a relay at %s: %s %v", from, got, ok)
+		}
+		_, ok = c.sender(netip.AddrPortFrom(netip.MustParseAddr(from), port+1))
+		if want := from == "8.8.8.8"; ok != want {
+			t.Errorf("from another port at %s: %v", from, ok)
+		}
+	}
+}
+
+// This machine's addresses are known, and looked up again after a while.
+func TestOwnAddresses(t *testing.T) {
+	p := newPeers(netip.MustParseAddr("9.9.9.9"), nil)
+	if !p.isOwn(loopback4) || p.isOwn(netip.MustParseAddr("8.8.8.8")) {
+		t.Errorf("this machine's addresses are said to be %v", p.own)
+	}
+	p.own = nil
+	if p.isOwn(loopback4) {
+		t.Error("looked up again at once")
+	}
+	p.seen = p.seen.Add(-ownInterval - time.Second)
+	if !p.isOwn(loopback4) {
+		t.Error("not looked up again")
+	}
+}
+
+// What is given back can be had again, and no more; addresses and ids without
+// allocations are forgotten.
+func TestWhoHasNothingIsForgotten(t *testing.T) {
+	a := addresses{most: 2, have: make(map[netip.Addr]int)}
+	u := newUsers(2, 0)
+	from := &net.UDPAddr{IP: net.IPv4(203, 0, 113, 7), Port: 1}
+	allocate := func(want bool) {
+		t.Helper()
+		if a.mayAllocate(from) != want || u.mayAllocate("ann") != want || (u.allocated("ann") != nil) != want {
+			t.Errorf("an allocation that should be possible: %v", want)
+		}
+		if want {
+			a.count(from, 1)
+		}
+	}
+	release := func() {
+		a.count(from, -1)
+		u.released("ann")
+	}
+	allocate(true)
+	allocate(true)
+	allocate(false)
+	release()
+	allocate(true)
+	allocate(false)
+	release()
+	release()
+	if len(a.have) != 0 || len(u.ids) != 0 {
+		t.Errorf("%d addresses, %d ids are kept", len(a.have), len(u.ids))
+	}
+}
+
+// TLS alone is enough, and so is one port for relayed addresses.
+func TestLeastOptions(t *testing.T) {
+	s := start(t, func(o *Options) {
+		o.Listen, o.TLSListen, o.TLS = "", "127.0.0.1:0", &tls.Config{}
+		o.PortMin, o.PortMax = 2000, 2000
+	})
+	if urls := s.URLs(); len(urls) != 1 || !strings.HasPrefix(urls[0], "turns:127.0.0.1:") {
+		t.Errorf("%q", urls)
 	}
 }

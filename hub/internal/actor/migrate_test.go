@@ -1,0 +1,86 @@
+package actor
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/parley-rtc/parley/hub/event"
+	"github.com/parley-rtc/parley/hub/internal/frame"
+)
+
+// A room that moves to another hub is there as it was: its lock and age, its bans, and
+// its resumable members with what they are, what was handled and what they have missed.
+// Nothing of it stays behind, and other rooms stay.
+func TestMove(t *testing.T) {
+	old := still(Options{ResumeWindow: time.Minute, KickBan: time.Minute})
+	enter := func(room, id string) (*Client, *Outbox) {
+		c, box := old.connect(1 << 20)
+		old.join(c, room, id, "")
+		return c, box
+	}
+	for _, room := range []string{"first", "stays", "last"} {
+		enter(room, "x")
+	}
+	stays, _ := enter("stays", "y")
+	first, _ := enter("first", "y")
+	bad, _ := enter("last", "bad")
+	old.apply(&Kick{Order: Order{Room: "last"}, To: "bad"})
+	session := NewSession(0)
+	lost, box := old.connect(1 << 20)
+	old.join(lost, "last", "lost", session)
+	old.apply(&Update{Client: lost, Meta: []byte("1")})
+	old.apply(&Rename{Client: lost, Name: "L"})
+	old.finish()
+	received := uint64(len(read(box)))
+	old.apply(Unregister{lost, event.ReasonLost})
+	old.apply(&Announce{Order: Order{Room: "last"}, Data: []byte(`"missed"`)})
+	old.apply(&Lock{Order: Order{Room: "last"}, Locked: true})
+	old.finish()
+
+	done := make(chan Exported, 1)
+	old.apply(&Export{Of: func(room string) bool { return room != "stays" }, Done: done})
+	out := <-done
+	if len(old.rooms) != 1 || old.rooms["stays"] == nil || len(old.roomList) != 1 || !bad.closed || !first.closed || stays.closed {
+		t.Errorf("%d rooms are left; closed: bad %v, first %v, stays %v", len(old.rooms), bad.closed, first.closed, stays.closed)
+	}
+	s := old.hub.Stats
+	if s.Members.Load() != 2 || s.Suspended.Load() != 0 || s.Rooms.Load() != 1 || len(old.sessions) != 0 || len(old.bans) != 0 {
+		t.Errorf("%d members, %d suspended, %d rooms, %d sessions, %d bans are left", s.Members.Load(), s.Suspended.Load(), s.Rooms.Load(), len(old.sessions), len(old.bans))
+	}
+
+	fresh := still(Options{ResumeWindow: time.Minute})
+	fresh.now = old.now.Add(30 * time.Second)
+	fresh.apply(&Restore{Rooms: out.Rooms, Members: out.Members})
+	r := fresh.rooms["last"]
+	if r == nil || !r.locked || !r.opened.Equal(old.now) || len(r.members) != 1 {
+		t.Fatalf("restored %+v", r)
+	}
+	guest, _ := fresh.connect(1 << 20)
+	if fresh.join(guest, "last", "bad", "") || fresh.join(guest, "last", "guest", "") {
+		t.Error("the ban or the lock was left behind")
+	}
+	again, fresher := fresh.connect(1 << 20)
+	resumed := make(chan Resumed, 1)
+	fresh.apply(&Resume{Client: again, Session: session, Received: received, Done: resumed, Refused: frame.Refused{Re: "resume"}})
+	if r := <-resumed; r.ID != "lost" || r.Room != "last" || r.Name != "L" || string(r.Meta) != "1" || r.Handled != 3 || !r.Joined.Equal(old.now) {
+		t.Errorf("resumed %+v", r)
+	}
+	fresh.finish()
+	if got := strings.Join(read(fresher), "\n"); !strings.Contains(got, `"missed"`) || !strings.Contains(got, `"locked":true`) {
+		t.Errorf("got %s", got)
+	}
+	if n := fresh.hub.Stats.Suspended.Load(); n != 0 {
+		t.Errorf("%d members are suspended", n)
+	}
+}
+
+// What is told of a room that is not there changes nothing but its bans.
+func TestRestoreOfNoRoom(t *testing.T) {
+	l := still(Options{})
+	l.apply(&Restore{Rooms: []RoomMeta{{Room: "r", Locked: true, Opened: l.now}}})
+	c, _ := l.connect(1 << 20)
+	if !l.join(c, "r", "a", "") {
+		t.Error("a room that was not there is locked")
+	}
+}
