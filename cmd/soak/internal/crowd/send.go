@@ -136,7 +136,7 @@ type question struct {
 const (
 	confirmTime = int64(1e9) // between pings that confirm what was sent
 	probeTime   = int64(2e9) // between probes
-	answerTime  = int64(5e9) // in which a question must be answered,
+	answerTime  = int64(5e9) // in which a question must be answered, or in Late where that is longer,
 	quietTime   = int64(2e9) // and where nothing else comes
 )
 
@@ -205,8 +205,10 @@ func (m *member) anybody() string {
 
 // answerDue has the open questions checked once they must have been answered.
 func (m *member) answerDue(now int64) {
-	m.worker().wheel.add(now+answerTime, event{do: checkAnswers, member: m, gen: m.gen})
+	m.worker().wheel.add(now+m.answerTime(), event{do: checkAnswers, member: m, gen: m.gen})
 }
+
+func (m *member) answerTime() int64 { return max(answerTime, int64(m.worker().crowd.Late)) }
 
 // checkAnswers tells of questions that were not answered in time. Time without a
 // connection does not count.
