@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	_ = flag.Set("test.parallel", "16") // most of the time tests wait
+	_ = flag.Set("test.parallel", "8") // most of the time tests wait
 	goleak.VerifyTestMain(m)
 }
 

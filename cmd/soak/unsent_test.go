@@ -31,7 +31,7 @@ func TestUnsentLoad(t *testing.T) {
 			}}
 			code, out, r := soak(t, f.start(t), with(small, "--rooms", "1", "--profile", profile, "--duration", "6s", "--rate", "100", "--objective", "sent>95%")...)
 			c := r.Phases[0].Counts
-			if code != report.ExitFailed || c.Unsent == 0 || c.Sent+c.Unsent < 400 || c.Sent+c.Unsent > 800 {
+			if code != report.ExitFailed || c.Unsent == 0 || c.Sent+c.Unsent > 800 || c.Sent+c.Unsent < 400 && len(r.Client.Reasons) == 0 {
 				t.Errorf("exit code %d, %d sent and %d not, where 600 were due:\n%s", code, c.Sent, c.Unsent, out)
 			}
 			if !strings.Contains(r.Verdict.Text, "of the planned load could be sent") || !strings.Contains(out, "sent>95% NOT MET") || !strings.Contains(out, "not sent  ") {
