@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"io"
 	"net"
 	"net/netip"
@@ -760,4 +761,53 @@ func TestTurnsAreSignsOfLife(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// All that was queued for a client that does not read is ahead or has arrived, wherever
+// it is at the moment: in the queue, or with TCP.
+func TestNothingOfTheTrafficIsLost(t *testing.T) {
+	s := newServer(t, nil)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	client, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	theirs, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, ok := transport(theirs); !ok {
+		t.Skip("this system does not say what has arrived")
+	}
+	if _, reason := s.handler.admit(netip.Addr{}); reason != "" {
+		t.Fatal(reason)
+	}
+	c := s.handler.start(theirs, nil, netip.Addr{})
+	begun := c.traffic()
+	if _, err := client.Write([]byte(masked(0x81, `{"type":"join","room":"r","from":"a"}`))); err != nil {
+		t.Fatal(err)
+	}
+	for s.hub.Stats().Members.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	for c.client.Unwritten() < 200_000 { // until TCP takes no more
+		if err := s.hub.Announce(t.Context(), "r", json.RawMessage(`"`+strings.Repeat("x", 60_000)+`"`)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		now, queued := c.traffic(), c.bytesOut.Load()+uint64(c.client.Unwritten())
+		if now.arrived+now.ahead-begun.arrived-begun.ahead == queued && now.ahead > uint64(c.client.Unwritten()) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("of %d bytes %d have arrived and %d are ahead", queued, now.arrived-begun.arrived, now.ahead)
+		}
+	}
 }

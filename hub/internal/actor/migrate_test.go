@@ -7,6 +7,7 @@ import (
 
 	"github.com/parley-rtc/parley/hub/event"
 	"github.com/parley-rtc/parley/hub/internal/frame"
+	"github.com/parley-rtc/parley/hub/wire"
 )
 
 // A room that moves to another hub is there as it was: its lock and age, its bans, and
@@ -82,5 +83,69 @@ func TestRestoreOfNoRoom(t *testing.T) {
 	c, _ := l.connect(1 << 20)
 	if !l.join(c, "r", "a", "") {
 		t.Error("a room that was not there is locked")
+	}
+}
+
+// A membership that was taken for lost gets its connection back, with what it has missed,
+// under its own session only, and only while nobody has it.
+func TestReunite(t *testing.T) {
+	l := still(Options{ResumeWindow: time.Minute})
+	b, _ := l.connect(1 << 20)
+	l.join(b, "r", "b", "")
+	session := NewSession(0)
+	lost, box := l.connect(1 << 20)
+	l.join(lost, "r", "a", session)
+	l.finish()
+	had := uint64(len(read(box)))
+	l.apply(Unregister{lost, event.ReasonLost})
+	l.apply(forwardIn(b, "r", "b", `{"type":"message","to":"a","data":"missed"}`))
+	comes := func(k Membership) (in bool, got string) {
+		c, box := l.connect(1 << 20)
+		box.Reset(k.Session != "")
+		k.Room, k.Client = "r", c
+		l.apply(&Restore{Members: []Membership{k}})
+		l.finish()
+		got = strings.Join(read(box), "\n")
+		if c.closed && box.CloseCode() != wire.CloseGoingAway {
+			t.Errorf("closed with %d", box.CloseCode())
+		}
+		return !c.closed && c.member != nil, got
+	}
+	for name, k := range map[string]Membership{
+		"another session":                    {ID: "a", Session: NewSession(0), Had: had},
+		"no session":                         {ID: "a", Had: had},
+		"a member that is not resumable":     {ID: "b", Session: session, Had: had},
+		"more messages than there ever were": {ID: "a", Session: session, Had: had + 100},
+	} {
+		if in, got := comes(k); in {
+			t.Errorf("%s: in, and got %s", name, got)
+		}
+	}
+	if n := l.hub.Stats.Suspended.Load(); n != 1 || l.sessionOf(session) == nil {
+		t.Fatalf("%d members wait for their connections", n)
+	}
+	in, got := comes(Membership{ID: "a", Session: session, Had: had, Handled: 9})
+	if !in || !strings.Contains(got, `"missed"`) || !strings.Contains(got, "room_members") {
+		t.Errorf("in %v, got %s", in, got)
+	}
+	if m := l.sessionOf(session); m == nil || m.handled != 9 || l.hub.Stats.Suspended.Load() != 0 {
+		t.Errorf("restored %+v, %d are suspended", m, l.hub.Stats.Suspended.Load())
+	}
+	if in, _ := comes(Membership{ID: "a", Session: session}); in {
+		t.Error("two connections have one membership")
+	}
+}
+
+// A restored member whose connection is elsewhere lost and whose place is taken is
+// forgotten.
+func TestRestoreOfATakenPlace(t *testing.T) {
+	l := still(Options{ResumeWindow: time.Minute})
+	a, _ := l.connect(1 << 20)
+	l.join(a, "r", "a", "")
+	out, _ := newOutbox(1 << 20)
+	out.Send(pong("x"), 1)
+	l.apply(&Restore{Members: []Membership{{Room: "r", ID: "a", Session: NewSession(0), Out: out}}})
+	if n := out.Backlog(); n != 0 || a.member == nil || a.closed {
+		t.Errorf("%d bytes are kept; the holder of the id is closed: %v", n, a.closed)
 	}
 }
