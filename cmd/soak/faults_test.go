@@ -70,6 +70,9 @@ func (f *faulty) serve(w http.ResponseWriter, r *http.Request) {
 		for {
 			typ, text, err := down.Read(ctx)
 			if err != nil {
+				if code := websocket.CloseStatus(err); code == websocket.StatusNormalClosure {
+					_ = up.Close(code, "") // so that the server reads what came before
+				}
 				return
 			}
 			if m := joinFields.FindSubmatch(text); m != nil && bytes.Contains(text, []byte(`"join"`)) {

@@ -195,6 +195,7 @@ func (t *loadTest) agree(ctx context.Context) {
 func (t *loadTest) settle() {
 	ctx := context.Background()
 	t.crowd.Hurry()
+	t.crowd.Greet()
 	t.drained(ctx, time.Minute)
 	t.crowd.GiveUp()
 	t.crowd.CloseBooks()

@@ -14,6 +14,9 @@ func (m *member) outstanding() (n int) {
 		n += m.out[i].outstanding()
 	}
 	n += m.open()
+	if m.awaited > 0 && m.listens() {
+		n++
+	}
 	if m.state == present || m.state == lost {
 		for _, o := range m.room.members {
 			if o.spoken > 0 && o != m {
@@ -31,18 +34,10 @@ func (m *member) closeBooks() {
 	w := m.worker()
 	now := w.crowd.now()
 	m.closeQuestions(now)
+	m.closeMissed(now)
 	m.settleDoubts()
-	settle := func(b balance, from, to *member, name string) {
-		w.tally.Explained += uint64(b.refused)
-		w.tally.Expected += uint64(b.expected)
-		w.tally.Lost += uint64(len(b.lost))
-		for _, seq := range slices.Sorted(maps.Keys(b.lost)) {
-			w.crowd.Faults.Add(Lost, Fault{At: time.Duration(b.lost[seq]), From: from.id, To: to.id,
-				Message: fmt.Sprintf("%s %d", name, seq), Text: "never came"})
-		}
-	}
 	for i := range m.out {
-		settle(m.out[i].close(now), m, m.room.members[i], "message")
+		w.settle(m.out[i].close(now), m, m.room.members[i], "message")
 	}
 	if m.state != present && m.state != lost {
 		return
@@ -51,7 +46,31 @@ func (m *member) closeBooks() {
 		if o.spoken > 0 && o != m {
 			h := m.hears(o)
 			h.sent, h.next = o.spoken, max(h.next, min(h.start, o.spoken))
-			settle(h.close(now), o, m, "message to everybody")
+			w.settle(h.close(now), o, m, "message to everybody")
 		}
+	}
+}
+
+// closeHeard counts the messages to everybody that were passed over, and forgets the
+// others: the member is about to leave.
+func (m *member) closeHeard() {
+	w := m.worker()
+	for i := range m.heard {
+		if h := &m.heard[i]; h.odd != nil {
+			h.sent = h.next
+			w.settle(h.close(w.crowd.now()), m.room.members[i], m, "message to everybody")
+		}
+	}
+	m.heard = nil
+}
+
+// settle counts what has not come of a flow.
+func (w *worker) settle(b balance, from, to *member, name string) {
+	w.tally.Explained += uint64(b.refused)
+	w.tally.Expected += uint64(b.expected)
+	w.tally.Lost += uint64(len(b.lost))
+	for _, seq := range slices.Sorted(maps.Keys(b.lost)) {
+		w.crowd.Faults.Add(Lost, Fault{At: time.Duration(b.lost[seq]), From: from.id, To: to.id,
+			Message: fmt.Sprintf("%s %d", name, seq), Text: "never came"})
 	}
 }

@@ -142,6 +142,18 @@ func (c *Crowd) Outstanding() (n int) {
 	return n
 }
 
+// Greet has all members that wait for no answer send a ping: so those too are seen to be
+// known to the server that have sent nothing.
+func (c *Crowd) Greet() {
+	for _, w := range c.workers {
+		w.mu.Lock()
+		for _, m := range w.members {
+			m.greet(c.now())
+		}
+		w.mu.Unlock()
+	}
+}
+
 // CloseBooks counts what has not come as lost, unless something explains it, and
 // begins anew.
 func (c *Crowd) CloseBooks() {

@@ -1,6 +1,7 @@
 package crowd
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"time"
@@ -19,6 +20,7 @@ type link struct {
 	gen    uint32 // of the membership that it was opened for
 
 	resuming bool // "resume" has not been answered
+	cut      bool // it was cut, and its end has not been noted yet
 	dirty    bool // among the links that the worker is to flush; owned by its run
 }
 
@@ -67,6 +69,7 @@ func (l *link) Message(text []byte) {
 		if m.state == present {
 			m.fault(Untimely, "got a list of members, or was told twice that it is in")
 		}
+		m.rightSelf(e)
 		m.full, m.session, m.had = len(e.Room) > 0, string(e.Session), 1
 		m.entered(w.at)
 	case dialect.Resumed:
@@ -119,6 +122,9 @@ func (m *member) forwarded(e *dialect.Event, at int64) {
 		fault(Misdelivered, "came as to %q", e.To)
 	case string(e.From) != from.id:
 		fault(Forged, "came as from %q", e.From)
+	case from == m:
+		fault(Misdelivered, "came back to its sender")
+		return
 	case m.state == joining:
 		fault(Untimely, "came before its receiver was in")
 	case c.Dialect.Membership && !m.view.listed.has(s.From) && m.state == present:
@@ -174,10 +180,18 @@ func (m *member) refused(e *dialect.Event) {
 	}
 	w.tally.Errors[string(e.Code)]++
 	expected := w.traffic.Tolerant
-	if to, seq, ok := readRef(e.Ref); ok {
-		expected = m.refusedTo(to, seq) || expected
+	switch to, seq, ok := readRef(e.Ref); {
+	case ok:
+		expected = m.refusedTo(to, seq, e.Code) || expected
+	case bytes.HasPrefix(e.Ref, []byte("p")):
+		m.confirmed(e.Ref) // handled, if not answered with a pong
+	case m.state == joining && string(e.Code) == "duplicate_id":
+		expected = expected || w.crowd.now() < m.orphaned
+	case string(e.Code) == "target_not_found":
+		expected = m.mayMiss(string(e.To)) || expected
 	}
-	if m.state == lost { // the answer to resume
+	if m.state == lost { // the answer to resume, which is none of the membership's messages
+		m.had--
 		m.link.resuming = false
 		if string(e.Code) == "unavailable" && m.resumesLater() {
 			return
@@ -196,7 +210,7 @@ func (m *member) refused(e *dialect.Event) {
 
 // refusedTo notes that a message was answered with an error, and reports whether it
 // might have been lost anyway.
-func (m *member) refusedTo(to uint16, seq uint32) (expected bool) {
+func (m *member) refusedTo(to uint16, seq uint32, code []byte) (expected bool) {
 	if to == payload.Everybody {
 		for _, o := range m.room.members {
 			if o != m && (o.state == present || o.state == lost) {
@@ -209,7 +223,20 @@ func (m *member) refusedTo(to uint16, seq uint32) (expected bool) {
 		return false
 	}
 	o := m.room.members[to]
-	return m.out[to].refuse(seq) || o.state != present && o.state != lost
+	return m.out[to].refuse(seq) || o.state != present && o.state != lost || o.slow && string(code) == "congested"
+}
+
+// mayMiss reports whether a member with an id is not there, or was not a short time ago:
+// what is sent to it may be refused. Where the server does not say whom it means, any may
+// be meant.
+func (m *member) mayMiss(id string) bool {
+	now := m.worker().crowd.now()
+	for _, o := range m.room.members {
+		if o != m && (id == "" || id == o.id) && (o.state != present && o.state != lost || len(o.lives) > 1 && now < o.life().entered+ghostTime) {
+			return true
+		}
+	}
+	return false
 }
 
 // again joins anew after a session is over.
@@ -244,6 +271,7 @@ func (l *link) Closed(why socket.Close) {
 	case m.session != "" && resumable(why) && (m.state == present || m.state == lost):
 		m.lose(why.Ours)
 	default:
+		m.ended(why)
 		m.excuse()
 		if w.traffic.Rejoin {
 			m.rejoins()

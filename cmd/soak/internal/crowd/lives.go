@@ -15,6 +15,7 @@ const livesKept = 64
 // born starts a membership.
 func (m *member) born(at int64) {
 	if len(m.lives) == livesKept {
+		m.forgottenAt = max(m.lives[0].ended, m.lives[0].asked)
 		m.lives = m.lives[:copy(m.lives, m.lives[1:])]
 		m.forgotten++
 	}
@@ -36,7 +37,7 @@ func (m *member) endsSince(at int64) (n int) {
 			n++
 		}
 	}
-	return n + m.forgotten
+	return n + m.forgottenSince(at)
 }
 
 // joinsSince counts the memberships that the member has asked for after a time.
@@ -46,5 +47,14 @@ func (m *member) joinsSince(at int64) (n int) {
 			n++
 		}
 	}
-	return n + m.forgotten
+	return n + m.forgottenSince(at)
+}
+
+// forgottenSince counts the memberships that are no longer known, of which some may have
+// ended after a time.
+func (m *member) forgottenSince(at int64) int {
+	if m.forgottenAt <= at {
+		return 0
+	}
+	return m.forgotten
 }

@@ -40,9 +40,11 @@ type member struct {
 	lives   []life // its memberships, the present one last
 	returns bool   // joins again after it has left
 
-	forgotten int // memberships before those in lives
+	forgotten   int   // memberships before those in lives
+	forgottenAt int64 // when the last of them had ended
 
 	lostAt      int64 // when its connection was lost
+	orphaned    int64 // until when the server may keep a membership that the member knows nothing of
 	backAt      int64 // when it had resumed; what was due before had to wait
 	ours        bool  // the connection was cut on purpose
 	trying      bool  // a try to resume is scheduled or under way
@@ -161,7 +163,12 @@ func (m *member) noConnection(err error, gen uint32, session string) {
 	switch {
 	case ours: // that is no fault of the server
 	case session != "":
-		m.fault(Broken, "could not connect again: "+err.Error())
+		m.fault(SessionLost, "could not connect again: "+err.Error())
+		m.excuse()
+		if w.traffic.Rejoin {
+			m.rejoins()
+			return
+		}
 	default:
 		m.fault(NotJoined, err.Error())
 	}
@@ -242,7 +249,7 @@ func (m *member) away() {
 			o.out[m.number].away()
 		}
 	}
-	m.heard = nil
+	m.closeHeard()
 }
 
 // leave ends the membership in the proper way.
@@ -293,9 +300,10 @@ func (m *member) gone() {
 
 // cut breaks the connection as a network would.
 func (m *member) cut() {
-	if m.state != present || m.link == nil {
+	if m.state != present || m.link == nil || m.link.cut {
 		return
 	}
+	m.link.cut = true
 	m.worker().tally.Cuts++
 	m.link.conn.Cut()
 }

@@ -43,8 +43,49 @@ func (m *member) lose(ours bool) {
 		m.ours = ours
 		m.pause = resumePause
 		m.is(lost)
+		m.worker().wheel.add(m.lostAt+resumeTime+answerTime, event{do: giveUp, member: m, gen: m.gen})
 	}
 	m.resumesLater()
+}
+
+// ended notes that the server or the network has ended the connection, and with it the
+// membership.
+func (m *member) ended(why socket.Close) {
+	w := m.worker()
+	switch {
+	case why.Ours:
+	case m.state == joining:
+		m.orphan() // perhaps the server has let it in
+	case m.session != "" && !m.slow && !w.traffic.Tolerant:
+		m.fault(SessionLost, "lost its membership: "+why.String())
+	}
+}
+
+// orphan notes that the server may keep a membership for a time that nobody can take up
+// again.
+func (m *member) orphan() {
+	m.orphaned = m.worker().crowd.now() + resumeTime + ghostTime
+	m.life().ended = m.orphaned
+}
+
+// givesUp ends a membership that could not be taken up again, whatever the server did
+// instead of an answer.
+func (m *member) givesUp(now int64) {
+	if m.state != lost {
+		return
+	}
+	w := m.worker()
+	if due := m.lostAt + resumeTime + answerTime + w.stalls.of(m.lostAt); now < due {
+		w.wheel.add(due, event{do: giveUp, member: m, gen: m.gen})
+		return
+	}
+	m.fault(SessionLost, fmt.Sprintf("could not take its membership up again within %s", seconds(now-m.lostAt)))
+	l := m.link
+	m.excuse()
+	m.rejoins()
+	if l != nil {
+		l.conn.Cut()
+	}
 }
 
 // resumesLater schedules the next try to resume, as a browser would: soon, and then
@@ -104,7 +145,11 @@ func (l *link) resumed(e *dialect.Event) {
 	if late := int64(w.crowd.Late); late > 0 && !m.ours && outage-w.stalls.of(m.lostAt) > late+resumePause && !w.traffic.Tolerant {
 		m.fault(Delayed, fmt.Sprintf("was without its membership for %s", seconds(outage)))
 	}
-	m.awaited = e.Missed + 1
+	m.rightSelf(e)
+	if m.awaited = e.Missed + 1; e.Missed < 0 {
+		m.fault(Miscounted, "was not told how many messages it has missed")
+		m.awaited = 0
+	}
 	m.vindicated()
 	m.handled(e.Handled)
 	if m.recuts > 0 {
@@ -124,11 +169,29 @@ func (m *member) follow(e *dialect.Event) {
 	}
 }
 
+// closeMissed tells of missed messages that have not come, once nothing else comes.
+func (m *member) closeMissed(now int64) {
+	if m.awaited > 0 && m.listens() && now >= m.backAt+quietTime {
+		m.fault(Miscounted, fmt.Sprintf("was told of %d missed messages more than came", m.awaited-1))
+		m.awaited = 0
+	}
+}
+
+// rightSelf checks that the server means this member when it lets it in or on.
+func (m *member) rightSelf(e *dialect.Event) {
+	if len(e.Room) > 0 && string(e.Room) != m.room.name || len(e.From) > 0 && string(e.From) != m.id {
+		m.fault(Membership, fmt.Sprintf("was told that it is %q in %q", e.From, e.Room))
+	}
+}
+
 // left notes that the connection of a member that leaves has ended. From some time on
 // the server must refuse what is sent to it.
 func (m *member) left(why socket.Close) {
 	w := m.worker()
-	if why.Code != wire.CloseAbnormal {
+	if why.Code == wire.CloseAbnormal {
+		m.orphan() // perhaps the server has not read what came last, nor the leave
+		m.excuse()
+	} else {
 		now := w.crowd.now()
 		m.life().over = now
 		w.wheel.add(now+ghostTime, event{do: mustRefuse, member: m, gen: m.gen + 1})

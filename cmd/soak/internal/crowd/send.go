@@ -129,13 +129,15 @@ type mailbox struct {
 type question struct {
 	n    uint32
 	at   int64
-	open bool // it has not been answered
+	open bool   // it has not been answered
+	void uint32 // an answer to this one or to an earlier one may still come, or never
 }
 
 // Times of questions, in nanoseconds.
 const (
 	confirmTime = int64(1e9) // between pings that confirm what was sent
 	probeTime   = int64(2e9) // between probes
+	recentTime  = int64(2e9) // in which what can't be confirmed may be under way
 	answerTime  = int64(5e9) // in which a question must be answered, or in Late where that is longer,
 	quietTime   = int64(2e9) // and where nothing else comes
 )
@@ -144,17 +146,20 @@ const (
 func (b *mailbox) begin() {
 	b.sure, b.unsure, b.pinged = 1, nil, 0
 	for i := range b.asked {
-		b.asked[i].open = false
+		if q := &b.asked[i]; q.open {
+			q.open, q.void = false, q.n
+		}
 	}
 }
 
 // note remembers a message until it is known to have reached the server, and asks
 // for that with a ping now and then.
 func (m *member) note(l letter, now int64) {
+	b := &m.sent
 	if m.session == "" {
+		b.recent(l, now)
 		return
 	}
-	b := &m.sent
 	b.unsure = append(b.unsure, l)
 	if q := &b.asked[probe]; !q.open && (q.n == 0 || now >= q.at+probeTime) && m.worker().crowd.Dialect.Probe != nil {
 		m.ask(probe, now)
@@ -165,11 +170,32 @@ func (m *member) note(l letter, now int64) {
 	}
 }
 
+// recent remembers messages of a member whose server can't confirm any: the last ones
+// may be lost with the connection.
+func (b *mailbox) recent(l letter, now int64) {
+	old := 0
+	for old < len(b.unsure) && b.unsure[old].stamp.Due < now-recentTime {
+		old++
+	}
+	b.unsure = append(b.unsure[old:], l)
+}
+
+// greet sends a ping to find out whether the server still knows the member.
+func (m *member) greet(now int64) {
+	b := &m.sent
+	if m.session == "" || !m.listens() || b.asked[ping].open {
+		return
+	}
+	m.ask(ping, now)
+	b.pinged = len(b.unsure)
+	m.link.conn.Flush()
+}
+
 // ask sends a ping or a probe.
 func (m *member) ask(what sort, now int64) {
 	b := &m.sent
 	q := &b.asked[what]
-	*q = question{n: q.n + 1, at: now, open: true}
+	*q = question{n: q.n + 1, at: now, open: true, void: q.void}
 	l := letter{sort: what, n: q.n}
 	b.unsure = append(b.unsure, l)
 	m.put(&l)
@@ -216,7 +242,7 @@ func (m *member) checkAnswers(now int64) {
 	for what := range m.sent.asked {
 		if q := &m.sent.asked[what]; m.listens() && q.open {
 			since := max(q.at, m.backAt)
-			if due := since + answerTime + m.worker().stalls.of(since); now < due {
+			if due := since + m.answerTime() + m.worker().stalls.of(since); now < due {
 				m.worker().wheel.add(due, event{do: checkAnswers, member: m, gen: m.gen})
 			} else {
 				m.unanswered(sort(what), now)
@@ -233,7 +259,7 @@ func (m *member) listens() bool {
 // unanswered tells of a question without an answer.
 func (m *member) unanswered(what sort, now int64) {
 	q := &m.sent.asked[what]
-	q.open = false
+	q.open, q.void = false, q.n
 	m.fault(Unanswered, fmt.Sprintf("got no answer to its %s within %s", map[sort]string{
 		ping: "ping", probe: "message to nobody or in another's name"}[what], seconds(now-max(q.at, m.backAt))))
 }
@@ -261,9 +287,15 @@ func (m *member) closeQuestions(now int64) {
 func (m *member) confirmed(ref []byte) {
 	b := &m.sent
 	q := &b.asked[ping]
-	if n, err := strconv.ParseUint(string(bytes.TrimPrefix(ref, []byte("p"))), 16, 32); !q.open || err != nil || uint32(n) != q.n {
-		if m.session != "" && uint32(n) != q.n {
-			m.fault(Unanswered, fmt.Sprintf("got a pong with the ref %q, which answers nothing", ref))
+	switch n, err := strconv.ParseUint(string(bytes.TrimPrefix(ref, []byte("p"))), 16, 32); {
+	case m.session == "":
+		return
+	case err != nil || uint32(n) > q.n:
+		m.fault(Unanswered, fmt.Sprintf("got a pong with the ref %q, which answers nothing", ref))
+		return
+	case uint32(n) < q.n || !q.open:
+		if uint32(n) > q.void {
+			m.fault(Repeated, fmt.Sprintf("got a second answer to its ping %d", n))
 		}
 		return
 	}
@@ -280,8 +312,14 @@ func (m *member) probed(e *dialect.Event) bool {
 		return false
 	}
 	q := &m.sent.asked[probe]
-	if n, err := strconv.ParseUint(string(digits), 16, 32); err != nil || uint32(n) != q.n || !q.open {
-		return err == nil && uint32(n) <= q.n // to one that nobody waits for any more
+	switch n, err := strconv.ParseUint(string(digits), 16, 32); {
+	case err != nil || uint32(n) > q.n:
+		return false
+	case uint32(n) < q.n || !q.open:
+		if uint32(n) > q.void {
+			m.fault(Repeated, fmt.Sprintf("got a second answer to its probe %d", n))
+		}
+		return true
 	}
 	q.open = false
 	want := "target_not_found"
@@ -300,15 +338,15 @@ func (m *member) probed(e *dialect.Event) bool {
 // handled, and sends the others again. -1: it does not say.
 func (m *member) handled(n int64) {
 	b := &m.sent
-	if n < 0 {
+	if n == -1 {
 		m.excuse()
 		return
 	}
 	said := b.sure + uint64(len(b.unsure))
-	if h := uint64(n); h < b.sure || h > said {
-		m.fault(Miscounted, fmt.Sprintf("was told that %d of its messages were handled: it has sent %d, and knows of %d that they were", h, said, b.sure))
+	if h := uint64(n); n < 0 || h < b.sure || h > said {
+		m.fault(Miscounted, fmt.Sprintf("was told that %d of its messages were handled: it has sent %d, and knows of %d that they were", n, said, b.sure))
 		m.excuse()
-		b.sure = h
+		b.sure = uint64(max(n, 1))
 		return
 	}
 	done := int(uint64(n) - b.sure)

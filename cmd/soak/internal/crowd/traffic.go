@@ -47,6 +47,7 @@ const (
 	settleDoubt
 	checkAnswers
 	mustRefuse
+	giveUp
 )
 
 // SetTraffic changes what members do from now on. Calls under way go on.
@@ -130,6 +131,8 @@ func (w *worker) do(due int64, e event) {
 		m.checkAnswers(w.crowd.now())
 	case mustRefuse:
 		m.mustRefuse()
+	case giveUp:
+		m.givesUp(w.crowd.now())
 	case heartbeat:
 		if m.link != nil {
 			m.link.conn.Done(append(m.link.conn.Append(), w.crowd.Dialect.Heartbeat...))

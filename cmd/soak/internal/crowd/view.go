@@ -255,6 +255,9 @@ func (m *member) listedRightly(o *member) {
 	over := o.life().over
 	if over == 0 || v.floor < over+ghostTime {
 		v.blamed.remove(o.number)
+		if v.doubts[o.number] == omitted {
+			delete(v.doubts, o.number) // the list was late, no more
+		}
 		return
 	}
 	if !v.blamed.has(o.number) {

@@ -88,12 +88,15 @@ type Event struct {
 	Joined, Left   []byte       // arrays of ids; nil: none
 	Rejoined       []byte
 	Count          int    // of members after changes
-	Missed         int    // of "resumed"
-	Handled        int64  // of "resumed"; -1: the server does not say
+	Missed         int    // of "resumed"; NoCount: it is no number
+	Handled        int64  // of "resumed"; -1: the server does not say; NoCount: it is no number
 	Code, Text, Re []byte // of an error: the code, a sentence, the type of what was refused
 	Ref, Session   []byte
 	ICEServers     []byte // a JSON array of RTCIceServer
 }
+
+// NoCount stands for what should be a count and is none.
+const NoCount = -2
 
 var dialects = map[string]*Dialect{}
 

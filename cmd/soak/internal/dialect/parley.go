@@ -70,8 +70,8 @@ func readParley(message []byte, e *Event) error {
 	var sdp, candidate, data []byte
 	number := func(value []byte) int64 {
 		n, err := strconv.ParseInt(string(value), 10, 64)
-		if err != nil {
-			return -1
+		if err != nil || n < 0 {
+			return NoCount
 		}
 		return n
 	}

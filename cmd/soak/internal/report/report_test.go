@@ -168,7 +168,7 @@ func TestLossShare(t *testing.T) {
 		{Name: "talk", Profile: "bigroom", Counts: Counts{Sent: 10, Due: 500, Lost: 10, Received: 490}},
 		{Name: "more", Profile: "call", Counts: Counts{Sent: 500, Due: 500, Received: 500}},
 	}}
-	for text, met := range map[string]bool{"loss<=1%": true, "loss<1%": false, "loss<=10": true, "loss<10": false} {
+	for text, met := range map[string]bool{"loss<=2%": true, "loss<2%": false, "loss<=10": true, "loss<10": false} {
 		r.Judge(objectives(t, text))
 		if r.Objectives[0].Met != met {
 			t.Errorf("%s: %+v", text, r.Objectives[0])

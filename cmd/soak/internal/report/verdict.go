@@ -132,13 +132,16 @@ func (r *Report) hold(o *plan.Objective) Objective {
 			out.Value, out.Phase = v, phase
 		}
 	}
-	due, lost, excused := 0, 0, 0
+	lost, excused := 0, 0
 	for i := range r.Phases {
 		p := &r.Phases[i]
-		due += p.Counts.Due
 		lost += p.Counts.Lost
 		excused += p.Counts.ExpectedLosses
 		switch {
+		case o.Metric == plan.MetricLoss && o.Percent:
+			worse(float64(p.Counts.Lost)/float64(max(p.Counts.Due, 1)), p.Name)
+		case o.Metric == plan.MetricExcused && o.Percent:
+			worse(float64(p.Counts.ExpectedLosses)/float64(max(p.Counts.Due, 1)), p.Name)
 		case o.Time() && len(p.Steps) > 0: // the steps have been held against it
 		case o.Time():
 			if v, ok := p.quantile(o); ok {
@@ -154,10 +157,8 @@ func (r *Report) hold(o *plan.Objective) Objective {
 	}
 	switch o.Metric {
 	case plan.MetricLoss, plan.MetricExcused:
-		n := map[string]int{plan.MetricLoss: lost, plan.MetricExcused: excused}[o.Metric]
-		out.Value = float64(n)
-		if o.Percent {
-			out.Value = float64(n) / float64(max(due, 1))
+		if !o.Percent {
+			out.Value = float64(map[string]int{plan.MetricLoss: lost, plan.MetricExcused: excused}[o.Metric])
 		}
 	case plan.MetricBreaks, plan.MetricFlaps, plan.MetricSessions:
 		out.Value = float64(r.of(judgedApart[o.Metric]))
