@@ -5,6 +5,8 @@ import (
 	"strconv"
 
 	"go.uber.org/zap"
+
+	"github.com/parley-rtc/parley/hub/internal/actor"
 )
 
 // This file decides who owns what, and moves it.
@@ -59,21 +61,30 @@ func (c *control) assign() {
 			continue
 		}
 		to := c.desired(p)
-		holder := c.live(v.entry.Node, v.entry.Incarnation)
+		ours := v.entry.Incarnation == c.incarnation && v.started == v.entry.Epoch
 		switch {
-		case holder == nil && to == c.n.options.Name:
+		case c.live(v.entry.Node, v.entry.Incarnation) == nil && to == c.n.options.Name:
 			c.claim(p, partEntry{Node: to, Incarnation: c.incarnation, Epoch: v.entry.Epoch + 1})
-		case v.entry.Incarnation == c.incarnation && v.started == v.entry.Epoch && to != "" && to != c.n.options.Name &&
-			c.owner.parts[p].state == partReady:
-			c.handOver(p, to)
-		case v.entry.Incarnation == c.incarnation && v.started == v.entry.Epoch && c.owner.parts[p].state == partNone:
-			c.retry(p)
+		case ours && v.move != nil:
+			c.advance(p)
+		case ours && to != "" && to != c.n.options.Name && c.owner.parts[p].state == partReady:
+			c.handOver(p)
 		}
 	}
 	c.n.owned.Store(owned)
-	if c.state == "draining" && (mine == 0 || c.desired(0) == "") && c.n.connections.Load() == 0 {
+	if c.state == "draining" && (mine == 0 || c.desired(0) == "") && c.n.connections.Load() == 0 && c.quiet() {
 		c.leave()
 	}
+}
+
+// quiet reports whether all that this node has said has arrived.
+func (c *control) quiet() bool {
+	for _, at := range c.n.positions() {
+		if !at.link.has(at.seq) {
+			return false
+		}
+	}
+	return true
 }
 
 func (c *control) claim(p int, entry partEntry) {
@@ -88,45 +99,117 @@ func (c *control) claim(p int, entry partEntry) {
 	})
 }
 
-// partChanged begins to own a partition that the register says is ours.
+// partChanged begins to own a partition that the register says is ours, and gives up one
+// that it says is not.
 func (c *control) partChanged(p int) {
 	v := &c.parts[p]
-	if v.entry.Incarnation != c.incarnation || v.started == v.entry.Epoch {
+	if v.entry.Incarnation != c.incarnation {
+		v.move.discard()
+		v.move = nil
+		if state := c.owner.parts[p].state; state == partReady || state == partRecovering {
+			c.n.options.Logger.Error(EventOverruled, zap.Int("partition", p), zap.String("node", v.entry.Node))
+			c.owner.release(p, func(actor.Exported) {})
+			c.owner.disown(p)
+		}
+		return
+	}
+	if v.started == v.entry.Epoch {
 		return
 	}
 	v.started = v.entry.Epoch
-	var heir *link
-	if v.entry.From != 0 {
-		heir = c.n.linkTo(v.entry.From)
+	if m := v.move; m != nil { // it was to be another's, but is ours again
+		v.move = nil
+		c.owner.inherit(p, &inheritance{m.out, v.entry.Epoch})
 	}
 	c.n.options.Logger.Info(EventOwn, zap.Int("partition", p), zap.Uint64("epoch", v.entry.Epoch))
-	c.owner.own(p, v.entry.Epoch, heir)
+	c.owner.own(p, v.entry.Epoch)
 }
 
-// handOver gives a partition to another node, with what it can't learn elsewhere.
-func (c *control) handOver(p int, to string) {
-	v, heir := &c.parts[p], c.nodes[to]
-	epoch := v.entry.Epoch + 1
-	out := c.owner.disown(p)
-	heir.link.write(func(w *writer) { w.handover(p, epoch, out) })
-	heir.link.flush()
-	for _, m := range out.Members {
-		m.Out.Discard()
+// move is a partition on its way to another owner (invariant 5).
+type move struct {
+	step moveStep
+	out  actor.Exported // what the next owner is to have
+	to   string         // the next owner
+	key  uint64         // its incarnation
+}
+
+type moveStep int
+
+const (
+	moveExporting moveStep = iota // the hub lets go of the rooms
+	moveSettling                  // what was done here is to arrive
+	moveSettled                   // the next owner is to be told
+	moveTelling                   // what is told is to arrive
+	moveTold                      // the register is to say so
+)
+
+func (m *move) discard() {
+	if m != nil {
+		for _, k := range m.out.Members {
+			k.Out.Discard()
+		}
 	}
-	c.n.options.Logger.Info(EventHandOver, zap.Int("partition", p), zap.String("to", to))
-	v.handing = partEntry{Node: to, Incarnation: heir.entry.Incarnation, Epoch: epoch, From: c.incarnation}
-	c.claim(p, v.handing)
 }
 
-// retry writes that a partition is handed over once more, or takes it back if the heir
-// is gone.
-func (c *control) retry(p int) {
+// handOver begins to give a partition to another node.
+func (c *control) handOver(p int) {
+	m := new(move)
+	c.parts[p].move = m
+	c.owner.release(p, func(out actor.Exported) {
+		go c.n.post(func() { // the hub loop waits for nobody
+			m.out = out
+			if c.parts[p].move != m {
+				m.discard()
+				return
+			}
+			m.step = moveSettling
+			c.whenQuiet(p, m, moveSettled)
+		})
+	})
+}
+
+// whenQuiet takes a move to its next step when all that this node has said has arrived.
+func (c *control) whenQuiet(p int, m *move, next moveStep) {
+	c.owner.confirmations.add(nil, c.n.positions(), func() {
+		go c.n.post(func() {
+			if c.parts[p].move == m {
+				m.step = next
+				c.advance(p)
+			}
+		})
+	})
+}
+
+// advance does the next step of a move. What should own the partition may have changed
+// meanwhile.
+func (c *control) advance(p int) {
 	v := &c.parts[p]
-	entry := v.handing
-	if c.live(entry.Node, entry.Incarnation) == nil {
-		entry = partEntry{Node: c.n.options.Name, Incarnation: c.incarnation, Epoch: v.entry.Epoch + 1}
+	m := v.move
+	if v.claiming || !c.n.available() {
+		return
 	}
-	c.claim(p, entry)
+	if m.step == moveTold && c.live(m.to, m.key) == nil {
+		m.step = moveSettled
+	}
+	epoch := v.entry.Epoch + 1
+	switch m.step {
+	case moveSettled:
+		m.to = c.desired(p)
+		if m.to == "" || m.to == c.n.options.Name {
+			c.owner.disown(p)
+			c.claim(p, partEntry{Node: c.n.options.Name, Incarnation: c.incarnation, Epoch: epoch})
+			return
+		}
+		next := c.nodes[m.to]
+		m.key, m.step = next.entry.Incarnation, moveTelling
+		c.owner.disown(p)
+		next.link.write(func(w *writer) { w.handover(p, epoch, m.out) })
+		next.link.flush()
+		c.whenQuiet(p, m, moveTold)
+	case moveTold:
+		c.n.options.Logger.Info(EventHandOver, zap.Int("partition", p), zap.String("to", m.to))
+		c.claim(p, partEntry{Node: m.to, Incarnation: m.key, Epoch: epoch})
+	}
 }
 
 // inherit takes what the owner before has handed over.

@@ -28,11 +28,13 @@ const (
 
 // The events that a node logs.
 const (
-	EventNodeUp   = "node up"          // node
-	EventNodeDown = "node down"        // node
-	EventOwn      = "partition owned"  // partition, epoch
-	EventHandOver = "partition handed" // partition, to
-	EventFenced   = "node fenced"      // the others took this node for lost
+	EventNodeUp    = "node up"             // node
+	EventNodeDown  = "node down"           // node
+	EventOwn       = "partition owned"     // partition, epoch
+	EventHandOver  = "partition handed"    // partition, to
+	EventBroken    = "invariant broken"    // invariant: a bug
+	EventFenced    = "node fenced"         // the others took this node for lost
+	EventOverruled = "partition overruled" // partition, node: another owns what this node owned
 )
 
 // nodeEntry is what the register has of a node.
@@ -48,7 +50,6 @@ type partEntry struct {
 	Node        string `json:"node"`
 	Incarnation uint64 `json:"incarnation"`
 	Epoch       uint64 `json:"epoch"`
-	From        uint64 `json:"from"` // incarnation that hands it over; 0: none
 }
 
 // control knows who is there and who owns what, and keeps this node's part of it.
@@ -81,8 +82,8 @@ type partView struct {
 	entry    partEntry
 	revision uint64
 	claiming bool
-	started  uint64    // the epoch that we have begun to own
-	handing  partEntry // what we have given it up for
+	started  uint64 // the epoch that we have begun to own
+	move     *move  // nil: it stays where it is
 }
 
 func (c *control) init(n *Node) {
@@ -93,8 +94,11 @@ func (c *control) init(n *Node) {
 // begin makes a new incarnation, which owns nothing.
 func (c *control) begin() {
 	c.incarnation = randomID()
-	h := actor.New(c.n.rooms)
-	c.owner = newOwner(c.n, h)
+	o := newOwner(c.n)
+	rooms := c.n.rooms
+	rooms.Share = o.share
+	h := actor.New(rooms)
+	o.hub, c.owner = h, o
 	c.n.mu.Lock()
 	c.n.hub = h
 	c.n.mu.Unlock()
@@ -234,6 +238,8 @@ func (c *control) down(name string, v *nodeView) {
 func (c *control) fenced() {
 	c.n.options.Logger.Warn(EventFenced)
 	c.n.validUntil.Store(0)
+	c.owner.confirmations.stop()
+	c.n.toEdge(c.n.edge.takenForLost)
 	for name, v := range c.nodes {
 		if v.link != nil {
 			c.down(name, v)
@@ -247,6 +253,8 @@ func (c *control) fenced() {
 	c.begin()
 	for p := range c.parts {
 		c.parts[p].started = 0
+		c.parts[p].move.discard()
+		c.parts[p].move = nil
 	}
 	c.renew()
 }

@@ -118,7 +118,6 @@ func newNode(o Options, rooms actor.Options) (*Node, error) {
 	}
 	n.rooms.Elsewhere = func() int { return int(n.elsewhere.Load()) }
 	n.ctx, n.cancel = context.WithCancel(context.Background())
-	n.rooms.Share = n.share
 	n.edge = newEdge(n)
 	n.control.init(n)
 	if err := o.Backplane.Start(n.receive, n.changed); err != nil {
@@ -256,29 +255,29 @@ func (n *Node) call(post func(any) bool, f func()) bool {
 	}
 }
 
-// marks returns where all links are.
-func (n *Node) marks() []mark {
+// positions returns where all links will be when all that is written has been sent.
+func (n *Node) positions() []position {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
-	marks := make([]mark, 0, len(n.links))
+	at := make([]position, 0, len(n.links))
 	for _, l := range n.links {
-		marks = append(marks, mark{l, l.mark()})
+		at = append(at, position{l, l.mark()})
 	}
-	return marks
+	return at
 }
 
-// share tells all nodes of a lock or a ban.
-func (n *Node) share(m actor.RoomMeta) {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	for _, l := range n.links {
-		l.write(func(w *writer) {
-			w.b = append(w.b, recMeta)
-			w.meta(&m)
-		})
-		l.flush()
+// must reports a broken invariant: there is a bug. Tests set broken.
+func (n *Node) must(holds bool, invariant string) {
+	if holds {
+		return
 	}
+	if broken != nil {
+		broken(invariant)
+	}
+	n.options.Logger.Error(EventBroken, zap.String("invariant", invariant))
 }
+
+var broken func(invariant string)
 
 // connect makes the link to a node.
 func (n *Node) connect(own uint64, node string, peer uint64, o *owner) *link {
@@ -288,7 +287,7 @@ func (n *Node) connect(own uint64, node string, peer uint64, o *owner) *link {
 		l.send = func(packet []byte) { l.receive(slices.Clone(packet)) }
 	}
 	l.deliver = func(seq uint64, records []byte) bool { return n.deliver(l, seq, records) }
-	l.progress = o.settling.check
+	l.progress = func() { o.confirmations.progress(l) }
 	newLink(l)
 	n.stopped.Go(l.run)
 	n.mu.Lock()
@@ -325,9 +324,9 @@ func (n *Node) deliver(l *link, seq uint64, b []byte) bool {
 		rec := record{b[:size:size]}
 		b = b[size:]
 		switch kind := rec.b[0]; {
-		case kind == recAsk, kind == recAnswer:
+		case kind >= firstForAnybody:
 			n.asked(l, rec)
-		case kind <= recAttached, kind == recHandover:
+		case kind >= firstForNext || kind < firstForEdge:
 			commands = append(commands, rec)
 		default:
 			frames = append(frames, rec)

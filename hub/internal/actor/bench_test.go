@@ -27,7 +27,7 @@ func (drop) Suspend()                             {}
 func (drop) Discard()                             {}
 func (drop) Missed(uint64) ([]*frame.Frame, bool) { return nil, false }
 func (drop) Sent() uint64                         { return 0 }
-func (drop) Adopt(uint64, []*frame.Frame)         {}
+func (drop) Adopt(*Membership, uint64, []*frame.Frame) {}
 func (drop) Backlog() int                         { return 0 }
 func (drop) Challenge(time.Duration)              {}
 func (drop) Flush()                               {}

@@ -31,6 +31,8 @@ type Resumed struct {
 	Handled  uint64 // see member.handled
 }
 
+const resumedElsewhere = "the session was resumed on another connection"
+
 // ErrSessionExpired refuses a session that is over.
 var ErrSessionExpired = &wire.Refusal{Code: wire.CodeSessionExpired, Text: "this session has ended: join again"}
 
@@ -74,7 +76,7 @@ func (r *Resume) takeUp(l *loop) (*member, *wire.Refusal) {
 		l.leaveRoom(m, event.ReasonExpired)
 		return nil, ErrSessionExpired
 	}
-	l.move(m, r, missed)
+	l.move(m, r, withoutResumed(missed))
 	return m, nil
 }
 
@@ -86,9 +88,9 @@ func (l *loop) move(m *member, r *Resume, missed []*frame.Frame) {
 		Room: m.room.name, From: m.id, Missed: len(missed), Handled: m.handled, MessageBytes: r.MessageBytes, Ref: r.Refused.Ref,
 	}).Frame()
 	resumed.Origin = r.Refused.Origin
-	c.out.Adopt(r.Received, append([]*frame.Frame{resumed}, missed...))
+	c.out.Adopt(m.membership(), r.Received, append([]*frame.Frame{resumed}, missed...))
 	if old := m.client; old != nil {
-		l.close(old, wire.CloseReplaced, "the session was resumed on another connection")
+		l.close(old, wire.CloseReplaced, resumedElsewhere)
 		old.member = nil
 	} else {
 		l.hub.Stats.Suspended.Add(-1)
