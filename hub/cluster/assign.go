@@ -158,6 +158,10 @@ func (c *control) handOver(p int) {
 	c.owner.release(p, func(out actor.Exported) {
 		go c.n.post(func() { // the hub loop waits for nobody
 			m.out = out
+			for i := range out.Members {
+				out.Members[i].Client = nil // the next owner attaches it anew
+				out.Members[i].Out.Suspend()
+			}
 			if c.parts[p].move != m {
 				m.discard()
 				return

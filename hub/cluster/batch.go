@@ -16,9 +16,11 @@ type batch struct {
 }
 
 // deferred are commands that wait until a partition is ready, with what is to be called
-// then.
+// then. Those of memberships come first: who resumes one elsewhere is told what of them
+// has been handled.
 type deferred struct {
-	commands []actor.Command
+	commands []actor.Command // of attached memberships
+	entering []actor.Command // of clients that join or resume
 	after    []func(batch uint64)
 }
 
@@ -110,7 +112,7 @@ func (b *batch) command(kind byte, r *reader, h commandHead) {
 	switch kind {
 	case recLeave:
 		delete(b.pe.clients, h.key)
-		b.add(h.part, actor.Leave{Client: c.client}, actor.Unregister{Client: c.client})
+		b.add(c, actor.Leave{Client: c.client}, actor.Unregister{Client: c.client})
 		b.left(h)
 	case recAcked:
 		c.out.acked(r.number())
@@ -118,9 +120,9 @@ func (b *batch) command(kind byte, r *reader, h commandHead) {
 		delete(b.pe.clients, h.key)
 		reason, suspend := r.text(), r.flag()
 		if !suspend {
-			b.add(h.part, &actor.Disconnect{Client: c.client, Code: wire.CloseNormal, Reason: reason})
+			b.add(c, &actor.Disconnect{Client: c.client, Code: wire.CloseNormal, Reason: reason})
 		}
-		b.add(h.part, actor.Unregister{Client: c.client, Reason: reason})
+		b.add(c, actor.Unregister{Client: c.client, Reason: reason})
 	default:
 		o.Again = h.seq <= c.again
 		m := messageOf(kind, r, c.client, o)
@@ -128,7 +130,7 @@ func (b *batch) command(kind byte, r *reader, h commandHead) {
 			m = &actor.Again{Client: c.client, Number: c.before + h.seq, Command: m}
 		}
 		if m != nil {
-			b.add(h.part, m)
+			b.add(c, m)
 		}
 	}
 }
@@ -162,11 +164,19 @@ func messageOf(kind byte, r *reader, c *actor.Client, o frame.Origin) actor.Comm
 }
 
 // add has the hub carry commands out, once the partition is ready.
-func (b *batch) add(p int, commands ...actor.Command) {
-	if part := &b.o.parts[p]; part.state == partRecovering {
-		part.again.commands = append(part.again.commands, commands...)
+func (b *batch) add(c *proxy, commands ...actor.Command) {
+	if part := &b.o.parts[c.part]; part.state == partRecovering {
+		part.again.add(c, commands...)
 	} else {
 		b.commands = append(b.commands, commands...)
+	}
+}
+
+func (d *deferred) add(c *proxy, commands ...actor.Command) {
+	if c.attached {
+		d.commands = append(d.commands, commands...)
+	} else {
+		d.entering = append(d.entering, commands...)
 	}
 }
 
@@ -208,7 +218,7 @@ func (b *batch) join(r *reader, h commandHead, o frame.Origin) {
 	j.Welcome = r.frameOf(o)
 	done := make(chan bool, 1)
 	j.Done = done
-	b.add(h.part, j)
+	b.add(c, j)
 	b.then(h.part, func(uint64) {
 		if in := <-done; !in {
 			b.refused(h.key)
@@ -219,12 +229,16 @@ func (b *batch) join(r *reader, h commandHead, o frame.Origin) {
 func (b *batch) resume(r *reader, h commandHead, o frame.Origin) {
 	c := b.client(r, h)
 	done := make(chan actor.Resumed, 1)
-	b.add(h.part, &actor.Resume{
+	b.add(c, &actor.Resume{
 		Client: c.client, Session: r.text(), Received: r.number(), MessageBytes: int(r.number()), Refused: r.refused(o), Done: done,
 	})
 	b.then(h.part, func(uint64) {
-		if m := <-done; m.ID == "" {
-			b.refused(h.key)
+		select {
+		case m := <-done:
+			if m.ID == "" {
+				b.refused(h.key)
+			}
+		default: // it waits for the connection that it takes the place of
 		}
 	})
 }
@@ -241,7 +255,7 @@ func (b *batch) attach(r *reader, h commandHead) {
 		return
 	}
 	c := b.newProxy(h, conn, address)
-	c.again, c.before = h.seq, before
+	c.attached, c.again, c.before = true, h.seq, before
 	m.Client, m.Had = c.client, had+uint64(len(frames))
 	if part.state == partRecovering {
 		c.out.restore(had, frames, seen, m.Session != "")

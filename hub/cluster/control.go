@@ -96,7 +96,7 @@ func (c *control) begin() {
 	c.incarnation = randomID()
 	o := newOwner(c.n)
 	rooms := c.n.rooms
-	rooms.Share = o.share
+	rooms.Share, rooms.Arrived = o.share, o.arrived
 	h := actor.New(rooms)
 	o.hub, c.owner = h, o
 	c.n.mu.Lock()

@@ -55,7 +55,18 @@ func (e *edge) lost(l *link) {
 			part.next = nil
 		}
 		if part.owner == l {
+			e.expire(p)
 			e.released(p)
+		}
+	}
+}
+
+// expire ends the memberships without a connection of a partition whose owner is gone:
+// that owner may have given them to other connections since.
+func (e *edge) expire(p int) {
+	for t := range e.parts[p].ties {
+		if t.aside != nil {
+			t.state = tieOver
 		}
 	}
 }
@@ -71,6 +82,7 @@ func (e *edge) takenForLost() {
 			t.lost = true
 		default:
 			e.closeOver(t, wire.CloseGoingAway, "the server was cut off: come again")
+			t.state = tieOver
 		}
 	}
 }
@@ -129,7 +141,7 @@ func (e *edge) attach(l *link, p int, t *tie) {
 			f.Release()
 		}
 	}
-	t.again = t.seq
+	t.again, t.early = t.seq, false
 	for _, c := range t.pending {
 		l.write(func(w *writer) {
 			if c.answered {
@@ -165,7 +177,7 @@ func (e *edge) settled(l *link, p int, epoch uint64) {
 		return
 	}
 	for t := range part.ties {
-		for len(t.pending) > 0 && t.pending[0].seq <= t.again {
+		for len(t.pending) > 0 && t.pending[0].seq <= t.again && !t.early {
 			e.confirm(t)
 		}
 	}
@@ -198,6 +210,10 @@ func (e *edge) confirmed(l *link, upTo uint64) {
 // confirm forgets the first pending command of a tie: all its effects have arrived.
 func (e *edge) confirm(t *tie) {
 	c := t.pending[0]
+	if t.state == tieJoining {
+		t.early = true // what comes of it has not come yet
+		return
+	}
 	t.bytes -= len(c.record)
 	t.confirmed = c.seq
 	t.pending[0] = pending{}

@@ -72,11 +72,12 @@ type peer struct {
 
 // proxy is a membership of an edge.
 type proxy struct {
-	client *actor.Client
-	out    *remote
-	part   int
-	again  uint64 // the last command that an owner before may have carried out
-	before uint64 // number 1 has this number, less one, in the membership
+	client   *actor.Client
+	out      *remote
+	part     int
+	attached bool   // an owner before has begun the membership
+	again    uint64 // the last command that an owner before may have carried out
+	before   uint64 // number 1 has this number, less one, in the membership
 }
 
 func newOwner(n *Node) *owner {
@@ -103,6 +104,14 @@ func (o *owner) share(m actor.RoomMeta) {
 		l.flush()
 		o.wrote(l)
 	}
+}
+
+// arrived calls then when all that was sent to a connection has arrived at its node. The
+// caller is the hub loop.
+func (o *owner) arrived(at actor.Receiver, then func()) {
+	l := at.(*remote).link
+	o.confirmations.add(nil, []position{{l, l.mark()}}, func() { go then() })
+	l.flush()
 }
 
 // effectsOf returns where the links are that a batch of the hub loop has written to. The
@@ -150,7 +159,7 @@ func (o *owner) linkDown(l *link) {
 		case part.state != partRecovering:
 			commands = append(commands, end)
 		case gone.attached[c.part] == part.epoch:
-			part.again.commands = append(part.again.commands, end)
+			part.again.add(c, end)
 		default:
 			// Not all is known of it.
 			part.attached = slices.DeleteFunc(part.attached, func(m actor.Membership) bool { return m.Client == c.client })
@@ -256,7 +265,7 @@ func (o *owner) checkReady(p int) {
 			restore.Rooms = append(restore.Rooms, m)
 		}
 	}
-	commands := append([]actor.Command{restore}, part.again.commands...)
+	commands := slices.Concat([]actor.Command{restore}, part.again.commands, part.again.entering)
 	epoch, after := part.epoch, part.again.after
 	var edges []*link
 	for l, pe := range o.peers {

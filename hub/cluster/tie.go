@@ -39,8 +39,9 @@ type tie struct {
 	again     uint64 // of the last command that was sent with the membership to its owner
 	before    uint64 // messages that were handled before number 1 of this connection, less resume
 	pending   []pending
-	bytes     int // of pending
-	gen       int // changes when pending is sent anew
+	bytes     int  // of pending
+	gen       int  // changes when pending is sent anew
+	early     bool // the join or resume is confirmed before what comes of it has come
 	deferred  []actor.Command
 	joined    chan<- bool
 	resumed   chan<- actor.Resumed
@@ -71,7 +72,7 @@ func (e *edge) enter(t *tie, p int, room string) {
 	e.nextKey++
 	t.key, t.part, t.gen, t.seen = e.nextKey, p, t.gen+1, map[uint64]uint64{}
 	t.seq, t.confirmed, t.again, t.before, t.had = 0, 0, 0, 0, 0
-	t.pending, t.bytes, t.lost = nil, 0, false
+	t.pending, t.bytes, t.lost, t.early = nil, 0, false, false
 	e.keys[t.key] = t
 	e.parts[p].ties[t] = struct{}{}
 	e.visit(t, room)
@@ -231,6 +232,10 @@ func (e *edge) end(t *tie, reason string, suspend bool) {
 // in says that a connection has a membership now.
 func (e *edge) in(t *tie) {
 	t.state = tieIn
+	if t.early {
+		t.early = false
+		e.confirm(t)
+	}
 	joined, resumed := t.joined, t.resumed
 	t.joined, t.resumed = nil, nil
 	if joined != nil {

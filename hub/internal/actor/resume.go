@@ -42,6 +42,9 @@ func (r *Resume) apply(l *loop) {
 		give(r.Done, Resumed{})
 		return
 	}
+	if r.awaitsOther(l) {
+		return
+	}
 	m, refusal := r.takeUp(l)
 	if refusal != nil {
 		l.refuse(c, refusal, r.Refused)
@@ -51,6 +54,21 @@ func (r *Resume) apply(l *loop) {
 	give(r.Done, Resumed{
 		Room: m.room.name, ID: m.id, Name: m.name, Meta: m.meta, Grant: m.grant, Joined: m.joinedAt, Handled: m.handled,
 	})
+}
+
+// awaitsOther closes the connection that the membership has with another node, and reports
+// whether it has done so: then the command comes again when that node knows. Otherwise a
+// node that comes to own the room might take that connection for the member's.
+func (r *Resume) awaitsOther(l *loop) bool {
+	m := l.sessionOf(r.Session)
+	if m == nil || m.client == nil || m.client.node == r.Client.node || l.options.Arrived == nil || r.Received > m.out.Sent() {
+		return false
+	}
+	old := m.client
+	l.suspend(old, event.ReasonLost)
+	l.close(old, wire.CloseReplaced, resumedElsewhere)
+	l.options.Arrived(old.out, func() { _ = l.hub.Do(r) }) // closed: nothing is left to be done
+	return true
 }
 
 // takeUp takes up the membership and returns it, or why that can't be.
