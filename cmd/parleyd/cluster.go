@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"runtime/debug"
 
@@ -84,6 +85,22 @@ func (d *daemon) embedded() (*broker.Embedded, error) {
 		RootCAs: ca, ClientCAs: ca, ClientAuth: tls.RequireAndVerifyClientCert,
 	}
 	return e, nil
+}
+
+// whenServing answers with 503 while this node of a cluster can't serve connections: load
+// balancers and clients try another.
+func (d *daemon) whenServing(h http.Handler) http.Handler {
+	if d.node == nil {
+		return h
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !d.node.Serves() {
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, "the cluster is not ready", http.StatusServiceUnavailable)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // clusterName and nodeName are what this daemon is part of; empty: nothing.

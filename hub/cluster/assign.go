@@ -3,6 +3,7 @@ package cluster
 import (
 	"hash/fnv"
 	"strconv"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -15,9 +16,18 @@ import (
 // with the largest hash (rendezvous hashing), so that few move when one comes or
 // goes.
 func (c *control) desired(p int) string {
+	if best := c.highest(p, "up"); best != "" {
+		return best
+	}
+	return c.highest(p, "resting")
+}
+
+// highest returns the node in a state with the largest hash for a partition; empty: there
+// is none.
+func (c *control) highest(p int, state string) string {
 	best, top := "", uint64(0)
 	for name, v := range c.nodes {
-		if v.entry.State != "up" || v.link == nil {
+		if v.entry.State != state || v.link == nil {
 			continue
 		}
 		h := fnv.New64a()
@@ -33,10 +43,11 @@ func (c *control) desired(p int) string {
 	return best
 }
 
-// live returns the view of the node of an incarnation, or nil if that is gone.
+// live returns the view of the node of an incarnation, or nil if that is gone. A node that
+// speaks another version lives, but there is no link to it.
 func (c *control) live(name string, incarnation uint64) *nodeView {
 	v := c.nodes[name]
-	if v == nil || v.link == nil || v.entry.Incarnation != incarnation || v.entry.State == "gone" {
+	if v == nil || v.link == nil && v.entry.speaks() || v.entry.Incarnation != incarnation || v.entry.State == "gone" {
 		return nil
 	}
 	return v
@@ -45,7 +56,7 @@ func (c *control) live(name string, incarnation uint64) *nodeView {
 // assign claims what we should own and nobody does, and hands over what another
 // should own.
 func (c *control) assign() {
-	if !c.joined() || !c.n.available() {
+	if !c.joined() || !c.n.available() || time.Now().Before(c.claimFrom) {
 		return
 	}
 	mine, owned := 0, int64(0)
@@ -72,9 +83,33 @@ func (c *control) assign() {
 		}
 	}
 	c.n.owned.Store(owned)
-	if c.state == "draining" && (mine == 0 || c.desired(0) == "") && c.n.connections.Load() == 0 && c.quiet() {
-		c.leave()
+	if c.state == "draining" {
+		c.leaveWhenFree(mine)
 	}
+}
+
+// leaveWhenFree leaves once nothing is ours, nobody is with us, and all that we have said
+// has arrived. Before that it does not listen for one tick: so nobody can hand over to us
+// what we would take along.
+func (c *control) leaveWhenFree(mine int) {
+	free := (mine == 0 && !c.promised() || c.desired(0) == "") && c.n.connections.Load() == 0 && c.quiet()
+	if free && c.n.deaf.Load() {
+		c.leave()
+	} else {
+		c.n.deaf.Store(free)
+	}
+}
+
+// promised reports whether another node hands something over to us that the register does
+// not know of yet, or we have claimed something.
+func (c *control) promised() bool {
+	for p := range c.parts {
+		in := c.owner.parts[p].inherited
+		if c.parts[p].claiming || in != nil && in.epoch > c.parts[p].entry.Epoch {
+			return true
+		}
+	}
+	return false
 }
 
 // quiet reports whether all that this node has said has arrived.
@@ -192,7 +227,7 @@ func (c *control) advance(p int) {
 	if v.claiming || !c.n.available() {
 		return
 	}
-	if m.step == moveTold && c.live(m.to, m.key) == nil {
+	if to := c.live(m.to, m.key); m.step == moveTold && (to == nil || to.entry.State == "draining") {
 		m.step = moveSettled
 	}
 	epoch := v.entry.Epoch + 1

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -14,36 +15,44 @@ import (
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
-// Times of leases. A node acts on what it owns for leaseTime from the start of its
-// last renewal that went through; others take it for lost fenceTime after they have
-// seen a renewal, and say so in its entry, which its next renewal then finds changed.
-// So nobody owns what another still acts on, as long as clocks run at the same rate
-// to a quarter. Who could not renew itself does not hold it against others.
-const (
-	renewTime = 500 * time.Millisecond
-	leaseTime = 2600 * time.Millisecond
-	fenceTime = 3400 * time.Millisecond
-	putTime   = 500 * time.Millisecond // for an answer of the register
-)
-
 // The events that a node logs.
 const (
-	EventNodeUp    = "node up"             // node
-	EventNodeDown  = "node down"           // node
-	EventOwn       = "partition owned"     // partition, epoch
-	EventHandOver  = "partition handed"    // partition, to
-	EventBroken    = "invariant broken"    // invariant: a bug
-	EventFenced    = "node fenced"         // the others took this node for lost
-	EventOverruled = "partition overruled" // partition, node: another owns what this node owned
+	EventNodeUp       = "node up"                     // node
+	EventNodeDown     = "node down"                   // node
+	EventOwn          = "partition owned"             // partition, epoch
+	EventHandOver     = "partition handed"            // partition, to
+	EventBroken       = "invariant broken"            // invariant: a bug
+	EventVersion      = "node speaks another version" // node, min, max: it is not worked with
+	EventYield        = "node yields"                 // node: that is not reached, so this one leaves for a while
+	EventRegisterLost = "register lost"               // it was made anew, and all begins anew
+	EventWaiting      = "cluster waiting"             // nodes, partitions: this node is not ready yet
+	EventReady        = "cluster ready"               // nodes
+	EventFenced       = "node fenced"                 // the others took this node for lost
+	EventOverruled    = "partition overruled"         // partition, node: another owns what this node owned
+)
+
+// The wire versions that this node speaks: of packets, records, and the register's entries.
+// Nodes whose ranges overlap work together, with the newest that both speak.
+const (
+	wireMin = 1
+	wireMax = 1
 )
 
 // nodeEntry is what the register has of a node.
 type nodeEntry struct {
-	Incarnation uint64 `json:"incarnation"`
-	State       string `json:"state"` // up, draining, gone
-	Beat        uint64 `json:"beat"`  // makes every renewal a change
-	Rooms       int64  `json:"rooms"` // that it owns
+	Incarnation uint64   `json:"incarnation"`
+	State       string   `json:"state"` // up, resting, draining, gone
+	Beat        uint64   `json:"beat"`  // makes every renewal a change
+	Rooms       int64    `json:"rooms"` // that it owns
+	Min         int      `json:"min"`   // wire versions that it speaks
+	Max         int      `json:"max"`
+	Stuck       []string `json:"stuck,omitempty"` // nodes that it does not reach
 }
+
+// speaks reports whether this node and that of the entry have a version in common.
+func (e *nodeEntry) speaks() bool { return e.Min <= wireMax && e.Max >= wireMin }
+
+func nodeKey(name string) string { return "node." + name }
 
 // partEntry is what the register has of a partition.
 type partEntry struct {
@@ -63,11 +72,14 @@ type control struct {
 	nodes map[string]*nodeView
 	parts [Partitions]partView
 
-	revision uint64 // of our own entry
-	beat     uint64
-	beating  bool      // a renewal is on its way
-	renewed  time.Time // when one last went through
-	since    time.Time // they have gone through without a gap since then
+	lease      *lease
+	restUntil  time.Time       // until then we own nothing, if others can
+	goodAt     time.Time       // when our lease was last good, or when we began
+	told       bool            // this node has been ready
+	toldAt     time.Time       // when the log was last told that it is not
+	registers  int             // that there have been
+	claimFrom  time.Time       // before that we claim nothing
+	complained map[string]bool // nodes that were logged as too new or too old
 }
 
 type nodeView struct {
@@ -76,6 +88,7 @@ type nodeView struct {
 	seen     time.Time
 	link     *link
 	fencing  bool
+	blames   time.Time // since when its entry says that it does not reach us; zero: it does not
 }
 
 type partView struct {
@@ -87,12 +100,13 @@ type partView struct {
 }
 
 func (c *control) init(n *Node) {
-	c.n, c.state, c.nodes = n, "up", map[string]*nodeView{}
-	c.begin()
+	c.n, c.state, c.nodes, c.complained = n, "up", map[string]*nodeView{}, map[string]bool{}
+	c.lease, c.goodAt, c.toldAt = newLease(n), time.Now(), time.Now()
+	c.begin(time.Time{})
 }
 
-// begin makes a new incarnation, which owns nothing.
-func (c *control) begin() {
+// begin makes a new incarnation, which owns nothing and enters the register at some time.
+func (c *control) begin(enters time.Time) {
 	c.incarnation = randomID()
 	o := newOwner(c.n)
 	rooms := c.n.rooms
@@ -102,6 +116,15 @@ func (c *control) begin() {
 	c.n.mu.Lock()
 	c.n.hub = h
 	c.n.mu.Unlock()
+	c.lease.begin(nodeEntry{Incarnation: c.incarnation, State: c.says(), Min: wireMin, Max: wireMax}, enters)
+}
+
+// says returns the state that our entry says.
+func (c *control) says() string {
+	if c.state == "up" && time.Now().Before(c.restUntil) {
+		return "resting"
+	}
+	return c.state
 }
 
 func (c *control) run() {
@@ -174,6 +197,11 @@ func (c *control) nodeChanged(name string, entry nodeEntry, revision uint64) {
 	v.revision, v.seen, v.fencing = revision, time.Now(), false
 	before := v.entry
 	v.entry = entry
+	if !slices.Contains(entry.Stuck, c.n.options.Name) {
+		v.blames = time.Time{}
+	} else if v.blames.IsZero() {
+		v.blames = time.Now()
+	}
 	rooms := int64(0)
 	for other, v := range c.nodes {
 		if other != c.n.options.Name && v.entry.State != "gone" {
@@ -182,7 +210,7 @@ func (c *control) nodeChanged(name string, entry nodeEntry, revision uint64) {
 	}
 	c.n.elsewhere.Store(rooms)
 	if name == c.n.options.Name {
-		c.ownChanged(entry, revision)
+		c.ownChanged(entry)
 		return
 	}
 	if v.link != nil && (entry.State == "gone" || entry.Incarnation != before.Incarnation) {
@@ -200,11 +228,12 @@ func (c *control) joined() bool {
 }
 
 // ownChanged finds our own entry changed, by ourselves or by others.
-func (c *control) ownChanged(entry nodeEntry, revision uint64) {
+func (c *control) ownChanged(entry nodeEntry) {
 	own := c.nodes[c.n.options.Name]
 	switch {
-	case entry.Incarnation == c.incarnation && entry.State == "gone" && own.link != nil && c.state != "gone":
-		c.fenced()
+	case c.lease.isLost() && c.state != "gone":
+		c.n.options.Logger.Warn(EventFenced)
+		c.fenced(time.Time{})
 	case entry.Incarnation == c.incarnation && entry.State != "gone" && own.link == nil:
 		c.up(c.n.options.Name, own)
 		for name, v := range c.nodes {
@@ -214,10 +243,16 @@ func (c *control) ownChanged(entry nodeEntry, revision uint64) {
 		}
 		c.assign()
 	}
-	c.revision = max(c.revision, revision)
 }
 
 func (c *control) up(name string, v *nodeView) {
+	if !v.entry.speaks() {
+		if !c.complained[name] {
+			c.complained[name] = true
+			c.n.options.Logger.Error(EventVersion, zap.String("node", name), zap.Int("min", v.entry.Min), zap.Int("max", v.entry.Max))
+		}
+		return
+	}
 	v.link = c.n.connect(c.incarnation, name, v.entry.Incarnation, c.owner)
 	c.owner.linkUp(v.link)
 	c.n.options.Logger.Info(EventNodeUp, zap.String("node", name))
@@ -233,11 +268,14 @@ func (c *control) down(name string, v *nodeView) {
 	c.assign()
 }
 
-// fenced begins anew: the others have taken us for lost. Connections stay, and are
-// attached to the owners that there are now.
-func (c *control) fenced() {
-	c.n.options.Logger.Warn(EventFenced)
-	c.n.validUntil.Store(0)
+// restTime is how long a node owns nothing after it was taken for lost, if others can: a
+// node that is cut off now and then does not take its share each time.
+const restTime = 15 * time.Second
+
+// fenced begins anew: the others have taken us for lost. Connections stay; memberships
+// that were kept for them are attached to the owners that there are now.
+func (c *control) fenced(enters time.Time) {
+	c.lease.end()
 	c.owner.confirmations.stop()
 	c.n.toEdge(c.n.edge.takenForLost)
 	for name, v := range c.nodes {
@@ -245,39 +283,144 @@ func (c *control) fenced() {
 			c.down(name, v)
 		}
 	}
-	old := c.owner.hub
-	old.Close()
+	c.owner.hub.Close()
 	for _, gauge := range []*atomic.Int64{&c.n.stats.Clients, &c.n.stats.Rooms, &c.n.stats.Members, &c.n.stats.Suspended} {
 		gauge.Store(0)
 	}
-	c.begin()
 	for p := range c.parts {
 		c.parts[p].started = 0
 		c.parts[p].move.discard()
 		c.parts[p].move = nil
 	}
-	c.renew()
+	c.restUntil = time.Now().Add(max(time.Until(enters), 0) + restTime)
+	c.begin(enters)
 }
+
+// registerLost begins anew with a register that has nothing of the one before. Until the
+// leases of that have run out, nothing is claimed.
+func (c *control) registerLost() {
+	c.n.options.Logger.Error(EventRegisterLost)
+	c.n.toEdge(c.n.edge.forgetEpochs)
+	c.fenced(time.Time{})
+	c.nodes, c.parts = map[string]*nodeView{}, [Partitions]partView{}
+	c.restUntil = time.Time{}
+	c.claimFrom = time.Now().Add(fenceTime)
+	c.registers++
+}
+
+// forgetAfter is how long a node that is gone is remembered.
+const forgetAfter = 10 * time.Minute
 
 // tick renews our lease, finds out who is lost, and sees to partitions.
 func (c *control) tick() {
-	c.renew()
 	now := time.Now()
+	if c.lease.isLost() && c.state != "gone" {
+		c.n.options.Logger.Warn(EventFenced)
+		c.fenced(time.Time{})
+	}
+	c.lease.set(c.says(), c.stuck(now))
+	c.tellWaiting(now)
 	if !c.n.available() {
-		if c.state == "draining" && c.n.connections.Load() == 0 {
-			c.leave() // nothing can be handed over
+		if c.state == "draining" && c.n.connections.Load() == 0 && now.Sub(c.goodAt) > fenceTime {
+			c.leave() // nothing can be handed over, and the others own all by now
 		}
 		return
 	}
+	c.goodAt = now
 	for name, v := range c.nodes {
-		if name != c.n.options.Name && v.entry.State != "gone" && now.Sub(v.seen) > fenceTime && now.Sub(c.since) > fenceTime && !v.fencing {
+		silent := now.Sub(v.seen)
+		switch {
+		case name == c.n.options.Name:
+		case v.entry.State == "gone":
+			if silent > forgetAfter {
+				delete(c.nodes, name)
+			}
+		case silent > fenceTime && c.lease.steady() && !v.fencing:
 			v.fencing = true
 			entry := v.entry
 			entry.State = "gone"
-			c.put("node."+name, entry, v.revision, func(_ uint64, err error) { v.fencing = false })
+			c.put(nodeKey(name), entry, v.revision, func(uint64, error) { v.fencing = false })
 		}
 	}
+	if c.yields(now) {
+		return
+	}
 	c.assign()
+}
+
+// waitingTime is the time between two lines in the log about a node that is not ready.
+const waitingTime = 5 * time.Second
+
+// tellWaiting tells the log whether this node serves the whole cluster yet, and what it
+// has of it.
+func (c *control) tellWaiting(now time.Time) {
+	if c.told {
+		return
+	}
+	owned := 0
+	for p := range c.parts {
+		if c.live(c.parts[p].entry.Node, c.parts[p].entry.Incarnation) != nil {
+			owned++
+		}
+	}
+	nodes := 0
+	for _, v := range c.nodes {
+		if v.link != nil {
+			nodes++
+		}
+	}
+	switch {
+	case c.n.serves.Load():
+		c.told = true
+		c.n.options.Logger.Info(EventReady, zap.Int("nodes", nodes))
+	case now.Sub(c.toldAt) > waitingTime:
+		c.toldAt = now
+		c.n.options.Logger.Info(EventWaiting, zap.Int("nodes", nodes), zap.Int("partitions", owned))
+	}
+	c.n.toEdge(c.n.edge.lookReady)
+}
+
+// Two nodes that live and do not reach each other would hold up each other's partitions
+// for ever. After stuckTime without progress they say so in their entries, and after
+// yieldTime the one that reaches fewer leaves the cluster for restTime.
+const (
+	stuckTime = 5 * time.Second
+	yieldTime = stuckTime + 2*time.Second
+)
+
+// stuck returns the nodes that this one does not reach, sorted.
+func (c *control) stuck(now time.Time) (names []string) {
+	for name, v := range c.nodes {
+		if name != c.n.options.Name && v.link != nil && v.link.stuckFor(now) > stuckTime {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// yields leaves the cluster for a while if another node is not reached and that is to
+// stay, and reports whether it does.
+func (c *control) yields(now time.Time) bool {
+	mine := max(len(c.stuck(now)), 1)
+	for name, v := range c.nodes {
+		if name == c.n.options.Name || v.link == nil {
+			continue
+		}
+		blamed := !v.blames.IsZero() && now.Sub(v.blames) > yieldTime-stuckTime
+		theirs := max(len(v.entry.Stuck), 1)
+		if !blamed && v.link.stuckFor(now) <= yieldTime || mine < theirs || mine == theirs && c.n.options.Name < name {
+			continue
+		}
+		c.n.options.Logger.Error(EventYield, zap.String("node", name))
+		own := c.nodes[c.n.options.Name]
+		entry := own.entry
+		entry.State = "gone"
+		c.put(nodeKey(c.n.options.Name), entry, own.revision, func(uint64, error) {})
+		c.fenced(now.Add(restTime))
+		return true
+	}
+	return false
 }
 
 // put writes an entry in the background, and calls done in control.
@@ -286,56 +429,28 @@ func (c *control) put(key string, value any, revision uint64, done func(revision
 	if err != nil {
 		return // can't be
 	}
+	registers := c.registers
 	c.n.stopped.Go(func() {
 		ctx, cancel := context.WithTimeout(c.n.ctx, putTime)
 		defer cancel()
 		at, err := c.n.options.Backplane.Put(ctx, key, b, revision)
-		c.n.post(func() { done(at, err) })
-	})
-}
-
-// renew writes our entry, if it is time.
-func (c *control) renew() {
-	own := c.nodes[c.n.options.Name]
-	if c.beating || own != nil && own.link != nil && own.entry.State == c.state && time.Since(own.seen) < renewTime {
-		return
-	}
-	c.beating = true
-	c.beat++
-	begun := time.Since(c.n.started)
-	incarnation, leaving := c.incarnation, c.state == "gone"
-	c.put("node."+c.n.options.Name, nodeEntry{incarnation, c.state, c.beat, c.n.stats.Rooms.Load()}, c.revision, func(at uint64, err error) {
-		c.beating = false
-		if incarnation != c.incarnation {
-			return
-		}
-		if leaving {
-			// That we have gone is a courtesy: the others find out, if there are any.
-			c.n.drainOnce.Do(func() { close(c.n.drained) })
-		}
-		if err != nil {
-			return
-		}
-		c.revision = max(c.revision, at)
-		c.n.validUntil.Store(int64(begun + leaseTime))
-		now := time.Now()
-		if now.Sub(c.renewed) > 2*renewTime {
-			c.since = now
-		}
-		c.renewed = now
+		c.n.post(func() {
+			if registers == c.registers { // else it was another register's answer
+				done(at, err)
+			}
+		})
 	})
 }
 
 // leave says that we have gone.
 func (c *control) leave() {
 	c.state = "gone"
-	c.beating = false // what is on its way says something else
-	c.renew()
+	c.lease.set("gone", nil)
 }
 
 // drain begins to leave: others are to own what we do, and connections are closed.
 func (c *control) drain() {
 	c.state = "draining"
-	c.renew()
+	c.lease.set("draining", nil)
 	c.n.toEdge(func() { c.n.edge.closeAll(wire.CloseGoingAway, drainReason) })
 }

@@ -61,6 +61,23 @@ func (e *edge) lost(l *link) {
 	}
 }
 
+// forgetEpochs is called when the register has been made anew: it counts from 1 again.
+func (e *edge) forgetEpochs() {
+	for p := range e.parts {
+		e.parts[p].epoch, e.parts[p].next = 0, nil
+	}
+}
+
+// lookReady notes, the first time, that all partitions take commands.
+func (e *edge) lookReady() {
+	for p := range e.parts {
+		if !e.parts[p].ready {
+			return
+		}
+	}
+	e.n.serves.Store(true)
+}
+
 // expire ends the memberships without a connection of a partition whose owner is gone:
 // that owner may have given them to other connections since.
 func (e *edge) expire(p int) {

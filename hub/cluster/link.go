@@ -27,6 +27,7 @@ type link struct {
 	chunks   []*chunk          // written, not sent yet; the last one may grow
 	sent     []*chunk          // sent, not known to have arrived
 	waiting  int               // bytes of both
+	moved    time.Time         // when packets last arrived, or began to wait
 	next     uint64            // number of the packet that chunks[0] becomes
 	expected uint64            // number of the packet that is to come next
 	early    map[uint64][]byte // packets that have overtaken the one that is expected
@@ -53,7 +54,7 @@ const (
 	// packetBytes is when a packet is full, and maxPacket its largest size: a record may
 	// be spread over several.
 	packetBytes = 128 << 10
-	maxPacket   = 256 << 10
+	maxPacket   = MaxPacket
 	// resendAfter is how long a packet may be unheard of before it is sent again.
 	resendAfter = 200 * time.Millisecond
 	tickTime    = 50 * time.Millisecond
@@ -66,6 +67,9 @@ const (
 	gapPause   = 10 * time.Millisecond
 	maxMissing = 128
 )
+
+// MaxPacket is the largest packet that is given to a [Backplane], in bytes.
+const MaxPacket = 256 << 10
 
 // Kinds of packets.
 const (
@@ -96,6 +100,9 @@ func (l *link) write(f func(w *writer)) uint64 {
 	f(&w)
 	c.b = w.b
 	binary.LittleEndian.PutUint32(c.b[before:], uint32(len(c.b)-before-lengthBytes))
+	if l.waiting == 0 {
+		l.moved = time.Now()
+	}
 	l.waiting += len(c.b) - before
 	for len(l.chunks[last].b) > maxPacket {
 		c := l.chunks[last]
@@ -167,6 +174,16 @@ func (l *link) backlog() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.waiting
+}
+
+// stuckFor returns for how long something has waited to arrive and nothing has.
+func (l *link) stuckFor(now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.waiting == 0 {
+		return 0
+	}
+	return now.Sub(l.moved)
 }
 
 // close ends run, in its own time. What is delivered later is not acknowledged.
@@ -387,5 +404,8 @@ func (l *link) acknowledged(ack uint64) bool {
 		n++
 	}
 	l.sent = l.sent[n:]
+	if n > 0 {
+		l.moved = time.Now()
+	}
 	return n > 0
 }

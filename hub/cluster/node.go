@@ -13,6 +13,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"encoding/json"
 	"hash/fnv"
 	"net/netip"
 	"slices"
@@ -55,15 +56,17 @@ const defaultLinkBytes = 16 << 20
 // connections as a [actor.Hub] does.
 type Node struct {
 	// Set before start, then read only.
-	options Options
-	rooms   actor.Options // of the rooms that this node owns
-	face    *hub.Hub
-	edge    *edge
-	stop    chan struct{}
-	ctx     context.Context // done with stop
-	cancel  context.CancelFunc
-	stopped sync.WaitGroup
-	closed  chan struct{}
+	options  Options
+	rooms    actor.Options // of the rooms that this node owns
+	face     *hub.Hub
+	edge     *edge
+	stop     chan struct{}
+	ctx      context.Context // done with stop
+	cancel   context.CancelFunc
+	stopped  sync.WaitGroup
+	closed   chan struct{}
+	failed   chan error // has room for one
+	failOnce sync.Once
 
 	inbox      chan any     // for control
 	validUntil atomic.Int64 // nanoseconds since started: so long our lease is good
@@ -80,6 +83,8 @@ type Node struct {
 
 	asks      map[uint64]chan<- []byte // questions under way; guarded by mu
 	stats     *stats.Hub
+	deaf      atomic.Bool  // packets are not taken: the node is about to leave
+	serves    atomic.Bool  // it has been ready
 	elsewhere atomic.Int64 // rooms of other nodes
 	owned     atomic.Int64 // partitions that take commands
 
@@ -113,18 +118,19 @@ func newNode(o Options, rooms actor.Options) (*Node, error) {
 	}
 	n := &Node{
 		options: o, stop: make(chan struct{}), closed: make(chan struct{}), inbox: make(chan any, 4096),
-		started: time.Now(), drained: make(chan struct{}), links: map[uint64]*link{},
+		started: time.Now(), drained: make(chan struct{}), failed: make(chan error, 1), links: map[uint64]*link{},
 		asks: map[uint64]chan<- []byte{}, rooms: rooms, stats: rooms.Stats,
 	}
 	n.rooms.Elsewhere = func() int { return int(n.elsewhere.Load()) }
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.edge = newEdge(n)
 	n.control.init(n)
-	if err := o.Backplane.Start(n.receive, n.changed); err != nil {
+	if err := o.Backplane.Start(n.receive, n.changed, n.renewed); err != nil {
 		return nil, err
 	}
 	n.stopped.Go(func() { n.edge.run(n.stop) })
 	n.stopped.Go(n.control.run)
+	n.stopped.Go(n.control.lease.run)
 	return n, nil
 }
 
@@ -185,6 +191,10 @@ func (n *Node) Ready() bool {
 	return called && ready
 }
 
+// Serves reports whether this node takes connections: it has been ready, and its lease is
+// good. While rooms move it is not ready for a moment, and takes connections all the same.
+func (n *Node) Serves() bool { return n.serves.Load() && n.available() }
+
 // Stats are figures of a node.
 type Stats struct {
 	Available  bool // its lease is good
@@ -211,7 +221,7 @@ func (n *Node) receive(packet []byte) {
 	if !ok {
 		return
 	}
-	if l := n.linkTo(from); l != nil && l.own == to {
+	if l := n.linkTo(from); l != nil && l.own == to && !n.deaf.Load() {
 		l.receive(packet)
 	}
 }
@@ -223,7 +233,31 @@ func (n *Node) linkTo(incarnation uint64) *link {
 	return n.links[incarnation]
 }
 
-func (n *Node) changed(e Entry) { n.post(e) }
+// changed takes an entry from the backplane. What the lease must know does not wait for
+// control.
+func (n *Node) changed(e Entry) {
+	if e.Key == nodeKey(n.options.Name) {
+		var entry nodeEntry
+		if json.Unmarshal(e.Value, &entry) == nil {
+			n.control.lease.seen(entry, e.Revision)
+		}
+	}
+	n.post(e)
+}
+
+// renewed is called by the backplane when the register has been made anew.
+func (n *Node) renewed() {
+	n.control.lease.forget()
+	n.post(n.control.registerLost)
+}
+
+// fail says that the node can't go on.
+func (n *Node) fail(err error) {
+	n.failOnce.Do(func() { n.failed <- err })
+}
+
+// Failed gets an error when the node can't go on: [ErrNameTaken].
+func (n *Node) Failed() <-chan error { return n.failed }
 
 // post gives control something to do. It reports false if the node has stopped.
 func (n *Node) post(m any) bool { return n.give(n.inbox, m) }

@@ -58,7 +58,8 @@ type simulatedConn struct {
 	// resend is what is to be sent again after a resume.
 	handled uint64
 	resumed bool
-	expect  int // missed messages that are to come
+	resumes bool // it has been opened to resume
+	expect  int  // missed messages that are to come
 }
 
 // Wake implements actor.Writer.
@@ -168,6 +169,7 @@ type simulatedClient struct {
 	m      *membership    // nil: none
 	stays  int
 	pause  time.Duration // between two things that it does
+	lost   time.Time     // when the membership last lost its connection
 }
 
 func (p *simulatedClient) run() {
@@ -226,6 +228,9 @@ func (p *simulatedClient) look() {
 // drop ends the connection as one that is lost.
 func (p *simulatedClient) drop() {
 	c := p.conn
+	if c.resumed || !c.resumes {
+		p.lost = time.Now()
+	}
 	p.conn = nil
 	p.s.mu.Lock()
 	c.cut = true
@@ -311,7 +316,7 @@ func (p *simulatedClient) resume() {
 	}
 	c := p.conn
 	p.s.mu.Lock()
-	c.m = m
+	c.m, c.resumes = m, true
 	p.s.mu.Unlock()
 	p.s.trace("%s resumes at %s after %d", m.name, c.name, received)
 	done := make(chan actor.Resumed, 1)
@@ -335,7 +340,11 @@ func (p *simulatedClient) resume() {
 	p.s.mu.Unlock()
 	p.drop()
 	if code == "session_expired" {
-		p.s.expired.Add(1)
+		away := time.Since(p.lost)
+		p.s.trace("%s has lost its session after %s", m.name, away)
+		if away < window {
+			p.s.expired.Add(1)
+		}
 		p.forgetMembership()
 	}
 }

@@ -17,6 +17,7 @@ type network struct {
 	nodes    map[string]*port
 	entries  map[string]Entry
 	revision uint64
+	age      int // counts how often the register was made anew
 
 	loss, twice float64            // of packets
 	delay       time.Duration      // of packets, at most
@@ -37,11 +38,13 @@ type port struct {
 	name    string
 	receive func([]byte)
 	changed func(Entry)
+	renewed func()
 
 	mu      sync.Mutex
 	come    *sync.Cond
 	packets [][]byte
 	changes []Entry
+	wiped   bool // the register is another
 	closed  bool
 	done    sync.WaitGroup
 	last    time.Time // when the last change comes: they do not overtake each other
@@ -53,8 +56,8 @@ func (n *network) join(name string) *port {
 	return p
 }
 
-func (p *port) Start(receive func([]byte), changed func(Entry)) error {
-	p.receive, p.changed = receive, changed
+func (p *port) Start(receive func([]byte), changed func(Entry), renewed func()) error {
+	p.receive, p.changed, p.renewed = receive, changed, renewed
 	n := p.net
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -77,15 +80,18 @@ func (p *port) run() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for {
-		for len(p.packets) == 0 && len(p.changes) == 0 && !p.closed {
+		for len(p.packets) == 0 && len(p.changes) == 0 && !p.wiped && !p.closed {
 			p.come.Wait()
 		}
 		if p.closed {
 			return
 		}
-		packets, changes := p.packets, p.changes
-		p.packets, p.changes = nil, nil
+		packets, changes, wiped := p.packets, p.changes, p.wiped
+		p.packets, p.changes, p.wiped = nil, nil, false
 		p.mu.Unlock()
+		if wiped {
+			p.renewed()
+		}
 		for _, e := range changes {
 			p.changed(e)
 		}
@@ -203,7 +209,14 @@ func (p *port) changeLater(e Entry, d time.Duration) {
 	}
 	// Timers of one instant fire in any order.
 	p.last = at.Add(time.Nanosecond)
-	time.AfterFunc(d+time.Nanosecond, func() { p.change(e) })
+	age := p.net.age
+	time.AfterFunc(d+time.Nanosecond, func() {
+		p.net.mu.Lock()
+		defer p.net.mu.Unlock()
+		if age == p.net.age {
+			p.change(e)
+		}
+	})
 }
 
 // set changes the network under its lock.
@@ -222,6 +235,22 @@ func (n *network) back(name string) {
 		for _, e := range n.all() {
 			p.changeLater(e, 0)
 		}
+	}
+}
+
+// wipe makes the register anew.
+func (n *network) wipe() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	clear(n.entries)
+	n.revision = 0
+	n.age++
+	for _, p := range n.nodes {
+		p.mu.Lock()
+		p.changes = nil
+		p.wiped = true
+		p.come.Broadcast()
+		p.mu.Unlock()
 	}
 }
 

@@ -201,13 +201,14 @@ func (s *simulation) forget(c *simulatedConn) {
 
 // await waits in virtual time for something to be so.
 func (s *simulation) await(what string, is func() bool) bool {
-	for range 6000 {
+	for range 12000 {
 		if is() {
 			return true
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	s.t.Errorf("not within a minute: %s", what)
+	s.describe()
+	s.t.Errorf("not in time: %s", what)
 	return false
 }
 
@@ -273,7 +274,7 @@ func (s *simulation) disturb(names []string) {
 		return
 	}
 	ms := func(n int) time.Duration { return time.Duration(1+s.random.IntN(n)) * time.Millisecond }
-	x := s.random.IntN(10)
+	x := s.random.IntN(13)
 	switch {
 	case x < 2 && alive > 2:
 		s.drain(name)
@@ -295,6 +296,21 @@ func (s *simulation) disturb(names []string) {
 		time.Sleep(ms(long))
 		s.net.set(func() { clear(s.net.blocked) })
 		s.trace("%s reaches %s", name, other)
+	case x == 10:
+		s.trace("the register is slow")
+		s.net.set(func() { s.net.putDelay, s.net.watchDelay = ms(700), ms(900) })
+	case x == 11 && !s.gentle && name != other:
+		s.trace("%s and %s do not reach each other", name, other)
+		s.net.set(func() {
+			s.net.blocked[[2]string{name, other}] = true
+			s.net.blocked[[2]string{other, name}] = true
+		})
+		time.Sleep(ms(20000))
+		s.net.set(func() { clear(s.net.blocked) })
+		s.trace("%s and %s reach each other", name, other)
+	case x == 12 && !s.gentle && s.random.IntN(3) == 0:
+		s.trace("the register is made anew")
+		s.net.wipe()
 	case x < 9 && !s.gentle && alive > 2:
 		s.kill(name)
 	case x == 9 && !s.gentle:
@@ -448,4 +464,48 @@ func (s *simulation) checkQueues(name string, n *Node) {
 			s.fault("node %s: confirmations wait", name)
 		}
 	})
+}
+
+// describe tells of a node that does not get ready what it waits for.
+func (s *simulation) describe() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, n := range s.nodes {
+		if n.Ready() {
+			continue
+		}
+		s.trace("%s is not ready; available %v, deaf %v", name, n.available(), n.deaf.Load())
+		n.call(n.post, func() {
+			c := &n.control
+			s.trace("%s is %s, incarnation %d, lost %v, held %v", name, c.says(), c.incarnation, c.lease.isLost(), c.lease.held)
+			for other, v := range c.nodes {
+				s.trace("%s knows %s: %+v, linked %v", name, other, v.entry, v.link != nil)
+			}
+			for p := range c.parts {
+				o := &c.owner.parts[p]
+				if o.state == partReady {
+					continue
+				}
+				waiting := ""
+				for l := range o.waiting {
+					waiting += l.node + " "
+				}
+				s.trace("%s: partition %d is %+v, state %d, epoch %d, waits for %s, moves %v, claiming %v, started %v", name, p, c.parts[p].entry, o.state, o.epoch, waiting, c.parts[p].move, c.parts[p].claiming, c.parts[p].started)
+			}
+		})
+		n.call(n.toEdge, func() {
+			for p := range n.edge.parts {
+				if e := &n.edge.parts[p]; !e.ready {
+					owner, next := "", ""
+					if e.owner != nil {
+						owner = e.owner.node
+					}
+					if e.next != nil {
+						next = e.next.node
+					}
+					s.trace("%s: the edge is not ready for %d: owner %q, epoch %d, next %q", name, p, owner, e.epoch, next)
+				}
+			}
+		})
+	}
 }

@@ -146,6 +146,8 @@ func (t *tie) kept() (had uint64, frames []*frame.Frame) {
 	switch {
 	case t.member.Session == "":
 		return 0, nil
+	case t.aside == nil && t.closed:
+		return t.had, nil // the membership is about to end: nobody will ask
 	case t.aside == nil:
 		return t.out.Kept()
 	}

@@ -92,7 +92,7 @@ func TestEmbedded(t *testing.T) {
 		if i == 2 {
 			receive, changed = func(p []byte) { packets <- string(p) }, func(e cluster.Entry) { changes <- e }
 		}
-		if err := b.Start(receive, changed); err != nil {
+		if err := b.Start(receive, changed, func() {}); err != nil {
 			t.Fatal(err)
 		}
 	}
