@@ -257,12 +257,11 @@ func (b *batch) attach(r *reader, h commandHead) {
 	c := b.newProxy(h, conn, address)
 	c.attached, c.again, c.before = true, h.seq, before
 	m.Client, m.Had = c.client, had+uint64(len(frames))
+	c.out.restore(had, frames, seen, m.Session != "")
 	if part.state == partRecovering {
-		c.out.restore(had, frames, seen, m.Session != "")
 		part.attached = append(part.attached, m)
 		return
 	}
-	c.out.restore(had, frames, nil, m.Session != "")
 	b.commands = append(b.commands, &actor.Restore{Members: []actor.Membership{m}})
 }
 

@@ -325,16 +325,12 @@ func (e *edge) frame(t *tie, r *reader) {
 // adopt hands a connection the membership that it has resumed.
 func (e *edge) adopt(t *tie, r *reader) {
 	m := r.membership()
-	received, frames := r.number(), r.frames()
+	received, frames, seen := r.number(), r.frames(), r.seen()
 	if r.bad || t.state != tieJoining || t.resumed == nil {
 		releaseAll(frames)
 		return
 	}
-	for _, f := range frames {
-		if o := f.Origin; o.Key != t.key && o.Key != 0 {
-			t.seen[o.Key] = max(t.seen[o.Key], o.Seq)
-		}
-	}
+	t.seen = seen
 	t.answer(1)
 	t.had = received + uint64(len(frames))
 	if t.closed {

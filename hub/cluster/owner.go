@@ -273,15 +273,8 @@ func (o *owner) checkReady(p int) {
 			edges = append(edges, l)
 		}
 	}
-	var remotes []*remote
-	for i := range part.attached {
-		remotes = append(remotes, part.attached[i].Client.Receiver().(*remote))
-	}
 	part.attached, part.metas, part.again, part.inherited = nil, nil, deferred{}, nil
 	o.do(commands, func(batch uint64) {
-		for _, r := range remotes {
-			r.forgetSeen()
-		}
 		for _, f := range after {
 			f(batch)
 		}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -26,7 +27,7 @@ type remote struct {
 	lost      bool
 	kept      kept
 	// seen has for each other membership the last of its messages that this one has had
-	// through owners before (invariant 4); nil: it does not matter any more.
+	// (invariant 4): of one that can't be resumed, through owners before.
 	seen map[uint64]uint64
 }
 
@@ -44,6 +45,7 @@ func (r *remote) Send(f *frame.Frame, _ uint64) bool {
 		f.Release()
 		return true
 	}
+	r.note(f)
 	keep := r.resumable && f.IsMessage()
 	if keep && r.lost && r.kept.bytes+f.Size() > r.limit {
 		f.Release()
@@ -67,6 +69,17 @@ func (r *remote) Send(f *frame.Frame, _ uint64) bool {
 		r.kept.forget()
 	}
 	return true
+}
+
+// note keeps in mind that the membership has had a message: its next connection, with
+// another node, is to know. The caller holds mu.
+func (r *remote) note(f *frame.Frame) {
+	if o := f.Origin; r.resumable && o.Key != 0 && o.Key != r.key {
+		if r.seen == nil {
+			r.seen = map[uint64]uint64{}
+		}
+		r.seen[o.Key] = o.Seq
+	}
 }
 
 // acked says how many messages the client has.
@@ -94,7 +107,7 @@ func (r *remote) Sent() uint64 {
 func (r *remote) Reset(resumable bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.begins, r.resumable = true, resumable
+	r.begins, r.resumable, r.seen = true, resumable, nil
 	r.kept.begin(0, nil)
 }
 
@@ -104,13 +117,6 @@ func (r *remote) restore(had uint64, frames []*frame.Frame, seen map[uint64]uint
 	defer r.mu.Unlock()
 	r.resumable, r.seen = resumable, seen
 	r.kept.begin(had, frames)
-}
-
-// forgetSeen says that nothing is carried out again any more.
-func (r *remote) forgetSeen() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.seen = nil
 }
 
 // Missed implements [actor.Receiver].
@@ -125,14 +131,20 @@ func (r *remote) Missed(received uint64) ([]*frame.Frame, bool) {
 
 // Adopt implements [actor.Receiver].
 func (r *remote) Adopt(m *actor.Membership, received uint64, frames []*frame.Frame) {
+	before := m.Out.(*remote)
+	before.mu.Lock()
+	seen := maps.Clone(before.seen)
+	before.mu.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.seen = seen
 	r.write(func(w *writer) {
 		w.b = append(w.b, recAdopt)
 		w.fixed(r.key)
 		w.membership(m)
 		w.number(received)
 		w.frames(frames)
+		w.seen(seen)
 	})
 	r.resumable = true
 	r.kept.begin(received, frames)
