@@ -413,10 +413,6 @@ func (c *control) yields(now time.Time) bool {
 			continue
 		}
 		c.n.options.Logger.Error(EventYield, zap.String("node", name))
-		own := c.nodes[c.n.options.Name]
-		entry := own.entry
-		entry.State = "gone"
-		c.put(nodeKey(c.n.options.Name), entry, own.revision, func(uint64, error) {})
 		c.fenced(now.Add(restTime))
 		return true
 	}

@@ -37,6 +37,7 @@ type lease struct {
 	mu        sync.Mutex
 	entry     nodeEntry                // to be written; guarded by mu
 	paused    time.Time                // until then nothing is written; guarded by mu
+	farewell  *nodeEntry               // to be written first: an incarnation that ends by itself; guarded by mu
 	revision  uint64                   // of the entry in the register, as far as is known; guarded by mu
 	begun     map[uint64]time.Duration // when writes of this incarnation began, by beat; guarded by mu
 	renewed   time.Time                // when the last write went through; guarded by mu
@@ -57,6 +58,12 @@ func newLease(n *Node) *lease {
 func (l *lease) begin(e nodeEntry, from time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.farewell = nil
+	if time.Until(from) > 0 {
+		gone := l.entry
+		gone.State = "gone"
+		l.farewell = &gone
+	}
 	l.entry, l.begun, l.paused, l.in, l.lost = e, map[uint64]time.Duration{}, from, false, false
 	l.kick()
 }
@@ -110,6 +117,11 @@ func (l *lease) run() {
 // write writes the entry, and returns when it is to be written again.
 func (l *lease) write() time.Duration {
 	l.mu.Lock()
+	if gone := l.farewell; gone != nil && time.Until(l.paused) > 0 {
+		revision := l.revision
+		l.mu.Unlock()
+		return l.sayGone(gone, revision)
+	}
 	wait := max(time.Until(l.paused), l.waitsForHolder())
 	if l.lost {
 		wait = renewTime
@@ -144,6 +156,27 @@ func (l *lease) write() time.Duration {
 	l.revision = max(l.revision, at)
 	l.went(e, begun)
 	return max(renewTime-(time.Since(l.n.started)-begun), 0)
+}
+
+// sayGone writes that an incarnation is over, and returns when to write again.
+func (l *lease) sayGone(gone *nodeEntry, revision uint64) time.Duration {
+	b, err := json.Marshal(gone)
+	if err != nil {
+		return renewTime // can't be
+	}
+	ctx, cancel := context.WithTimeout(l.n.ctx, putTime)
+	defer cancel()
+	at, err := l.n.options.Backplane.Put(ctx, nodeKey(l.n.options.Name), b, revision)
+	if err != nil {
+		return retryPut
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.revision = max(l.revision, at)
+	if l.farewell == gone {
+		l.farewell = nil
+	}
+	return 0
 }
 
 // waitsForHolder returns how long the entry must not be written, since it is another
