@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"runtime/debug"
@@ -47,10 +48,30 @@ func (d *daemon) newNode(o hub.Options) (err error) {
 	return nil
 }
 
+// allAddresses adds to names of several machines the addresses that they have now; each
+// name stays, for the machines to come.
+func allAddresses(peers []string) (all []string) {
+	for _, p := range peers {
+		all = append(all, p)
+		host, port, _ := net.SplitHostPort(p) // has been checked
+		if net.ParseIP(host) != nil {
+			continue
+		}
+		addresses, err := net.LookupHost(host)
+		if err != nil || len(addresses) < 2 {
+			continue
+		}
+		for _, a := range addresses {
+			all = append(all, net.JoinHostPort(a, port))
+		}
+	}
+	return all
+}
+
 // embedded returns how the broker in this process is set up.
 func (d *daemon) embedded() (*broker.Embedded, error) {
 	k := &d.config.Cluster
-	e := &broker.Embedded{Listen: k.Listen, Peers: k.Peers, Dir: k.Dir}
+	e := &broker.Embedded{Listen: k.Listen, Peers: allAddresses(k.Peers), Dir: k.Dir}
 	if e.Dir == "" {
 		var err error
 		if e.Dir, err = os.MkdirTemp("", "parleyd-cluster"); err != nil {
@@ -68,9 +89,8 @@ func (d *daemon) embedded() (*broker.Embedded, error) {
 	if k.TLSCert == "" {
 		return e, nil
 	}
-	certificate, err := tls.LoadX509KeyPair(k.TLSCert, k.TLSKey)
-	if err != nil {
-		return nil, fmt.Errorf("cluster-tls-cert: %w", err)
+	if e.TLS, err = newCertificates(k.TLSCert, k.TLSKey, d.logs.Logger); err != nil {
+		return nil, fmt.Errorf("cluster-%w", err)
 	}
 	text, err := os.ReadFile(k.TLSCA)
 	if err != nil {
@@ -80,10 +100,10 @@ func (d *daemon) embedded() (*broker.Embedded, error) {
 	if !ca.AppendCertsFromPEM(text) {
 		return nil, errors.New("cluster-tls-ca: there is no certificate in it")
 	}
-	e.TLS = &tls.Config{
-		Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12,
-		RootCAs: ca, ClientCAs: ca, ClientAuth: tls.RequireAndVerifyClientCert,
-	}
+	// Nodes are clients of each other, with the same certificate.
+	e.TLS.RootCAs, e.TLS.ClientCAs, e.TLS.ClientAuth = ca, ca, tls.RequireAndVerifyClientCert
+	own := e.TLS.GetCertificate
+	e.TLS.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return own(nil) }
 	return e, nil
 }
 
