@@ -83,6 +83,7 @@ func (c *control) assign() {
 		}
 	}
 	c.n.owned.Store(owned)
+	c.tellOwned(owned, time.Now())
 	if c.state == "draining" {
 		c.leaveWhenFree(mine)
 	}
@@ -110,6 +111,17 @@ func (c *control) promised() bool {
 		}
 	}
 	return false
+}
+
+// tellOwned tells the log how much this node owns, when that has not changed for a second.
+func (c *control) tellOwned(owned int64, now time.Time) {
+	switch {
+	case owned != c.owned:
+		c.owned, c.ownedAt = owned, now
+	case owned != c.ownedTold && now.Sub(c.ownedAt) >= time.Second:
+		c.ownedTold = owned
+		c.n.options.Logger.Info(EventPartitions, zap.Int64("partitions", owned))
+	}
 }
 
 // quiet reports whether all that this node has said has arrived.
@@ -156,7 +168,7 @@ func (c *control) partChanged(p int) {
 		v.move = nil
 		c.owner.inherit(p, &inheritance{m.out, v.entry.Epoch})
 	}
-	c.n.options.Logger.Info(EventOwn, zap.Int("partition", p), zap.Uint64("epoch", v.entry.Epoch))
+	c.n.options.Logger.Debug(EventOwn, zap.Int("partition", p), zap.Uint64("epoch", v.entry.Epoch))
 	c.owner.own(p, v.entry.Epoch)
 }
 
@@ -246,7 +258,7 @@ func (c *control) advance(p int) {
 		next.link.flush()
 		c.whenQuiet(p, m, moveTold)
 	case moveTold:
-		c.n.options.Logger.Info(EventHandOver, zap.Int("partition", p), zap.String("to", m.to))
+		c.n.options.Logger.Debug(EventHandOver, zap.Int("partition", p), zap.String("to", m.to))
 		c.claim(p, partEntry{Node: m.to, Incarnation: m.key, Epoch: epoch})
 	}
 }

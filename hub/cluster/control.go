@@ -19,7 +19,8 @@ import (
 const (
 	EventNodeUp       = "node up"                     // node
 	EventNodeDown     = "node down"                   // node
-	EventOwn          = "partition owned"             // partition, epoch
+	EventOwn          = "partition owned"             // partition, epoch; at level debug
+	EventPartitions   = "partitions moved"            // partitions: that this node owns now
 	EventHandOver     = "partition handed"            // partition, to
 	EventBroken       = "invariant broken"            // invariant: a bug
 	EventVersion      = "node speaks another version" // node, min, max: it is not worked with
@@ -72,14 +73,16 @@ type control struct {
 	nodes map[string]*nodeView
 	parts [Partitions]partView
 
-	lease      *lease
-	restUntil  time.Time       // until then we own nothing, if others can
-	goodAt     time.Time       // when our lease was last good, or when we began
-	told       bool            // this node has been ready
-	toldAt     time.Time       // when the log was last told that it is not
-	registers  int             // that there have been
-	claimFrom  time.Time       // before that we claim nothing
-	complained map[string]bool // nodes that were logged as too new or too old
+	lease            *lease
+	restUntil        time.Time       // until then we own nothing, if others can
+	goodAt           time.Time       // when our lease was last good, or when we began
+	told             bool            // this node has been ready
+	toldAt           time.Time       // when the log was last told that it is not
+	owned, ownedTold int64           // partitions that are ready, and of which the log was told
+	ownedAt          time.Time       // when owned last changed
+	registers        int             // that there have been
+	claimFrom        time.Time       // before that we claim nothing
+	complained       map[string]bool // nodes that were logged as too new or too old
 }
 
 type nodeView struct {
