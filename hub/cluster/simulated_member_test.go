@@ -52,7 +52,6 @@ type simulatedConn struct {
 	m      *membership
 
 	cut    bool // nothing comes through any more
-	ended  bool // the node knows that
 	closed wire.CloseCode
 	code   string // of the last error
 	// resend is what is to be sent again after a resume.
