@@ -21,6 +21,7 @@ type edge struct {
 	touched []*tie
 	nextKey uint64
 	drain   bool
+	held    []inbound // from the owner on this node, while the lease is not good
 }
 
 // edgePart is what the edge knows of a partition.
@@ -110,15 +111,35 @@ func (e *edge) touch(t *tie) {
 	}
 }
 
+// take handles what an owner has sent.
+func (e *edge) take(m inbound) {
+	for _, rec := range m.records {
+		e.receive(m.link, rec)
+	}
+	// After a new owner has taken over much comes at once: it is not to wait in
+	// the queues of connections until all of it has come.
+	e.flush()
+}
+
+// release handles what was held back, if the lease is good again. What the owner on this
+// node does after its lease has run out must not be seen: another may own its rooms.
+func (e *edge) release() {
+	for len(e.held) > 0 && e.n.available() {
+		m := e.held[0]
+		e.held = e.held[1:]
+		e.take(m)
+	}
+}
+
 func (e *edge) handle(m any) {
 	switch m := m.(type) {
 	case inbound:
-		for _, rec := range m.records {
-			e.receive(m.link, rec)
+		if m.link.own == m.link.peer && (len(e.held) > 0 || !e.n.available()) {
+			e.held = append(e.held, m)
+			e.release()
+			return
 		}
-		// After a new owner has taken over much comes at once: it is not to wait in
-		// the queues of connections until all of it has come.
-		e.flush()
+		e.take(m)
 	case lost:
 		e.lost(m.link)
 	case actor.Command:

@@ -49,6 +49,9 @@ func (e *edge) released(p int) {
 // lost forgets an owner that is gone.
 func (e *edge) lost(l *link) {
 	delete(e.flights, l)
+	if l.own == l.peer {
+		e.held = nil
+	}
 	for p := range e.parts {
 		part := &e.parts[p]
 		if part.next == l {

@@ -69,6 +69,7 @@ func (c *control) tick() {
 		return
 	}
 	c.goodAt = now
+	c.n.toEdge(c.n.edge.release)
 	for name, v := range c.nodes {
 		silent := now.Sub(v.seen)
 		switch {

@@ -302,6 +302,37 @@ func TestAnswersWhileOthersAnswerPings(t *testing.T) {
 	})
 }
 
+// What a node does after its lease has run out, as a process that was stopped does when it
+// goes on, its own members do not see either.
+func TestNothingIsSeenAfterTheLease(t *testing.T) {
+	virtual(t, []string{"a", "b"}, func(t *testing.T, v *virtualCluster) {
+		room := v.roomOf("a")
+		ann, bob := connect(t, v.nodes["a"]), connect(t, v.nodes["a"])
+		ann.join(room, "ann", nil, false)
+		bob.join(room, "bob", nil, false)
+		bob.sees("ann", "bob")
+		goesOn := make(chan struct{})
+		_ = v.nodes["a"].present().Do(&actor.Batch{After: func(uint64) { <-goesOn }})
+		ann.send("bob", "1")
+		v.net.set(func() { v.net.cut["a"] = true })
+		v.await("the lease runs out", func() bool { return !v.nodes["a"].available() })
+		close(goesOn)
+		time.Sleep(100 * time.Millisecond)
+		if got := bob.texts(); got != "" {
+			t.Errorf("bob had %q of a node without a lease", got)
+		}
+		time.Sleep(5 * time.Second)
+		v.net.back("a")
+		bob.isClosed(wire.CloseGoingAway)
+		if got := bob.texts(); got != "" {
+			t.Errorf("bob had %q", got)
+		}
+		ann.end()
+		bob.end()
+		time.Sleep(time.Second)
+	})
+}
+
 // What waits for a link that was closed a moment before is confirmed all the same.
 func TestConfirmationsOfAClosedLink(t *testing.T) {
 	edge, dead := newLink(&link{}), newLink(&link{})
