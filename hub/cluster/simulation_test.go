@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/internal/actor"
 )
 
 // The simulation runs several nodes and their clients in virtual time over a network and a
@@ -274,7 +275,7 @@ func (s *simulation) disturb(names []string) {
 		return
 	}
 	ms := func(n int) time.Duration { return time.Duration(1+s.random.IntN(n)) * time.Millisecond }
-	x := s.random.IntN(13)
+	x := s.random.IntN(15)
 	switch {
 	case x < 2 && alive > 2:
 		s.drain(name)
@@ -299,6 +300,13 @@ func (s *simulation) disturb(names []string) {
 	case x == 10:
 		s.trace("the register is slow")
 		s.net.set(func() { s.net.putDelay, s.net.watchDelay = ms(700), ms(900) })
+	case x > 12:
+		long := ms(1000)
+		s.trace("the hub of %s is busy for %s", name, long)
+		s.mu.Lock()
+		n := s.nodes[name]
+		s.mu.Unlock()
+		_ = n.present().Do(&actor.Batch{After: func(uint64) { time.Sleep(long) }})
 	case x == 11 && !s.gentle && name != other:
 		s.trace("%s and %s do not reach each other", name, other)
 		s.net.set(func() {
@@ -312,7 +320,13 @@ func (s *simulation) disturb(names []string) {
 		s.trace("the register is made anew")
 		s.net.wipe()
 	case x < 9 && !s.gentle && alive > 2:
+		if name != other {
+			// What it says last reaches some and not others.
+			s.net.set(func() { s.net.blocked[[2]string{name, other}] = true })
+			time.Sleep(ms(600))
+		}
 		s.kill(name)
+		s.net.set(func() { clear(s.net.blocked) })
 	case x == 9 && !s.gentle:
 		s.trace("%s is cut off", name)
 		s.net.set(func() { s.net.cut[name] = true })
