@@ -302,6 +302,19 @@ func TestAnswersWhileOthersAnswerPings(t *testing.T) {
 	})
 }
 
+// A list of which a node can't tell its part is an error, and not a shorter list.
+func TestListsLackNoNode(t *testing.T) {
+	virtual(t, []string{"a", "b"}, func(t *testing.T, v *virtualCluster) {
+		if list, err := v.nodes["a"].Nodes(t.Context()); err != nil || len(list) != 2 {
+			t.Fatalf("%v: %v", list, err)
+		}
+		v.nodes["b"].present().Close()
+		if list, err := v.nodes["a"].Rooms(t.Context()); err == nil {
+			t.Errorf("a list without a node: %v", list)
+		}
+	})
+}
+
 // What a node does after its lease has run out, as a process that was stopped does when it
 // goes on, its own members do not see either.
 func TestNothingIsSeenAfterTheLease(t *testing.T) {
