@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -68,23 +69,34 @@ func allAddresses(peers []string) (all []string) {
 	return all
 }
 
+// clusterSecret reads the secret of the nodes, which the broker takes at the start only;
+// empty: there is none.
+func clusterSecret(file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	secret, err := os.ReadFile(file)
+	if secret = bytes.TrimSpace(secret); err == nil && len(secret) == 0 {
+		err = fmt.Errorf("%s is empty", file)
+	}
+	if err != nil {
+		return "", fmt.Errorf("cluster-secret-file: %w", err)
+	}
+	return string(secret), nil
+}
+
 // embedded returns how the broker in this process is set up.
-func (d *daemon) embedded() (*broker.Embedded, error) {
+func (d *daemon) embedded() (_ *broker.Embedded, err error) {
 	k := &d.config.Cluster
 	e := &broker.Embedded{Listen: k.Listen, Peers: allAddresses(k.Peers), Dir: k.Dir}
 	if e.Dir == "" {
-		var err error
 		if e.Dir, err = os.MkdirTemp("", "parleyd-cluster"); err != nil {
 			return nil, fmt.Errorf("cluster-dir: %w", err)
 		}
 		d.temporary = e.Dir
 	}
-	secret, err := newSecret("cluster-secret-file", k.SecretFile, asItIs, d.logs.Logger)
-	if err != nil {
+	if e.Secret, err = clusterSecret(k.SecretFile); err != nil {
 		return nil, err
-	}
-	if secret != nil {
-		e.Secret = string(secret())
 	}
 	if k.TLSCert == "" {
 		return e, nil

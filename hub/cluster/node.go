@@ -4,9 +4,10 @@
 // moves when nodes come, go, or are lost.
 //
 // An edge passes its connections' commands to the owners of their rooms and keeps each
-// until all its effects have arrived everywhere; to a new owner it sends them again,
-// behind what that must know of its connections. A connection drops messages that it
-// has had. So none is lost and none comes twice while rooms move.
+// until all its effects have arrived; to a new owner it sends them again, behind what that
+// must know of its memberships. The owner numbers what a membership gets, and drops what it
+// has had. So none is lost and none comes twice while rooms move. The invariants have
+// numbers, which comments refer to: see "The cluster" in ARCHITECTURE.md.
 package cluster
 
 import (
