@@ -301,12 +301,7 @@ func (s *simulation) disturb(names []string) {
 		s.trace("the register is slow")
 		s.net.set(func() { s.net.putDelay, s.net.watchDelay = ms(700), ms(900) })
 	case x > 12:
-		long := ms(1000)
-		s.trace("the hub of %s is busy for %s", name, long)
-		s.mu.Lock()
-		n := s.nodes[name]
-		s.mu.Unlock()
-		_ = n.present().Do(&actor.Batch{After: func(uint64) { time.Sleep(long) }})
+		s.busy(name, ms(1000))
 	case x == 11 && !s.gentle && name != other:
 		s.trace("%s and %s do not reach each other", name, other)
 		s.net.set(func() {
@@ -320,7 +315,10 @@ func (s *simulation) disturb(names []string) {
 		s.trace("the register is made anew")
 		s.net.wipe()
 	case x < 9 && !s.gentle && alive > 2:
-		if name != other {
+		if s.random.IntN(2) == 0 {
+			s.busy(name, 2*time.Second) // it dies with much undone
+			time.Sleep(ms(600))
+		} else if name != other {
 			// What it says last reaches some and not others.
 			s.net.set(func() { s.net.blocked[[2]string{name, other}] = true })
 			time.Sleep(ms(600))
@@ -334,6 +332,15 @@ func (s *simulation) disturb(names []string) {
 		s.net.back(name)
 		s.trace("%s is back", name)
 	}
+}
+
+// busy has a node's hub do nothing for a while.
+func (s *simulation) busy(name string, long time.Duration) {
+	s.trace("the hub of %s is busy for %s", name, long)
+	s.mu.Lock()
+	n := s.nodes[name]
+	s.mu.Unlock()
+	_ = n.present().Do(&actor.Batch{After: func(uint64) { time.Sleep(long) }})
 }
 
 // finish ends all faults, has all clients come to rest in their rooms, and checks.
