@@ -43,9 +43,10 @@ type link struct {
 
 // chunk is what one packet carries.
 type chunk struct {
-	seq  uint64
-	b    []byte // header and records
-	sent time.Time
+	seq   uint64
+	b     []byte // header and records
+	sent  time.Time
+	tries int // how often it was sent again
 }
 
 const (
@@ -56,8 +57,11 @@ const (
 	packetBytes = 128 << 10
 	maxPacket   = MaxPacket
 	// resendAfter is how long a packet may be unheard of before it is sent again.
-	resendAfter = 200 * time.Millisecond
-	tickTime    = 50 * time.Millisecond
+	// Each time it is twice as long, up to maxDoublings times: a receiver that is busy is not
+	// to get ever more.
+	resendAfter  = 200 * time.Millisecond
+	maxDoublings = 2
+	tickTime     = 50 * time.Millisecond
 	// resendBytes bounds what is sent again at once.
 	resendBytes = 1 << 20
 	// maxEarly bounds the packets that may wait for one that is missing.
@@ -275,10 +279,11 @@ func (l *link) resend() {
 	var again [][]byte
 	for bytes, i := 0, 0; i < len(l.sent) && bytes < resendBytes; i++ {
 		c := l.sent[i]
-		if now.Sub(c.sent) < resendAfter {
+		if now.Sub(c.sent) < resendAfter<<min(c.tries, maxDoublings) {
 			continue
 		}
 		c.sent = now
+		c.tries++
 		bytes += len(c.b)
 		again = append(again, l.header(c.b, packetData, c.seq))
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"regexp"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -53,6 +54,8 @@ type Broker struct {
 	changed func(cluster.Entry)
 	renewed func()
 	again   chan struct{} // the register is to be watched anew
+
+	unseen atomic.Int64 // when the first write went through that the watch has not shown; 0: there is none
 
 	created time.Time // of the register that is watched; owned by watch
 
@@ -178,6 +181,9 @@ func (b *Broker) Put(ctx context.Context, key string, value []byte, revision uin
 	}
 	if errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, jetstream.ErrStreamNotFound) {
 		b.watchAgain()
+	}
+	if err == nil {
+		b.unseen.CompareAndSwap(0, time.Now().UnixNano())
 	}
 	return at, err
 }

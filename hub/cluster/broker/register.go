@@ -48,6 +48,12 @@ func (b *Broker) watch() {
 	}
 }
 
+// blindTime is how long the watch may lag behind a write of this node before it is begun
+// anew: its server may be gone.
+const blindTime = 2 * time.Second
+
+var errBlind = errors.New("the watch of the register does not show what was written")
+
 // watchOnce watches the register until that ends. It reports whether there was one, and
 // returns why it is not watched any more; nil: it is to be watched anew.
 func (b *Broker) watchOnce() (had bool, err error) {
@@ -72,18 +78,26 @@ func (b *Broker) watchOnce() (had bool, err error) {
 	b.mu.Unlock()
 	look := time.NewTicker(copiesTime)
 	defer look.Stop()
+	blind := time.NewTicker(blindTime / 2)
+	defer blind.Stop()
+	b.unseen.Store(0)
 	for {
 		select {
 		case e, open := <-watcher.Updates():
 			if !open {
 				return true, errors.New("the watch of the register has ended")
 			}
+			b.unseen.Store(0)
 			if e != nil {
 				b.changed(cluster.Entry{Key: e.Key(), Value: e.Value(), Revision: e.Revision()})
 			}
 		case <-look.C:
 			if _, err := b.register(js); err != nil {
 				return true, err
+			}
+		case now := <-blind.C:
+			if put := b.unseen.Load(); put > 0 && now.Sub(time.Unix(0, put)) > blindTime {
+				return true, errBlind
 			}
 		case <-b.again:
 			return true, nil
