@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/parley-rtc/parley/hub/internal/actor"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
@@ -129,9 +128,7 @@ func TestBusyHub(t *testing.T) {
 	virtual(t, []string{"a", "b"}, func(t *testing.T, v *virtualCluster) {
 		ann := connect(t, v.nodes["a"])
 		ann.join(v.roomOf("b"), "ann", nil, false)
-		release := make(chan struct{})
-		h := v.nodes["b"].present()
-		_ = h.Do(&actor.Batch{After: func(uint64) { <-release }})
+		goesOn := v.stop("b")
 		for range 600 {
 			time.Sleep(10 * time.Millisecond)
 			ann.send("", `"x"`)
@@ -139,7 +136,7 @@ func TestBusyHub(t *testing.T) {
 				t.Fatal("the lease is lost")
 			}
 		}
-		close(release)
+		close(goesOn)
 		ann.end()
 		time.Sleep(time.Second)
 	})
@@ -182,8 +179,12 @@ func TestLargeHandOver(t *testing.T) {
 			all[i%12].send("", big)
 			time.Sleep(50 * time.Millisecond)
 		}
+		begun := time.Now()
 		if err := v.nodes["b"].Drain(t.Context()); err != nil {
 			t.Fatal(err)
+		}
+		if took := time.Since(begun); took > 2*time.Second {
+			t.Errorf("the node left after %s", took)
 		}
 		v.nodes["b"].Close()
 		delete(v.nodes, "b")
@@ -288,8 +289,7 @@ func TestNothingIsConfirmedTooEarly(t *testing.T) {
 		ann.sees("ann", "bob")
 		bob.sees("ann", "bob")
 		time.Sleep(time.Second)
-		goesOn := make(chan struct{})
-		_ = v.nodes["c"].present().Do(&actor.Batch{After: func(uint64) { <-goesOn }})
+		goesOn := v.stop("c")
 		ann.send("bob", "1")
 		ann.send("nobody", "2")
 		time.Sleep(20 * time.Millisecond)
@@ -334,8 +334,7 @@ func TestNothingIsSeenAfterTheLease(t *testing.T) {
 		ann.join(room, "ann", nil, false)
 		bob.join(room, "bob", nil, false)
 		bob.sees("ann", "bob")
-		goesOn := make(chan struct{})
-		_ = v.nodes["a"].present().Do(&actor.Batch{After: func(uint64) { <-goesOn }})
+		goesOn := v.stop("a")
 		ann.send("bob", "1")
 		v.net.set(func() { v.net.cut["a"] = true })
 		v.await("the lease runs out", func() bool { return !v.nodes["a"].available() })

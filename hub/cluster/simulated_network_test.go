@@ -138,7 +138,7 @@ func (p *port) Send(node string, packet []byte) {
 	}
 	for range copies {
 		to := n.nodes[node]
-		if to == nil || !n.reach(p.name, node) || n.random.Float64() < n.loss {
+		if to == nil || !n.reach(p.name, node) || n.random.Float64() < n.loss || len(packet) > MaxPacket {
 			continue
 		}
 		b := slices.Clone(packet)

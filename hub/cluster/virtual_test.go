@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/internal/actor"
 )
 
 // virtual runs a test in virtual time with nodes in a network without faults.
@@ -92,6 +93,18 @@ func (v *virtualCluster) roomOf(name string) (room string) {
 		return room != ""
 	})
 	return room
+}
+
+// stop has the hub of a node stand still until the channel is closed.
+func (v *virtualCluster) stop(name string) (goesOn chan struct{}) {
+	goesOn = make(chan struct{})
+	stands := make(chan struct{})
+	_ = v.nodes[name].present().Do(&actor.Batch{After: func(uint64) {
+		close(stands)
+		<-goesOn
+	}})
+	<-stands
+	return goesOn
 }
 
 // texts returns the data of the messages that have come to a client.
