@@ -106,11 +106,11 @@ func TestNodesThatDoNotReachEachOther(t *testing.T) {
 	})
 }
 
-// With a register that takes a second for a write, nodes keep their leases, and one that
+// With a register that takes more than a second for a write, nodes keep their leases, and one that
 // dies is found out.
 func TestSlowRegister(t *testing.T) {
 	virtual(t, []string{"a", "b", "c"}, func(t *testing.T, v *virtualCluster) {
-		v.net.set(func() { v.net.putDelay = 500 * time.Millisecond })
+		v.net.set(func() { v.net.putTime = 650 * time.Millisecond })
 		for range 1000 {
 			time.Sleep(10 * time.Millisecond)
 			if !v.nodes["a"].available() || !v.nodes["b"].available() || !v.nodes["c"].available() {

@@ -23,7 +23,8 @@ type network struct {
 	delay       time.Duration      // of packets, at most
 	blocked     map[[2]string]bool // from, to
 	cut         map[string]bool    // neither packets nor register
-	putDelay    time.Duration      // at most
+	putDelay    time.Duration      // at most, there and back each
+	putTime     time.Duration      // at least, likewise
 	ambiguous   float64            // writes that are applied, and answered with an error
 	watchDelay  time.Duration      // at most
 }
@@ -151,7 +152,7 @@ var errNoRegister = errors.New("the register does not answer")
 func (p *port) Put(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
 	n := p.net
 	n.mu.Lock()
-	there, back := n.upTo(n.putDelay), n.upTo(n.putDelay)
+	there, back := n.putTime+n.upTo(n.putDelay), n.putTime+n.upTo(n.putDelay)
 	n.mu.Unlock()
 	if !sleep(ctx, there) {
 		return 0, ctx.Err()
