@@ -10,7 +10,7 @@ MODULES := . test test/bench
 FUZZTIME ?= 30s
 DIR      ?= screenshots
 
-.PHONY: run build test test-race e2e screenshots bench lint fuzz soak cluster release clean help
+.PHONY: run build test test-race e2e screenshots bench lint fuzz simulate soak cluster release clean help
 
 help: ## Tell what there is to make
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ fuzz: ## Fuzz all that reads bytes from outside, FUZZTIME (30s) each, and the hu
 	$(GO) test ./cmd/soak/internal/plan -run '^$$' -fuzz FuzzScenario -fuzztime $(FUZZTIME)
 	$(GO) test ./cmd/soak/internal/dialect -run '^$$' -fuzz FuzzFields -fuzztime $(FUZZTIME)
 	$(GO) test ./hub/internal/actor -run TestModel -rapid.checks 100000 -rapid.steps 100
+
+simulate: ## Run the cluster's simulation with fresh seeds until one fails, or SEED alone
+	$(GO) test ./hub/cluster -run '^TestSimulation$$' -timeout 0 $(if $(SEED),-simulate.seed $(SEED),-simulate.time 1000h)
 
 soak: build ## Load-test the server at URL (ws://127.0.0.1:8080/ws)
 	bin/soak $(if $(URL),--url $(URL)) $(ARGS)

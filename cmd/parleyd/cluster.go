@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"runtime/debug"
 
@@ -46,30 +49,60 @@ func (d *daemon) newNode(o hub.Options) (err error) {
 	return nil
 }
 
+// allAddresses adds to names of several machines the addresses that they have now; each
+// name stays, for the machines to come.
+func allAddresses(peers []string) (all []string) {
+	for _, p := range peers {
+		all = append(all, p)
+		host, port, _ := net.SplitHostPort(p) // has been checked
+		if net.ParseIP(host) != nil {
+			continue
+		}
+		addresses, err := net.LookupHost(host)
+		if err != nil || len(addresses) < 2 {
+			continue
+		}
+		for _, a := range addresses {
+			all = append(all, net.JoinHostPort(a, port))
+		}
+	}
+	return all
+}
+
+// clusterSecret reads the secret of the nodes, which the broker takes at the start only;
+// empty: there is none.
+func clusterSecret(file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	secret, err := os.ReadFile(file)
+	if secret = bytes.TrimSpace(secret); err == nil && len(secret) == 0 {
+		err = fmt.Errorf("%s is empty", file)
+	}
+	if err != nil {
+		return "", fmt.Errorf("cluster-secret-file: %w", err)
+	}
+	return string(secret), nil
+}
+
 // embedded returns how the broker in this process is set up.
-func (d *daemon) embedded() (*broker.Embedded, error) {
+func (d *daemon) embedded() (_ *broker.Embedded, err error) {
 	k := &d.config.Cluster
-	e := &broker.Embedded{Listen: k.Listen, Peers: k.Peers, Dir: k.Dir}
+	e := &broker.Embedded{Listen: k.Listen, Peers: allAddresses(k.Peers), Dir: k.Dir}
 	if e.Dir == "" {
-		var err error
 		if e.Dir, err = os.MkdirTemp("", "parleyd-cluster"); err != nil {
 			return nil, fmt.Errorf("cluster-dir: %w", err)
 		}
 		d.temporary = e.Dir
 	}
-	secret, err := newSecret("cluster-secret-file", k.SecretFile, asItIs, d.logs.Logger)
-	if err != nil {
+	if e.Secret, err = clusterSecret(k.SecretFile); err != nil {
 		return nil, err
-	}
-	if secret != nil {
-		e.Secret = string(secret())
 	}
 	if k.TLSCert == "" {
 		return e, nil
 	}
-	certificate, err := tls.LoadX509KeyPair(k.TLSCert, k.TLSKey)
-	if err != nil {
-		return nil, fmt.Errorf("cluster-tls-cert: %w", err)
+	if e.TLS, err = newCertificates(k.TLSCert, k.TLSKey, d.logs.Logger); err != nil {
+		return nil, fmt.Errorf("cluster-%w", err)
 	}
 	text, err := os.ReadFile(k.TLSCA)
 	if err != nil {
@@ -79,11 +112,27 @@ func (d *daemon) embedded() (*broker.Embedded, error) {
 	if !ca.AppendCertsFromPEM(text) {
 		return nil, errors.New("cluster-tls-ca: there is no certificate in it")
 	}
-	e.TLS = &tls.Config{
-		Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12,
-		RootCAs: ca, ClientCAs: ca, ClientAuth: tls.RequireAndVerifyClientCert,
-	}
+	// Nodes are clients of each other, with the same certificate.
+	e.TLS.RootCAs, e.TLS.ClientCAs, e.TLS.ClientAuth = ca, ca, tls.RequireAndVerifyClientCert
+	own := e.TLS.GetCertificate
+	e.TLS.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return own(nil) }
 	return e, nil
+}
+
+// whenServing answers with 503 while this node of a cluster can't serve connections: load
+// balancers and clients try another.
+func (d *daemon) whenServing(h http.Handler) http.Handler {
+	if d.node == nil {
+		return h
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !d.node.Serves() {
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, "the cluster is not ready", http.StatusServiceUnavailable)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // clusterName and nodeName are what this daemon is part of; empty: nothing.

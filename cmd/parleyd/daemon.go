@@ -247,7 +247,7 @@ func (h httpErrors) Write(line []byte) (int, error) {
 
 func (d *daemon) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/ws", d.handler)
+	mux.Handle("/ws", d.whenServing(d.handler))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if d.draining.Load() {
@@ -276,7 +276,7 @@ func answer(w http.ResponseWriter, status int, text string) {
 func (d *daemon) serve(signals <-chan os.Signal) int {
 	defer d.logs.close()
 	d.logStart()
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	go func() {
 		if d.server.TLSConfig != nil {
 			failed <- d.server.ServeTLS(d.accepting(), "", "")
@@ -286,6 +286,16 @@ func (d *daemon) serve(signals <-chan os.Signal) int {
 	}()
 	if d.adminListener != nil {
 		go func() { failed <- d.admin.Serve(d.adminListener) }()
+	}
+
+	if d.node != nil {
+		go func() {
+			select {
+			case err := <-d.node.Failed():
+				failed <- err
+			case <-d.node.Closed():
+			}
+		}()
 	}
 
 	asked := "admin"

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -34,6 +35,12 @@ type question struct {
 	Data json.RawMessage `json:",omitempty"`
 }
 
+// reply is the answer to a question, or why there is none.
+type reply struct {
+	Value json.RawMessage
+	Error string `json:",omitempty"`
+}
+
 var errNoAnswer = errors.New("cluster: a node does not answer")
 
 // ask sends a question to a node and returns its answer.
@@ -59,7 +66,14 @@ func (n *Node) ask(ctx context.Context, l *link, q question) ([]byte, error) {
 	l.flush()
 	select {
 	case b := <-answer:
-		return b, nil
+		var r reply
+		if err := json.Unmarshal(b, &r); err != nil {
+			return nil, err
+		}
+		if r.Error != "" {
+			return nil, fmt.Errorf("cluster: node %s: %s", l.node, r.Error)
+		}
+		return r.Value, nil
 	case <-l.stop:
 		return nil, errNoAnswer
 	case <-n.stop:
@@ -102,13 +116,25 @@ type outcomeOf struct {
 }
 
 func (n *Node) answer(ctx context.Context, body []byte) []byte {
+	var r reply
+	value, err := n.valueOf(ctx, body)
+	if err == nil {
+		r.Value, err = json.Marshal(value)
+	}
+	if err != nil {
+		r = reply{Error: err.Error()}
+	}
+	b, _ := json.Marshal(r) // can't fail
+	return b
+}
+
+// valueOf returns what a question asks for.
+func (n *Node) valueOf(ctx context.Context, body []byte) (answer any, err error) {
 	var q question
-	if json.Unmarshal(body, &q) != nil {
-		return []byte("null")
+	if err := json.Unmarshal(body, &q); err != nil {
+		return nil, err
 	}
 	h := n.present()
-	var answer any
-	var err error
 	switch q.What {
 	case "rooms":
 		answer, err = h.Rooms(ctx)
@@ -121,14 +147,7 @@ func (n *Node) answer(ctx context.Context, body []byte) []byte {
 	default:
 		answer = n.carryOut(ctx, h, q)
 	}
-	if err != nil {
-		return []byte("null")
-	}
-	b, err := json.Marshal(answer)
-	if err != nil {
-		return []byte("null")
-	}
-	return b
+	return answer, err
 }
 
 func (n *Node) present() *actor.Hub {

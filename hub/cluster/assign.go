@@ -3,8 +3,11 @@ package cluster
 import (
 	"hash/fnv"
 	"strconv"
+	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/parley-rtc/parley/hub/internal/actor"
 )
 
 // This file decides who owns what, and moves it.
@@ -13,9 +16,18 @@ import (
 // with the largest hash (rendezvous hashing), so that few move when one comes or
 // goes.
 func (c *control) desired(p int) string {
+	if best := c.highest(p, "up"); best != "" {
+		return best
+	}
+	return c.highest(p, "resting")
+}
+
+// highest returns the node in a state with the largest hash for a partition; empty: there
+// is none.
+func (c *control) highest(p int, state string) string {
 	best, top := "", uint64(0)
 	for name, v := range c.nodes {
-		if v.entry.State != "up" || v.link == nil {
+		if v.entry.State != state || v.link == nil {
 			continue
 		}
 		h := fnv.New64a()
@@ -31,10 +43,11 @@ func (c *control) desired(p int) string {
 	return best
 }
 
-// live returns the view of the node of an incarnation, or nil if that is gone.
+// live returns the view of the node of an incarnation, or nil if that is gone. A node that
+// speaks another version lives, but there is no link to it.
 func (c *control) live(name string, incarnation uint64) *nodeView {
 	v := c.nodes[name]
-	if v == nil || v.link == nil || v.entry.Incarnation != incarnation || v.entry.State == "gone" {
+	if v == nil || v.link == nil && v.entry.speaks() || v.entry.Incarnation != incarnation || v.entry.State == "gone" {
 		return nil
 	}
 	return v
@@ -43,7 +56,7 @@ func (c *control) live(name string, incarnation uint64) *nodeView {
 // assign claims what we should own and nobody does, and hands over what another
 // should own.
 func (c *control) assign() {
-	if !c.joined() || !c.n.available() {
+	if !c.joined() || !c.n.available() || time.Now().Before(c.claimFrom) {
 		return
 	}
 	mine, owned := 0, int64(0)
@@ -59,21 +72,66 @@ func (c *control) assign() {
 			continue
 		}
 		to := c.desired(p)
-		holder := c.live(v.entry.Node, v.entry.Incarnation)
+		ours := v.entry.Incarnation == c.incarnation && v.started == v.entry.Epoch
 		switch {
-		case holder == nil && to == c.n.options.Name:
+		case c.live(v.entry.Node, v.entry.Incarnation) == nil && to == c.n.options.Name:
 			c.claim(p, partEntry{Node: to, Incarnation: c.incarnation, Epoch: v.entry.Epoch + 1})
-		case v.entry.Incarnation == c.incarnation && v.started == v.entry.Epoch && to != "" && to != c.n.options.Name &&
-			c.owner.parts[p].state == partReady:
-			c.handOver(p, to)
-		case v.entry.Incarnation == c.incarnation && v.started == v.entry.Epoch && c.owner.parts[p].state == partNone:
-			c.retry(p)
+		case ours && v.move != nil:
+			c.advance(p)
+		case ours && to != "" && to != c.n.options.Name && c.owner.parts[p].state == partReady:
+			c.handOver(p)
 		}
 	}
 	c.n.owned.Store(owned)
-	if c.state == "draining" && (mine == 0 || c.desired(0) == "") && c.n.connections.Load() == 0 {
-		c.leave()
+	c.tellOwned(owned, time.Now())
+	if c.state == "draining" {
+		c.leaveWhenFree(mine)
 	}
+}
+
+// leaveWhenFree leaves once nothing is ours, nobody is with us, and all that we have said
+// has arrived. Before that it does not listen for one tick: so nobody can hand over to us
+// what we would take along.
+func (c *control) leaveWhenFree(mine int) {
+	free := (mine == 0 && !c.promised() || c.desired(0) == "") && c.n.connections.Load() == 0 && c.quiet()
+	if free && c.n.deaf.Load() {
+		c.leave()
+	} else {
+		c.n.deaf.Store(free)
+	}
+}
+
+// promised reports whether another node hands something over to us that the register does
+// not know of yet, or we have claimed something.
+func (c *control) promised() bool {
+	for p := range c.parts {
+		in := c.owner.parts[p].inherited
+		if c.parts[p].claiming || in != nil && in.epoch > c.parts[p].entry.Epoch {
+			return true
+		}
+	}
+	return false
+}
+
+// tellOwned tells the log how much this node owns, when that has not changed for a second.
+func (c *control) tellOwned(owned int64, now time.Time) {
+	switch {
+	case owned != c.owned:
+		c.owned, c.ownedAt = owned, now
+	case owned != c.ownedTold && now.Sub(c.ownedAt) >= time.Second:
+		c.ownedTold = owned
+		c.n.options.Logger.Info(EventPartitions, zap.Int64("partitions", owned))
+	}
+}
+
+// quiet reports whether all that this node has said has arrived.
+func (c *control) quiet() bool {
+	for _, at := range c.n.positions() {
+		if !at.link.has(at.seq) {
+			return false
+		}
+	}
+	return true
 }
 
 func (c *control) claim(p int, entry partEntry) {
@@ -88,45 +146,121 @@ func (c *control) claim(p int, entry partEntry) {
 	})
 }
 
-// partChanged begins to own a partition that the register says is ours.
+// partChanged begins to own a partition that the register says is ours, and gives up one
+// that it says is not.
 func (c *control) partChanged(p int) {
 	v := &c.parts[p]
-	if v.entry.Incarnation != c.incarnation || v.started == v.entry.Epoch {
+	if v.entry.Incarnation != c.incarnation {
+		v.move.discard()
+		v.move = nil
+		if state := c.owner.parts[p].state; state == partReady || state == partRecovering {
+			c.n.options.Logger.Error(EventOverruled, zap.Int("partition", p), zap.String("node", v.entry.Node))
+			c.owner.release(p, func(actor.Exported) {})
+			c.owner.disown(p)
+		}
+		return
+	}
+	if v.started == v.entry.Epoch {
 		return
 	}
 	v.started = v.entry.Epoch
-	var heir *link
-	if v.entry.From != 0 {
-		heir = c.n.linkTo(v.entry.From)
+	if m := v.move; m != nil { // it was to be another's, but is ours again
+		v.move = nil
+		c.owner.inherit(p, &inheritance{m.out, v.entry.Epoch})
 	}
-	c.n.options.Logger.Info(EventOwn, zap.Int("partition", p), zap.Uint64("epoch", v.entry.Epoch))
-	c.owner.own(p, v.entry.Epoch, heir)
+	c.n.options.Logger.Debug(EventOwn, zap.Int("partition", p), zap.Uint64("epoch", v.entry.Epoch))
+	c.owner.own(p, v.entry.Epoch)
 }
 
-// handOver gives a partition to another node, with what it can't learn elsewhere.
-func (c *control) handOver(p int, to string) {
-	v, heir := &c.parts[p], c.nodes[to]
-	epoch := v.entry.Epoch + 1
-	out := c.owner.disown(p)
-	heir.link.write(func(w *writer) { w.handover(p, epoch, out) })
-	heir.link.flush()
-	for _, m := range out.Members {
-		m.Out.Discard()
-	}
-	c.n.options.Logger.Info(EventHandOver, zap.Int("partition", p), zap.String("to", to))
-	v.handing = partEntry{Node: to, Incarnation: heir.entry.Incarnation, Epoch: epoch, From: c.incarnation}
-	c.claim(p, v.handing)
+// move is a partition on its way to another owner (invariant 5).
+type move struct {
+	step moveStep
+	out  actor.Exported // what the next owner is to have
+	to   string         // the next owner
+	key  uint64         // its incarnation
 }
 
-// retry writes that a partition is handed over once more, or takes it back if the heir
-// is gone.
-func (c *control) retry(p int) {
+type moveStep int
+
+const (
+	moveExporting moveStep = iota // the hub lets go of the rooms
+	moveSettling                  // what was done here is to arrive
+	moveSettled                   // the next owner is to be told
+	moveTelling                   // what is told is to arrive
+	moveTold                      // the register is to say so
+)
+
+func (m *move) discard() {
+	if m != nil {
+		for _, k := range m.out.Members {
+			k.Out.Discard()
+		}
+	}
+}
+
+// handOver begins to give a partition to another node.
+func (c *control) handOver(p int) {
+	m := new(move)
+	c.parts[p].move = m
+	c.owner.release(p, func(out actor.Exported) {
+		go c.n.post(func() { // the hub loop waits for nobody
+			m.out = out
+			for i := range out.Members {
+				out.Members[i].Client = nil // the next owner attaches it anew
+				out.Members[i].Out.Suspend()
+			}
+			if c.parts[p].move != m {
+				m.discard()
+				return
+			}
+			m.step = moveSettling
+			c.whenQuiet(p, m, moveSettled)
+		})
+	})
+}
+
+// whenQuiet takes a move to its next step when all that this node has said has arrived.
+func (c *control) whenQuiet(p int, m *move, next moveStep) {
+	c.owner.confirmations.add(nil, c.n.positions(), func() {
+		go c.n.post(func() {
+			if c.parts[p].move == m {
+				m.step = next
+				c.advance(p)
+			}
+		})
+	})
+}
+
+// advance does the next step of a move. What should own the partition may have changed
+// meanwhile.
+func (c *control) advance(p int) {
 	v := &c.parts[p]
-	entry := v.handing
-	if c.live(entry.Node, entry.Incarnation) == nil {
-		entry = partEntry{Node: c.n.options.Name, Incarnation: c.incarnation, Epoch: v.entry.Epoch + 1}
+	m := v.move
+	if v.claiming || !c.n.available() {
+		return
 	}
-	c.claim(p, entry)
+	if to := c.live(m.to, m.key); m.step == moveTold && (to == nil || to.entry.State == "draining") {
+		m.step = moveSettled
+	}
+	epoch := v.entry.Epoch + 1
+	switch m.step {
+	case moveSettled:
+		m.to = c.desired(p)
+		if m.to == "" || m.to == c.n.options.Name {
+			c.owner.disown(p)
+			c.claim(p, partEntry{Node: c.n.options.Name, Incarnation: c.incarnation, Epoch: epoch})
+			return
+		}
+		next := c.nodes[m.to]
+		m.key, m.step = next.entry.Incarnation, moveTelling
+		c.owner.disown(p)
+		next.link.write(func(w *writer) { w.handover(p, epoch, m.out) })
+		next.link.flush()
+		c.whenQuiet(p, m, moveTold)
+	case moveTold:
+		c.n.options.Logger.Debug(EventHandOver, zap.Int("partition", p), zap.String("to", m.to))
+		c.claim(p, partEntry{Node: m.to, Incarnation: m.key, Epoch: epoch})
+	}
 }
 
 // inherit takes what the owner before has handed over.

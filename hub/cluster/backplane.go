@@ -10,9 +10,10 @@ import (
 type Backplane interface {
 	// Start begins: receive gets packets that were sent to this node, and keeps them;
 	// changed gets what the register has, all entries that there are first, and then
-	// every change. Each is called by one goroutine at a time and must not block for
-	// long.
-	Start(receive func(packet []byte), changed func(Entry)) error
+	// every change, some of them more than once; renewed is called when the register has
+	// been made anew and what changed has got before does not hold any more. receive is
+	// called by one goroutine at a time. None must be held up for long.
+	Start(receive func(packet []byte), changed func(Entry), renewed func()) error
 	// Send passes a packet to a node. It may come late, twice, or not at all, and
 	// overtake others. It keeps nothing of packet.
 	Send(node string, packet []byte)

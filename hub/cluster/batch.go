@@ -6,56 +6,25 @@ import (
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
-// batch makes commands of the records of one packet.
+// batch makes commands of the records of one packet. It is owned by control until the
+// hub loop has its commands.
 type batch struct {
 	o        *owner
 	pe       *peer
 	commands []actor.Command
-	joins    []outcome[bool]
-	resumes  []outcome[actor.Resumed]
-	left     []commandHead
+	after    []func(batch uint64) // called by the hub loop when they are carried out
 }
 
-// outcome is a command whose word the edge waits for.
-type outcome[T any] struct {
-	head commandHead
-	done chan T
+// deferred are commands that wait until a partition is ready, with what is to be called
+// then. Those of memberships come first: who resumes one elsewhere is told what of them
+// has been handled.
+type deferred struct {
+	commands []actor.Command // of attached memberships
+	entering []actor.Command // of clients that join or resume
+	after    []func(batch uint64)
 }
 
-// tellOutcomes is called by the loop when the batch has been applied.
-func (b *batch) tellOutcomes() {
-	l := b.pe.link
-	for _, j := range b.joins {
-		in := <-j.done // is there
-		l.write(func(w *writer) {
-			w.b = append(w.b, recJoined)
-			w.fixed(j.head.key)
-			w.number(j.head.seq)
-			w.flag(in)
-		})
-	}
-	for _, r := range b.resumes {
-		word := <-r.done
-		l.write(func(w *writer) {
-			w.b = append(w.b, recResumed)
-			w.fixed(r.head.key)
-			w.number(r.head.seq)
-			w.membership(&actor.Membership{
-				Room: word.Room, ID: word.ID, Name: word.Name, Meta: word.Meta, Grant: word.Grant, Joined: word.Joined, Handled: word.Handled,
-			})
-		})
-	}
-	for _, h := range b.left {
-		l.write(func(w *writer) {
-			w.b = append(w.b, recLeft)
-			w.fixed(h.key)
-			w.number(h.seq)
-		})
-	}
-	l.flush()
-}
-
-// client returns the hub's client for a connection, making it known if need be.
+// client returns the hub's client for a membership, making it known if need be.
 func (b *batch) client(r *reader, h commandHead) *proxy {
 	conn, address := r.number(), r.text()
 	if c := b.pe.clients[h.key]; c != nil {
@@ -65,22 +34,26 @@ func (b *batch) client(r *reader, h commandHead) *proxy {
 }
 
 func (b *batch) newProxy(h commandHead, conn uint64, address string) *proxy {
-	out := &remote{link: b.pe.link, key: h.key, limit: b.o.n.options.QueueBytes}
+	out := &remote{link: b.pe.link, written: b.o.wrote, key: h.key, limit: b.o.n.options.QueueBytes}
 	c := &proxy{client: actor.NewClientOf(b.pe.link.node, conn, parseAddr(address), out), out: out, part: h.part}
 	b.pe.clients[h.key] = c
 	b.commands = append(b.commands, actor.Register{Client: c.client})
 	return c
 }
 
-func (b *batch) add(c actor.Command) { b.commands = append(b.commands, c) }
-
 // take makes commands of one record. Those for a partition that is not ours, or that
-// the edge has not attached its connections for, are stale.
+// the edge has not begun to attach its memberships for, are stale.
 func (b *batch) take(rec record) {
 	r := &reader{b: rec.b[1:]}
 	kind := rec.b[0]
-	if kind == recAttached {
-		if p, epoch := r.partition(), r.number(); !r.bad {
+	if kind == recAttaching || kind == recAttached {
+		p, epoch := r.partition(), r.number()
+		if part := &b.o.parts[p]; r.bad || epoch != part.epoch || part.state != partRecovering && part.state != partReady {
+			return
+		}
+		if kind == recAttaching {
+			b.pe.attaching[p] = epoch
+		} else {
 			b.attached(p, epoch)
 		}
 		return
@@ -90,16 +63,32 @@ func (b *batch) take(rec record) {
 		return
 	}
 	part := &b.o.parts[h.part]
-	switch {
-	case kind == recAttach:
+	if part.state == partReleasing && kind != recAcked {
+		b.giveBack(h)
+	}
+	if part.state != partRecovering && part.state != partReady || b.pe.attaching[h.part] != part.epoch {
+		return
+	}
+	switch kind {
+	case recAttach:
 		b.attach(r, h)
-	case kind == recRoom:
+	case recRoom:
 		if m := r.meta(); part.state == partRecovering {
 			part.metas = append(part.metas, m)
 		}
-	case part.state == partReady && b.pe.attached[h.part] == part.epoch:
+	default:
 		b.command(kind, r, h)
 	}
+}
+
+// giveBack tells the edge that a command was not carried out, ahead of the confirmation
+// of its packet: the next owner is to have it.
+func (b *batch) giveBack(h commandHead) {
+	b.pe.link.write(func(w *writer) {
+		w.b = append(w.b, recReturned)
+		w.fixed(h.key)
+		w.number(h.seq)
+	})
 }
 
 // command makes the command of a record that is not stale.
@@ -110,53 +99,113 @@ func (b *batch) command(kind byte, r *reader, h commandHead) {
 		b.join(r, h, o)
 		return
 	case recResume:
-		c := b.client(r, h)
-		done := make(chan actor.Resumed, 1)
-		b.add(&actor.Resume{Client: c.client, Session: r.text(), Received: r.number(), MessageBytes: int(r.number()), Refused: r.refused(o), Done: done})
-		b.resumes = append(b.resumes, outcome[actor.Resumed]{h, done})
+		b.resume(r, h, o)
 		return
 	}
 	c := b.pe.clients[h.key]
 	if c == nil {
 		if kind == recLeave {
-			b.left = append(b.left, h)
+			b.left(h)
 		}
 		return
 	}
 	switch kind {
 	case recLeave:
 		delete(b.pe.clients, h.key)
-		b.add(actor.Leave{Client: c.client})
-		b.add(actor.Unregister{Client: c.client})
-		b.left = append(b.left, h)
-	case recForward:
-		p := actor.ForwardParts{Client: c.client, Type: wire.Type(r.number()), All: r.flag(), To: r.bytes(), Ref: r.bytes()}
-		p.Frame = r.frameOf(o)
-		b.add(p.Forward())
-	case recRename:
-		b.add(&actor.Rename{Client: c.client, Name: r.text(), Refused: r.refused(o)})
-	case recUpdate:
-		b.add(&actor.Update{Client: c.client, Meta: r.profile(), Refused: r.refused(o)})
-	case recRenew:
-		b.add(&actor.Renew{Client: c.client, Grant: r.grant(), Name: r.text(), Meta: r.profile(), Frame: r.frameOf(o), Refused: r.refused(o)})
-	case recReply:
-		b.add(&actor.Reply{Client: c.client, Frame: r.frameOf(o)})
-	case recRefuse:
-		b.add(&actor.Refuse{Client: c.client, Refusal: r.refusal(), Refused: r.refused(o)})
-	case recKick:
-		b.add(&actor.Kick{Order: actor.Order{Client: c.client, Refused: r.refused(o)}, To: r.text()})
-	case recLock:
-		b.add(&actor.Lock{Order: actor.Order{Client: c.client, Refused: r.refused(o)}, Locked: r.flag()})
+		b.add(c, actor.Leave{Client: c.client}, actor.Unregister{Client: c.client})
+		b.left(h)
 	case recAcked:
 		c.out.acked(r.number())
 	case recEnd:
 		delete(b.pe.clients, h.key)
 		reason, suspend := r.text(), r.flag()
 		if !suspend {
-			b.add(&actor.Disconnect{Client: c.client, Code: wire.CloseNormal, Reason: reason})
+			b.add(c, &actor.Disconnect{Client: c.client, Code: wire.CloseNormal, Reason: reason})
 		}
-		b.add(actor.Unregister{Client: c.client, Reason: reason})
+		b.add(c, actor.Unregister{Client: c.client, Reason: reason})
+	default:
+		o.Again = h.seq <= c.again
+		m := messageOf(kind, r, c.client, o)
+		if m != nil && o.Again {
+			m = &actor.Again{Client: c.client, Number: c.before + h.seq, Command: m}
+		}
+		if m != nil {
+			b.add(c, m)
+		}
 	}
+}
+
+// messageOf makes the command of a record that stands for a message of a member; nil: there
+// is no such record.
+func messageOf(kind byte, r *reader, c *actor.Client, o frame.Origin) actor.Command {
+	switch kind {
+	case recForward:
+		p := actor.ForwardParts{Client: c, Type: wire.Type(r.number()), All: r.flag(), To: r.bytes(), Ref: r.bytes()}
+		p.Frame = r.frameOf(o)
+		return p.Forward()
+	case recRename:
+		return &actor.Rename{Client: c, Name: r.text(), Refused: r.refused(o)}
+	case recUpdate:
+		return &actor.Update{Client: c, Meta: r.profile(), Refused: r.refused(o)}
+	case recRenew:
+		return &actor.Renew{Client: c, Grant: r.grant(), Name: r.text(), Meta: r.profile(), Frame: r.frameOf(o), Refused: r.refused(o)}
+	case recReply:
+		return &actor.Reply{Client: c, Frame: r.frameOf(o)}
+	case recRefuse:
+		return &actor.Refuse{Client: c, Refusal: r.refusal(), Refused: r.refused(o)}
+	case recKick:
+		return &actor.Kick{Order: actor.Order{Client: c, Refused: r.refused(o)}, To: r.text()}
+	case recLock:
+		return &actor.Lock{Order: actor.Order{Client: c, Refused: r.refused(o)}, Locked: r.flag()}
+	case recHandled:
+		return actor.Handled{Client: c}
+	}
+	return nil
+}
+
+// add has the hub carry commands out, once the partition is ready.
+func (b *batch) add(c *proxy, commands ...actor.Command) {
+	if part := &b.o.parts[c.part]; part.state == partRecovering {
+		part.again.add(c, commands...)
+	} else {
+		b.commands = append(b.commands, commands...)
+	}
+}
+
+func (d *deferred) add(c *proxy, commands ...actor.Command) {
+	if c.attached {
+		d.commands = append(d.commands, commands...)
+	} else {
+		d.entering = append(d.entering, commands...)
+	}
+}
+
+// then has the hub loop call f when it has carried out what was added so far.
+func (b *batch) then(p int, f func(batch uint64)) {
+	if part := &b.o.parts[p]; part.state == partRecovering {
+		part.again.after = append(part.again.after, f)
+	} else {
+		b.after = append(b.after, f)
+	}
+}
+
+// left tells the edge that a membership has ended as it wanted.
+func (b *batch) left(h commandHead) {
+	l := b.pe.link
+	b.then(h.part, func(uint64) {
+		l.write(func(w *writer) {
+			w.b = append(w.b, recLeft)
+			w.fixed(h.key)
+		})
+		l.flush()
+	})
+}
+
+// refused notes that a client can be forgotten.
+func (b *batch) refused(key uint64) {
+	b.o.refusedMu.Lock()
+	defer b.o.refusedMu.Unlock()
+	b.o.refused = append(b.o.refused, refusedClient{b.pe, key})
 }
 
 func (b *batch) join(r *reader, h commandHead, o frame.Origin) {
@@ -169,45 +218,63 @@ func (b *batch) join(r *reader, h commandHead, o frame.Origin) {
 	j.Welcome = r.frameOf(o)
 	done := make(chan bool, 1)
 	j.Done = done
-	b.add(j)
-	b.joins = append(b.joins, outcome[bool]{h, done})
+	b.add(c, j)
+	b.then(h.part, func(uint64) {
+		if in := <-done; !in {
+			b.refused(h.key)
+		}
+	})
 }
 
-// attach takes a connection over with the membership that it has.
+func (b *batch) resume(r *reader, h commandHead, o frame.Origin) {
+	c := b.client(r, h)
+	done := make(chan actor.Resumed, 1)
+	b.add(c, &actor.Resume{
+		Client: c.client, Session: r.text(), Received: r.number(), MessageBytes: int(r.number()), Refused: r.refused(o), Done: done,
+	})
+	b.then(h.part, func(uint64) {
+		select {
+		case m := <-done:
+			if m.ID == "" {
+				b.refused(h.key)
+			}
+		default: // it waits for the connection that it takes the place of
+		}
+	})
+}
+
+// attach takes a membership over.
 func (b *batch) attach(r *reader, h commandHead) {
 	part := &b.o.parts[h.part]
-	epoch := r.number()
-	if part.state == partNone || epoch != part.epoch {
-		return
-	}
 	conn, address := r.number(), r.text()
 	m := r.membership()
-	had, frames := r.number(), r.frames()
+	m.Lost = r.flag()
+	before, had, frames, seen := r.number(), r.number(), r.frames(), r.seen()
+	if r.bad {
+		releaseAll(frames)
+		return
+	}
 	c := b.newProxy(h, conn, address)
-	c.out.reset(had, frames, m.Session != "")
+	c.attached, c.again, c.before = true, h.seq, before
 	m.Client, m.Had = c.client, had+uint64(len(frames))
+	c.out.restore(had, frames, seen, m.Session != "")
 	if part.state == partRecovering {
 		part.attached = append(part.attached, m)
 		return
 	}
-	b.add(&actor.Restore{Members: []actor.Membership{m}})
+	b.commands = append(b.commands, &actor.Restore{Members: []actor.Membership{m}})
 }
 
-// attached says that an edge has attached all its connections.
+// attached says that an edge has attached all its memberships.
 func (b *batch) attached(p int, epoch uint64) {
 	part := &b.o.parts[p]
-	if part.state == partNone || epoch != part.epoch {
-		return
-	}
 	b.pe.attached[p] = epoch
 	if part.state == partReady {
-		l := b.pe.link
-		b.o.tell(l, recReady, p)
-		l.flush()
+		b.after = append(b.after, func(batch uint64) { b.o.tellReady([]*link{b.pe.link}, p, epoch, batch) })
 		return
 	}
-	// The clients of attached connections must be known to the hub first.
-	b.o.do(b.commands)
+	// The clients of attached memberships must be known to the hub first.
+	b.o.do(b.commands, nil)
 	b.commands = nil
 	delete(part.waiting, b.pe.link)
 	b.o.checkReady(p)

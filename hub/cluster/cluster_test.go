@@ -19,7 +19,10 @@ import (
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	broken = func(invariant string) { panic(invariant) }
+	goleak.VerifyTestMain(m)
+}
 
 const (
 	patience = 20 * time.Second

@@ -3,9 +3,9 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -14,42 +14,22 @@ import (
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
-// Times of leases. A node acts on what it owns for leaseTime from the start of its
-// last renewal that went through; others take it for lost fenceTime after they have
-// seen a renewal, and say so in its entry, which its next renewal then finds changed.
-// So nobody owns what another still acts on, as long as clocks run at the same rate
-// to a quarter. Who could not renew itself does not hold it against others.
-const (
-	renewTime = 500 * time.Millisecond
-	leaseTime = 2600 * time.Millisecond
-	fenceTime = 3400 * time.Millisecond
-	putTime   = 500 * time.Millisecond // for an answer of the register
-)
-
 // The events that a node logs.
 const (
-	EventNodeUp   = "node up"          // node
-	EventNodeDown = "node down"        // node
-	EventOwn      = "partition owned"  // partition, epoch
-	EventHandOver = "partition handed" // partition, to
-	EventFenced   = "node fenced"      // the others took this node for lost
+	EventNodeUp       = "node up"                     // node
+	EventNodeDown     = "node down"                   // node
+	EventOwn          = "partition owned"             // partition, epoch; at level debug
+	EventPartitions   = "partitions moved"            // partitions: that this node owns now
+	EventHandOver     = "partition handed"            // partition, to
+	EventBroken       = "invariant broken"            // invariant: a bug
+	EventVersion      = "node speaks another version" // node, min, max: it is not worked with
+	EventYield        = "node yields"                 // node: that is not reached, so this one leaves for a while
+	EventRegisterLost = "register lost"               // it was made anew, and all begins anew
+	EventWaiting      = "cluster waiting"             // nodes, partitions: this node is not ready yet
+	EventReady        = "cluster ready"               // nodes
+	EventFenced       = "node fenced"                 // the others took this node for lost
+	EventOverruled    = "partition overruled"         // partition, node: another owns what this node owned
 )
-
-// nodeEntry is what the register has of a node.
-type nodeEntry struct {
-	Incarnation uint64 `json:"incarnation"`
-	State       string `json:"state"` // up, draining, gone
-	Beat        uint64 `json:"beat"`  // makes every renewal a change
-	Rooms       int64  `json:"rooms"` // that it owns
-}
-
-// partEntry is what the register has of a partition.
-type partEntry struct {
-	Node        string `json:"node"`
-	Incarnation uint64 `json:"incarnation"`
-	Epoch       uint64 `json:"epoch"`
-	From        uint64 `json:"from"` // incarnation that hands it over; 0: none
-}
 
 // control knows who is there and who owns what, and keeps this node's part of it.
 // Everything in it is owned by its goroutine.
@@ -62,11 +42,16 @@ type control struct {
 	nodes map[string]*nodeView
 	parts [Partitions]partView
 
-	revision uint64 // of our own entry
-	beat     uint64
-	beating  bool      // a renewal is on its way
-	renewed  time.Time // when one last went through
-	since    time.Time // they have gone through without a gap since then
+	lease            *lease
+	restUntil        time.Time       // until then we own nothing, if others can
+	goodAt           time.Time       // when our lease was last good, or when we began
+	told             bool            // this node has been ready
+	toldAt           time.Time       // when the log was last told that it is not
+	owned, ownedTold int64           // partitions that are ready, and of which the log was told
+	ownedAt          time.Time       // when owned last changed
+	registers        int             // that there have been
+	claimFrom        time.Time       // before that we claim nothing
+	complained       map[string]bool // nodes that were logged as too new or too old
 }
 
 type nodeView struct {
@@ -75,29 +60,43 @@ type nodeView struct {
 	seen     time.Time
 	link     *link
 	fencing  bool
+	blames   time.Time // since when its entry says that it does not reach us; zero: it does not
 }
 
 type partView struct {
 	entry    partEntry
 	revision uint64
 	claiming bool
-	started  uint64    // the epoch that we have begun to own
-	handing  partEntry // what we have given it up for
+	started  uint64 // the epoch that we have begun to own
+	move     *move  // nil: it stays where it is
 }
 
 func (c *control) init(n *Node) {
-	c.n, c.state, c.nodes = n, "up", map[string]*nodeView{}
-	c.begin()
+	c.n, c.state, c.nodes, c.complained = n, "up", map[string]*nodeView{}, map[string]bool{}
+	c.lease, c.goodAt, c.toldAt = newLease(n), time.Now(), time.Now()
+	c.begin(time.Time{})
 }
 
-// begin makes a new incarnation, which owns nothing.
-func (c *control) begin() {
+// begin makes a new incarnation, which owns nothing and enters the register at some time.
+func (c *control) begin(enters time.Time) {
 	c.incarnation = randomID()
-	h := actor.New(c.n.rooms)
-	c.owner = newOwner(c.n, h)
+	o := newOwner(c.n)
+	rooms := c.n.rooms
+	rooms.Share, rooms.Arrived = o.share, o.arrived
+	h := actor.New(rooms)
+	o.hub, c.owner = h, o
 	c.n.mu.Lock()
 	c.n.hub = h
 	c.n.mu.Unlock()
+	c.lease.begin(nodeEntry{Incarnation: c.incarnation, State: c.says(), Min: wireMin, Max: wireMax}, enters)
+}
+
+// says returns the state that our entry says.
+func (c *control) says() string {
+	if c.state == "up" && time.Now().Before(c.restUntil) {
+		return "resting"
+	}
+	return c.state
 }
 
 func (c *control) run() {
@@ -170,6 +169,11 @@ func (c *control) nodeChanged(name string, entry nodeEntry, revision uint64) {
 	v.revision, v.seen, v.fencing = revision, time.Now(), false
 	before := v.entry
 	v.entry = entry
+	if !slices.Contains(entry.Stuck, c.n.options.Name) {
+		v.blames = time.Time{}
+	} else if v.blames.IsZero() {
+		v.blames = time.Now()
+	}
 	rooms := int64(0)
 	for other, v := range c.nodes {
 		if other != c.n.options.Name && v.entry.State != "gone" {
@@ -178,7 +182,7 @@ func (c *control) nodeChanged(name string, entry nodeEntry, revision uint64) {
 	}
 	c.n.elsewhere.Store(rooms)
 	if name == c.n.options.Name {
-		c.ownChanged(entry, revision)
+		c.ownChanged(entry)
 		return
 	}
 	if v.link != nil && (entry.State == "gone" || entry.Incarnation != before.Incarnation) {
@@ -196,11 +200,12 @@ func (c *control) joined() bool {
 }
 
 // ownChanged finds our own entry changed, by ourselves or by others.
-func (c *control) ownChanged(entry nodeEntry, revision uint64) {
+func (c *control) ownChanged(entry nodeEntry) {
 	own := c.nodes[c.n.options.Name]
 	switch {
-	case entry.Incarnation == c.incarnation && entry.State == "gone" && own.link != nil && c.state != "gone":
-		c.fenced()
+	case c.lease.isLost() && c.state != "gone":
+		c.n.options.Logger.Warn(EventFenced)
+		c.fenced(time.Time{})
 	case entry.Incarnation == c.incarnation && entry.State != "gone" && own.link == nil:
 		c.up(c.n.options.Name, own)
 		for name, v := range c.nodes {
@@ -210,10 +215,16 @@ func (c *control) ownChanged(entry nodeEntry, revision uint64) {
 		}
 		c.assign()
 	}
-	c.revision = max(c.revision, revision)
 }
 
 func (c *control) up(name string, v *nodeView) {
+	if !v.entry.speaks() {
+		if !c.complained[name] {
+			c.complained[name] = true
+			c.n.options.Logger.Error(EventVersion, zap.String("node", name), zap.Int("min", v.entry.Min), zap.Int("max", v.entry.Max))
+		}
+		return
+	}
 	v.link = c.n.connect(c.incarnation, name, v.entry.Incarnation, c.owner)
 	c.owner.linkUp(v.link)
 	c.n.options.Logger.Info(EventNodeUp, zap.String("node", name))
@@ -229,105 +240,34 @@ func (c *control) down(name string, v *nodeView) {
 	c.assign()
 }
 
-// fenced begins anew: the others have taken us for lost. Connections stay, and are
-// attached to the owners that there are now.
-func (c *control) fenced() {
-	c.n.options.Logger.Warn(EventFenced)
-	c.n.validUntil.Store(0)
-	for name, v := range c.nodes {
-		if v.link != nil {
-			c.down(name, v)
-		}
-	}
-	old := c.owner.hub
-	old.Close()
-	for _, gauge := range []*atomic.Int64{&c.n.stats.Clients, &c.n.stats.Rooms, &c.n.stats.Members, &c.n.stats.Suspended} {
-		gauge.Store(0)
-	}
-	c.begin()
-	for p := range c.parts {
-		c.parts[p].started = 0
-	}
-	c.renew()
-}
-
-// tick renews our lease, finds out who is lost, and sees to partitions.
-func (c *control) tick() {
-	c.renew()
-	now := time.Now()
-	if !c.n.available() {
-		if c.state == "draining" && c.n.connections.Load() == 0 {
-			c.leave() // nothing can be handed over
-		}
-		return
-	}
-	for name, v := range c.nodes {
-		if name != c.n.options.Name && v.entry.State != "gone" && now.Sub(v.seen) > fenceTime && now.Sub(c.since) > fenceTime && !v.fencing {
-			v.fencing = true
-			entry := v.entry
-			entry.State = "gone"
-			c.put("node."+name, entry, v.revision, func(_ uint64, err error) { v.fencing = false })
-		}
-	}
-	c.assign()
-}
-
 // put writes an entry in the background, and calls done in control.
 func (c *control) put(key string, value any, revision uint64, done func(revision uint64, err error)) {
 	b, err := json.Marshal(value)
 	if err != nil {
 		return // can't be
 	}
+	registers := c.registers
 	c.n.stopped.Go(func() {
 		ctx, cancel := context.WithTimeout(c.n.ctx, putTime)
 		defer cancel()
 		at, err := c.n.options.Backplane.Put(ctx, key, b, revision)
-		c.n.post(func() { done(at, err) })
-	})
-}
-
-// renew writes our entry, if it is time.
-func (c *control) renew() {
-	own := c.nodes[c.n.options.Name]
-	if c.beating || own != nil && own.link != nil && own.entry.State == c.state && time.Since(own.seen) < renewTime {
-		return
-	}
-	c.beating = true
-	c.beat++
-	begun := time.Since(c.n.started)
-	incarnation, leaving := c.incarnation, c.state == "gone"
-	c.put("node."+c.n.options.Name, nodeEntry{incarnation, c.state, c.beat, c.n.stats.Rooms.Load()}, c.revision, func(at uint64, err error) {
-		c.beating = false
-		if incarnation != c.incarnation {
-			return
-		}
-		if leaving {
-			// That we have gone is a courtesy: the others find out, if there are any.
-			c.n.drainOnce.Do(func() { close(c.n.drained) })
-		}
-		if err != nil {
-			return
-		}
-		c.revision = max(c.revision, at)
-		c.n.validUntil.Store(int64(begun + leaseTime))
-		now := time.Now()
-		if now.Sub(c.renewed) > 2*renewTime {
-			c.since = now
-		}
-		c.renewed = now
+		c.n.post(func() {
+			if registers == c.registers { // else it was another register's answer
+				done(at, err)
+			}
+		})
 	})
 }
 
 // leave says that we have gone.
 func (c *control) leave() {
 	c.state = "gone"
-	c.beating = false // what is on its way says something else
-	c.renew()
+	c.lease.set("gone", nil)
 }
 
 // drain begins to leave: others are to own what we do, and connections are closed.
 func (c *control) drain() {
 	c.state = "draining"
-	c.renew()
+	c.lease.set("draining", nil)
 	c.n.toEdge(func() { c.n.edge.closeAll(wire.CloseGoingAway, drainReason) })
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // link is the way to one other node, or from a node to itself: a stream of records
-// that all arrive, once and in order, for as long as both incarnations live. What is
+// that arrive once and in order, for as long as both incarnations live. What is
 // written while a packet is on its way leaves together in the next.
 type link struct {
 	// Set before start, then read only.
@@ -27,31 +27,41 @@ type link struct {
 	chunks   []*chunk          // written, not sent yet; the last one may grow
 	sent     []*chunk          // sent, not known to have arrived
 	waiting  int               // bytes of both
+	moved    time.Time         // when packets last arrived, or began to wait
 	next     uint64            // number of the packet that chunks[0] becomes
 	expected uint64            // number of the packet that is to come next
 	early    map[uint64][]byte // packets that have overtaken the one that is expected
+	closed   bool
 	ackDue   bool
 	gap      bool      // something has not come: ask for it
 	spare    [][]byte  // buffers for chunks
 	used     [][]byte  // buffers that run may be sending still
 	lastGap  time.Time // when it was last asked for
+
+	partial []byte // of a record that is not whole; owned by whoever calls receive
 }
 
 // chunk is what one packet carries.
 type chunk struct {
-	seq  uint64
-	b    []byte // header and records
-	sent time.Time
+	seq   uint64
+	b     []byte // header and records
+	sent  time.Time
+	tries int // how often it was sent again
 }
 
 const (
 	headerBytes = 8 + 8 + 1 + 8 + 8
 	lengthBytes = 4 // before each record
-	// packetBytes is when a packet is full; a larger record has one to itself.
+	// packetBytes is when a packet is full, and maxPacket its largest size: a record may
+	// be spread over several.
 	packetBytes = 128 << 10
+	maxPacket   = MaxPacket
 	// resendAfter is how long a packet may be unheard of before it is sent again.
-	resendAfter = 200 * time.Millisecond
-	tickTime    = 50 * time.Millisecond
+	// Each time it is twice as long, up to maxDoublings times: a receiver that is busy is not
+	// to get ever more.
+	resendAfter  = 200 * time.Millisecond
+	maxDoublings = 2
+	tickTime     = 50 * time.Millisecond
 	// resendBytes bounds what is sent again at once.
 	resendBytes = 1 << 20
 	// maxEarly bounds the packets that may wait for one that is missing.
@@ -61,6 +71,9 @@ const (
 	gapPause   = 10 * time.Millisecond
 	maxMissing = 128
 )
+
+// MaxPacket is the largest packet that is given to a [Backplane], in bytes.
+const MaxPacket = 256 << 10
 
 // Kinds of packets.
 const (
@@ -76,7 +89,7 @@ func newLink(l *link) *link {
 }
 
 // write appends a record with what f writes, and returns the number of the packet
-// that will carry it.
+// that will carry its end.
 func (l *link) write(f func(w *writer)) uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -91,7 +104,16 @@ func (l *link) write(f func(w *writer)) uint64 {
 	f(&w)
 	c.b = w.b
 	binary.LittleEndian.PutUint32(c.b[before:], uint32(len(c.b)-before-lengthBytes))
+	if l.waiting == 0 {
+		l.moved = time.Now()
+	}
 	l.waiting += len(c.b) - before
+	for len(l.chunks[last].b) > maxPacket {
+		c := l.chunks[last]
+		l.chunks = append(l.chunks, &chunk{b: append(l.buffer(), c.b[maxPacket:]...)})
+		c.b = c.b[:maxPacket]
+		last++
+	}
 	return l.next + uint64(last)
 }
 
@@ -136,14 +158,16 @@ func (l *link) mark() uint64 {
 	return l.next - 1 + uint64(len(l.chunks))
 }
 
-// arrived returns the number of the last packet that is known to have arrived.
-func (l *link) arrived() uint64 {
+// has reports whether a packet is known to have arrived, or the link is closed: then
+// nobody waits for it.
+func (l *link) has(seq uint64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	arrived := l.next - 1
 	if len(l.sent) > 0 {
-		return l.sent[0].seq - 1
+		arrived = l.sent[0].seq - 1
 	}
-	return l.next - 1
+	return l.closed || seq <= arrived
 }
 
 // congested reports whether more waits than may.
@@ -156,8 +180,23 @@ func (l *link) backlog() int {
 	return l.waiting
 }
 
-// close ends run, in its own time.
-func (l *link) close() { l.once.Do(func() { close(l.stop) }) }
+// stuckFor returns for how long something has waited to arrive and nothing has.
+func (l *link) stuckFor(now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.waiting == 0 {
+		return 0
+	}
+	return now.Sub(l.moved)
+}
+
+// close ends run, in its own time. What is delivered later is not acknowledged.
+func (l *link) close() {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	l.once.Do(func() { close(l.stop) })
+}
 
 func (l *link) run() {
 	tick := time.NewTicker(tickTime)
@@ -182,8 +221,9 @@ func (l *link) run() {
 func (l *link) sendNext() bool {
 	l.mu.Lock()
 	var packet []byte
-	more := len(l.chunks) > 0
+	more := len(l.chunks) > 0 && !l.closed
 	switch {
+	case l.closed:
 	case more:
 		c := l.chunks[0]
 		l.chunks[0] = nil
@@ -239,10 +279,11 @@ func (l *link) resend() {
 	var again [][]byte
 	for bytes, i := 0, 0; i < len(l.sent) && bytes < resendBytes; i++ {
 		c := l.sent[i]
-		if now.Sub(c.sent) < resendAfter {
+		if now.Sub(c.sent) < resendAfter<<min(c.tries, maxDoublings) {
 			continue
 		}
 		c.sent = now
+		c.tries++
 		bytes += len(c.b)
 		again = append(again, l.header(c.b, packetData, c.seq))
 	}
@@ -301,10 +342,14 @@ func (l *link) take(seq uint64, packet []byte) {
 		l.mu.Lock()
 		is := seq == l.expected
 		l.mu.Unlock()
-		if !is || !l.deliver(seq, packet[headerBytes:]) {
+		if !is || !l.deliver(seq, l.whole(packet[headerBytes:])) {
 			return
 		}
 		l.mu.Lock()
+		if l.closed {
+			l.mu.Unlock()
+			return
+		}
 		l.expected++
 		seq = l.expected
 		next, here := l.early[seq]
@@ -315,6 +360,32 @@ func (l *link) take(seq uint64, packet []byte) {
 		}
 		packet = next
 	}
+}
+
+// whole returns the records that end in a packet, and keeps the beginning of the one
+// that does not.
+func (l *link) whole(b []byte) []byte {
+	joined := len(l.partial) > 0
+	if joined {
+		b = append(l.partial, b...)
+		l.partial = nil
+	}
+	end := 0
+	for len(b)-end >= lengthBytes {
+		size := int(binary.LittleEndian.Uint32(b[end:]))
+		if size > len(b)-end-lengthBytes {
+			break
+		}
+		end += lengthBytes + size
+	}
+	switch {
+	case end == len(b):
+	case end == 0 && joined:
+		l.partial = b
+	default:
+		l.partial = append([]byte(nil), b[end:]...)
+	}
+	return b[:end:end]
 }
 
 // due has a packet sent again. The caller holds mu.
@@ -338,5 +409,8 @@ func (l *link) acknowledged(ack uint64) bool {
 		n++
 	}
 	l.sent = l.sent[n:]
+	if n > 0 {
+		l.moved = time.Now()
+	}
 	return n > 0
 }

@@ -47,7 +47,7 @@ func (m *memory) join(name string) *memoryNode {
 	return b
 }
 
-func (b *memoryNode) Start(receive func([]byte), changed func(Entry)) error {
+func (b *memoryNode) Start(receive func([]byte), changed func(Entry), renewed func()) error {
 	b.receive, b.changed = receive, changed
 	m := b.m
 	m.mu.Lock()

@@ -4,15 +4,17 @@
 // moves when nodes come, go, or are lost.
 //
 // An edge passes its connections' commands to the owners of their rooms and keeps each
-// until all its effects have arrived everywhere; to a new owner it sends them again,
-// behind what that must know of its connections. A connection drops messages that it
-// has had. So none is lost and none comes twice while rooms move.
+// until all its effects have arrived; to a new owner it sends them again, behind what that
+// must know of its memberships. The owner numbers what a membership gets, and drops what it
+// has had. So none is lost and none comes twice while rooms move. The invariants have
+// numbers, which comments refer to: see "The cluster" in ARCHITECTURE.md.
 package cluster
 
 import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"encoding/json"
 	"hash/fnv"
 	"net/netip"
 	"slices"
@@ -55,15 +57,17 @@ const defaultLinkBytes = 16 << 20
 // connections as a [actor.Hub] does.
 type Node struct {
 	// Set before start, then read only.
-	options Options
-	rooms   actor.Options // of the rooms that this node owns
-	face    *hub.Hub
-	edge    *edge
-	stop    chan struct{}
-	ctx     context.Context // done with stop
-	cancel  context.CancelFunc
-	stopped sync.WaitGroup
-	closed  chan struct{}
+	options  Options
+	rooms    actor.Options // of the rooms that this node owns
+	face     *hub.Hub
+	edge     *edge
+	stop     chan struct{}
+	ctx      context.Context // done with stop
+	cancel   context.CancelFunc
+	stopped  sync.WaitGroup
+	closed   chan struct{}
+	failed   chan error // has room for one
+	failOnce sync.Once
 
 	inbox      chan any     // for control
 	validUntil atomic.Int64 // nanoseconds since started: so long our lease is good
@@ -80,6 +84,8 @@ type Node struct {
 
 	asks      map[uint64]chan<- []byte // questions under way; guarded by mu
 	stats     *stats.Hub
+	deaf      atomic.Bool  // packets are not taken: the node is about to leave
+	serves    atomic.Bool  // it has been ready
 	elsewhere atomic.Int64 // rooms of other nodes
 	owned     atomic.Int64 // partitions that take commands
 
@@ -113,19 +119,19 @@ func newNode(o Options, rooms actor.Options) (*Node, error) {
 	}
 	n := &Node{
 		options: o, stop: make(chan struct{}), closed: make(chan struct{}), inbox: make(chan any, 4096),
-		started: time.Now(), drained: make(chan struct{}), links: map[uint64]*link{},
+		started: time.Now(), drained: make(chan struct{}), failed: make(chan error, 1), links: map[uint64]*link{},
 		asks: map[uint64]chan<- []byte{}, rooms: rooms, stats: rooms.Stats,
 	}
 	n.rooms.Elsewhere = func() int { return int(n.elsewhere.Load()) }
 	n.ctx, n.cancel = context.WithCancel(context.Background())
-	n.rooms.Share = n.share
 	n.edge = newEdge(n)
 	n.control.init(n)
-	if err := o.Backplane.Start(n.receive, n.changed); err != nil {
+	if err := o.Backplane.Start(n.receive, n.changed, n.renewed); err != nil {
 		return nil, err
 	}
 	n.stopped.Go(func() { n.edge.run(n.stop) })
 	n.stopped.Go(n.control.run)
+	n.stopped.Go(n.control.lease.run)
 	return n, nil
 }
 
@@ -186,6 +192,10 @@ func (n *Node) Ready() bool {
 	return called && ready
 }
 
+// Serves reports whether this node takes connections: it has been ready, and its lease is
+// good. While rooms move it is not ready for a moment, and takes connections all the same.
+func (n *Node) Serves() bool { return n.serves.Load() && n.available() }
+
 // Stats are figures of a node.
 type Stats struct {
 	Available  bool // its lease is good
@@ -212,7 +222,7 @@ func (n *Node) receive(packet []byte) {
 	if !ok {
 		return
 	}
-	if l := n.linkTo(from); l != nil && l.own == to {
+	if l := n.linkTo(from); l != nil && l.own == to && !n.deaf.Load() {
 		l.receive(packet)
 	}
 }
@@ -224,7 +234,31 @@ func (n *Node) linkTo(incarnation uint64) *link {
 	return n.links[incarnation]
 }
 
-func (n *Node) changed(e Entry) { n.post(e) }
+// changed takes an entry from the backplane. What the lease must know does not wait for
+// control.
+func (n *Node) changed(e Entry) {
+	if e.Key == nodeKey(n.options.Name) {
+		var entry nodeEntry
+		if json.Unmarshal(e.Value, &entry) == nil {
+			n.control.lease.seen(entry, e.Revision)
+		}
+	}
+	n.post(e)
+}
+
+// renewed is called by the backplane when the register has been made anew.
+func (n *Node) renewed() {
+	n.control.lease.forget()
+	n.post(n.control.registerLost)
+}
+
+// fail says that the node can't go on.
+func (n *Node) fail(err error) {
+	n.failOnce.Do(func() { n.failed <- err })
+}
+
+// Failed gets an error when the node can't go on: [ErrNameTaken].
+func (n *Node) Failed() <-chan error { return n.failed }
 
 // post gives control something to do. It reports false if the node has stopped.
 func (n *Node) post(m any) bool { return n.give(n.inbox, m) }
@@ -256,29 +290,29 @@ func (n *Node) call(post func(any) bool, f func()) bool {
 	}
 }
 
-// marks returns where all links are.
-func (n *Node) marks() []mark {
+// positions returns where all links will be when all that is written has been sent.
+func (n *Node) positions() []position {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
-	marks := make([]mark, 0, len(n.links))
+	at := make([]position, 0, len(n.links))
 	for _, l := range n.links {
-		marks = append(marks, mark{l, l.mark()})
+		at = append(at, position{l, l.mark()})
 	}
-	return marks
+	return at
 }
 
-// share tells all nodes of a lock or a ban.
-func (n *Node) share(m actor.RoomMeta) {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	for _, l := range n.links {
-		l.write(func(w *writer) {
-			w.b = append(w.b, recMeta)
-			w.meta(&m)
-		})
-		l.flush()
+// must reports a broken invariant: there is a bug. Tests set broken.
+func (n *Node) must(holds bool, invariant string) {
+	if holds {
+		return
 	}
+	if broken != nil {
+		broken(invariant)
+	}
+	n.options.Logger.Error(EventBroken, zap.String("invariant", invariant))
 }
+
+var broken func(invariant string)
 
 // connect makes the link to a node.
 func (n *Node) connect(own uint64, node string, peer uint64, o *owner) *link {
@@ -288,7 +322,7 @@ func (n *Node) connect(own uint64, node string, peer uint64, o *owner) *link {
 		l.send = func(packet []byte) { l.receive(slices.Clone(packet)) }
 	}
 	l.deliver = func(seq uint64, records []byte) bool { return n.deliver(l, seq, records) }
-	l.progress = o.settling.check
+	l.progress = func() { o.confirmations.progress(l) }
 	newLink(l)
 	n.stopped.Go(l.run)
 	n.mu.Lock()
@@ -325,9 +359,9 @@ func (n *Node) deliver(l *link, seq uint64, b []byte) bool {
 		rec := record{b[:size:size]}
 		b = b[size:]
 		switch kind := rec.b[0]; {
-		case kind == recAsk, kind == recAnswer:
+		case kind >= firstForAnybody:
 			n.asked(l, rec)
-		case kind <= recAttached, kind == recHandover:
+		case kind >= firstForNext || kind < firstForEdge:
 			commands = append(commands, rec)
 		default:
 			frames = append(frames, rec)

@@ -1,34 +1,50 @@
 package cluster
 
 import (
-	"context"
 	"maps"
+	"slices"
+	"sync"
 
 	"github.com/parley-rtc/parley/hub/event"
 	"github.com/parley-rtc/parley/hub/internal/actor"
 )
 
 // owner is the part of a node that owns partitions: it takes commands from edges,
-// gives them to the hub, and moves partitions. Everything in it but settling is
-// owned by the goroutine that calls it, one at a time: that of the node's control.
+// gives them to the hub, and moves partitions. Everything in it is owned by the goroutine
+// of control, but for what says otherwise.
 type owner struct {
 	n     *Node
 	hub   *actor.Hub
 	peers map[*link]*peer
 	parts [Partitions]part
 
-	settling settling // has its own lock
+	confirmations confirmations // has its own lock
+
+	// Owned by the hub loop.
+	written   []*link // in the loop's present batch
+	isWritten map[*link]bool
+	batch     uint64     // whose effects these are
+	effects   []position // that the batch had
+
+	// Guarded by refusedMu: the hub loop appends, control takes.
+	refusedMu sync.Mutex
+	refused   []refusedClient // whose joins and resumes were refused
+}
+
+type refusedClient struct {
+	peer *peer
+	key  uint64
 }
 
 // part is what a node knows of a partition that it owns or is to own.
 type part struct {
 	epoch     uint64
 	state     partState
-	waiting   map[*link]bool     // whose connections are not attached yet
+	waiting   map[*link]bool     // whose memberships are not attached yet
 	attached  []actor.Membership // until the partition is ready
 	metas     []actor.RoomMeta   // that edges know
+	again     deferred           // of attached memberships, until the partition is ready
 	inherited *inheritance       // from the owner before; may come before anything else
-	heir      *link              // the owner before, from which that is to come; nil: nothing is
 }
 
 // inheritance is what an owner before hands over.
@@ -41,26 +57,75 @@ type partState int
 
 const (
 	partNone       partState = iota // not ours
-	partRecovering                  // ours, and not all connections are attached yet
+	partRecovering                  // ours, and not all memberships are attached yet
 	partReady
+	partReleasing // ours, and being handed over: it takes no commands
 )
 
 // peer is an edge as the owner sees it.
 type peer struct {
-	link     *link
-	clients  map[uint64]*proxy
-	attached [Partitions]uint64 // the epoch for which it has attached its connections
+	link      *link
+	clients   map[uint64]*proxy
+	attaching [Partitions]uint64 // the epoch for which it has begun to attach its memberships
+	attached  [Partitions]uint64 // the epoch for which it has attached all
 }
 
-// proxy is a connection of an edge.
+// proxy is a membership of an edge.
 type proxy struct {
-	client *actor.Client
-	out    *remote
-	part   int
+	client   *actor.Client
+	out      *remote
+	part     int
+	attached bool   // an owner before has begun the membership
+	again    uint64 // the last command that an owner before may have carried out
+	before   uint64 // number 1 has this number, less one, in the membership
 }
 
-func newOwner(n *Node, h *actor.Hub) *owner {
-	return &owner{n: n, hub: h, peers: map[*link]*peer{}}
+func newOwner(n *Node) *owner {
+	return &owner{n: n, peers: map[*link]*peer{}, isWritten: map[*link]bool{}}
+}
+
+// wrote notes that the present batch has an effect on a link. The caller is the hub loop.
+func (o *owner) wrote(l *link) {
+	if !o.isWritten[l] {
+		o.isWritten[l] = true
+		o.written = append(o.written, l)
+	}
+}
+
+// share tells all nodes of a lock or a ban. The caller is the hub loop.
+func (o *owner) share(m actor.RoomMeta) {
+	o.n.mu.RLock()
+	defer o.n.mu.RUnlock()
+	for _, l := range o.n.links {
+		l.write(func(w *writer) {
+			w.b = append(w.b, recMeta)
+			w.meta(&m)
+		})
+		l.flush()
+		o.wrote(l)
+	}
+}
+
+// arrived calls then when all that was sent to a connection has arrived at its node. The
+// caller is the hub loop.
+func (o *owner) arrived(at actor.Receiver, then func()) {
+	l := at.(*remote).link
+	o.confirmations.add(nil, []position{{l, l.mark()}}, func() { go then() })
+	l.flush()
+}
+
+// effectsOf returns where the links are that a batch of the hub loop has written to. The
+// caller is the hub loop, at the end of the batch.
+func (o *owner) effectsOf(batch uint64) []position {
+	if o.batch != batch {
+		o.batch, o.effects = batch, nil
+	}
+	for _, l := range o.written {
+		o.effects = append(o.effects, position{l, l.mark()})
+	}
+	clear(o.isWritten)
+	o.written = o.written[:0]
+	return o.effects
 }
 
 // linkUp begins to take commands from a node, and tells it what we own.
@@ -68,7 +133,7 @@ func (o *owner) linkUp(l *link) {
 	o.peers[l] = &peer{link: l, clients: map[uint64]*proxy{}}
 	for p := range o.parts {
 		part := &o.parts[p]
-		if part.state == partNone {
+		if part.state == partNone || part.state == partReleasing {
 			continue
 		}
 		if part.state == partRecovering {
@@ -88,15 +153,23 @@ func (o *owner) linkDown(l *link) {
 	delete(o.peers, l)
 	var commands []actor.Command
 	for _, c := range gone.clients {
-		commands = append(commands, actor.Unregister{Client: c.client, Reason: event.ReasonLost})
+		end := actor.Unregister{Client: c.client, Reason: event.ReasonLost}
+		part := &o.parts[c.part]
+		switch {
+		case part.state != partRecovering:
+			commands = append(commands, end)
+		case gone.attached[c.part] == part.epoch:
+			part.again.add(c, end)
+		default:
+			// Not all is known of it.
+			part.attached = slices.DeleteFunc(part.attached, func(m actor.Membership) bool { return m.Client == c.client })
+			commands = append(commands, end)
+		}
 	}
-	o.do(commands)
-	o.settling.drop(l)
+	o.do(commands, nil)
+	o.confirmations.drop(l)
 	for p := range o.parts {
 		part := &o.parts[p]
-		if part.heir == l {
-			part.heir = nil
-		}
 		if delete(part.waiting, l); part.state == partRecovering {
 			o.checkReady(p)
 		}
@@ -105,28 +178,29 @@ func (o *owner) linkDown(l *link) {
 
 // tell writes a record that is about a partition.
 func (o *owner) tell(l *link, kind byte, p int) {
+	epoch := o.parts[p].epoch
 	l.write(func(w *writer) {
 		w.b = append(w.b, kind)
 		w.number(uint64(p))
-		w.number(o.parts[p].epoch)
+		w.number(epoch)
 	})
 }
 
-// do gives commands to the hub, which is ours and takes them while it lives.
-func (o *owner) do(commands []actor.Command) {
-	if len(commands) > 0 {
-		_ = o.hub.Do(&actor.Batch{Commands: commands, After: func() {}})
+// do gives commands to the hub, which is ours and takes them while it lives. after, if
+// there is any, is called by the hub loop.
+func (o *owner) do(commands []actor.Command, after func(batch uint64)) {
+	if len(commands) > 0 || after != nil {
+		_ = o.hub.Do(&actor.Batch{Commands: commands, After: after})
 	}
 }
 
-// own begins to own a partition: all nodes are asked for their connections. heir is
-// the owner before, if it hands over.
-func (o *owner) own(p int, epoch uint64, heir *link) {
+// own begins to own a partition: all nodes are asked for their memberships.
+func (o *owner) own(p int, epoch uint64) {
 	before := o.parts[p].inherited
-	o.parts[p] = part{epoch: epoch, state: partRecovering, waiting: map[*link]bool{}, heir: heir}
+	o.parts[p] = part{epoch: epoch, state: partRecovering, waiting: map[*link]bool{}}
 	part := &o.parts[p]
 	if before != nil && before.epoch == epoch {
-		part.inherited, part.heir = before, nil
+		part.inherited = before
 	}
 	for l := range o.peers {
 		part.waiting[l] = true
@@ -136,76 +210,93 @@ func (o *owner) own(p int, epoch uint64, heir *link) {
 	o.checkReady(p)
 }
 
-// inherit takes what the owner before a partition's next epoch hands over.
-func (o *owner) inherit(p int, in *inheritance) {
-	part := &o.parts[p]
-	part.inherited = in
-	if part.state == partRecovering && part.epoch == in.epoch {
-		part.heir = nil
-		o.checkReady(p)
+// inherit takes what the owner before a partition's next epoch hands over. It comes
+// before the register says that the partition is ours (invariant 5).
+func (o *owner) inherit(p int, in *inheritance) { o.parts[p].inherited = in }
+
+// release takes a partition out of the hub. done is called by the hub loop with what the
+// next owner is to have of it, when all that was done here has been written to links.
+func (o *owner) release(p int, done func(actor.Exported)) {
+	o.parts[p].state = partReleasing
+	exported := make(chan actor.Exported, 1)
+	export := &actor.Export{Of: func(room string) bool { return PartitionOf(room) == p }, Done: exported}
+	commands := []actor.Command{export}
+	for _, pe := range o.peers {
+		pe.attached[p], pe.attaching[p] = 0, 0
+		maps.DeleteFunc(pe.clients, func(_ uint64, c *proxy) bool {
+			if c.part == p {
+				commands = append(commands, actor.Unregister{Client: c.client}) // those that are no members
+			}
+			return c.part == p
+		})
 	}
+	o.do(commands, func(uint64) { done(<-exported) })
 }
 
-// disown gives a partition up, and returns what the next owner is to have of it.
-func (o *owner) disown(p int) actor.Exported {
+// disown tells all edges that another will own a partition.
+func (o *owner) disown(p int) {
 	for l := range o.peers {
 		o.tell(l, recDisown, p)
+		l.flush()
 	}
-	epoch := o.parts[p].epoch
-	o.parts[p] = part{epoch: epoch}
-	done := make(chan actor.Exported, 1)
-	if o.hub.Do(&actor.Export{Of: func(room string) bool { return PartitionOf(room) == p }, Done: done}) != nil {
-		return actor.Exported{}
-	}
-	out, err := actor.Await(context.Background(), o.hub, done)
-	if err != nil {
-		return actor.Exported{}
-	}
-	for _, pe := range o.peers {
-		pe.attached[p] = 0
-		maps.DeleteFunc(pe.clients, func(_ uint64, c *proxy) bool { return c.part == p })
-		pe.link.flush()
-	}
-	return out
+	o.parts[p] = part{epoch: o.parts[p].epoch}
 }
 
-// checkReady makes a partition ready once all connections are attached and what is
-// inherited has come.
+// checkReady makes a partition ready once all memberships are attached.
 func (o *owner) checkReady(p int) {
 	part := &o.parts[p]
-	if part.state != partRecovering || len(part.waiting) > 0 || part.heir != nil {
+	if part.state != partRecovering || len(part.waiting) > 0 {
 		return
 	}
 	part.state = partReady
-	restore := &actor.Restore{Members: part.attached}
+	// What is inherited comes first: memberships of which the connection is here take it
+	// over.
+	restore := &actor.Restore{}
 	known := map[string]bool{} // rooms of which the owner before has said all
 	if in := part.inherited; in != nil {
-		restore.Rooms = in.Rooms
+		restore.Rooms, restore.Members = in.Rooms, in.Members
 		for _, m := range in.Rooms {
 			known[m.Room] = true
 		}
-		here := map[[2]string]bool{}
-		for _, m := range part.attached {
-			here[[2]string{m.Room, m.ID}] = true
-		}
-		for _, m := range in.Members {
-			if !here[[2]string{m.Room, m.ID}] {
-				restore.Members = append(restore.Members, m)
-			}
-		}
 	}
+	restore.Members = append(restore.Members, part.attached...)
 	for _, m := range part.metas {
 		if !known[m.Room] {
 			restore.Rooms = append(restore.Rooms, m)
 		}
 	}
-	part.attached, part.metas, part.inherited = nil, nil, nil
-	o.do([]actor.Command{restore})
+	commands := slices.Concat([]actor.Command{restore}, part.again.commands, part.again.entering)
+	epoch, after := part.epoch, part.again.after
+	var edges []*link
 	for l, pe := range o.peers {
 		if pe.attached[p] == part.epoch {
-			o.tell(l, recReady, p)
-			l.flush()
+			edges = append(edges, l)
 		}
+	}
+	part.attached, part.metas, part.again, part.inherited = nil, nil, deferred{}, nil
+	o.do(commands, func(batch uint64) {
+		for _, f := range after {
+			f(batch)
+		}
+		o.tellReady(edges, p, epoch, batch)
+	})
+}
+
+// tellReady tells edges that a partition takes commands, and when those that came with
+// their memberships are settled. The caller is the hub loop.
+func (o *owner) tellReady(edges []*link, p int, epoch uint64, batch uint64) {
+	effects := o.effectsOf(batch)
+	record := func(l *link, kind byte) {
+		l.write(func(w *writer) {
+			w.b = append(w.b, kind)
+			w.number(uint64(p))
+			w.number(epoch)
+		})
+		l.flush()
+	}
+	for _, l := range edges {
+		record(l, recReady)
+		o.confirmations.add(l, effects, func() { record(l, recSettled) })
 	}
 }
 
@@ -215,17 +306,40 @@ func (o *owner) take(l *link, seq uint64, records []record) {
 	if pe == nil || len(records) == 0 {
 		return
 	}
+	o.forgetRefused()
 	b := &batch{o: o, pe: pe}
 	for _, rec := range records {
 		b.take(rec)
 	}
-	after := func() {
-		b.tellOutcomes()
-		o.settling.add(l, seq, o.n.marks())
+	// What has no commands waits in the same queue: confirmations are in the order of the
+	// packets.
+	o.do(b.commands, func(batch uint64) {
+		for _, f := range b.after {
+			f(batch)
+		}
+		o.confirmations.add(l, o.effectsOf(batch), func() {
+			l.write(func(w *writer) {
+				w.b = append(w.b, recConfirm)
+				w.number(seq)
+			})
+			l.flush()
+		})
+	})
+}
+
+// forgetRefused ends the clients whose joins or resumes were refused: each try has its
+// own.
+func (o *owner) forgetRefused() {
+	o.refusedMu.Lock()
+	refused := o.refused
+	o.refused = nil
+	o.refusedMu.Unlock()
+	var commands []actor.Command
+	for _, r := range refused {
+		if c := r.peer.clients[r.key]; c != nil {
+			delete(r.peer.clients, r.key)
+			commands = append(commands, actor.Unregister{Client: c.client})
+		}
 	}
-	if len(b.commands) == 0 {
-		after()
-		return
-	}
-	_ = o.hub.Do(&actor.Batch{Commands: b.commands, After: after})
+	o.do(commands, nil)
 }

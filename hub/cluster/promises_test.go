@@ -3,12 +3,14 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/parley-rtc/parley/hub/internal/actor"
+	"github.com/parley-rtc/parley/hub/wire"
 )
 
 // talk is members of a room who send each other numbered messages without pause, and
@@ -155,45 +157,93 @@ func TestNodeDies(t *testing.T) {
 	}
 }
 
-// A node that is cut off refuses, keeps its connections, and is whole again once it is
-// back; meanwhile the others go on.
+// isClosed waits for a close frame.
+func (c *client) isClosed(code wire.CloseCode) {
+	c.t.Helper()
+	await(c.t, fmt.Sprint("closed with ", code), func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.closed == code
+	})
+}
+
+// hasAll sees that a member has had the messages of another once and in order, from the
+// first on.
+func (c *client) hasAll(from string) {
+	c.t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for _, m := range c.all {
+		if m.Type != "message" || m.From != from {
+			continue
+		}
+		if n++; string(m.Data) != strconv.Itoa(n) {
+			c.t.Fatalf("%s got %s of %s, want %d", c.id, m.Data, from, n)
+		}
+	}
+}
+
+// A node that is cut off refuses what its members send. When it is back, those of its
+// memberships go on that could be kept for it, and miss nothing; the connections of others
+// are closed. Meanwhile the others go on.
 func TestCutOff(t *testing.T) {
 	for _, owns := range []string{"a", "c"} {
 		t.Run("room of "+owns, func(t *testing.T) {
 			m := newMemory()
 			nodes := cluster(t, m, "a", "b", "c")
 			room := roomOwnedBy(t, nodes[owns])
-			ann, bob, cid := connect(t, nodes["a"]), connect(t, nodes["b"]), connect(t, nodes["c"])
+			ann, bob, cid, dee := connect(t, nodes["a"]), connect(t, nodes["b"]), connect(t, nodes["c"]), connect(t, nodes["c"])
 			ann.join(room, "ann", nil, false)
 			bob.join(room, "bob", nil, false)
-			cid.join(room, "cid", nil, false)
-			ann.sees("ann", "bob", "cid")
-			bob.sees("ann", "bob", "cid")
-			cid.sees("ann", "bob", "cid")
+			cid.join(room, "cid", nil, true)
+			dee.join(room, "dee", nil, false)
+			for _, c := range []*client{ann, bob, cid, dee} {
+				c.sees("ann", "bob", "cid", "dee")
+			}
 			m.separate("c", true)
 			k := newTalk(t, ann, bob)
 			await(t, "c knows", func() bool { return !nodes["c"].available() })
-			cid.send("ann", "1")
-			cid.until("unavailable", func(m message) bool { return m.Code == "unavailable" })
+			dee.send("ann", "1")
+			dee.until("unavailable", func(m message) bool { return m.Code == "unavailable" })
 			late := connect(t, nodes["c"])
 			if late.join(room, "late", nil, false) {
 				t.Error("a node that is cut off lets in")
 			}
-			ann.sees("ann", "bob")
 			taker := connect(t, nodes["b"])
 			if !taker.join(room, "taker", nil, false) {
 				t.Error("the majority does not go on")
 			}
+			if owns == "a" {
+				ann.sees("ann", "bob", "cid", "taker")
+			} else {
+				ann.sees("ann", "bob", "taker")
+			}
 			begun := time.Now()
 			m.separate("c", false)
-			ann.sees("ann", "bob", "cid", "taker")
-			cid.sees("ann", "bob", "cid", "taker")
+			dee.isClosed(wire.CloseGoingAway)
+			if owns == "a" {
+				cid.sees("ann", "bob", "cid", "taker")
+			} else {
+				cid.isClosed(wire.CloseGoingAway)
+				cid = connect(t, nodes["c"])
+				if !cid.join(room, "cid", nil, true) {
+					t.Error("the node that is back lets nobody in")
+				}
+			}
 			if whole := time.Since(begun); whole > 5*time.Second {
 				t.Errorf("whole again after %s", whole)
 			}
 			k.finish()
-			cid.send("ann", "77777")
-			ann.until("message", func(m message) bool { return string(m.Data) == "77777" })
+			ann.send("cid", "77777")
+			cid.until("message", func(m message) bool { return string(m.Data) == "77777" })
+			if owns == "a" {
+				cid.mu.Lock()
+				cid.all = slices.DeleteFunc(cid.all, func(m message) bool { return string(m.Data) == "77777" })
+				cid.mu.Unlock()
+				cid.hasAll("ann")
+				cid.hasAll("bob")
+			}
 		})
 	}
 }

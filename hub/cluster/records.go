@@ -9,52 +9,59 @@ import (
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
-// Kinds of records on a link. The first byte of each.
+// Kinds of records on a link: the first byte of each. The numbers are part of the wire
+// format, and so are the ranges: they say who gets a record.
 const (
-	_ byte = iota
+	// For an owner, about one membership of the edge that sends it. Partition, key and
+	// number of the command stand first.
+	recJoin    byte = 1
+	recResume  byte = 2
+	recLeave   byte = 3
+	recForward byte = 4
+	recRename  byte = 5
+	recUpdate  byte = 6
+	recRenew   byte = 7
+	recReply   byte = 8
+	recRefuse  byte = 9
+	recKick    byte = 10
+	recLock    byte = 11
+	recEnd     byte = 12 // of the connection, or of the membership for good
+	recHandled byte = 13 // an owner before has answered this command
+	recAcked   byte = 14 // the client has so many messages
+	recAttach  byte = 15 // a membership that an owner before has begun
+	recRoom    byte = 16 // what is known of a room with such memberships
 
-	// From an edge to an owner, about one connection: partition, key and number of
-	// the command stand first.
-	recJoin
-	recResume
-	recLeave
-	recForward
-	recRename
-	recUpdate
-	recRenew
-	recReply
-	recRefuse
-	recKick
-	recLock
-	recEnd
-	recAcked
-	recAttach
-	recRoom // what is known of a room with attached members
+	// For an owner: all memberships of a partition that this edge has come between these
+	// two, with those of their commands that are not confirmed.
+	recAttaching byte = 17
+	recAttached  byte = 18
 
-	// From an edge to an owner: all connections of a partition are attached.
-	recAttached
+	// For an edge.
+	recOwn       byte = 32 // of a partition: attach your memberships
+	recReady     byte = 33 // of a partition: send your commands
+	recDisown    byte = 34 // of a partition: another will own it
+	recConfirm   byte = 35 // your packets up to this one have had all their effects
+	recSettled   byte = 36 // of a partition: so have the commands that came with memberships
+	recFrame     byte = 37 // a message
+	recAdopt     byte = 38 // a resumed membership, with what the client has missed
+	recClose     byte = 39
+	recChallenge byte = 40
+	recLeft      byte = 41
+	recMeta      byte = 42 // a lock or a ban
+	recReturned  byte = 43 // a command came too late for an owner that hands over
 
-	// From an owner to an edge.
-	recOwn     // of a partition: attach your connections
-	recReady   // of a partition: send your commands
-	recDisown  // of a partition: another will own it
-	recConfirm // your packets up to this one have had all their effects
-	recFrame
-	recBegin
-	recAdopt
-	recClose
-	recChallenge
-	recJoined
-	recResumed
-	recLeft
-	recMeta
+	// For the next owner.
+	recHandover byte = 64
 
-	// From an owner to the next one.
-	recHandover
+	// Between any two nodes.
+	recAsk    byte = 96
+	recAnswer byte = 97
+)
 
-	// Between any two.
-	recAsk
-	recAnswer
+const (
+	firstForEdge    = 32
+	firstForNext    = 64
+	firstForAnybody = 96
 )
 
 // commandHead begins the records about one connection.
@@ -193,6 +200,48 @@ func (r *reader) frames() (frames []*frame.Frame) {
 	return frames
 }
 
+// frameHead begins the records that carry a message.
+type frameHead struct {
+	key       uint64 // of the receiver's membership
+	begins    bool   // the message is the first of the membership
+	resumable bool   // the membership that begins is
+	number    uint64 // of the message in a resumable membership; 0: it is in none
+}
+
+// delivery writes a message for a receiver.
+func (w *writer) delivery(h frameHead, f *frame.Frame) {
+	w.b = append(w.b, recFrame)
+	w.fixed(h.key)
+	w.flag(h.begins)
+	w.flag(h.resumable)
+	w.number(h.number)
+	w.frame(f)
+}
+
+// delivery reads it, behind the key.
+func (r *reader) delivery() (frameHead, *frame.Frame) {
+	h := frameHead{begins: r.flag(), resumable: r.flag(), number: r.number()}
+	return h, r.frame()
+}
+
+// seen writes which messages of others a membership has had.
+func (w *writer) seen(seen map[uint64]uint64) {
+	w.number(uint64(len(seen)))
+	for key, seq := range seen {
+		w.fixed(key)
+		w.number(seq)
+	}
+}
+
+func (r *reader) seen() map[uint64]uint64 {
+	seen := map[uint64]uint64{}
+	for n := r.number(); n > 0 && !r.bad; n-- {
+		key := r.fixed()
+		seen[key] = r.number()
+	}
+	return seen
+}
+
 func (w *writer) frame(f *frame.Frame) {
 	w.fixed(f.Origin.Key)
 	w.number(f.Origin.Seq)
@@ -200,7 +249,8 @@ func (w *writer) frame(f *frame.Frame) {
 }
 
 func (r *reader) frame() *frame.Frame {
-	return r.frameOf(frame.Origin{Key: r.fixed(), Seq: r.number()})
+	o := frame.Origin{Key: r.fixed(), Seq: r.number()}
+	return r.frameOf(o)
 }
 
 // frameOf reads a message alone, which passes on or answers what o says.
@@ -223,9 +273,9 @@ func (w *writer) handover(p int, epoch uint64, out actor.Exported) {
 	for i := range out.Members {
 		m := &out.Members[i]
 		w.membership(m)
-		kept := m.Out.(*remote)
+		kept := &m.Out.(*remote).kept // the hub has let go of it
 		w.number(kept.had)
-		w.frames(kept.kept)
+		w.frames(kept.frames)
 	}
 }
 
@@ -241,9 +291,9 @@ func (r *reader) handover(limit int) (p int, in *inheritance) {
 	}
 	for n := r.number(); n > 0 && !r.bad; n-- {
 		m := r.membership()
-		kept := &remote{limit: limit, lost: true}
-		kept.reset(r.number(), r.frames(), true)
-		m.Out = kept
+		out := &remote{limit: limit, lost: true}
+		out.restore(r.number(), r.frames(), nil, true)
+		m.Out = out
 		in.Members = append(in.Members, m)
 	}
 	return p, in

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -10,128 +11,143 @@ import (
 )
 
 // remote is where an owner delivers what a connection of some node is to get: on the
-// way there, and for a resumable membership it keeps what the client is not known
-// to have. It is a [actor.Receiver].
+// way there. It numbers the messages of a resumable membership and keeps what the client
+// is not known to have (invariant 3). It is a [actor.Receiver], which the hub loop calls.
 type remote struct {
 	// Set before start, then read only.
-	link  *link // nil: the connection is lost
-	key   uint64
-	limit int // bytes that may be kept while the connection is lost
+	link    *link // nil: the connection is lost
+	written func(*link)
+	key     uint64
+	limit   int // bytes that may be kept while the connection is lost
 
-	// Guarded by mu: the loop writes, acks come from elsewhere.
+	// Guarded by mu: the hub loop writes, acks come from control.
 	mu        sync.Mutex
+	begins    bool // the next message is the first of the membership
 	resumable bool
 	lost      bool
-	had       uint64 // messages that the client has
-	kept      []*frame.Frame
-	bytes     int
+	kept      kept
+	// seen has for each other membership the last of its messages that this one has had
+	// (invariant 4): of one that can't be resumed, through owners before.
+	seen map[uint64]uint64
+}
+
+// write writes a record to the link. The caller is the hub loop.
+func (r *remote) write(f func(w *writer)) {
+	r.link.write(f)
+	r.written(r.link)
 }
 
 // Send implements [actor.Receiver].
 func (r *remote) Send(f *frame.Frame, _ uint64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.lost && r.link != nil {
-		r.link.write(func(w *writer) {
-			w.b = append(w.b, recFrame)
-			w.fixed(r.key)
-			w.frame(f)
-		})
-	}
-	if !r.resumable || !f.IsMessage() {
+	if o := f.Origin; o.Again && r.seen[o.Key] >= o.Seq {
 		f.Release()
 		return true
 	}
-	if r.lost && r.bytes+f.Size() > r.limit {
+	r.note(f)
+	keep := r.resumable && f.IsMessage()
+	if keep && r.lost && r.kept.bytes+f.Size() > r.limit {
 		f.Release()
 		return false
 	}
-	r.keep(f)
-	for r.bytes > r.limit {
-		r.forget()
+	number := uint64(0)
+	if keep {
+		number = r.kept.last() + 1
+	}
+	if !r.lost && r.link != nil {
+		h := frameHead{key: r.key, begins: r.begins, resumable: r.resumable, number: number}
+		r.write(func(w *writer) { w.delivery(h, f) })
+	}
+	r.begins = false
+	if !keep {
+		f.Release()
+		return true
+	}
+	r.kept.add(f)
+	for !r.lost && r.kept.bytes > r.limit {
+		r.kept.forget()
 	}
 	return true
 }
 
-func (r *remote) keep(f *frame.Frame) {
-	r.kept = append(r.kept, f)
-	r.bytes += f.Size()
-}
-
-func (r *remote) forget() {
-	r.bytes -= r.kept[0].Size()
-	r.kept[0].Release()
-	r.kept[0] = nil
-	r.kept = r.kept[1:]
-	r.had++
+// note keeps in mind that the membership has had a message: its next connection, with
+// another node, is to know. The caller holds mu.
+func (r *remote) note(f *frame.Frame) {
+	if o := f.Origin; r.resumable && o.Key != 0 && o.Key != r.key {
+		if r.seen == nil {
+			r.seen = map[uint64]uint64{}
+		}
+		r.seen[o.Key] = o.Seq
+	}
 }
 
 // acked says how many messages the client has.
 func (r *remote) acked(had uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for len(r.kept) > 0 && r.had < had {
-		r.forget()
+	for len(r.kept.frames) > 0 && r.kept.had < had {
+		r.kept.forget()
 	}
 }
 
 // SendList implements [actor.Receiver]. Lists do not replace each other on the way:
-// owner and edge must agree on the number of messages.
+// each has a number.
 func (r *remote) SendList(f *frame.Frame, _ actor.List) bool { return r.Send(f, 0) }
 
 // Sent implements [actor.Receiver].
 func (r *remote) Sent() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.had + uint64(len(r.kept))
+	return r.kept.last()
 }
 
-// Reset implements [actor.Receiver].
+// Reset implements [actor.Receiver]. The edge hears of it with the next message: a
+// membership and its first message arrive together or not at all (invariant 6).
 func (r *remote) Reset(resumable bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.reset(0, nil, resumable)
-	if r.link != nil && !r.lost {
-		r.link.write(func(w *writer) {
-			w.b = append(w.b, recBegin)
-			w.fixed(r.key)
-			w.flag(resumable)
-		})
-	}
+	r.begins, r.resumable, r.seen = true, resumable, nil
+	r.kept.begin(0, nil)
 }
 
-// reset begins with what is known to be kept already. The caller holds mu.
-func (r *remote) reset(had uint64, frames []*frame.Frame, resumable bool) {
-	for _, f := range r.kept {
-		f.Release()
-	}
-	r.kept, r.bytes, r.had, r.resumable = nil, 0, had, resumable
-	for _, f := range frames {
-		r.keep(f)
-	}
+// restore begins with what its edge, or the owner before, has kept of the membership.
+func (r *remote) restore(had uint64, frames []*frame.Frame, seen map[uint64]uint64, resumable bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.resumable, r.seen = resumable, seen
+	r.kept.begin(had, frames)
 }
 
 // Missed implements [actor.Receiver].
 func (r *remote) Missed(received uint64) ([]*frame.Frame, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.resumable || received < r.had || received > r.had+uint64(len(r.kept)) {
+	if !r.resumable {
 		return nil, false
 	}
-	return actor.WithoutResumed(r.kept[received-r.had:]), true
+	return r.kept.beyond(received)
 }
 
 // Adopt implements [actor.Receiver].
-func (r *remote) Adopt(received uint64, frames []*frame.Frame) {
+func (r *remote) Adopt(m *actor.Membership, received uint64, frames []*frame.Frame) {
+	before := m.Out.(*remote)
+	before.mu.Lock()
+	seen := maps.Clone(before.seen)
+	before.mu.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.link.write(func(w *writer) {
+	r.seen = seen
+	r.write(func(w *writer) {
 		w.b = append(w.b, recAdopt)
 		w.fixed(r.key)
+		w.membership(m)
 		w.number(received)
 		w.frames(frames)
+		w.seen(seen)
 	})
-	r.reset(received, frames, true)
+	r.resumable = true
+	r.kept.begin(received, frames)
 }
 
 // Suspend implements [actor.Receiver].
@@ -145,8 +161,8 @@ func (r *remote) Suspend() {
 func (r *remote) Discard() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.lost = true
-	r.reset(0, nil, false)
+	r.lost, r.resumable = true, false
+	r.kept.begin(0, nil)
 }
 
 // Verdict implements [actor.Receiver].
@@ -169,7 +185,7 @@ func (r *remote) Behind(uint64) bool { return false }
 // Challenge implements [actor.Receiver].
 func (r *remote) Challenge(within time.Duration) {
 	if r.link != nil {
-		r.link.write(func(w *writer) {
+		r.write(func(w *writer) {
 			w.b = append(w.b, recChallenge)
 			w.fixed(r.key)
 			w.number(uint64(within))
@@ -185,7 +201,7 @@ func (r *remote) Abort() {}
 func (r *remote) Backlog() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.bytes
+	return r.kept.bytes
 }
 
 // Flush implements [actor.Receiver].
@@ -200,7 +216,7 @@ func (r *remote) Close(code wire.CloseCode, reason string) {
 	if r.link == nil {
 		return
 	}
-	r.link.write(func(w *writer) {
+	r.write(func(w *writer) {
 		w.b = append(w.b, recClose)
 		w.fixed(r.key)
 		w.number(uint64(code))

@@ -11,48 +11,59 @@ import (
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
-// tie is a connection and what ties it to a room.
+// tie is a connection and what ties it to a room. It is owned by the edge loop.
 type tie struct {
 	client  *actor.Client
 	out     *actor.Outbox
 	opened  time.Time
 	touched bool
 	gone    bool // the connection has ended
-	closed  bool // it gets nothing more
+	closed  bool // the client gets nothing more
 
-	// seen has for each sender the last of its messages that has come: what an owner
-	// has passed on and another, or the same, is sent again is dropped.
+	state  tieState
+	key    uint64 // of this membership
+	part   int
+	member actor.Membership
+	had    uint64 // number of the last message of a resumable membership that has come
+	// aside is what comes for a membership that goes on without its connection; nil: it
+	// has one.
+	aside *kept
+	// lost says that the membership goes on only if its owner has kept what has been sent
+	// to it: other nodes have taken this one for lost.
+	lost bool
+	// seen has for each other membership the last of its messages that has come.
 	seen map[uint64]uint64
 
-	state    tieState
-	key      uint64 // of this membership
-	part     int
-	member   actor.Membership
-	seq      uint64
-	before   uint64    // messages that were handled before number 1 of this connection, less resume
-	pending  []pending // not known to be settled, in order
-	bytes    int       // of pending
-	gen      int       // changes when pending is sent anew
-	deferred []actor.Command
-	joined   chan<- bool
-	resumed  chan<- actor.Resumed
+	seq       uint64 // of the last command of this membership; the first is 1
+	confirmed uint64 // of the last command that is known to be settled
+	again     uint64 // of the last command that was sent with the membership to its owner
+	before    uint64 // messages that were handled before number 1 of this connection, less resume
+	pending   []pending
+	bytes     int  // of pending
+	gen       int  // changes when pending is sent anew
+	early     bool // the join or resume is confirmed before what comes of it has come
+	deferred  []actor.Command
+	joined    chan<- bool
+	resumed   chan<- actor.Resumed
 }
 
 type tieState int
 
 const (
-	tieOut      tieState = iota // in no room
-	tieJoining                  // has asked to join or resume
-	tieIn                       // is a member
-	tieLeaving                  // has asked to leave
-	tieFinished                 // the membership ends with the connection
+	tieOut     tieState = iota // in no room
+	tieJoining                 // has asked to join or resume
+	tieIn                      // is a member
+	tieLeaving                 // has asked to leave
+	tieEnding                  // the owner is told that the connection has ended
+	tieOver                    // the owner has ended the membership and the connection
 )
 
-// pending is a command that may have to be sent again.
+// pending is a command that may have to be sent again: it is not known to be settled.
 type pending struct {
 	seq      uint64
 	record   []byte
 	answered bool // its one effect has arrived
+	returned bool // the owner has not carried it out
 	end      bool // of the connection
 }
 
@@ -60,7 +71,8 @@ type pending struct {
 func (e *edge) enter(t *tie, p int, room string) {
 	e.nextKey++
 	t.key, t.part, t.gen, t.seen = e.nextKey, p, t.gen+1, map[uint64]uint64{}
-	t.pending, t.bytes, t.before = nil, 0, 0
+	t.seq, t.confirmed, t.again, t.before, t.had = 0, 0, 0, 0, 0
+	t.pending, t.bytes, t.lost, t.early = nil, 0, false, false
 	e.keys[t.key] = t
 	e.parts[p].ties[t] = struct{}{}
 	e.visit(t, room)
@@ -94,7 +106,11 @@ func (e *edge) exit(t *tie) {
 	}
 	t.state, t.member = tieOut, actor.Membership{}
 	t.gen++
-	t.pending, t.bytes = nil, 0
+	t.pending, t.bytes, t.seen = nil, 0, nil
+	if t.aside != nil {
+		t.aside.begin(0, nil)
+		t.aside = nil
+	}
 }
 
 // forget lets go of a connection that has ended.
@@ -105,39 +121,50 @@ func (e *edge) forget(t *tie) {
 	e.n.connections.Add(-1)
 }
 
-// frame hands a connection what an owner has sent, unless it has had it.
-func (e *edge) frame(t *tie, f *frame.Frame) {
-	if o := f.Origin; o.Key == t.key {
-		if !t.answer(o.Seq) {
-			f.Release()
-			return
+// giveBack notes that a command has not been carried out.
+func (t *tie) giveBack(seq uint64) {
+	for i := range t.pending {
+		if t.pending[i].seq == seq {
+			t.pending[i].returned = true
 		}
-	} else if o.Key != 0 {
-		if o.Seq <= t.seen[o.Key] {
-			f.Release()
-			return
-		}
-		t.seen[o.Key] = o.Seq
 	}
-	e.deliver(t, f)
 }
 
-// answer notes that a command has been answered, and reports whether one was waiting
-// for it.
-func (t *tie) answer(seq uint64) bool {
+// answer notes that a command has been answered: it has no effect on others.
+func (t *tie) answer(seq uint64) {
 	for i := range t.pending {
-		if c := &t.pending[i]; c.seq == seq {
-			was := c.answered
-			c.answered = true
-			return !was
+		if t.pending[i].seq == seq {
+			t.pending[i].answered = true
+			return
 		}
 	}
-	return false
+}
+
+// kept returns what the client of a resumable membership is not known to have, with a
+// reference to each.
+func (t *tie) kept() (had uint64, frames []*frame.Frame) {
+	switch {
+	case t.member.Session == "":
+		return 0, nil
+	case t.aside == nil && t.closed:
+		return t.had, nil // the membership is about to end: nobody will ask
+	case t.aside == nil:
+		return t.out.Kept()
+	}
+	frames, _ = t.aside.beyond(t.aside.had)
+	return t.aside.had, frames
 }
 
 // deliver queues a frame for a connection, or closes it if it does not read.
 func (e *edge) deliver(t *tie, f *frame.Frame) {
-	if t.closed {
+	switch {
+	case t.aside != nil && f.IsMessage():
+		t.aside.add(f)
+		if t.aside.bytes > e.n.options.QueueBytes && t.state == tieEnding {
+			e.end(t, event.ReasonSlow, false)
+		}
+		return
+	case t.closed:
 		f.Release()
 		return
 	}
@@ -145,75 +172,100 @@ func (e *edge) deliver(t *tie, f *frame.Frame) {
 	if !t.out.Send(f, 0) {
 		e.n.options.Logger.Warn(event.Evicted, zap.Uint64(event.FieldConn, t.client.Conn()),
 			zap.String(event.FieldRoom, t.member.Room), zap.String(event.FieldID, t.member.ID))
-		e.close(t, wire.CloseSlowConsumer, actor.SlowConsumer)
-		e.end(t, event.ReasonSlow, false)
+		e.close(t, wire.CloseSlowConsumer, actor.SlowConsumer, event.ReasonSlow)
 	}
 }
 
-// close ends a connection.
-func (e *edge) close(t *tie, code wire.CloseCode, reason string) {
+// close ends a connection, and the membership that it has.
+func (e *edge) close(t *tie, code wire.CloseCode, text, reason string) {
 	if t.closed {
 		return
 	}
 	t.closed = true
 	e.touch(t)
-	t.out.Close(code, reason)
+	t.out.Close(code, text)
 	if t.state == tieIn {
-		t.state = tieFinished
+		e.end(t, reason, false)
 	}
+}
+
+// closeOver ends a connection of which the owner has ended the membership.
+func (e *edge) closeOver(t *tie, code wire.CloseCode, text string) {
+	e.touch(t)
+	t.closed = true
+	t.out.Close(code, text)
+	switch t.state {
+	case tieIn, tieLeaving:
+		t.state = tieOver
+		if t.gone {
+			e.end(t, "", false)
+		}
+	case tieJoining:
+		e.notIn(t)
+	}
+}
+
+// detach ends a connection whose membership goes on elsewhere: what comes for it is kept
+// until the owner keeps it. A code of 0 says that the connection is lost.
+func (e *edge) detach(t *tie, code wire.CloseCode, text, reason string) {
+	t.aside = new(kept)
+	t.aside.begin(t.out.Kept())
+	t.closed = true
+	if code == 0 {
+		t.out.Suspend()
+	} else {
+		e.touch(t)
+		t.out.Close(code, text)
+	}
+	e.end(t, reason, true)
 }
 
 // end tells the owner that a connection has ended, or its membership for good.
 func (e *edge) end(t *tie, reason string, suspend bool) {
+	if t.state != tieOver {
+		t.state = tieEnding
+	}
 	e.submit(t, recEnd, func(w *writer) {
 		w.text(reason)
 		w.flag(suspend)
 	})
 }
 
-func (e *edge) joinedOrNot(t *tie, seq uint64, in bool) {
-	t.answer(seq)
-	if t.joined == nil {
-		return
+// in says that a connection has a membership now.
+func (e *edge) in(t *tie) {
+	t.state = tieIn
+	if t.early {
+		t.early = false
+		e.confirm(t)
 	}
-	done := t.joined
-	t.joined = nil
-	if in && !t.closed {
-		t.state = tieIn
-	} else if !in {
-		e.notIn(t)
+	joined, resumed := t.joined, t.resumed
+	t.joined, t.resumed = nil, nil
+	if joined != nil {
+		joined <- true
 	}
-	done <- in
+	if resumed != nil {
+		m := &t.member
+		resumed <- actor.Resumed{Room: m.Room, ID: m.ID, Name: m.Name, Meta: m.Meta, Grant: m.Grant, Joined: m.Joined, Handled: m.Handled}
+	}
+	if t.closed {
+		e.end(t, event.ReasonLost, t.aside != nil)
+	}
 }
 
-// notIn ends what ties a connection to a room that it did not get into. What tells the
-// owner so needs no answer.
+// notIn ends what ties a connection to a room that it did not get into.
 func (e *edge) notIn(t *tie) {
-	e.end(t, "", false)
+	joined, resumed := t.joined, t.resumed
+	t.joined, t.resumed = nil, nil
 	e.exit(t)
+	if joined != nil {
+		joined <- false
+	}
+	if resumed != nil {
+		resumed <- actor.Resumed{}
+	}
 	if t.gone {
 		e.forget(t)
 	}
-}
-
-func (e *edge) resumedOrNot(t *tie, seq uint64, m actor.Membership) {
-	t.answer(seq)
-	if t.resumed == nil {
-		return
-	}
-	done := t.resumed
-	t.resumed = nil
-	if m.ID == "" {
-		e.notIn(t)
-		done <- actor.Resumed{}
-		return
-	}
-	m.Session = t.member.Session
-	t.before = m.Handled - 1 // number 1 was the resume, which does not count
-	e.visit(t, m.Room)
-	t.member = m
-	t.state = tieIn
-	done <- actor.Resumed{Room: m.Room, ID: m.ID, Name: m.Name, Meta: m.Meta, Grant: m.Grant, Joined: m.Joined, Handled: m.Handled}
 }
 
 func (e *edge) left(t *tie) {

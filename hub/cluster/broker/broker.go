@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"regexp"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -36,7 +37,9 @@ type Options struct {
 const (
 	EventConnected    = "broker connected"
 	EventDisconnected = "broker disconnected" // error
-	EventWaiting      = "broker waiting"      // error: the register can't be had yet
+	EventWaiting      = "broker waiting"      // reachable, servers, error: the register can't be had yet
+	EventRegister     = "register ready"      // copies: of the register
+	EventError        = "broker error"        // error: the broker refuses or drops something
 )
 
 // Broker is a [cluster.Backplane].
@@ -49,13 +52,26 @@ type Broker struct {
 	ctx     context.Context
 	done    sync.WaitGroup
 	changed func(cluster.Entry)
+	renewed func()
+	again   chan struct{} // the register is to be watched anew
+
+	unseen atomic.Int64 // when the first write went through that the watch has not shown; 0: there is none
+
+	created time.Time // of the register that is watched; owned by watch
 
 	mu sync.Mutex
 	kv jetstream.KeyValue // nil: not there yet; guarded by mu
 }
 
-// retryTime is the time between two tries to have the register.
-const retryTime = 250 * time.Millisecond
+const (
+	// retryTime is the time between two tries to have the register, waitingTime between two
+	// lines in the log about that. In a normal start it takes less than worryTime.
+	retryTime   = 250 * time.Millisecond
+	waitingTime = 5 * time.Second
+	worryTime   = 15 * time.Second
+	// copiesTime is the time between two looks at the number of copies.
+	copiesTime = 30 * time.Second
+)
 
 // Name matches what clusters and nodes may be called.
 var Name = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
@@ -68,13 +84,17 @@ func New(o Options) (*Broker, error) {
 			return nil, fmt.Errorf("%q is no name of 1 to 64 letters, digits, \"_\" and \"-\"", name)
 		}
 	}
-	b := &Broker{options: o}
+	b := &Broker{options: o, again: make(chan struct{}, 1)}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	settings := []nats.Option{
 		nats.Name("parleyd " + o.Node), nats.MaxReconnects(-1), nats.ReconnectWait(retryTime), nats.ReconnectBufSize(-1),
 		nats.RetryOnFailedConnect(true), nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2),
 		nats.ConnectHandler(func(*nats.Conn) { o.Logger.Info(EventConnected) }),
-		nats.ReconnectHandler(func(*nats.Conn) { o.Logger.Info(EventConnected) }),
+		nats.ReconnectHandler(func(*nats.Conn) {
+			o.Logger.Info(EventConnected)
+			b.watchAgain() // it may be another register
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { o.Logger.Warn(EventError, zap.Error(err)) }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				o.Logger.Warn(EventDisconnected, zap.Error(err))
@@ -113,8 +133,8 @@ func New(o Options) (*Broker, error) {
 func (b *Broker) subject(node string) string { return "parley." + b.options.Cluster + "." + node }
 
 // Start implements [cluster.Backplane].
-func (b *Broker) Start(receive func([]byte), changed func(cluster.Entry)) error {
-	b.changed = changed
+func (b *Broker) Start(receive func([]byte), changed func(cluster.Entry), renewed func()) error {
+	b.changed, b.renewed = changed, renewed
 	sub, err := b.conn.Subscribe(b.subject(b.options.Node), func(m *nats.Msg) { receive(m.Data) })
 	if err != nil {
 		return err
@@ -125,81 +145,6 @@ func (b *Broker) Start(receive func([]byte), changed func(cluster.Entry)) error 
 	}
 	b.done.Go(b.watch)
 	return nil
-}
-
-// watch has the register told, from as soon as it is there.
-func (b *Broker) watch() {
-	for said := false; b.ctx.Err() == nil; {
-		err := b.watchOnce()
-		if b.ctx.Err() != nil {
-			return
-		}
-		if !said && err != nil {
-			said = true
-			b.options.Logger.Info(EventWaiting, zap.Error(err))
-		}
-		select {
-		case <-time.After(retryTime):
-		case <-b.ctx.Done():
-		}
-	}
-}
-
-func (b *Broker) watchOnce() error {
-	js, err := jetstream.New(b.conn)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
-	kv, err := js.KeyValue(ctx, b.bucket())
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		kv, err = js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
-			Bucket: b.bucket(), Description: "who owns which rooms of parleyd", History: 1,
-			Storage: jetstream.FileStorage, Replicas: b.replicas(),
-		})
-	}
-	cancel()
-	if err != nil {
-		return err
-	}
-	watcher, err := kv.WatchAll(b.ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = watcher.Stop() }()
-	b.mu.Lock()
-	b.kv = kv
-	b.mu.Unlock()
-	for {
-		select {
-		case e, open := <-watcher.Updates():
-			if !open {
-				return errors.New("the watch of the register has ended")
-			}
-			if e != nil {
-				b.changed(cluster.Entry{Key: e.Key(), Value: e.Value(), Revision: e.Revision()})
-			}
-		case <-b.ctx.Done():
-			return b.ctx.Err()
-		}
-	}
-}
-
-func (b *Broker) bucket() string { return "parley_" + b.options.Cluster }
-
-// replicas is how many servers are to keep the register: as many as can, up to
-// three.
-func (b *Broker) replicas() int {
-	if e := b.options.Embedded; e != nil {
-		if len(e.Peers) >= 2 {
-			return 3
-		}
-		return 1
-	}
-	if known := len(b.conn.DiscoveredServers()) + 1; known >= 3 {
-		return 3
-	}
-	return 1
 }
 
 // Send implements [cluster.Backplane].
@@ -225,10 +170,20 @@ func (b *Broker) Put(ctx context.Context, key string, value []byte, revision uin
 	var api *jetstream.APIError
 	if errors.Is(err, jetstream.ErrKeyExists) || errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence {
 		// The watch will say what there is; it may be behind.
-		if e, err := kv.Get(ctx, key); err == nil {
+		e, err := kv.Get(ctx, key)
+		switch {
+		case err == nil:
 			b.changed(cluster.Entry{Key: e.Key(), Value: e.Value(), Revision: e.Revision()})
+		case errors.Is(err, jetstream.ErrKeyNotFound):
+			b.watchAgain()
 		}
 		return 0, cluster.ErrConflict
+	}
+	if errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, jetstream.ErrStreamNotFound) {
+		b.watchAgain()
+	}
+	if err == nil {
+		b.unseen.CompareAndSwap(0, time.Now().UnixNano())
 	}
 	return at, err
 }

@@ -92,7 +92,7 @@ func TestEmbedded(t *testing.T) {
 		if i == 2 {
 			receive, changed = func(p []byte) { packets <- string(p) }, func(e cluster.Entry) { changes <- e }
 		}
-		if err := b.Start(receive, changed); err != nil {
+		if err := b.Start(receive, changed, func() {}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -238,9 +238,12 @@ func (a *authority) config(t *testing.T) *tls.Config {
 	}
 	pool := x509.NewCertPool()
 	pool.AddCert(a.cert)
+	// As in the daemon, where certificates may be replaced at any time.
+	own := &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 	return &tls.Config{
-		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
-		RootCAs:      pool, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert, MinVersion: tls.VersionTLS12,
+		GetCertificate:       func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return own, nil },
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return own, nil },
+		RootCAs:              pool, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert, MinVersion: tls.VersionTLS12,
 	}
 }
 

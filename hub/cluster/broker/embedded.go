@@ -40,7 +40,7 @@ func (e *Embedded) start(cluster, node, token string) (*server.Server, error) {
 	}
 	o := &server.Options{
 		ServerName: node, Host: "127.0.0.1", Port: server.RANDOM_PORT, Authorization: token, NoSigs: true, NoLog: true, MaxPayload: maxPayload,
-		JetStream: true, StoreDir: e.Dir,
+		JetStream: true, StoreDir: e.Dir, SyncAlways: true,
 		Cluster: server.ClusterOpts{
 			Name: "parley-" + cluster, Host: host, Port: port, NoAdvertise: true,
 			TLSConfig: e.TLS, ConnectRetries: 1 << 30, PoolSize: 1,

@@ -16,23 +16,23 @@ import (
 // drop is a receiver that forgets what it gets.
 type drop struct{}
 
-func (drop) Send(f *frame.Frame, _ uint64) bool   { f.Release(); return true }
-func (drop) SendList(f *frame.Frame, _ List) bool { f.Release(); return true }
-func (drop) Overdrawn() bool                      { return false }
-func (drop) Verdict(uint64, int, bool) Verdict    { return Open }
-func (drop) Mark() uint64                         { return 0 }
-func (drop) Behind(uint64) bool                   { return false }
-func (drop) Reset(bool)                           {}
-func (drop) Suspend()                             {}
-func (drop) Discard()                             {}
-func (drop) Missed(uint64) ([]*frame.Frame, bool) { return nil, false }
-func (drop) Sent() uint64                         { return 0 }
-func (drop) Adopt(uint64, []*frame.Frame)         {}
-func (drop) Backlog() int                         { return 0 }
-func (drop) Challenge(time.Duration)              {}
-func (drop) Flush()                               {}
-func (drop) Close(wire.CloseCode, string)         {}
-func (drop) Abort()                               {}
+func (drop) Send(f *frame.Frame, _ uint64) bool        { f.Release(); return true }
+func (drop) SendList(f *frame.Frame, _ List) bool      { f.Release(); return true }
+func (drop) Overdrawn() bool                           { return false }
+func (drop) Verdict(uint64, int, bool) Verdict         { return Open }
+func (drop) Mark() uint64                              { return 0 }
+func (drop) Behind(uint64) bool                        { return false }
+func (drop) Reset(bool)                                {}
+func (drop) Suspend()                                  {}
+func (drop) Discard()                                  {}
+func (drop) Missed(uint64) ([]*frame.Frame, bool)      { return nil, false }
+func (drop) Sent() uint64                              { return 0 }
+func (drop) Adopt(*Membership, uint64, []*frame.Frame) {}
+func (drop) Backlog() int                              { return 0 }
+func (drop) Challenge(time.Duration)                   {}
+func (drop) Flush()                                    {}
+func (drop) Close(wire.CloseCode, string)              {}
+func (drop) Abort()                                    {}
 
 // fill makes a loop, which nobody runs, with rooms of a size.
 func fill(rooms, size int) (*loop, []*Client) {

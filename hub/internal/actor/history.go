@@ -103,7 +103,7 @@ func (h *history) takeProbe() bool {
 // resumedPrefix begins the messages that tell of a resume: they are not missed.
 var resumedPrefix = []byte(`{"type":"resumed"`)
 
-// missed returns the messages beyond the first received ones, kept or waiting, of
+// missed returns all messages beyond the first received ones, kept or waiting, of
 // which the first waiting frame has a number, with a reference to each. ok is false
 // if the membership is not resumable or that many are not known of.
 func (h *history) missed(received uint64, waiting []entry, first uint64) (frames []*frame.Frame, ok bool) {
@@ -116,15 +116,20 @@ func (h *history) missed(received uint64, waiting []entry, first uint64) (frames
 	if !h.kept || received < h.had || received > h.had+uint64(len(all)) {
 		return nil, false
 	}
-	return WithoutResumed(all[received-h.had:]), true
+	all = all[received-h.had:]
+	for _, f := range all {
+		f.Retain(1)
+	}
+	return all, true
 }
 
-// WithoutResumed returns the frames that are missed, of those that a client has not
-// had: all but those that told of a resume. Each has a reference for the caller.
-func WithoutResumed(frames []*frame.Frame) (missed []*frame.Frame) {
+// withoutResumed returns the frames that are missed, of those that a client has not
+// had: all but those that told of a resume, which are given back.
+func withoutResumed(frames []*frame.Frame) (missed []*frame.Frame) {
 	for _, f := range frames {
-		if !bytes.HasPrefix(f.Payload(), resumedPrefix) {
-			f.Retain(1)
+		if bytes.HasPrefix(f.Payload(), resumedPrefix) {
+			f.Release()
+		} else {
 			missed = append(missed, f)
 		}
 	}

@@ -30,6 +30,9 @@ type Options struct {
 	Elsewhere func() int        // returns the number of other nodes' rooms, which count for MaxRooms
 	Share     func(RoomMeta)    // is given what other nodes must know of a room
 	Notify    func(event.Event) // is given what happens to rooms and members, in order
+	// Arrived calls then, on any goroutine, when the node of a connection has had all that
+	// was sent to it, or is gone.
+	Arrived func(at Receiver, then func())
 }
 
 // Hub takes commands for the loop. Its methods run on any goroutine but the

@@ -79,7 +79,7 @@ func (j *Join) makePlace(l *loop) *wire.Refusal {
 	r := l.rooms[j.Room]
 	if r != nil {
 		if holder := memberOf(r, j.ID); holder != nil {
-			if j.Takeover && j.Grant.is(j.ID) && holder.grant.is(j.ID) {
+			if j.Takeover && j.Grant.is(j.ID) && holder.grant.is(j.ID) || j.isOf(holder) {
 				l.replace(holder)
 				return nil
 			}
@@ -102,6 +102,12 @@ func (j *Join) makePlace(l *loop) *wire.Refusal {
 		return errRoomFull
 	}
 	return nil
+}
+
+// isOf reports whether the member comes from this very join, which is carried out again
+// since its answer was lost on the way. Only the client's own node knows the session.
+func (j *Join) isOf(m *member) bool {
+	return m.session != nil && j.Session != "" && m.session.text() == j.Session
 }
 
 // enter makes a member of the joining client, opening the room if need be.

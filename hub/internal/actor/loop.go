@@ -27,7 +27,8 @@ type loop struct {
 	sessions map[handle]*member
 	bans     map[seat]time.Time // until when somebody may not join a room
 	draining bool
-	after    []func() // to be called at the end of this batch
+	after    []func(batch uint64) // to be called at the end of this batch
+	batches  uint64               // that have begun
 
 	now time.Time // when the batch began
 }
@@ -95,6 +96,7 @@ func (l *loop) abort() {
 // and lets the frames go.
 func (l *loop) batch(first Command) {
 	l.now = time.Now()
+	l.batches++
 	l.apply(first)
 	n := 1
 more:
@@ -140,7 +142,7 @@ func (l *loop) finish() {
 	}
 	l.touched = l.touched[:0]
 	for i, f := range l.after {
-		f()
+		f(l.batches)
 		l.after[i] = nil
 	}
 	l.after = l.after[:0]

@@ -6,6 +6,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/parley-rtc/parley/hub/event"
+	"github.com/parley-rtc/parley/hub/internal/frame"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
@@ -31,6 +32,21 @@ type Membership struct {
 	Client         *Client  // nil: the connection was lost
 	Had            uint64   // messages of the membership that Client has had
 	Out            Receiver // where Client is nil, what is kept for it
+	// Lost says that Client's node was taken for lost, so that members may have sent
+	// messages that Client has not had: it goes on only where they were kept for it.
+	Lost bool
+}
+
+// membership returns the member apart from its connection.
+func (m *member) membership() *Membership {
+	k := &Membership{
+		Room: m.room.name, ID: m.id, Name: m.name, Meta: m.meta, Grant: m.grant, Handled: m.handled,
+		Joined: m.joinedAt, Client: m.client, Out: m.out,
+	}
+	if m.session != nil {
+		k.Session = m.session.text()
+	}
+	return k
 }
 
 // Restore opens rooms as they were, with their members. Those whose ids are others' by
@@ -79,6 +95,9 @@ func (l *loop) restore(k *Membership) bool {
 			return l.reunite(m, k)
 		}
 	}
+	if k.Lost {
+		return false
+	}
 	if r == nil {
 		r = l.newRoom(k.Room)
 	}
@@ -99,17 +118,25 @@ func (l *loop) restore(k *Membership) bool {
 }
 
 // reunite gives a membership that was taken for lost its connection back, with what it
-// has missed, and reports false if it is not the same, or not all is there.
+// has missed, and reports false if it is not the same, or not all is there. Of two
+// connections with the same membership the one that has had more has it: the other's was
+// resumed there.
 func (l *loop) reunite(m *member, k *Membership) bool {
-	if m.session == nil || m.client != nil || k.Client == nil || m.session.text() != k.Session {
+	if m.session == nil || k.Client == nil || m.session.text() != k.Session || m.client != nil && k.Had <= m.out.Sent() {
 		return false
 	}
-	missed, ok := m.out.Missed(k.Had)
-	if !ok {
-		return false
+	var missed []*frame.Frame
+	if old := m.client; old != nil {
+		l.close(old, wire.CloseReplaced, resumedElsewhere)
+		old.member = nil
+	} else {
+		var ok bool
+		if missed, ok = m.out.Missed(k.Had); !ok {
+			return false
+		}
+		m.out.Discard()
+		l.hub.Stats.Suspended.Add(-1)
 	}
-	m.out.Discard()
-	l.hub.Stats.Suspended.Add(-1)
 	k.Client.member, m.client, m.out, m.remote = m, k.Client, k.Client.out, k.Client.remote
 	m.handled = max(m.handled, k.Handled)
 	for _, f := range missed {
@@ -146,10 +173,7 @@ func (e *Export) apply(l *loop) {
 		meta := RoomMeta{Room: r.name, Locked: r.locked, Opened: r.opened}
 		for _, m := range r.members {
 			if m.session != nil {
-				out.Members = append(out.Members, Membership{
-					Room: r.name, ID: m.id, Name: m.name, Meta: m.meta, Grant: m.grant, Handled: m.handled, Session: m.session.text(),
-					Joined: m.joinedAt, Client: m.client, Out: m.out,
-				})
+				out.Members = append(out.Members, *m.membership())
 			}
 			l.takeOut(m)
 		}

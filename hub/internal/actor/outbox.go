@@ -562,7 +562,7 @@ func (o *Outbox) Finished() bool {
 }
 
 // Adopt implements [Receiver].
-func (o *Outbox) Adopt(received uint64, frames []*frame.Frame) {
+func (o *Outbox) Adopt(_ *Membership, received uint64, frames []*frame.Frame) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.list, o.behind = noList, false

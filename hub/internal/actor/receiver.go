@@ -33,15 +33,15 @@ type Receiver interface {
 	// may not be replaced any more. For a resumable membership what is sent is kept
 	// until the client is known to have it.
 	Reset(resumable bool)
-	// Missed returns what was sent or queued beyond the first received messages of
+	// Missed returns all that was sent or queued beyond the first received messages of
 	// a resumable membership, with a reference to each for the caller. It reports
 	// false if they are not all there any more, or never were.
 	Missed(received uint64) ([]*frame.Frame, bool)
 	// Sent returns how many messages of a resumable membership were sent or queued.
 	Sent() uint64
-	// Adopt begins a membership that goes on after so many received messages, with
+	// Adopt begins the membership m, which goes on after so many received messages, with
 	// frames, the references to which it takes.
-	Adopt(received uint64, frames []*frame.Frame)
+	Adopt(m *Membership, received uint64, frames []*frame.Frame)
 	// Suspend says that the connection was lost: what is sent is kept.
 	Suspend()
 	// Discard says that nothing more is wanted: all is given back, and so is what

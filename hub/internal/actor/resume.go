@@ -31,6 +31,8 @@ type Resumed struct {
 	Handled  uint64 // see member.handled
 }
 
+const resumedElsewhere = "the session was resumed on another connection"
+
 // ErrSessionExpired refuses a session that is over.
 var ErrSessionExpired = &wire.Refusal{Code: wire.CodeSessionExpired, Text: "this session has ended: join again"}
 
@@ -38,6 +40,9 @@ func (r *Resume) apply(l *loop) {
 	c := r.Client
 	if c.closed {
 		give(r.Done, Resumed{})
+		return
+	}
+	if r.awaitsOther(l) {
 		return
 	}
 	m, refusal := r.takeUp(l)
@@ -49,6 +54,21 @@ func (r *Resume) apply(l *loop) {
 	give(r.Done, Resumed{
 		Room: m.room.name, ID: m.id, Name: m.name, Meta: m.meta, Grant: m.grant, Joined: m.joinedAt, Handled: m.handled,
 	})
+}
+
+// awaitsOther closes the connection that the membership has with another node, and reports
+// whether it has done so: then the command comes again when that node knows. Otherwise a
+// node that comes to own the room might take that connection for the member's.
+func (r *Resume) awaitsOther(l *loop) bool {
+	m := l.sessionOf(r.Session)
+	if m == nil || m.client == nil || m.client.node == r.Client.node || l.options.Arrived == nil || r.Received > m.out.Sent() {
+		return false
+	}
+	old := m.client
+	l.suspend(old, event.ReasonLost)
+	l.close(old, wire.CloseReplaced, resumedElsewhere)
+	l.options.Arrived(old.out, func() { _ = l.hub.Do(r) }) // closed: nothing is left to be done
+	return true
 }
 
 // takeUp takes up the membership and returns it, or why that can't be.
@@ -74,7 +94,7 @@ func (r *Resume) takeUp(l *loop) (*member, *wire.Refusal) {
 		l.leaveRoom(m, event.ReasonExpired)
 		return nil, ErrSessionExpired
 	}
-	l.move(m, r, missed)
+	l.move(m, r, withoutResumed(missed))
 	return m, nil
 }
 
@@ -86,9 +106,9 @@ func (l *loop) move(m *member, r *Resume, missed []*frame.Frame) {
 		Room: m.room.name, From: m.id, Missed: len(missed), Handled: m.handled, MessageBytes: r.MessageBytes, Ref: r.Refused.Ref,
 	}).Frame()
 	resumed.Origin = r.Refused.Origin
-	c.out.Adopt(r.Received, append([]*frame.Frame{resumed}, missed...))
+	c.out.Adopt(m.membership(), r.Received, append([]*frame.Frame{resumed}, missed...))
 	if old := m.client; old != nil {
-		l.close(old, wire.CloseReplaced, "the session was resumed on another connection")
+		l.close(old, wire.CloseReplaced, resumedElsewhere)
 		old.member = nil
 	} else {
 		l.hub.Stats.Suspended.Add(-1)

@@ -313,7 +313,7 @@ func TestTransit(t *testing.T) {
 		return f
 	}
 	o, _ := newOutbox(1 << 20)
-	o.Adopt(0, []*frame.Frame{forwarded()})
+	o.Adopt(nil, 0, []*frame.Frame{forwarded()})
 	o.Send(pong("x"), 1)
 	o.Send(forwarded(), 1)
 	o.Take(nil, 1<<20)

@@ -31,9 +31,12 @@ type Frame struct {
 	Origin Origin
 }
 
-// Origin names a message among those of all servers: the connection that it came
-// on, and which one it was. Zero: none.
-type Origin struct{ Key, Seq uint64 }
+// Origin names a message among those of all servers: the membership that it came
+// from, and which one it was. Zero: none.
+type Origin struct {
+	Key, Seq uint64
+	Again    bool // the message may have been handled by another server
+}
 
 // classes are the buffer sizes that are pooled. Answers and short messages fit the
 // first, candidates the second, most messages the third, offers the fourth.

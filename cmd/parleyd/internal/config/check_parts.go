@@ -158,6 +158,18 @@ func (c *Config) checkCluster() error {
 		return errors.New("cluster-tls-cert, cluster-tls-key and cluster-tls-ca go together")
 	case k.SecretFile == "" && k.TLSCert == "" && !loopback(k.Listen):
 		return fmt.Errorf("cluster-listen: %q is not on loopback: that needs cluster-secret-file", k.Listen)
+	case k.Dir == "" && !loopback(k.Listen):
+		return fmt.Errorf("cluster-listen: %q is not on loopback: that needs cluster-dir, where this node keeps what it has voted for", k.Listen)
+	case len(k.Peers) == 0:
+		return errors.New("cluster-listen: there is no cluster-peer, the address of another node")
+	case len(k.Peers) == 1 && isIP(k.Peers[0]):
+		return errors.New("cluster-peer: of two nodes neither can go on without the other: name a third, or use cluster-nats")
 	}
 	return nil
+}
+
+// isIP reports whether an address names one machine, and not perhaps several.
+func isIP(address string) bool {
+	host, _, _ := net.SplitHostPort(address) // has been checked
+	return net.ParseIP(host) != nil
 }

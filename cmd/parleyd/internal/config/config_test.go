@@ -108,6 +108,11 @@ func TestBadSettings(t *testing.T) {
 		{"TURN ports", []string{"--turn-port-range", "2000-1000"}, nil, "", "turn-port-range"},
 		{"TURN ports with more behind", []string{"--turn-port-range", "1000-2000x"}, nil, "", "turn-port-range"},
 		{"TURN peer", []string{"--turn-allow-peer", "x"}, nil, "", "turn-allow-peer"},
+		{"cluster without peers", []string{"--cluster-listen", "127.0.0.1:6222"}, nil, "", "cluster-peer"},
+		{"cluster of two", []string{"--cluster-listen", "127.0.0.1:6222", "--cluster-peer", "127.0.0.1:6223"}, nil, "", "third"},
+		{"cluster without a folder", []string{
+			"--cluster-listen", ":6222", "--cluster-peer", "parleyd:6222", "--cluster-secret-file", "x",
+		}, nil, "", "cluster-dir"},
 		{"TURN settings for nothing", []string{"--turn-host", "x"}, nil, "", "turn-listen"},
 		{"room that can't be", nil, nil, "rooms: {' a': {max-members: 3}}\n", "no name of a room"},
 		{"rooms as a list", nil, nil, "rooms: [a]\n", "mapping"},

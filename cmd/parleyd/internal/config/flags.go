@@ -109,7 +109,7 @@ func (c *Config) defineCluster(f *pflag.FlagSet) {
 	f.StringVar(&k.Node, "node", strings.ReplaceAll(host, ".", "_"), "unique `name` of this node")
 	f.StringVar(&k.Listen, "cluster-listen", "", "`address` for the other nodes; this daemon embeds a broker")
 	f.StringArrayVar(&k.Peers, "cluster-peer", nil, "cluster-listen `address` of another node; repeatable")
-	f.StringVar(&k.Dir, "cluster-dir", "", "`folder` for the broker; empty: a temporary one")
+	f.StringVar(&k.Dir, "cluster-dir", "", "`folder` for the broker; empty: a temporary one; needed off loopback")
 	f.StringVar(&k.SecretFile, "cluster-secret-file", "", "`file` with the secret that authenticates nodes to each other; needed off loopback")
 	f.StringVar(&k.TLSCert, "cluster-tls-cert", "", "certificate `file` for TLS between nodes")
 	f.StringVar(&k.TLSKey, "cluster-tls-key", "", "private key `file` for TLS between nodes")

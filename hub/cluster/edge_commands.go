@@ -39,15 +39,15 @@ func (e *edge) command(c any) {
 	}
 	client := clientOf(c)
 	t := e.ties[client]
-	if t == nil || t.closed || t.gone {
-		drop(c)
-		return
+	command, _ := c.(actor.Command)
+	switch {
+	case t == nil || t.closed || t.gone:
+		actor.Drop(command)
+	case t.state == tieLeaving && command != nil:
+		t.deferred = append(t.deferred, command)
+	default:
+		e.act(t, c)
 	}
-	if t.state == tieLeaving {
-		t.deferred = append(t.deferred, c.(actor.Command))
-		return
-	}
-	e.act(t, c)
 }
 
 // act handles a command of a connection that lives.
@@ -81,18 +81,20 @@ func (e *edge) act(t *tie, c any) {
 	case *actor.Renew:
 		e.renew(t, c)
 	case *actor.Reply:
-		if t.state != tieIn {
+		switch {
+		case t.state != tieIn:
 			e.deliver(t, c.Frame)
 			return
+		case e.holds(t):
+			e.submit(t, recReply, func(w *writer) { w.bytes(c.Frame.Payload()) })
 		}
-		e.submit(t, recReply, func(w *writer) { w.bytes(c.Frame.Payload()) })
 		c.Frame.Release()
 	case *actor.Refuse:
 		if t.state != tieIn {
 			e.deliver(t, frame.Error(c.Refusal, c.Refused))
-			return
+		} else if e.holds(t) {
+			e.submitRefusal(t, c.Refusal, c.Refused)
 		}
-		e.submit(t, recRefuse, func(w *writer) { w.refusal(c.Refusal); w.refused(c.Refused) })
 	case *actor.Kick:
 		if e.admits(t, c.Refused) {
 			e.submit(t, recKick, func(w *writer) { w.refused(c.Refused); w.text(c.To) })
@@ -109,6 +111,30 @@ func (e *edge) act(t *tie, c any) {
 			})
 		}
 	}
+}
+
+// submit makes a command of the tie pending, and sends it if it can be.
+func (e *edge) submit(t *tie, kind byte, f func(w *writer)) { e.submitSized(t, kind, 0, f) }
+
+// headBytes is room for a record's head and small fields.
+const headBytes = 64
+
+// submitSized is submit for a record of about size bytes.
+func (e *edge) submitSized(t *tie, kind byte, size int, f func(w *writer)) {
+	t.seq++
+	w := writer{make([]byte, 0, headBytes+size)}
+	w.head(kind, commandHead{t.part, t.key, t.seq})
+	f(&w)
+	c := pending{seq: t.seq, record: w.b, end: kind == recEnd}
+	t.pending = append(t.pending, c)
+	t.bytes += len(c.record)
+	if e.parts[t.part].ready {
+		e.fly(t, c)
+	}
+}
+
+func (e *edge) submitRefusal(t *tie, r *wire.Refusal, m frame.Refused) {
+	e.submit(t, recRefuse, func(w *writer) { w.refusal(r); w.refused(m) })
 }
 
 // clientOf returns whose command it is.
@@ -142,23 +168,6 @@ func clientOf(c any) *actor.Client {
 	return nil
 }
 
-// drop gives back what a command holds that comes too late.
-func drop(c any) {
-	switch c := c.(type) {
-	case *actor.Join:
-		c.Welcome.Release()
-		c.Done <- false
-	case *actor.Resume:
-		c.Done <- actor.Resumed{}
-	case *actor.Forward:
-		c.Recycle()
-	case *actor.Reply:
-		c.Frame.Release()
-	case *actor.Renew:
-		c.Frame.Release()
-	}
-}
-
 const drainReason = "the server is going away"
 
 func (e *edge) register(c *actor.Client) {
@@ -166,7 +175,7 @@ func (e *edge) register(c *actor.Client) {
 	e.ties[c] = t
 	e.n.connections.Add(1)
 	if e.drain {
-		e.close(t, wire.CloseGoingAway, drainReason)
+		e.close(t, wire.CloseGoingAway, drainReason, event.ReasonDrain)
 	}
 }
 
@@ -180,12 +189,12 @@ func (e *edge) unregister(u actor.Unregister) {
 	case t.state == tieOut:
 		e.forget(t)
 	case t.state == tieIn && t.member.Session != "":
-		t.out.Suspend()
-		t.closed = true
-		e.end(t, u.Reason, true)
-	default:
+		e.detach(t, 0, "", u.Reason)
+	case t.state == tieIn || t.state == tieOver:
 		t.closed = true
 		e.end(t, u.Reason, false)
+	default:
+		t.closed = true
 	}
 }
 
@@ -204,11 +213,7 @@ func (e *edge) disconnect(d *actor.Disconnect) {
 			return
 		}
 	}
-	was := t.state
-	e.close(t, d.Code, d.Text)
-	if was == tieIn {
-		e.end(t, d.Reason, false)
-	}
+	e.close(t, d.Code, d.Text, d.Reason)
 }
 
 // goAway ends a connection whose client goes away; a resumable membership stays.
@@ -225,26 +230,54 @@ func (e *edge) goAway(g *actor.GoAway) {
 	}
 }
 
-// refuse answers a command at once, without its owner. A membership that is to be
-// resumed can't be after that: its owner does not know of the answer.
-func (e *edge) refuse(t *tie, r *wire.Refusal, m frame.Refused) {
-	if t.state == tieIn {
-		t.member.Session = ""
-	}
-	e.deliver(t, frame.Error(r, m))
-}
+const cutOffReason = "this server is cut off from the others: go on with another"
 
 // admits reports whether a command of a member can be taken, or refuses it.
 func (e *edge) admits(t *tie, m frame.Refused) bool {
 	switch {
 	case t.state != tieIn:
 		e.deliver(t, frame.Error(actor.ErrNotJoined, m))
-	case !e.n.available() || t.bytes > e.n.options.QueueBytes:
-		e.refuse(t, errUnavailable, m)
+	case !e.n.available() && t.member.Session == "":
+		e.deliver(t, frame.Error(errUnavailable, m))
+	case !e.n.available():
+		// An answer of ours would have no number in the membership (invariant 3). It goes
+		// on at a node that is not cut off.
+		e.detach(t, wire.CloseGoingAway, cutOffReason, event.ReasonLost)
+	case t.bytes > e.n.options.QueueBytes:
+		if e.holds(t) {
+			e.submitRefusal(t, errUnavailable, m)
+		}
 	default:
 		return true
 	}
 	return false
+}
+
+// holds reports whether a small command of a member can be taken. If not, more than that
+// waits for the owner already, and the connection is closed.
+func (e *edge) holds(t *tie) bool {
+	switch {
+	case t.bytes <= 2*e.n.options.QueueBytes:
+		return true
+	case t.member.Session != "":
+		e.detach(t, wire.CloseGoingAway, cutOffReason, event.ReasonSlow)
+	default:
+		e.close(t, wire.CloseGoingAway, cutOffReason, event.ReasonSlow)
+	}
+	return false
+}
+
+// closeAll closes all connections, also those that come later. Memberships that can
+// be resumed go on elsewhere.
+func (e *edge) closeAll(code wire.CloseCode, text string) {
+	e.drain = true
+	for _, t := range e.ties {
+		if !t.closed && t.state == tieIn && t.member.Session != "" {
+			e.detach(t, code, text, event.ReasonDrain)
+		} else {
+			e.close(t, code, text, event.ReasonDrain)
+		}
+	}
 }
 
 func (e *edge) join(t *tie, j *actor.Join) {

@@ -1,0 +1,163 @@
+package cluster
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// This file finds out who is lost, this node among them. All of it runs in control.
+
+// restTime is how long a node owns nothing after it was taken for lost, if others can: a
+// node that is cut off now and then does not take its share each time.
+const restTime = 15 * time.Second
+
+// fenced begins anew: the others have taken us for lost. Connections stay; memberships
+// that were kept for them are attached to the owners that there are now.
+func (c *control) fenced(enters time.Time) {
+	c.lease.end()
+	c.owner.confirmations.stop()
+	c.n.toEdge(c.n.edge.takenForLost)
+	for name, v := range c.nodes {
+		if v.link != nil {
+			c.down(name, v)
+		}
+	}
+	c.owner.hub.Close()
+	for _, gauge := range []*atomic.Int64{&c.n.stats.Clients, &c.n.stats.Rooms, &c.n.stats.Members, &c.n.stats.Suspended} {
+		gauge.Store(0)
+	}
+	for p := range c.parts {
+		c.parts[p].started = 0
+		c.parts[p].move.discard()
+		c.parts[p].move = nil
+	}
+	c.restUntil = time.Now().Add(max(time.Until(enters), 0) + restTime)
+	c.begin(enters)
+}
+
+// registerLost begins anew with a register that has nothing of the one before. Until the
+// leases of that have run out, nothing is claimed.
+func (c *control) registerLost() {
+	c.n.options.Logger.Error(EventRegisterLost)
+	c.n.toEdge(c.n.edge.forgetEpochs)
+	c.fenced(time.Time{})
+	c.nodes, c.parts = map[string]*nodeView{}, [Partitions]partView{}
+	c.restUntil = time.Time{}
+	c.claimFrom = time.Now().Add(fenceTime)
+	c.registers++
+}
+
+// forgetAfter is how long a node that is gone is remembered.
+const forgetAfter = 10 * time.Minute
+
+// tick renews our lease, finds out who is lost, and sees to partitions.
+func (c *control) tick() {
+	now := time.Now()
+	if c.lease.isLost() && c.state != "gone" {
+		c.n.options.Logger.Warn(EventFenced)
+		c.fenced(time.Time{})
+	}
+	c.lease.set(c.says(), c.stuck(now))
+	c.tellWaiting(now)
+	if !c.n.available() {
+		if c.state == "draining" && c.n.connections.Load() == 0 && now.Sub(c.goodAt) > fenceTime {
+			c.leave() // nothing can be handed over, and the others own all by now
+		}
+		return
+	}
+	c.goodAt = now
+	c.n.toEdge(c.n.edge.release)
+	for name, v := range c.nodes {
+		silent := now.Sub(v.seen)
+		switch {
+		case name == c.n.options.Name:
+		case v.entry.State == "gone":
+			if silent > forgetAfter {
+				delete(c.nodes, name)
+			}
+		case silent > fenceTime && c.lease.steady() && !v.fencing:
+			v.fencing = true
+			entry := v.entry
+			entry.State = "gone"
+			c.put(nodeKey(name), entry, v.revision, func(uint64, error) { v.fencing = false })
+		}
+	}
+	if c.yields(now) {
+		return
+	}
+	c.assign()
+}
+
+// waitingTime is the time between two lines in the log about a node that is not ready.
+const waitingTime = 5 * time.Second
+
+// tellWaiting tells the log whether this node serves the whole cluster yet, and what it
+// has of it.
+func (c *control) tellWaiting(now time.Time) {
+	if c.told {
+		return
+	}
+	owned := 0
+	for p := range c.parts {
+		if c.live(c.parts[p].entry.Node, c.parts[p].entry.Incarnation) != nil {
+			owned++
+		}
+	}
+	nodes := 0
+	for _, v := range c.nodes {
+		if v.link != nil {
+			nodes++
+		}
+	}
+	switch {
+	case c.n.serves.Load():
+		c.told = true
+		c.n.options.Logger.Info(EventReady, zap.Int("nodes", nodes))
+	case now.Sub(c.toldAt) > waitingTime:
+		c.toldAt = now
+		c.n.options.Logger.Info(EventWaiting, zap.Int("nodes", nodes), zap.Int("partitions", owned))
+	}
+	c.n.toEdge(c.n.edge.lookReady)
+}
+
+// Two nodes that live and do not reach each other would hold up each other's partitions
+// for ever. After stuckTime without progress they say so in their entries, and after
+// yieldTime the one that reaches fewer leaves the cluster for restTime.
+const (
+	stuckTime = 5 * time.Second
+	yieldTime = stuckTime + 2*time.Second
+)
+
+// stuck returns the nodes that this one does not reach, sorted.
+func (c *control) stuck(now time.Time) (names []string) {
+	for name, v := range c.nodes {
+		if name != c.n.options.Name && v.link != nil && v.link.stuckFor(now) > stuckTime {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// yields leaves the cluster for a while if another node is not reached and that is to
+// stay, and reports whether it does.
+func (c *control) yields(now time.Time) bool {
+	mine := max(len(c.stuck(now)), 1)
+	for name, v := range c.nodes {
+		if name == c.n.options.Name || v.link == nil {
+			continue
+		}
+		blamed := !v.blames.IsZero() && now.Sub(v.blames) > yieldTime-stuckTime
+		theirs := max(len(v.entry.Stuck), 1)
+		if !blamed && v.link.stuckFor(now) <= yieldTime || mine < theirs || mine == theirs && c.n.options.Name < name {
+			continue
+		}
+		c.n.options.Logger.Error(EventYield, zap.String("node", name))
+		c.fenced(now.Add(restTime))
+		return true
+	}
+	return false
+}

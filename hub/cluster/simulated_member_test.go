@@ -1,0 +1,453 @@
+package cluster
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/parley-rtc/parley/hub/event"
+	"github.com/parley-rtc/parley/hub/internal/actor"
+	"github.com/parley-rtc/parley/hub/internal/frame"
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+// membership is what a simulated client knows of one stay in a room, from join to leave
+// or loss, over any number of connections. Guarded by simulation.mu.
+type membership struct {
+	name      string // unique
+	id, room  string
+	resumable bool
+	session   string
+	joined    time.Time // zero: not yet
+	ended     bool
+	received  uint64 // messages, since and including joined
+	sent      []*note
+	had       []*note           // messages of others, in the order in which they came
+	answers   map[string]string // ref → code of the error, or "pong"
+	members   []string          // of the last list
+}
+
+// note is a message that a simulated client has sent.
+type note struct {
+	from *membership
+	ref  string
+	to   string // "": everybody; nobody: nobody has this id
+	ping bool
+	at   time.Time
+}
+
+const nobody = "nobody"
+
+// simulatedConn is one connection. Guarded by simulation.mu, but for what is set before
+// start.
+type simulatedConn struct {
+	s      *simulation
+	node   *Node
+	name   string // of the node
+	client *actor.Client
+	out    actor.Outbox
+	m      *membership
+
+	cut    bool // nothing comes through any more
+	closed wire.CloseCode
+	code   string // of the last error
+	// resend is what is to be sent again after a resume.
+	handled uint64
+	resumed bool
+	resumes bool // it has been opened to resume
+	expect  int  // missed messages that are to come
+}
+
+// Wake implements actor.Writer.
+func (c *simulatedConn) Wake() { go c.write() }
+
+// Closing implements actor.Writer.
+func (c *simulatedConn) Closing() {}
+
+// Probe implements actor.Writer.
+func (c *simulatedConn) Probe() {}
+
+// Challenge implements actor.Writer.
+func (c *simulatedConn) Challenge(time.Duration) {}
+
+// Abort implements actor.Writer.
+func (c *simulatedConn) Abort() {}
+
+func (c *simulatedConn) write() {
+	for {
+		frames, skip := c.out.Take(nil, 1)
+		if len(frames) == 0 {
+			return
+		}
+		c.s.mu.Lock()
+		if !c.cut {
+			c.read(frames[0])
+		}
+		c.s.mu.Unlock()
+		if more, _ := c.out.Wrote(frames[0].Size()-skip, time.Now()); !more {
+			return
+		}
+	}
+}
+
+// read takes what comes to the client. The caller holds mu.
+func (c *simulatedConn) read(f *frame.Frame) {
+	switch {
+	case f.IsPing():
+		c.out.Acknowledged()
+		go c.node.Acknowledged(c.client)
+		return
+	case !f.IsMessage():
+		c.closed = wire.CloseCode(f.Payload()[0])<<8 | wire.CloseCode(f.Payload()[1])
+		return
+	}
+	var m struct {
+		Type, From, Code, Ref, Session string
+		Members                        []string
+		Missed                         int
+		Handled                        uint64
+		Data                           string
+	}
+	if err := json.Unmarshal(f.Payload(), &m); err != nil {
+		c.s.fault("%s: %v", f.Payload(), err)
+		return
+	}
+	k := c.m
+	if k == nil || k.ended {
+		return
+	}
+	if m.Type == "error" && (m.Ref == "join" || m.Ref == "resume") {
+		c.code = m.Code
+		return
+	}
+	if k.joined.IsZero() && m.Type != "joined" {
+		return // still of the membership that it has left
+	}
+	k.received++
+	c.s.trace("%s had %d: %s", k.name, k.received, f.Payload())
+	if c.expect > 0 {
+		c.expect--
+	}
+	switch m.Type {
+	case "joined":
+		k.joined, k.session = time.Now(), m.Session
+	case "resumed":
+		c.handled, c.resumed, c.expect = m.Handled, true, m.Missed
+	case "room_members":
+		k.members = m.Members
+	case "message":
+		n := c.s.notes[m.Data]
+		if n == nil || n.from.id != m.From {
+			c.s.fault("%s had %s, which nobody has sent", k.name, f.Payload())
+			return
+		}
+		k.had = append(k.had, n)
+	case "error", "pong":
+		code := m.Code
+		if m.Type == "pong" {
+			code = "pong"
+		}
+		if before := k.answers[m.Ref]; before != "" {
+			c.s.fault("%s had two answers to %s: %s and %s", k.name, m.Ref, before, code)
+		}
+		k.answers[m.Ref] = code
+	}
+}
+
+// actorOf is one simulated client: it joins, sends, loses its connection and resumes, at
+// random.
+type simulatedClient struct {
+	s      *simulation
+	id     string
+	room   string
+	random *rand.Rand
+	conn   *simulatedConn // nil: none
+	m      *membership    // nil: none
+	stays  int
+	pause  time.Duration // between two things that it does
+	lost   time.Time     // when the membership last lost its connection
+}
+
+func (p *simulatedClient) run() {
+	for !p.s.over.Load() {
+		time.Sleep(time.Duration(p.random.Int64N(int64(p.pause))) + time.Millisecond)
+		p.look()
+		switch {
+		case p.m == nil:
+			p.join()
+		case p.conn == nil:
+			p.resume()
+		default:
+			p.act()
+		}
+	}
+}
+
+// connect opens a connection with some node.
+func (p *simulatedClient) connect() bool {
+	name, n := p.s.anyNode(p.random)
+	if n == nil {
+		return false
+	}
+	c := &simulatedConn{s: p.s, node: n, name: name}
+	c.out.Init(c, &counters, 1<<20)
+	c.client = actor.NewClient(1, netip.Addr{}, &c.out)
+	p.s.mu.Lock()
+	p.s.conns[c] = struct{}{}
+	p.s.mu.Unlock()
+	if n.Do(actor.Register{Client: c.client}) != nil {
+		p.s.forget(c)
+		return false
+	}
+	p.conn = c
+	return true
+}
+
+// look notices what has become of the connection.
+func (p *simulatedClient) look() {
+	c := p.conn
+	if c == nil {
+		return
+	}
+	p.s.mu.Lock()
+	dead, closed := c.cut, c.closed
+	p.s.mu.Unlock()
+	if !dead && closed == 0 {
+		return
+	}
+	p.drop()
+	if m := p.m; m != nil && (!m.resumable || closed != 0 && closed != wire.CloseGoingAway) {
+		p.forgetMembership()
+	}
+}
+
+// drop ends the connection as one that is lost.
+func (p *simulatedClient) drop() {
+	c := p.conn
+	if c.resumed || !c.resumes {
+		p.lost = time.Now()
+	}
+	p.conn = nil
+	p.s.mu.Lock()
+	c.cut = true
+	p.s.mu.Unlock()
+	slow := time.Duration(p.random.Int64N(int64(400 * time.Millisecond)))
+	p.s.clients.Go(func() {
+		time.Sleep(slow) // until the node finds out
+		_ = c.node.Do(actor.Unregister{Client: c.client, Reason: event.ReasonLost})
+		p.s.forget(c)
+	})
+}
+
+func (p *simulatedClient) forgetMembership() {
+	p.s.mu.Lock()
+	p.m.ended = true
+	p.s.trace("%s has ended", p.m.name)
+	p.s.mu.Unlock()
+	p.m = nil
+}
+
+// answerTime is how long a client waits for the answer to a join or resume.
+const answerTime = 15 * time.Second
+
+func wait[T any](n *Node, done <-chan T) (word T, ok bool) {
+	select {
+	case word = <-done:
+		return word, true
+	case <-n.Closed():
+	case <-time.After(answerTime):
+	}
+	return word, false
+}
+
+func (p *simulatedClient) join() {
+	if p.conn == nil && !p.connect() {
+		return
+	}
+	c := p.conn
+	p.stays++
+	m := &membership{name: fmt.Sprint(p.id, ".", p.stays), id: p.id, room: p.room, resumable: p.random.IntN(4) > 0, answers: map[string]string{}}
+	p.s.mu.Lock()
+	p.s.stays = append(p.s.stays, m)
+	c.m = m
+	p.s.mu.Unlock()
+	j := &actor.Join{Client: c.client, Room: p.room, ID: p.id, Refused: frame.Refused{Re: "join", Ref: "join"}}
+	if m.resumable {
+		j.Session = c.node.NewSession(p.room)
+	}
+	j.Welcome = frame.Text((&wire.Joined{Room: p.room, From: p.id, Session: j.Session}).Text())
+	done := make(chan bool, 1)
+	j.Done = done
+	if c.node.Do(j) != nil {
+		p.m = m
+		p.forgetMembership()
+		p.drop()
+		return
+	}
+	in, ok := wait(c.node, done)
+	p.m = m
+	switch {
+	case !ok:
+		p.s.trace("%s gives up joining at %s", m.name, c.name)
+		p.drop()
+		p.forgetMembership()
+	case !in:
+		p.forgetMembership()
+	default:
+		p.s.trace("%s is in, at %s", m.name, c.name)
+	}
+}
+
+func (p *simulatedClient) resume() {
+	m := p.m
+	p.s.mu.Lock()
+	session, received := m.session, m.received
+	p.s.mu.Unlock()
+	if session == "" {
+		p.forgetMembership() // it has not heard of it
+		return
+	}
+	if !p.connect() {
+		return
+	}
+	c := p.conn
+	p.s.mu.Lock()
+	c.m, c.resumes = m, true
+	p.s.mu.Unlock()
+	p.s.trace("%s resumes at %s after %d", m.name, c.name, received)
+	done := make(chan actor.Resumed, 1)
+	if c.node.Do(&actor.Resume{Client: c.client, Session: session, Received: received, Refused: frame.Refused{Re: "resume", Ref: "resume"}, Done: done}) != nil {
+		p.drop()
+		return
+	}
+	r, ok := wait(c.node, done)
+	if !ok {
+		p.s.trace("%s gives up resuming at %s", m.name, c.name)
+		p.drop()
+		return
+	}
+	if r.ID != "" {
+		p.sendAgain(c)
+		return
+	}
+	time.Sleep(10 * time.Millisecond) // for the error
+	p.s.mu.Lock()
+	code := c.code
+	p.s.mu.Unlock()
+	p.drop()
+	if code == "session_expired" {
+		away := time.Since(p.lost)
+		p.s.trace("%s has lost its session after %s", m.name, away)
+		if away < window {
+			p.s.expired.Add(1)
+		}
+		p.forgetMembership()
+	}
+}
+
+// sendAgain waits for resumed, and sends what the server has not handled.
+func (p *simulatedClient) sendAgain(c *simulatedConn) {
+	for range 1000 {
+		p.s.mu.Lock()
+		resumed, dead, handled := c.resumed, c.cut || c.closed != 0, c.handled
+		p.s.mu.Unlock()
+		if dead {
+			return
+		}
+		if resumed {
+			m := p.m
+			if handled == 0 || handled > uint64(len(m.sent))+1 {
+				p.s.mu.Lock()
+				p.s.fault("%s has sent %d messages, of which %d are handled", m.name, len(m.sent)+1, handled)
+				p.s.mu.Unlock()
+				return
+			}
+			p.s.trace("%s sends again from %d of %d", m.name, handled, len(m.sent))
+			for _, n := range m.sent[handled-1:] {
+				p.transmit(c, n)
+			}
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	p.s.mu.Lock()
+	p.s.fault("%s has resumed, and heard nothing of it", p.m.name)
+	p.s.mu.Unlock()
+}
+
+// act does something that members do.
+func (p *simulatedClient) act() {
+	c := p.conn
+	x := p.random.IntN(1000)
+	if p.s.calm.Load() {
+		x = 100 + x%50 // only what ends nothing
+	}
+	switch {
+	case x < 15:
+		p.drop()
+		if !p.m.resumable {
+			p.forgetMembership()
+			return
+		}
+		time.Sleep(time.Duration(p.random.Int64N(int64(4 * time.Second))))
+	case x < 20:
+		p.s.trace("%s leaves", p.m.name)
+		p.forgetMembership()
+		_ = c.node.Do(actor.Leave{Client: c.client})
+	case x < 150:
+		if c.out.Urgent(frame.Ping(nil), 0) {
+			c.out.Flush()
+		}
+	case x < 250:
+		p.send(&note{ping: true})
+	case x < 300:
+		p.send(&note{to: nobody})
+	case x < 600:
+		p.send(&note{})
+	default:
+		p.s.mu.Lock()
+		others := slices.DeleteFunc(slices.Clone(p.m.members), func(id string) bool { return id == p.id })
+		p.s.mu.Unlock()
+		if len(others) > 0 {
+			p.send(&note{to: others[p.random.IntN(len(others))]})
+		}
+	}
+}
+
+func (p *simulatedClient) send(n *note) {
+	m := p.m
+	n.from, n.ref, n.at = m, fmt.Sprint(m.name, "-", len(m.sent)+1), time.Now()
+	p.s.mu.Lock()
+	m.sent = append(m.sent, n)
+	p.s.notes[n.ref] = n
+	p.s.mu.Unlock()
+	p.transmit(p.conn, n)
+}
+
+// transmit sends a message, unless the connection is cut: the client does not know.
+func (p *simulatedClient) transmit(c *simulatedConn, n *note) {
+	p.s.mu.Lock()
+	cut := c.cut
+	p.s.mu.Unlock()
+	if cut {
+		return
+	}
+	p.s.trace("%s sends %s to %q", n.from.name, n.ref, n.to)
+	if n.ping {
+		_ = c.node.Do(&actor.Reply{Client: c.client, Frame: frame.Text(fmt.Appendf(nil, `{"type":"pong","ref":%q}`, n.ref))})
+		return
+	}
+	text := fmt.Sprintf(`{"type":"message","ref":%q,"data":%q}`, n.ref, n.ref)
+	if n.to != "" {
+		text = fmt.Sprintf(`{"type":"message","ref":%q,"to":%q,"data":%q}`, n.ref, n.to, n.ref)
+	}
+	var e wire.Envelope
+	if r := e.Parse([]byte(text)); r != nil {
+		panic(r)
+	}
+	s := wire.NewSuffixes(p.room, p.id)
+	_ = c.node.Do(actor.NewForward(c.client, &e, frame.Forward(&e, &s)))
+}

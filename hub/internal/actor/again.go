@@ -1,0 +1,48 @@
+package actor
+
+// Again carries out a command that another hub may have carried out already, of a member
+// that was restored here. Number is that of the client's message in its membership, as
+// in member.handled: what is not beyond that is dropped.
+type Again struct {
+	Client  *Client
+	Number  uint64
+	Command Command
+}
+
+func (a *Again) apply(l *loop) {
+	m := a.Client.member
+	if m == nil {
+		a.Command.apply(l)
+		return
+	}
+	if a.Number <= m.handled {
+		Drop(a.Command)
+		return
+	}
+	a.Command.apply(l)
+	m.handled = a.Number
+}
+
+// Handled says that a message of the client was handled by another hub.
+type Handled struct{ Client *Client }
+
+func (h Handled) apply(*loop) { h.Client.handled() }
+
+// Drop gives back what a command holds that is not carried out.
+func Drop(c Command) {
+	switch c := c.(type) {
+	case *Join:
+		c.Welcome.Release()
+		give(c.Done, false)
+	case *Resume:
+		give(c.Done, Resumed{})
+	case *Forward:
+		c.Recycle()
+	case *Reply:
+		c.Frame.Release()
+	case *Renew:
+		c.Frame.Release()
+	case *GoAway:
+		give(c.Done, false)
+	}
+}
