@@ -148,6 +148,7 @@ func (t *loadTest) phase(ctx context.Context, p *plan.Phase) {
 		}
 		out.Seconds = (t.crowd.Now() - begun).Seconds()
 		out.WebRTC = <-real
+		calm.Breaks = p.ExpectBreaks > 0
 		calm.Rejoin = p.Churn > 0 || p.Cuts > 0 || p.ExpectBreaks > 0
 		calm.Tolerant = p.Profile == plan.Flood
 		t.crowd.SetTraffic(calm)

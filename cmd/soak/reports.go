@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/parley-rtc/parley/cmd/soak/internal/report"
@@ -36,6 +37,9 @@ func compare(args []string, out io.Writer) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if !report.Comparable(a, b) {
+		return 0, fmt.Errorf("compare: %s and %s have no phase of the same name", args[0], args[1])
+	}
 	if report.WriteComparison(out, report.Compare(a, b)) {
 		return report.ExitFailed, nil
 	}
@@ -45,8 +49,16 @@ func compare(args []string, out io.Writer) (int, error) {
 // merge adds the reports of several machines, and writes the sum as JSON or, where
 // its name ends so, as a page.
 func merge(args []string, out io.Writer) (int, error) {
-	if len(args) < 2 {
-		return 0, errors.New("usage: soak merge OUT.json IN.json... (or OUT.html)")
+	if len(args) < 3 {
+		return 0, errors.New("usage: soak merge OUT.json IN.json IN.json... (or OUT.html)")
+	}
+	for i, path := range args {
+		if slices.Contains(args[i+1:], path) {
+			return 0, fmt.Errorf("merge: %s stands twice", path)
+		}
+	}
+	if _, err := read(args[0]); err == nil {
+		return 0, fmt.Errorf("merge: %s is a report already: the first name is where the sum goes", args[0])
 	}
 	var parts []*report.Report
 	for _, path := range args[1:] {

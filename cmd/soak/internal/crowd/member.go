@@ -43,17 +43,18 @@ type member struct {
 	forgotten   int   // memberships before those in lives
 	forgottenAt int64 // when the last of them had ended
 
-	lostAt      int64 // when its connection was lost
-	orphaned    int64 // until when the server may keep a membership that the member knows nothing of
-	backAt      int64 // when it had resumed; what was due before had to wait
-	ours        bool  // the connection was cut on purpose
-	trying      bool  // a try to resume is scheduled or under way
-	pause       int64 // before the next try to resume
-	rejoinPause int64 // before the last try to join again
-	awaited     int   // messages until the list that follows the missed ones; 0: none is awaited
-	recuts      uint8 // cuts that are yet to follow, right after it has resumed
-	bad         bool  // is on a bad link: a cut is followed by others
-	lag         bool  // takes its time to answer a close frame
+	lostAt       int64 // when its connection was lost
+	orphaned     int64 // until when the server may keep a membership that the member knows nothing of
+	backAt       int64 // when it had resumed; what was due before had to wait
+	ours         bool  // the connection was cut on purpose
+	trying       bool  // a try to resume is scheduled or under way
+	pause        int64 // before the next try to resume
+	rejoinPause  int64 // before the last try to join again
+	refusedSince int64 // when a server or a balancer began to refuse its connection; 0: it did not
+	awaited      int   // messages until the list that follows the missed ones; 0: none is awaited
+	recuts       uint8 // cuts that are yet to follow, right after it has resumed
+	bad          bool  // is on a bad link: a cut is followed by others
+	lag          bool  // takes its time to answer a close frame
 
 	out    []flow  // messages to the others, by number; nil: none yet
 	spoken uint32  // messages to everybody
@@ -162,6 +163,8 @@ func (m *member) noConnection(err error, gen uint32, session string) {
 	}
 	switch {
 	case ours: // that is no fault of the server
+	case session == "" && m.dialsAgain():
+		return
 	case session != "":
 		m.fault(SessionLost, "could not connect again: "+err.Error())
 		m.excuse()
@@ -173,6 +176,23 @@ func (m *member) noConnection(err error, gen uint32, session string) {
 		m.fault(NotJoined, err.Error())
 	}
 	m.gone()
+}
+
+// dialsAgain has the member try again to join, where the run expects that connections
+// break: a server or a balancer may refuse some while others restart. It reports false
+// once that has failed for as long as a resume may take.
+func (m *member) dialsAgain() bool {
+	w := m.worker()
+	if now := w.crowd.now(); m.refusedSince == 0 {
+		m.refusedSince = now
+	} else if now > m.refusedSince+resumeTime {
+		m.refusedSince = 0
+		return false
+	}
+	if w.traffic.Breaks {
+		m.rejoins()
+	}
+	return w.traffic.Breaks
 }
 
 // connected takes a new connection into use.
@@ -216,7 +236,7 @@ func (m *member) entered(at int64) {
 		return
 	}
 	m.is(present)
-	m.rejoinPause = 0
+	m.rejoinPause, m.refusedSince = 0, 0
 	m.life().entered = at
 	w := m.worker()
 	w.tally.Joins++

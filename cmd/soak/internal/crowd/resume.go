@@ -188,8 +188,8 @@ func (m *member) rightSelf(e *dialect.Event) {
 // the server must refuse what is sent to it.
 func (m *member) left(why socket.Close) {
 	w := m.worker()
-	if why.Code == wire.CloseAbnormal {
-		m.orphan() // perhaps the server has not read what came last, nor the leave
+	if why.Code != wire.CloseNormal && why.Code != wire.CloseNoStatus {
+		m.orphan() // no answer to its close frame: perhaps the server has not read what came last, nor the leave
 		m.excuse()
 	} else {
 		now := w.crowd.now()

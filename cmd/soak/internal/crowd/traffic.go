@@ -19,6 +19,7 @@ type Traffic struct {
 	BadShare  float64 // of members that join from now on, 0 to 1: on bad links
 	Tolerant  bool    // errors, lost connections and delays are counted and are no faults
 	Rejoin    bool    // who loses the membership comes back
+	Breaks    bool    // connections are expected to break, and to be refused for a while
 }
 
 // traffic is a worker's share of it.
@@ -234,6 +235,7 @@ func (w *worker) pair(r *room) (a, b *member) {
 func TrafficOf(p *plan.Phase, rate float64) Traffic {
 	t := Traffic{Churn: p.Churn, Cuts: p.Cuts, SlowShare: p.SlowShare / 100, SlowRate: p.SlowRate, BadShare: p.BadShare / 100}
 	t.Rejoin = p.Churn > 0 || p.Cuts > 0 || p.SlowShare > 0 || p.ExpectBreaks > 0 || p.Profile == plan.Flood
+	t.Breaks = p.ExpectBreaks > 0
 	t.Tolerant = p.Profile == plan.Flood
 	const perCall = plan.MessagesPerCall
 	switch p.Profile {

@@ -108,3 +108,8 @@ func (o *Objective) Met(v float64) bool {
 func (o *Objective) Time() bool {
 	return o.Metric == MetricLatency || o.Metric == MetricJoin || o.Metric == MetricSetup
 }
+
+// Spoiled reports whether the objective may be missed because soak itself was late.
+func (o *Objective) Spoiled() bool {
+	return o.Time() || o.Metric == MetricRate || o.Metric == MetricSent || o.Metric == MetricKnee
+}

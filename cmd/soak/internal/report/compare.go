@@ -56,6 +56,13 @@ func deref(v *float64) float64 {
 	return *v
 }
 
+// Comparable reports whether two reports have a phase in common.
+func Comparable(a, b *Report) bool {
+	return slices.ContainsFunc(a.Phases, func(p Phase) bool {
+		return slices.ContainsFunc(b.Phases, func(q Phase) bool { return p.Name == q.Name })
+	})
+}
+
 // Compare tells how report b differs from a, phase by phase of the same name.
 func Compare(a, b *Report) (list []Difference) {
 	for i := range a.Phases {

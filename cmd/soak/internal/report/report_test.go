@@ -196,7 +196,7 @@ func TestUnsent(t *testing.T) {
 			r.Phases = r.Phases[1:]
 		}
 		r.Judge(objectives(t, "sent>95%"))
-		if got := strings.Contains(r.Verdict.Text, "in talk only "); got != c.told || r.Objectives[0].Met != c.met {
+		if got := strings.Contains(r.Verdict.Text, "in phase \"talk\" only "); got != c.told || r.Objectives[0].Met != c.met {
 			t.Errorf("%s: %+v, %q", name, r.Objectives[0], r.Verdict.Text)
 		}
 		if c.told && c.sent > 0 && r.Objectives[0].Phase != "talk" {

@@ -41,11 +41,14 @@ var judgedApart = map[string]string{plan.MetricBreaks: crowd.Broken, plan.Metric
 // Judge holds the report against the objectives and says what that means.
 func (r *Report) Judge(objectives []plan.Objective) {
 	r.Objectives = []Objective{}
-	missed := 0
+	missed, spoiled := 0, 0
 	for i := range objectives {
 		o := r.hold(&objectives[i])
 		if !o.Met {
 			missed++
+			if objectives[i].Spoiled() && o.Unit != unmeasured {
+				spoiled++
+			}
 		}
 		r.Objectives = append(r.Objectives, o)
 	}
@@ -77,7 +80,7 @@ func (r *Report) Judge(objectives []plan.Objective) {
 		}
 	case r.Client.DialsFailed > 0:
 		v.Exit, v.Text = ExitLimit, "NO VERDICT: this client could not open all connections"
-	case missed+floods > 0 && r.Client.Limit:
+	case missed+floods > 0 && missed == spoiled && r.Client.Limit:
 		v.Exit, v.Text = ExitLimit, "NO VERDICT: an objective was not met, but this client was the limit, not the server"
 	case missed > 0:
 		v.Text = fmt.Sprintf("FAIL: %s not met", count(missed, "objective"))
@@ -118,7 +121,7 @@ func (r *Report) unsent() string {
 		if share >= leastSent || len(p.Steps) > 0 { // steps are judged one by one
 			continue
 		}
-		parts = append(parts, fmt.Sprintf("in %s only %.1f %% of the planned load could be sent", p.Name, 100*share))
+		parts = append(parts, fmt.Sprintf("in phase %q only %.1f %% of the planned load could be sent", p.Name, 100*share))
 	}
 	return strings.Join(parts, ", ")
 }
