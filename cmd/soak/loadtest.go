@@ -110,6 +110,7 @@ func (t *loadTest) run(ctx context.Context) *report.Report {
 	r.Faults = faultsOf(t.crowd)
 	r.Client, r.Server = t.recorder.ends(r.Phases)
 	r.Client.DialsFailed = int(t.crowd.Limits())
+	r.Interrupted = ctx.Err() != nil
 	r.Judge(t.plan.Objectives)
 	return r
 }

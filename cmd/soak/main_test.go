@@ -225,7 +225,7 @@ func TestInterrupted(t *testing.T) {
 	defer cancel()
 	var out bytes.Buffer
 	code := run(ctx, []string{"--url", server(t), "--rooms", "2", "--ramp", "0s", "--duration", "1h"}, &out, &out)
-	if code != report.ExitOK || !strings.Contains(out.String(), "PASS") {
+	if code != report.ExitOK || !strings.Contains(out.String(), "PASS") || !strings.Contains(out.String(), "the run was interrupted after") {
 		t.Errorf("exit code %d:\n%s", code, out.String())
 	}
 }

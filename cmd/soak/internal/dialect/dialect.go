@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/parley-rtc/parley/cmd/soak/internal/payload"
@@ -114,7 +115,7 @@ func Find(name string) (*Dialect, error) {
 	if d := dialects[name]; d != nil {
 		return d, nil
 	}
-	return nil, fmt.Errorf("there is no dialect %q: there are %v", name, Names())
+	return nil, fmt.Errorf("dialect: there is no %q: there are %s", name, strings.Join(Names(), ", "))
 }
 
 // here is the address of servers whose members all connect to the same.

@@ -45,7 +45,7 @@ func flags(c *Common, p *Phase) (all, phase *pflag.FlagSet) {
 	all.StringVar(&c.JSONFile, "json", "", "JSON `file` to write the report to; -: standard output")
 	all.StringVar(&c.MetricsURL, "metrics-url", "", "`URL` of the server's Prometheus metrics")
 	all.StringVar(&c.MetricsAuth, "metrics-token-file", "", "`file` with the bearer token for them")
-	all.StringVar(&c.StartAt, "start-at", "", "`time` to start at, RFC 3339 or HH:MM:SS, for several machines at once; a flood takes its rates by the clock then")
+	all.StringVar(&c.StartAt, "start-at", "", "`time` to start at, RFC 3339 or HH:MM:SS (local time, today or tomorrow), for several machines at once; a flood takes its rates by the clock then")
 	all.StringArrayVar(&c.Sources, "source", nil, "local `address` to connect from; repeatable, taken in turn")
 	all.StringArrayVar(&c.HeaderLines, "header", nil, "`line` to add to the handshake, such as 'Origin: https://a.example'; repeatable")
 	all.StringVar(&c.TLSCA, "tls-ca", "", "PEM `file` with the authorities to trust")

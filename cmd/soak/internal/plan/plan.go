@@ -364,6 +364,9 @@ func startTime(text string, now time.Time) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		if t.Before(now) {
+			return t, fmt.Errorf("start-at: %s has passed", text)
+		}
 		return t, nil
 	}
 	t, err := time.ParseInLocation(time.TimeOnly, text, now.Location())

@@ -23,6 +23,7 @@ func Merge(reports []*Report) (*Report, error) {
 		}
 		out.Machines += r.Machines
 		out.Seconds = max(out.Seconds, r.Seconds)
+		out.Interrupted = out.Interrupted || r.Interrupted
 		out.mergeFaults(r.Faults)
 		out.Client.add(&r.Client)
 		if r.Server != nil {

@@ -32,20 +32,22 @@ var Schema string
 // Report is a whole run. Times of day are RFC 3339; fields in _ms are milliseconds,
 // in _s seconds since the run began or lasted.
 type Report struct {
-	Schema     string      `json:"schema"`
-	Version    int         `json:"version"`
-	Tool       Tool        `json:"tool"`
-	Started    time.Time   `json:"started"`
-	Seconds    float64     `json:"seconds"`
-	URL        string      `json:"url"`
-	Dialect    string      `json:"dialect"`
-	Machines   int         `json:"machines"`
-	Phases     []Phase     `json:"phases"`
-	Faults     []FaultKind `json:"faults"`
-	Client     Client      `json:"client"`
-	Server     *Server     `json:"server,omitempty"`
-	Objectives []Objective `json:"objectives"`
-	Verdict    Verdict     `json:"verdict"`
+	Schema  string    `json:"schema"`
+	Version int       `json:"version"`
+	Tool    Tool      `json:"tool"`
+	Started time.Time `json:"started"`
+	Seconds float64   `json:"seconds"`
+	// Interrupted says that the run was ended before its time.
+	Interrupted bool        `json:"interrupted,omitempty"`
+	URL         string      `json:"url"`
+	Dialect     string      `json:"dialect"`
+	Machines    int         `json:"machines"`
+	Phases      []Phase     `json:"phases"`
+	Faults      []FaultKind `json:"faults"`
+	Client      Client      `json:"client"`
+	Server      *Server     `json:"server,omitempty"`
+	Objectives  []Objective `json:"objectives"`
+	Verdict     Verdict     `json:"verdict"`
 }
 
 // Tool is what made the report.

@@ -131,7 +131,7 @@ func (p *Phase) text(line func(label, format string, args ...any)) {
 	case p.NoKnee != "":
 		line("knee", "none: %s", p.NoKnee)
 	case len(p.Steps) > 0:
-		line("knee", "%s%.0f messages a second", p.AtLeast(), p.Knee)
+		line("knee", "%s%.0f messages a second%s", p.AtLeast(), p.Knee, p.Stopped())
 	}
 	if v := p.WebRTC; v != nil {
 		line("webrtc", "%s, %d up, %d failed, %d through TURN; %d echoes", count(v.Pairs, "pair"), v.Up, v.Failed, v.Relayed, v.Echoes)
@@ -146,14 +146,22 @@ func (p *Phase) text(line func(label, format string, args ...any)) {
 	}
 }
 
-// AtLeast says that a flood ended before any rate missed the objectives.
+// AtLeast says that no rate of a flood missed the objectives because of the server.
 func (p *Phase) AtLeast() string {
 	for _, s := range p.Steps {
-		if !s.Met {
+		if !s.Met && !s.ClientLimit {
 			return ""
 		}
 	}
 	return "at least "
+}
+
+// Stopped says why a flood found no higher rate, where that was not the server.
+func (p *Phase) Stopped() string {
+	if p.AtLeast() != "" && slices.ContainsFunc(p.Steps, func(s Step) bool { return s.ClientLimit }) {
+		return " (this client was the limit)"
+	}
+	return ""
 }
 
 // Stages are the parts of a real call's set-up, in their order, and the whole.

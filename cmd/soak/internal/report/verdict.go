@@ -75,6 +75,9 @@ func (r *Report) Judge(objectives []plan.Objective) {
 	switch {
 	case faults > 0:
 		v.Text = fmt.Sprintf("FAIL: %s", count(faults, "fault"))
+		if apart := r.total() - faults; apart > 0 {
+			v.Text += fmt.Sprintf(", besides %d that objectives are about", apart)
+		}
 		if missed > 0 {
 			v.Text += fmt.Sprintf(", and %s not met", count(missed, "objective"))
 		}
@@ -94,6 +97,9 @@ func (r *Report) Judge(objectives []plan.Objective) {
 		if !expected {
 			v.Text = "PASS: everybody stayed, and all members saw the same membership"
 		}
+	}
+	if r.Interrupted {
+		v.Text += fmt.Sprintf("; the run was interrupted after %s", seconds(r.Seconds))
 	}
 	if text := r.unsent(); text != "" {
 		v.Text += "; " + text
@@ -179,7 +185,7 @@ func (r *Report) hold(o *plan.Objective) Objective {
 	if math.IsNaN(out.Value) {
 		out.Value, out.Unit = 0, unmeasured
 		if o.Time() && r.floodsOnly() {
-			out.Unit, out.Met = bySteps, true
+			out.Unit, out.Met = bySteps, r.kneesFound()
 		}
 		return out
 	}
@@ -205,6 +211,11 @@ func (r *Report) floodsOnly() bool {
 		}
 	}
 	return true
+}
+
+// kneesFound reports whether some rate of each flood met the objectives.
+func (r *Report) kneesFound() bool {
+	return !slices.ContainsFunc(r.Phases, func(p Phase) bool { return len(p.Steps) > 0 && p.Knee == 0 && p.NoKnee == "" })
 }
 
 // quantile returns a phase's value for an objective, in seconds.
