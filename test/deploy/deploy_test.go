@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/parley-rtc/parley/test/internal/nodes"
 	"github.com/parley-rtc/parley/test/internal/parleyd"
 )
 
@@ -37,15 +38,15 @@ func TestAlerts(t *testing.T) {
 	run(t, "promtool", "test", "rules", "alerts_test.yml")
 }
 
-// Dashboard and alerts use metrics that the daemon has.
+// Dashboard and alerts use metrics that a daemon of a cluster has.
 func TestMetricsExist(t *testing.T) {
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d := parleyd.Start(t, "--turn-listen", "127.0.0.1:0", "--webhook-secret-file", secret,
+	c := nodes.Start(t, 3, "--turn-listen", "127.0.0.1:0", "--webhook-secret-file", secret,
 		"--event-webhook", "http://127.0.0.1:1/", "--join-webhook", "http://127.0.0.1:1/")
-	_, metrics := parleyd.Get(t, d.Admin, "/metrics")
+	_, metrics := parleyd.Get(t, c.Daemons[0].Admin, "/metrics")
 	name := regexp.MustCompile(`\b(parley|process|go)_[a-z_]+`)
 	for _, file := range []string{"alerts.yml", "grafana/dashboard.json"} {
 		text, err := os.ReadFile(filepath.Join(folder, file))
