@@ -58,10 +58,11 @@ func (s *soak) passes() {
 	}
 }
 
-// Members meet whichever nodes a load balancer has brought them to.
+// Members meet whichever nodes a load balancer has brought them to, those on bad networks
+// too.
 func TestLoad(t *testing.T) {
 	c := nodes.Start(t, 3)
-	startSoak(t, c.Balanced, "--duration", "8s").passes()
+	startSoak(t, c.Balanced, "--profile", "rolling", "--duration", "8s").passes()
 	var list struct {
 		Items []struct {
 			Name       string
