@@ -97,6 +97,21 @@ func (f *faulty) serve(w http.ResponseWriter, r *http.Request) {
 	end.Wait()
 }
 
+// isCaught runs soak against the server, which must find a fault of a kind, and returns
+// what soak printed.
+func (f *faulty) isCaught(t *testing.T, want string, args ...string) string {
+	t.Helper()
+	code, out, r := soak(t, f.start(t), args...)
+	named := false
+	for _, k := range r.Faults {
+		named = named || k.Kind == want && k.Count > 0 && len(k.Examples) > 0
+	}
+	if code != report.ExitFailed || !named {
+		t.Errorf("exit code %d, want a fault %q:\n%s", code, want, out)
+	}
+	return out
+}
+
 func (c *client) pass(text []byte) { _ = c.down.Write(c.ctx, websocket.MessageText, text) }
 
 // isForwarded reports whether a message came from another member.
@@ -274,13 +289,8 @@ func TestFaultyServers(t *testing.T) {
 			case crowd.Stranger:
 				args = with(small, "--duration", "4s") // for enough calls of the one who is hidden
 			}
-			code, out, r := soak(t, f.start(t), args...)
-			named := false
-			for _, k := range r.Faults {
-				named = named || k.Kind == c.want && k.Count > 0 && len(k.Examples) > 0
-			}
-			if code != report.ExitFailed || !named || !strings.Contains(out, "FAULT     "+c.want+": ") || !strings.Contains(out, "FAIL") {
-				t.Errorf("exit code %d, want a fault %q:\n%s", code, c.want, out)
+			if out := f.isCaught(t, c.want, args...); !strings.Contains(out, "FAULT     "+c.want+": ") || !strings.Contains(out, "FAIL") {
+				t.Errorf("the summary does not name %q:\n%s", c.want, out)
 			}
 		})
 	}

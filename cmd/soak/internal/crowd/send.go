@@ -166,7 +166,6 @@ func (m *member) note(l letter, now int64) {
 	}
 	if q := &b.asked[ping]; !q.open && now >= q.at+confirmTime {
 		m.ask(ping, now)
-		b.pinged = len(b.unsure)
 	}
 }
 
@@ -187,7 +186,6 @@ func (m *member) greet(now int64) {
 		return
 	}
 	m.ask(ping, now)
-	b.pinged = len(b.unsure)
 	m.link.conn.Flush()
 }
 
@@ -197,7 +195,9 @@ func (m *member) ask(what sort, now int64) {
 	q := &b.asked[what]
 	*q = question{n: q.n + 1, at: now, open: true, void: q.void}
 	l := letter{sort: what, n: q.n}
-	b.unsure = append(b.unsure, l)
+	if b.unsure = append(b.unsure, l); what == ping {
+		b.pinged = len(b.unsure)
+	}
 	m.put(&l)
 	m.answerDue(now)
 }
