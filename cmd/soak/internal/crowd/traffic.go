@@ -127,7 +127,7 @@ func (w *worker) do(due int64, e event) {
 	case cutAgain:
 		m.cut()
 	case settleDoubt:
-		m.settleDoubt(e.other)
+		m.doubtDue(e.other, w.crowd.now())
 	case checkAnswers:
 		m.checkAnswers(w.crowd.now())
 	case mustRefuse:

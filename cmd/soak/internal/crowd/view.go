@@ -34,10 +34,13 @@ type view struct {
 type turns struct{ drops, returns, flaps int }
 
 // doubt is about a member who is missing from a list.
-type doubt uint8
+type doubt struct {
+	kind  uint8
+	since int64
+}
 
 const (
-	omitted  doubt = iota + 1 // it was not listed before either
+	omitted  uint8 = iota + 1 // it was not listed before either
 	vanished                  // it was in the list before
 )
 
@@ -193,23 +196,41 @@ func (m *member) dropped(n uint16) {
 
 // doubt notes that a member is missing who should not be, as far as is known yet: it
 // may be about to learn that its connection has ended.
-func (m *member) doubt(o *member, d doubt) {
+func (m *member) doubt(o *member, kind uint8) {
 	v := &m.view
-	if o.slow || m.worker().traffic.Tolerant || v.doubts[o.number] != 0 {
+	if o.slow || m.worker().traffic.Tolerant || v.doubts[o.number].kind != 0 {
 		return
 	}
 	if v.doubts == nil {
 		v.doubts = map[uint16]doubt{}
 	}
-	v.doubts[o.number] = d
-	w := m.worker()
-	w.wheel.add(w.crowd.now()+doubtTime, event{do: settleDoubt, member: m, gen: m.gen, other: o.number})
+	now := m.worker().crowd.now()
+	v.doubts[o.number] = doubt{kind, now}
+	m.settleLater(o.number, now+doubtTime)
+}
+
+func (m *member) settleLater(n uint16, due int64) {
+	m.worker().wheel.add(due, event{do: settleDoubt, member: m, gen: m.gen, other: n})
+}
+
+// doubtDue settles a doubt that has lasted long enough. The event may be that of an
+// earlier doubt about the same member, which a later list has settled.
+func (m *member) doubtDue(n uint16, now int64) {
+	d, ok := m.view.doubts[n]
+	if !ok {
+		return
+	}
+	if due := d.since + doubtTime + m.worker().stalls.of(d.since); now < due {
+		m.settleLater(n, due)
+		return
+	}
+	m.settleDoubt(n)
 }
 
 // settleDoubt decides about a member who is connected and believes that it is in. One
 // whose connection is lost settles it when it resumes, or can't.
 func (m *member) settleDoubt(n uint16) {
-	if o := m.room.members[n]; m.view.doubts[n] != 0 && o.state == present {
+	if o := m.room.members[n]; m.view.doubts[n].kind != 0 && o.state == present {
 		m.wronged(o)
 	}
 }
@@ -226,7 +247,7 @@ func (m *member) wronged(o *member) {
 	d := m.view.doubts[o.number]
 	delete(m.view.doubts, o.number)
 	m.view.blamed.add(o.number)
-	if d == vanished {
+	if d.kind == vanished {
 		m.worker().tally.Flaps++
 		m.fault(Flap, fmt.Sprintf("was told that %s has left, and it has not", o.id))
 		return
@@ -255,7 +276,7 @@ func (m *member) listedRightly(o *member) {
 	over := o.life().over
 	if over == 0 || v.floor < over+ghostTime {
 		v.blamed.remove(o.number)
-		if v.doubts[o.number] == omitted {
+		if v.doubts[o.number].kind == omitted {
 			delete(v.doubts, o.number) // the list was late, no more
 		}
 		return
@@ -282,7 +303,7 @@ func (m *member) omittedRightly(o *member) {
 // time.
 func (m *member) vindicated() {
 	for _, o := range m.room.members {
-		if o.view.doubts[m.number] != 0 {
+		if o.view.doubts[m.number].kind != 0 {
 			o.wronged(m)
 		}
 	}
@@ -292,7 +313,7 @@ func (m *member) vindicated() {
 func (m *member) undoubted() {
 	for _, o := range m.room.members {
 		v := &o.view
-		if v.doubts[m.number] == vanished {
+		if v.doubts[m.number].kind == vanished {
 			t := v.turns[m.number]
 			t.flaps--
 			v.turns[m.number] = t

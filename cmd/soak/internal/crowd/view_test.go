@@ -161,6 +161,29 @@ func TestListsAreComplete(t *testing.T) {
 	s.want(t, "membership 1")
 }
 
+// A doubt lasts its whole time, also where an earlier one about the same member was
+// settled while its event waited.
+func TestDoubtsLast(t *testing.T) {
+	s := newStage(t, 3)
+	zero := s.members[0]
+	zero.view.floor = 30e9
+	s.list(0, 0, 1)
+	first := zero.view.doubts[2].since
+	s.list(0, 0, 1, 2)
+	for s.crowd.now() <= first {
+	}
+	s.list(0, 0, 1)
+	d := zero.view.doubts[2]
+	zero.doubtDue(2, first+doubtTime)
+	if s.crowd.Faults.Kinds() != nil {
+		t.Error("a doubt was settled with the time of an earlier one")
+	}
+	zero.doubtDue(2, d.since+doubtTime)
+	if s.crowd.Faults.Kinds() == nil {
+		t.Error("a doubt was not settled in its time")
+	}
+}
+
 // Changes are held against the list that they change, as lists are.
 func TestChanges(t *testing.T) {
 	for _, c := range []struct {
