@@ -42,6 +42,9 @@ func (e *edge) command(c any) {
 	command, _ := c.(actor.Command)
 	switch {
 	case t == nil || t.closed || t.gone:
+		if _, leaves := c.(actor.Leave); leaves && t != nil {
+			e.depart(t)
+		}
 		actor.Drop(command)
 	case t.state == tieLeaving && command != nil:
 		t.deferred = append(t.deferred, command)
@@ -119,13 +122,19 @@ func (e *edge) submit(t *tie, kind byte, f func(w *writer)) { e.submitSized(t, k
 // headBytes is room for a record's head and small fields.
 const headBytes = 64
 
+// submitLast is submit for a command that may be the last of the connection.
+func (e *edge) submitLast(t *tie, kind byte, f func(w *writer)) {
+	e.submit(t, kind, f)
+	t.pending[len(t.pending)-1].end = true
+}
+
 // submitSized is submit for a record of about size bytes.
 func (e *edge) submitSized(t *tie, kind byte, size int, f func(w *writer)) {
 	t.seq++
 	w := writer{make([]byte, 0, headBytes+size)}
 	w.head(kind, commandHead{t.part, t.key, t.seq})
 	f(&w)
-	c := pending{seq: t.seq, record: w.b, end: kind == recEnd}
+	c := pending{seq: t.seq, record: w.b}
 	t.pending = append(t.pending, c)
 	t.bytes += len(c.record)
 	if e.parts[t.part].ready {
@@ -228,6 +237,26 @@ func (e *edge) goAway(g *actor.GoAway) {
 		e.disconnect(&actor.Disconnect{Client: g.Client, Code: wire.CloseGoingAway, Reason: event.ReasonClosed})
 		g.Done <- false
 	}
+}
+
+// depart ends the membership that a connection had when the server closed it: its client
+// has left before it knew.
+func (e *edge) depart(t *tie) {
+	session := t.detached
+	t.detached = ""
+	switch {
+	case t.state == tieJoining:
+		t.leaves = true
+		return
+	case session == "":
+		return
+	}
+	if t.state == tieOut {
+		p, _ := actor.SessionPartition(session)
+		e.enter(t, int(p), "")
+		t.state = tieOver
+	}
+	e.submitLast(t, recDepart, func(w *writer) { w.text(session) })
 }
 
 const cutOffReason = "this server is cut off from the others: go on with another"

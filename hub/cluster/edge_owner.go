@@ -238,7 +238,11 @@ func (e *edge) confirm(t *tie) {
 	t.confirmed = c.seq
 	t.pending[0] = pending{}
 	t.pending = t.pending[1:]
-	if !c.end {
+	switch {
+	case !c.end:
+		return
+	case len(t.pending) > 0:
+		t.state = tieOver
 		return
 	}
 	e.exit(t)
@@ -337,7 +341,7 @@ func (e *edge) adopt(t *tie, r *reader) {
 	t.answer(1)
 	t.had = received + uint64(len(frames))
 	if t.closed {
-		t.aside = new(kept)
+		t.aside, t.detached = new(kept), t.member.Session
 		t.aside.begin(received, frames)
 	} else {
 		t.out.Adopt(&m, received, frames)

@@ -31,6 +31,8 @@ const (
 	recAttach  byte = 15 // a membership that an owner before has begun
 	recRoom    byte = 16 // what is known of a room with such memberships
 
+	recDepart byte = 19 // the client of a session that goes on has left
+
 	// For an owner: all memberships of a partition that this edge has come between these
 	// two, with those of their commands that are not confirmed.
 	recAttaching byte = 17

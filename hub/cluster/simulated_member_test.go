@@ -171,6 +171,7 @@ type simulatedClient struct {
 	stays  int
 	pause  time.Duration // between two things that it does
 	lost   time.Time     // when the membership last lost its connection
+	left   time.Time     // when it left the last; zero: it has not left that
 }
 
 func (p *simulatedClient) run() {
@@ -219,6 +220,9 @@ func (p *simulatedClient) look() {
 	p.s.mu.Unlock()
 	if !dead && closed == 0 {
 		return
+	}
+	if p.m != nil && closed == wire.CloseGoingAway && !dead && p.random.IntN(3) == 0 {
+		p.leave() // it was about to, and does not know yet
 	}
 	p.drop()
 	if m := p.m; m != nil && (!m.resumable || closed != 0 && closed != wire.CloseGoingAway) {
@@ -294,12 +298,29 @@ func (p *simulatedClient) join() {
 	switch {
 	case !ok:
 		p.s.trace("%s gives up joining at %s", m.name, c.name)
+		p.left = time.Time{}
 		p.drop()
 		p.forgetMembership()
 	case !in:
 		p.forgetMembership()
+		p.haunted(c)
 	default:
 		p.s.trace("%s is in, at %s", m.name, c.name)
+		p.left = time.Time{}
+	}
+}
+
+// ghostTime is how long after a leave the id may still be taken.
+const ghostTime = 5 * time.Second
+
+// haunted sees that it is not its own membership, which it has left, that keeps a client
+// out.
+func (p *simulatedClient) haunted(c *simulatedConn) {
+	time.Sleep(10 * time.Millisecond) // for the error
+	p.s.mu.Lock()
+	defer p.s.mu.Unlock()
+	if away := time.Since(p.left); c.code == "duplicate_id" && !p.left.IsZero() && away > ghostTime && p.s.gentle {
+		p.s.fault("%s is in %s still, which it left %s ago", p.id, p.room, away)
 	}
 }
 
@@ -396,9 +417,7 @@ func (p *simulatedClient) act() {
 		}
 		time.Sleep(time.Duration(p.random.Int64N(int64(4 * time.Second))))
 	case x < 20:
-		p.s.trace("%s leaves", p.m.name)
-		p.forgetMembership()
-		_ = c.node.Do(actor.Leave{Client: c.client})
+		p.leave()
 	case x < 150:
 		if c.out.Urgent(frame.Ping(nil), 0) {
 			c.out.Flush()
@@ -417,6 +436,13 @@ func (p *simulatedClient) act() {
 			p.send(&note{to: others[p.random.IntN(len(others))]})
 		}
 	}
+}
+
+func (p *simulatedClient) leave() {
+	p.s.trace("%s leaves", p.m.name)
+	p.left = time.Now()
+	p.forgetMembership()
+	_ = p.conn.node.Do(actor.Leave{Client: p.conn.client})
 }
 
 func (p *simulatedClient) send(n *note) {
