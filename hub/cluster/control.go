@@ -83,6 +83,9 @@ func (c *control) begin(enters time.Time) {
 	o := newOwner(c.n)
 	rooms := c.n.rooms
 	rooms.Share, rooms.Arrived = o.share, o.arrived
+	rooms.PartitionOf, rooms.QueueBytes = PartitionOf, c.n.options.QueueBytes
+	rooms.Moved = func(k actor.Membership, r actor.RoomMeta) { c.n.edge.mail.put(moved{k, r}) }
+	rooms.Returned = func(command actor.Command) { c.n.edge.mail.put(command) }
 	h := actor.New(rooms)
 	o.hub, c.owner = h, o
 	c.n.mu.Lock()

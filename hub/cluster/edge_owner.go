@@ -95,9 +95,10 @@ func (e *edge) expire(p int) {
 // sent meanwhile was kept for those whose memberships can be resumed, and only for them:
 // the others' connections are closed.
 func (e *edge) takenForLost() {
+	e.severAll()
 	for _, t := range e.ties {
 		switch {
-		case t.state == tieOut || t.state == tieJoining || t.state == tieOver:
+		case t.state == tieOut || t.state == tieJoining || t.state == tieOver || t.state == tieLocal:
 		case t.member.Session != "":
 			t.lost = true
 		default:

@@ -163,6 +163,14 @@ func (n *Node) NewSession(room string) string { return actor.NewSession(uint16(P
 
 // Do takes a command of a connection.
 func (n *Node) Do(c actor.Command) error {
+	client := actor.ClientOf(c)
+	_, ends := c.(actor.Unregister)
+	if client != nil && !ends && client.Straight(c) {
+		if _, leaves := c.(actor.Leave); leaves {
+			n.toEdge(left{client})
+		}
+		return nil
+	}
 	if !n.toEdge(c) {
 		return actor.ErrClosed
 	}

@@ -275,9 +275,10 @@ func (w *writer) handover(p int, epoch uint64, out actor.Exported) {
 	for i := range out.Members {
 		m := &out.Members[i]
 		w.membership(m)
-		kept := &m.Out.(*remote).kept // the hub has let go of it
-		w.number(kept.had)
-		w.frames(kept.frames)
+		had, frames := keptOf(m.Out)
+		w.number(had)
+		w.frames(frames)
+		releaseAll(frames)
 	}
 }
 

@@ -20,6 +20,11 @@ type tie struct {
 	gone    bool // the connection has ended
 	closed  bool // the client gets nothing more
 
+	// A local connection: see edge_local.go. hub is nil once that is no owner any more.
+	hub    *actor.Hub
+	fences int   // that are on their way through the hub
+	behind []any // commands that wait for them
+
 	state  tieState
 	key    uint64 // of this membership
 	part   int
@@ -59,6 +64,7 @@ const (
 	tieIn                      // is a member
 	tieLeaving                 // has asked to leave
 	tieEnding                  // the owner is told that the connection has ended
+	tieLocal                   // the hub of this node knows more
 	tieOver                    // the owner has ended the membership and the connection
 )
 

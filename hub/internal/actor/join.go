@@ -60,6 +60,7 @@ func (j *Join) apply(l *loop) {
 	}
 	l.enter(j)
 	l.answer(c, j.Welcome)
+	l.straighten(c)
 	give(j.Done, true)
 }
 

@@ -25,6 +25,7 @@ type loop struct {
 	touched  []*Client        // clients with frames queued in this batch
 	evicted  []*member        // members whose queue the present command has overflowed
 	sessions map[handle]*member
+	owned    map[int]bool       // partitions that are here: see local.go
 	bans     map[seat]time.Time // until when somebody may not join a room
 	draining bool
 	after    []func(batch uint64) // to be called at the end of this batch
@@ -51,6 +52,7 @@ func newLoop(h *Hub, o Options) *loop {
 		options:  o,
 		log:      o.Logger,
 		rooms:    make(map[string]*room),
+		owned:    make(map[int]bool),
 		bans:     make(map[seat]time.Time),
 		sessions: make(map[handle]*member),
 	}
@@ -88,7 +90,9 @@ func (l *loop) abort() {
 		break
 	}
 	for _, c := range l.clients {
-		c.out.Abort()
+		if !c.local { // those are the edge's
+			c.out.Abort()
+		}
 	}
 }
 
@@ -116,6 +120,10 @@ more:
 // apply applies a command, and then has the members leave whose queue it has
 // overflowed: not before, since a command may be walking a room's members.
 func (l *loop) apply(c Command) {
+	if l.options.Returned != nil && l.elsewhere(c) {
+		l.options.Returned(c)
+		return
+	}
 	c.apply(l)
 	if len(l.evicted) > 0 {
 		l.leaveEvicted()

@@ -1,6 +1,7 @@
 package actor
 
 import (
+	"maps"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -71,6 +72,11 @@ type Outbox struct {
 	list    uint64           // number of the waiting room_members, or noList
 	behind  bool             // a list was held back: tell the hub when none waits
 	writing bool             // a writer is at work or has been woken
+
+	// gate reports whether the writer may have frames; nil: always. Where there is one,
+	// the client is local to a node of several, and seen is what Membership.Seen is.
+	gate func() bool
+	seen map[uint64]uint64
 
 	closed bool           // nothing more is taken in
 	warned bool           // the connection has been told that it is closing
@@ -148,8 +154,38 @@ func (o *Outbox) Init(conn Writer, stats *stats.Hub, limit int) {
 func (o *Outbox) Send(f *frame.Frame, from uint64) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.gate != nil && f.Origin.Key != 0 && o.hasSeen(f) {
+		f.Release()
+		return true
+	}
 	return o.add(entry{f, from})
 }
+
+// hasSeen reports whether a message was sent to this membership before, by the owner of the
+// room that there was then, and notes that it is now.
+func (o *Outbox) hasSeen(f *frame.Frame) bool {
+	from := f.Origin
+	if from.Again && o.seen[from.Key] >= from.Seq {
+		return true
+	}
+	if o.history.kept {
+		if o.seen == nil {
+			o.seen = make(map[uint64]uint64)
+		}
+		o.seen[from.Key] = from.Seq
+	}
+	return false
+}
+
+// Seen implements [Receiver].
+func (o *Outbox) Seen() map[uint64]uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return maps.Clone(o.seen)
+}
+
+// never is the gate of an outbox that is nobody's.
+func (o *Outbox) never() bool { return false }
 
 func (o *Outbox) add(e entry) bool {
 	if o.closed {
@@ -364,7 +400,7 @@ func (o *Outbox) SendList(f *frame.Frame, l List) (sent bool) {
 func (o *Outbox) Reset(resumable bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.list, o.behind = noList, false
+	o.list, o.behind, o.seen = noList, false, nil
 	o.history.begin(resumable && !o.closed, o.next(), 0)
 }
 
@@ -420,6 +456,35 @@ func (o *Outbox) Close(code wire.CloseCode, reason string) {
 	o.push(entry{frame.Close(code, reason), free})
 }
 
+// SetGate has the writer get nothing while may reports false. When it reports true again, the
+// caller is to call Flush. Nil: the writer gets what there is.
+func (o *Outbox) SetGate(may func() bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.gate = may
+	if may == nil {
+		o.seen = nil
+	}
+}
+
+// Abandon is Close for a connection that must not get what waits.
+func (o *Outbox) Abandon(code wire.CloseCode, reason string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.gate = nil
+	if o.dead {
+		return
+	}
+	waiting := len(o.frames)
+	o.drop(o.head + int(o.firstMovable()-o.first))
+	if o.closed && waiting == len(o.frames) {
+		return // its close frame is on its way
+	}
+	o.closed, o.code = true, code
+	o.history.begin(false, 0, 0)
+	o.push(entry{frame.Close(code, reason), free})
+}
+
 // Urgent queues a control frame ahead of what waits. It reports false when the
 // queue is full.
 func (o *Outbox) Urgent(f *frame.Frame, from uint64) bool {
@@ -454,7 +519,7 @@ func (o *Outbox) Take(dst []*frame.Frame, max int) (frames []*frame.Frame, skip 
 		o.drop(o.head)
 	}
 	o.taken = o.first
-	if o.conn == nil {
+	if o.conn == nil || o.gate != nil && !o.gate() {
 		o.writing = false
 		return dst, 0
 	}
@@ -562,11 +627,14 @@ func (o *Outbox) Finished() bool {
 }
 
 // Adopt implements [Receiver].
-func (o *Outbox) Adopt(_ *Membership, received uint64, frames []*frame.Frame) {
+func (o *Outbox) Adopt(m *Membership, received uint64, frames []*frame.Frame) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.list, o.behind = noList, false
 	o.history.begin(!o.closed, o.next(), received)
+	if o.gate != nil {
+		o.seen = m.Seen
+	}
 	for _, f := range frames {
 		if o.closed {
 			f.Release()
