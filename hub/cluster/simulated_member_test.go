@@ -30,6 +30,7 @@ type membership struct {
 	had       []*note           // messages of others, in the order in which they came
 	answers   map[string]string // ref → code of the error, or "pong"
 	members   []string          // of the last list
+	listed    time.Time         // when that came
 }
 
 // note is a message that a simulated client has sent.
@@ -139,7 +140,8 @@ func (c *simulatedConn) read(f *frame.Frame) {
 	case "resumed":
 		c.handled, c.resumed, c.expect = m.Handled, true, m.Missed
 	case "room_members":
-		k.members = m.Members
+		c.s.checkFlaps(k, m.Members)
+		k.members, k.listed = m.Members, time.Now()
 	case "message":
 		n := c.s.notes[m.Data]
 		if n == nil || n.from.id != m.From {

@@ -147,7 +147,7 @@ func (l *loop) reunite(m *member, k *Membership) bool {
 		f.Release()
 	}
 	m.told = 0
-	l.tell(m, nil)
+	l.change(m.room) // it is told when all members are back
 	l.log.Debug(event.Restored, m.fields(zap.Int(event.FieldMembers, len(m.room.members)))...)
 	return true
 }
