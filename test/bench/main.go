@@ -20,12 +20,16 @@ func main() {
 	rounds := flag.Int("rounds", 3, "rounds")
 	root := flag.String("root", "../..", "folder of the main module")
 	scaling := flag.Bool("scale", false, "measure how parleyd's cost grows, instead of the table")
+	cluster := flag.Bool("cluster", false, "measure three nodes that are one server beside a single one, instead of the table")
 	only := flag.String("only", "", "one server: echo, mutex, peer or parleyd")
 	flag.Parse()
 	pinSelf()
 	err := withServers(*root, func(servers []*server) error {
 		if *scaling {
 			return scale(servers[len(servers)-1])
+		}
+		if *cluster {
+			return measureCluster(servers[len(servers)-1], *rounds)
 		}
 		return run(servers, *rounds, *only)
 	})
