@@ -283,13 +283,21 @@ func (e *edge) receive(l *link, rec record) {
 		e.meta(r.meta())
 		return
 	}
+	if rec.b[0] == recFrame {
+		r.deliveries(func(h frameHead, f *frame.Frame) {
+			if t := e.keys[h.key]; t != nil && e.parts[t.part].owner == l {
+				e.frame(t, h, f)
+			} else {
+				f.Release()
+			}
+		})
+		return
+	}
 	t := e.keys[r.fixed()]
 	if t == nil || e.parts[t.part].owner != l {
 		return
 	}
 	switch rec.b[0] {
-	case recFrame:
-		e.frame(t, r)
 	case recAdopt:
 		e.adopt(t, r)
 	case recChallenge:
@@ -304,8 +312,7 @@ func (e *edge) receive(l *link, rec record) {
 }
 
 // frame hands a connection a message that an owner has sent.
-func (e *edge) frame(t *tie, r *reader) {
-	h, f := r.delivery()
+func (e *edge) frame(t *tie, h frameHead, f *frame.Frame) {
 	if h.begins {
 		t.out.Reset(h.resumable)
 		t.had = 0

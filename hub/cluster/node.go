@@ -329,7 +329,7 @@ func (n *Node) connect(own uint64, node string, peer uint64, o *owner) *link {
 	if own == peer {
 		l.send = func(packet []byte) { l.receive(slices.Clone(packet)) }
 	}
-	l.deliver = func(seq uint64, records []byte) bool { return n.deliver(l, seq, records) }
+	l.arrive = func(seq uint64, records []byte) bool { return n.deliver(l, seq, records) }
 	l.progress = func() { o.confirmations.progress(l) }
 	newLink(l)
 	n.stopped.Go(l.run)

@@ -44,7 +44,7 @@ const (
 	recDisown    byte = 34 // of a partition: another will own it
 	recConfirm   byte = 35 // your packets up to this one have had all their effects
 	recSettled   byte = 36 // of a partition: so have the commands that came with memberships
-	recFrame     byte = 37 // a message
+	recFrame     byte = 37 // a message, for one receiver or more: see delivery.go
 	recAdopt     byte = 38 // a resumed membership, with what the client has missed
 	recClose     byte = 39
 	recChallenge byte = 40
@@ -200,30 +200,6 @@ func (r *reader) frames() (frames []*frame.Frame) {
 		frames = append(frames, r.frame())
 	}
 	return frames
-}
-
-// frameHead begins the records that carry a message.
-type frameHead struct {
-	key       uint64 // of the receiver's membership
-	begins    bool   // the message is the first of the membership
-	resumable bool   // the membership that begins is
-	number    uint64 // of the message in a resumable membership; 0: it is in none
-}
-
-// delivery writes a message for a receiver.
-func (w *writer) delivery(h frameHead, f *frame.Frame) {
-	w.b = append(w.b, recFrame)
-	w.fixed(h.key)
-	w.flag(h.begins)
-	w.flag(h.resumable)
-	w.number(h.number)
-	w.frame(f)
-}
-
-// delivery reads it, behind the key.
-func (r *reader) delivery() (frameHead, *frame.Frame) {
-	h := frameHead{begins: r.flag(), resumable: r.flag(), number: r.number()}
-	return h, r.frame()
 }
 
 // seen writes which messages of others a membership has had.

@@ -57,7 +57,8 @@ func (r *remote) Send(f *frame.Frame, _ uint64) bool {
 	}
 	if !r.lost && r.link != nil {
 		h := frameHead{key: r.key, begins: r.begins, resumable: r.resumable, number: number}
-		r.write(func(w *writer) { w.delivery(h, f) })
+		r.link.deliver(h, f)
+		r.written(r.link)
 	}
 	r.begins = false
 	if !keep {
