@@ -207,19 +207,25 @@ func (l *link) close() {
 }
 
 func (l *link) run() {
-	tick := time.NewTicker(tickTime)
+	tick := time.NewTimer(tickTime)
 	defer tick.Stop()
+	ticks := true // a link on which nothing waits to arrive sleeps
 	for {
 		select {
 		case <-l.stop:
 			return
 		case <-l.wake:
 		case <-tick.C:
+			ticks = false
 		}
 		l.reuse()
 		l.resend()
 		for l.sendNext() {
 			l.reuse()
+		}
+		if !ticks && l.backlog() > 0 {
+			ticks = true
+			tick.Reset(tickTime)
 		}
 	}
 }
