@@ -2,6 +2,7 @@ package broker
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -65,6 +66,8 @@ func TestKnowsAllBeforeItWrites(t *testing.T) {
 	}
 	late := all[1]
 	come, goesOn := make(chan struct{}, entries+10), make(chan struct{})
+	once := sync.OnceFunc(func() { close(goesOn) })
+	t.Cleanup(once) // before the broker is closed, which waits for what it calls
 	known := 0
 	err := late.Start(func([]byte) {}, func(e cluster.Entry) {
 		if e.Key == "node.late" {
@@ -87,7 +90,7 @@ func TestKnowsAllBeforeItWrites(t *testing.T) {
 			t.Fatal("it has written, and knows one entry")
 		}
 	}
-	close(goesOn)
+	once()
 	if _, err := put(t, late, "node.late", "1", 0); err != nil {
 		t.Fatal(err)
 	}
