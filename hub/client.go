@@ -89,6 +89,7 @@ type Join struct {
 	Capacity int             // members that the room may have; 0: [Options.MaxRoomMembers]
 	Session  string          // makes the membership resumable, see [Hub.NewSession]; empty: it is not
 	Takeover bool            // take the place of the member with this id, if both have tokens for the id
+	Changes  bool            // after the first list, be told of changes in place of whole lists
 	Welcome  []byte          // the message that the client gets first
 }
 
@@ -101,7 +102,7 @@ func (c *Client) Join(j Join, r Request) (in bool, err error) {
 	done := make(chan bool, 1)
 	err = c.core.Do(&actor.Join{
 		Client: c.client, Room: normal(j.Room), ID: normal(j.ID), Name: j.Name, Meta: j.Meta, Grant: j.Grant.actor(),
-		Capacity: j.Capacity, Session: j.Session, Takeover: j.Takeover,
+		Capacity: j.Capacity, Session: j.Session, Takeover: j.Takeover, Changes: j.Changes,
 		Welcome: frame.Text(j.Welcome), Refused: r.refused(), Done: done,
 	})
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 type drop struct{}
 
 func (drop) Send(f *frame.Frame, _ uint64) bool        { f.Release(); return true }
-func (drop) SendList(f *frame.Frame, _ List) bool      { f.Release(); return true }
+func (drop) SendList(List) bool                        { return true }
 func (drop) Overdrawn() bool                           { return false }
 func (drop) Verdict(uint64, int, bool) Verdict         { return Open }
 func (drop) Mark() uint64                              { return 0 }
@@ -112,7 +112,7 @@ func BenchmarkMembership(b *testing.B) {
 			r := clients[0].member.room
 			b.ReportAllocs()
 			for b.Loop() {
-				l.change(r)
+				l.change(r, change{what: lockTurned})
 				l.tellAll(r)
 				l.finish()
 			}

@@ -109,7 +109,7 @@ func (f *Forward) carryOut(l *loop, c *Client) *wire.Refusal {
 	if r := f.refusalBy(l, from, to); r != nil {
 		return r
 	}
-	if to.told < from.since && !l.takeCopies(c, from.room.roomState().Size()) {
+	if to.told < from.since && !l.takeCopies(c, to.room.listFor(to).Size()) {
 		return errFanOut
 	}
 	f.deliver(l, from, to)
@@ -119,7 +119,7 @@ func (f *Forward) carryOut(l *loop, c *Client) *wire.Refusal {
 // broadcast queues the message for all others.
 func (f *Forward) broadcast(l *loop, from *member) *wire.Refusal {
 	members := from.room.members
-	strangers := 0
+	copies := 0
 	for _, to := range members {
 		if to == from {
 			continue
@@ -128,13 +128,10 @@ func (f *Forward) broadcast(l *loop, from *member) *wire.Refusal {
 			return r
 		}
 		if to.told < from.since {
-			strangers++
+			copies += to.room.listFor(to).Size()
 		}
 	}
-	copies := f.frame.Cost() * max(len(members)-2, 0)
-	if strangers > 0 {
-		copies += from.room.roomState().Size() * strangers
-	}
+	copies += f.frame.Cost() * max(len(members)-2, 0)
 	if !l.takeCopies(f.client, copies) {
 		return errFanOut
 	}
@@ -150,7 +147,7 @@ func (f *Forward) broadcast(l *loop, from *member) *wire.Refusal {
 func (f *Forward) refusalBy(l *loop, from, to *member) *wire.Refusal {
 	n := f.frame.Cost()
 	if to.told < from.since {
-		n += from.room.roomState().Cost()
+		n += to.room.listFor(to).Cost()
 	}
 	switch to.out.Verdict(f.client.sender, n, f.all) {
 	case Congested:

@@ -22,6 +22,11 @@ import (
 //  5. A list that no message needs may be held back: its receiver's told stays
 //     behind, and the receiver is told again once its queue has caught up, or when it
 //     resumes. So each queue holds at most one such list.
+//
+// For a member with changes, all this holds for changes as for lists, with two
+// differences: what has changed follows on version told, or, if it takes the place of
+// changes that wait, on the version that those follow on; and rule 4 asks for
+// room.lastGone, since changes say of an id that it was taken over.
 
 // roomState returns the encoded room_members of the room as it is now, made once
 // for each version.
@@ -29,7 +34,9 @@ func (r *room) roomState() *frame.Frame {
 	if r.state != nil && r.encoded == r.version {
 		return r.state
 	}
-	r.forgetState()
+	if r.state != nil {
+		r.state.Release()
+	}
 	list := frame.NewMembers(r.name, r.textBytes)
 	for _, m := range r.members {
 		list.Add(m.quotedID, m.name, m.meta)
@@ -44,11 +51,17 @@ func (r *room) forgetState() {
 		r.state.Release()
 		r.state = nil
 	}
+	r.log.forgetEncoded()
 }
 
 // change begins a new version of the room, to be told at the end of the batch.
-func (l *loop) change(r *room) {
+func (l *loop) change(r *room, step change) {
 	r.version++
+	if r.changers > 0 {
+		r.log.note(step, len(r.members))
+	} else {
+		r.log.forget(r.version)
+	}
 	if !r.listed {
 		r.listed = true
 		l.changed = append(l.changed, r)
@@ -63,16 +76,17 @@ func (l *loop) tell(m *member, neededBy *Forward) {
 	if r == nil || m.told == r.version || m.evicted || c != nil && c.closed {
 		return
 	}
-	list := List{InPlace: r.lastLeft <= m.told} // rule 4
+	list := List{Of: r, InPlace: r.lastLeft <= m.told} // rule 4
+	if m.changes {
+		list.Since, list.InPlace = m.told, r.lastGone <= m.told
+	}
 	if neededBy != nil {
 		list.Needed, list.ToAll, list.For = true, neededBy.all, neededBy.client.sender
 	}
-	f := r.roomState()
-	f.Retain(1)
 	if c != nil {
 		l.touch(c)
 	}
-	if m.out.SendList(f, list) {
+	if m.out.SendList(list) {
 		m.told = r.version
 	}
 }
@@ -86,6 +100,12 @@ const (
 	listsPerSecond = 20e6
 	listsSustained = 2e6
 	listBurst      = 20e6
+
+	// Changes count at a part of their size, of which each has at least minDelta bytes:
+	// what one takes in memory. A room of 10,000 members with changes is told every 22 ms
+	// at the first pace, and every 220 ms at the second.
+	deltaPart = 5
+	minDelta  = 224
 )
 
 // A change waits at most maxHold for these bounds, and for less than minHold no
@@ -121,11 +141,12 @@ func (l *loop) tellAll(r *room) {
 	if r.toldAll == r.version {
 		return
 	}
-	r.toldAll = r.version
+	r.log.told, r.toldAll = r.toldAll, r.version
+	r.sent = 0
 	for _, m := range r.members {
 		l.tell(m, nil)
 	}
-	if hold := r.pay(float64(r.roomState().Size()*len(r.members)), l.now); hold >= minHold {
+	if hold := r.pay(float64(r.sent), l.now); hold >= minHold {
 		r.heldTo = l.now.Add(hold)
 	}
 	r.forgetState()

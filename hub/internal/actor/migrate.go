@@ -30,6 +30,7 @@ type Membership struct {
 	Session        string // empty: not resumable
 	Joined         time.Time
 	Client         *Client  // nil: the connection was lost
+	Changes        bool     // told of changes in place of whole lists
 	Had            uint64   // messages of the membership that Client has had
 	Out            Receiver // where Client is nil, what is kept for it
 	// Lost says that Client's node was taken for lost, so that members may have sent
@@ -41,7 +42,7 @@ type Membership struct {
 func (m *member) membership() *Membership {
 	k := &Membership{
 		Room: m.room.name, ID: m.id, Name: m.name, Meta: m.meta, Grant: m.grant, Handled: m.handled,
-		Joined: m.joinedAt, Client: m.client, Out: m.out,
+		Joined: m.joinedAt, Client: m.client, Out: m.out, Changes: m.changes,
 	}
 	if m.session != nil {
 		k.Session = m.session.text()
@@ -78,7 +79,7 @@ func (r *Restore) apply(l *loop) {
 		}
 		if meta.Locked && !room.locked {
 			room.locked = true
-			l.change(room)
+			l.change(room, change{what: lockTurned})
 		}
 		if !meta.Opened.IsZero() {
 			room.opened = meta.Opened
@@ -103,7 +104,7 @@ func (l *loop) restore(k *Membership) bool {
 	}
 	m := &member{
 		room: r, client: k.Client, out: k.Out, id: k.ID, name: k.Name, meta: k.Meta, grant: k.Grant, joinedAt: k.Joined,
-		handled: k.Handled,
+		handled: k.Handled, changes: k.Changes,
 	}
 	if k.Client != nil {
 		m.out = k.Client.out

@@ -40,7 +40,7 @@ type Writer interface {
 //   - What is sent to a whole room counts apart, since no member may keep a sender from
 //     talking to the others. It may exceed the limit by far, but not for long: see
 //     [Outbox.Overdrawn].
-//   - Member lists don't count against the bound. Instead, at most one list waits
+//   - Member lists and changes don't count against the bound. Instead, at most one waits
 //     that no message needs; a newer one replaces it or comes after it was taken.
 //   - What a resumed connection has missed does not count either: it was counted
 //     when it came.
@@ -68,7 +68,8 @@ type Outbox struct {
 	done    uint64           // cost of all that was written or dropped so far
 	size    int              // of all frames[head:], in bytes on the wire
 	shares  map[uint64]share // of senders in frames[head:]; nil: little waits
-	list    uint64           // number of the waiting room_members, or noList
+	list    uint64           // number of the waiting list or changes, or noList
+	since   uint64           // the version that what waits there follows on; 0: a whole list
 	behind  bool             // a list was held back: tell the hub when none waits
 	writing bool             // a writer is at work or has been woken
 
@@ -331,32 +332,44 @@ func (o *Outbox) firstMovable() uint64 {
 func (o *Outbox) listWaits() bool { return o.list != noList && o.list >= o.firstMovable() }
 
 // SendList implements [Receiver].
-func (o *Outbox) SendList(f *frame.Frame, l List) (sent bool) {
+func (o *Outbox) SendList(l List) (sent bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	e := entry{f, l.For | l.marks()}
+	waits := o.listWaits()
 	switch {
 	case o.closed:
-		f.Release()
 		return true
-	case o.listWaits() && (l.InPlace || o.list == o.next()-1):
-		old := &o.frames[o.head+int(o.list-o.first)]
-		e.from = old.from
-		o.account(old, -1)
-		old.Release()
-		*old = e
-		o.account(&e, 1)
-	case !l.Needed && (o.listWaits() || o.conn == nil):
-		// The client learns of the change from a later list: the next one that a
-		// message needs, the one after a resume, or the one that the hub sends when
-		// it hears that this queue has caught up.
-		f.Release()
+	case waits && (l.InPlace || o.list == o.next()-1) && o.fold(l.Of):
+	case !l.Needed && (waits || o.conn == nil):
+		// The client learns of the change later: with what a message needs, from the list
+		// after a resume, or from what the hub sends when it hears that this queue has
+		// caught up.
 		o.behind = o.conn != nil
 		return false
 	default:
-		o.list = o.next()
-		o.push(e)
+		f, since, _ := l.Of.List(l.Since, false)
+		if f == nil {
+			return true
+		}
+		o.list, o.since = o.next(), since
+		o.push(entry{f, l.For | l.marks()})
 	}
+	return true
+}
+
+// fold has the room's present state take the place of the list or changes that wait, and
+// reports whether that could be.
+func (o *Outbox) fold(of Lister) bool {
+	f, _, ok := of.List(o.since, true)
+	if !ok {
+		return false
+	}
+	old := &o.frames[o.head+int(o.list-o.first)]
+	e := entry{f, old.from}
+	o.account(old, -1)
+	old.Release()
+	*old = e
+	o.account(&e, 1)
 	return true
 }
 

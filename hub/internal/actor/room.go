@@ -28,6 +28,7 @@ type member struct {
 	remote   netip.Addr // of its latest connection
 	since    uint64     // rule 3 of membership.go
 	told     uint64     // rule 2
+	changes  bool       // it is told of changes in place of whole lists
 	watched  bool       // see stall.go
 	evicted  bool       // leaves after the present command
 	// handled counts the messages of the client that were carried out or answered,
@@ -47,11 +48,16 @@ type room struct {
 
 	version   uint64       // rule 1 of membership.go
 	lastLeft  uint64       // the last version that lacks a member of the one before
+	lastGone  uint64       // the same, but for takeovers too
 	state     *frame.Frame // room_members of the version encoded, or nil
 	encoded   uint64
 	textBytes int // of all ids, nicknames and profiles, to size state
 
+	changers int       // members that are told of changes
+	log      changeLog // kept while there are any
+
 	listed    bool      // is in the loop's list of changed rooms
+	sent      int       // bytes of lists and changes that members were told, as pay counts them
 	toldAll   uint64    // version that all members were last told
 	heldTo    time.Time // not before this time are all members told again
 	held      bool      // a timer runs for heldTo
@@ -100,7 +106,10 @@ func (l *loop) insert(m *member, session string) {
 	r.members = slices.Insert(r.members, i, m)
 	r.newcomers = append(r.newcomers, m)
 	r.textBytes += m.textBytes()
-	l.change(r)
+	if m.changes {
+		r.changers++
+	}
+	l.change(r, change{what: memberJoined, id: m.id})
 	m.since = r.version
 	l.hub.Stats.Members.Add(1)
 }
@@ -131,8 +140,11 @@ func (l *loop) leaveRoom(m *member, reason string) {
 	i, _ := find(r, m.id)
 	r.members = slices.Delete(r.members, i, i+1)
 	r.textBytes -= m.textBytes()
-	l.change(r)
-	r.lastLeft = r.version
+	if m.changes {
+		r.changers--
+	}
+	l.change(r, change{what: memberLeft, id: m.id, name: m.name != "", meta: m.meta != nil})
+	r.lastLeft, r.lastGone = r.version, r.version
 	l.endSession(m)
 	m.room, m.client = nil, nil
 	l.hub.Stats.Members.Add(-1)
