@@ -24,6 +24,7 @@ type loop struct {
 	changed  []*room          // rooms with a change that not all members know yet
 	touched  []*Client        // clients with frames queued in this batch
 	evicted  []*member        // members whose queue the present command has overflowed
+	reunited []*member        // members that the present command has given a connection back
 	sessions map[handle]*member
 	bans     map[seat]time.Time // until when somebody may not join a room
 	draining bool

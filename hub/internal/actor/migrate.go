@@ -58,6 +58,7 @@ type Restore struct {
 }
 
 func (r *Restore) apply(l *loop) {
+	defer l.tellReunited()
 	for i := range r.Members {
 		m := &r.Members[i]
 		if l.restore(m) {
@@ -145,9 +146,18 @@ func (l *loop) reunite(m *member, k *Membership) bool {
 		f.Release()
 	}
 	m.told = 0
-	l.tell(m, nil)
+	l.reunited = append(l.reunited, m)
 	l.log.Debug(event.Restored, m.fields(zap.Int(event.FieldMembers, len(m.room.members)))...)
 	return true
+}
+
+// tellReunited tells members that have their connections back of their rooms, once all
+// members are restored.
+func (l *loop) tellReunited() {
+	for _, m := range l.reunited {
+		l.tell(m, nil)
+	}
+	l.reunited = nil
 }
 
 // Export takes the rooms of which Of holds out of the hub, and says what another
