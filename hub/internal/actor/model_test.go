@@ -37,11 +37,11 @@ type modelMember struct {
 	meta      string
 	handled   uint64 // messages of the client since the join
 
-	received int             // messages that have arrived since joined
-	expected []string        // that must arrive, in this order: message data and error codes
-	told     message         // the room as the last list or changes that arrived have it
-	begun    bool            // joined has arrived
-	newList  bool            // a further list must arrive
+	received int      // messages that have arrived since joined
+	expected []string // that must arrive, in this order: message data and error codes
+	told     message  // the room as the last list or changes that arrived have it
+	begun    bool     // joined has arrived
+	newList  bool     // a further list must arrive
 
 	changes bool              // it is told of changes
 	listed  bool              // a list has arrived

@@ -1,6 +1,7 @@
 package actor
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -106,6 +107,24 @@ func TestOutboxOrder(t *testing.T) {
 	}
 	if o.stats.OutboxBytes.Load() != int64(cost) {
 		t.Errorf("%d bytes are counted", o.stats.OutboxBytes.Load())
+	}
+}
+
+// A list that another server's hub has sent may be larger than the queue, and keeps nobody
+// out; lists that pile up do.
+func TestPassedListLargerThanTheQueue(t *testing.T) {
+	o, _ := newOutbox(1000)
+	list := func() *frame.Frame {
+		f := frame.NewMembers("r", 3000)
+		f.Add(fmt.Appendf(nil, `"%01500d"`, 0), "", nil)
+		return f.Frame(false)
+	}
+	if !o.Pass(pong("joined")) || !o.Pass(list()) || !o.Pass(pong("message")) {
+		t.Error("a list larger than the queue fills it")
+	}
+	read(o)
+	if !o.Pass(list()) || !o.Pass(list()) || o.Pass(list()) {
+		t.Error("lists may pile up, or only one may wait")
 	}
 }
 
