@@ -214,6 +214,9 @@ func (r *remote) Flush() {
 	}
 }
 
+// FlushLater implements [actor.Receiver].
+func (r *remote) FlushLater() { r.Flush() }
+
 // Close implements [actor.Receiver].
 func (r *remote) Close(code wire.CloseCode, reason string) {
 	if r.link == nil {

@@ -31,6 +31,7 @@ func (drop) Adopt(*Membership, uint64, []*frame.Frame) {}
 func (drop) Backlog() int                              { return 0 }
 func (drop) Challenge(time.Duration)                   {}
 func (drop) Flush()                                    {}
+func (drop) FlushLater()                               {}
 func (drop) Close(wire.CloseCode, string)              {}
 func (drop) Abort()                                    {}
 

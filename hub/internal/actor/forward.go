@@ -106,6 +106,7 @@ func (f *Forward) carryOut(l *loop, c *Client) *wire.Refusal {
 	if to == nil || to.client != nil && to.client.closed {
 		return ErrTargetNotFound
 	}
+	l.catchUp(to)
 	if r := f.refusalBy(l, from, to); r != nil {
 		return r
 	}
@@ -119,15 +120,19 @@ func (f *Forward) carryOut(l *loop, c *Client) *wire.Refusal {
 // broadcast queues the message for all others.
 func (f *Forward) broadcast(l *loop, from *member) *wire.Refusal {
 	members := from.room.members
-	copies := 0
+	copies, strangers := 0, false
 	for _, to := range members {
 		if to == from {
 			continue
+		}
+		if to.client == nil {
+			l.catchUp(to) // its queue may be full by then
 		}
 		if r := f.refusalBy(l, from, to); r != nil {
 			return r
 		}
 		if to.told < from.since {
+			strangers = true
 			copies += to.room.listFor(to).Size()
 		}
 	}
@@ -135,11 +140,7 @@ func (f *Forward) broadcast(l *loop, from *member) *wire.Refusal {
 	if !l.takeCopies(f.client, copies) {
 		return errFanOut
 	}
-	for _, to := range members {
-		if to != from {
-			f.deliver(l, from, to)
-		}
-	}
+	l.say(from.room, saying{frame: f.frame, from: from, since: from.since, sender: f.client.sender, strangers: strangers})
 	return nil
 }
 
@@ -163,16 +164,9 @@ func (f *Forward) refusalBy(l *loop, from, to *member) *wire.Refusal {
 // has not heard of the sender yet (rule 3 of membership.go).
 func (f *Forward) deliver(l *loop, from, to *member) {
 	if to.told < from.since {
-		l.tell(to, f)
+		l.tell(to, List{Needed: true, For: f.client.sender})
 	}
-	if !f.all {
-		l.send(to, f.frame, f.client.sender)
-		return
-	}
-	l.send(to, f.frame, f.client.sender|shared)
-	if to.out.Overdrawn() {
-		l.watch(to)
-	}
+	l.send(to, f.frame, f.client.sender)
 }
 
 func (f *Forward) count(l *loop) {

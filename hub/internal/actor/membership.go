@@ -69,19 +69,21 @@ func (l *loop) change(r *room, step change) {
 }
 
 // tell sends one member the room as it is now, if the member does not know it yet
-// and its queue can take it (rule 5). neededBy is the message that needs the list; nil:
-// none does.
-func (l *loop) tell(m *member, neededBy *Forward) {
+// and its queue can take it (rule 5). list says whether a message needs that, and whose.
+func (l *loop) tell(m *member, list List) {
+	l.catchUp(m)
+	l.tellNow(m, list)
+}
+
+// tellNow is tell for a member that has caught up.
+func (l *loop) tellNow(m *member, list List) {
 	r, c := m.room, m.client
 	if r == nil || m.told == r.version || m.evicted || c != nil && c.closed {
 		return
 	}
-	list := List{Of: r, InPlace: r.lastLeft <= m.told} // rule 4
+	list.Of, list.InPlace = r, r.lastLeft <= m.told // rule 4
 	if m.changes {
 		list.Since, list.InPlace = m.told, r.lastGone <= m.told
-	}
-	if neededBy != nil {
-		list.Needed, list.ToAll, list.For = true, neededBy.all, neededBy.client.sender
 	}
 	if c != nil {
 		l.touch(c)
@@ -136,20 +138,20 @@ func (l *loop) tellRooms() {
 	}
 }
 
+// tellAll tells those at once who have just joined, and all members in a round.
 func (l *loop) tellAll(r *room) {
+	l.tellNewcomers(r)
+	if r.toldAll != r.version {
+		r.round.due = true
+		l.goThrough(r)
+	}
+}
+
+func (l *loop) tellNewcomers(r *room) {
+	for _, m := range r.newcomers {
+		l.tell(m, List{})
+	}
 	r.newcomers = nil
-	if r.toldAll == r.version {
-		return
-	}
-	r.log.told, r.toldAll = r.toldAll, r.version
-	r.sent = 0
-	for _, m := range r.members {
-		l.tell(m, nil)
-	}
-	if hold := r.pay(float64(r.sent), l.now); hold >= minHold {
-		r.heldTo = l.now.Add(hold)
-	}
-	r.forgetState()
 }
 
 // pay notes that the room has sent so many bytes of lists, and returns for how long
@@ -166,10 +168,7 @@ func (r *room) pay(bytes float64, now time.Time) time.Duration {
 
 // hold keeps a changed room back until its time.
 func (l *loop) hold(r *room) {
-	for _, m := range r.newcomers {
-		l.tell(m, nil)
-	}
-	r.newcomers = nil
+	l.tellNewcomers(r)
 	if !r.held {
 		r.held = true
 		l.later(r.heldTo.Sub(l.now), release{r})
@@ -194,6 +193,6 @@ type CaughtUp struct{ Client *Client }
 
 func (c CaughtUp) apply(l *loop) {
 	if m := c.Client.member; m != nil {
-		l.tell(m, nil)
+		l.tell(m, List{})
 	}
 }

@@ -155,7 +155,7 @@ func (l *loop) reunite(m *member, k *Membership) bool {
 // members are restored.
 func (l *loop) tellReunited() {
 	for _, m := range l.reunited {
-		l.tell(m, nil)
+		l.tell(m, List{})
 	}
 	l.reunited = nil
 }
@@ -181,6 +181,7 @@ func (e *Export) apply(l *loop) {
 		if !e.Of(r.name) {
 			continue
 		}
+		l.catchAllUp(r)
 		meta := RoomMeta{Room: r.name, Locked: r.locked, Opened: r.opened}
 		for _, m := range r.members {
 			if m.session != nil {

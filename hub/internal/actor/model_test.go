@@ -46,14 +46,14 @@ type modelMember struct {
 	changes bool              // it is told of changes
 	listed  bool              // a list has arrived
 	joins   map[string][]join // of others, of which it has not been told
-	oldest  map[string]int    // messages of an id that were sent up to this one are another's
+	entered map[string][]int  // of others, the number of the last message before each join
+	learned map[string]int    // how often changes have told it of a join
 }
 
 // join is that of another member, which a client is to be told of.
 type join struct {
 	client  *modelClient // the connection that there was
 	arrived int          // messages that were on their way to it, and cannot tell of the join
-	sent    int          // number of the last message before
 }
 
 // modelClient is a connection: what was written to it arrives later, or never.
@@ -118,6 +118,7 @@ func newModel(t *rapid.T) *model {
 	}
 	l := newLoop(h, o)
 	l.now = time.Now()
+	l.slice = rapid.SampledFrom([]int{1, 2, sliceMembers}).Draw(t, "slice")
 	return &model{t: t, loop: l, locked: map[string]bool{}}
 }
 
@@ -282,7 +283,8 @@ func (m *model) join() {
 		in = true
 		c.member = &modelMember{
 			room: room, id: id, ref: ref, client: c, session: session, moderator: moderator, subject: subject,
-			handled: 1, changes: rapid.Bool().Draw(m.t, "changes"), joins: map[string][]join{}, oldest: map[string]int{},
+			handled: 1, changes: rapid.Bool().Draw(m.t, "changes"), joins: map[string][]join{},
+			entered: map[string][]int{}, learned: map[string]int{},
 		}
 		m.announce(c.member)
 		c.member.expected, c.expected = append(c.expected, ref), nil
@@ -318,11 +320,12 @@ func (m *model) announce(joiner *modelMember) {
 		if mm.room != joiner.room || mm == joiner {
 			continue
 		}
-		j := join{client: mm.client, sent: m.sent}
+		j := join{client: mm.client}
 		if mm.client != nil {
 			j.arrived = mm.client.arrived + len(mm.client.inFlight)
 		}
 		mm.joins[joiner.id] = append(mm.joins[joiner.id], j)
+		mm.entered[joiner.id] = append(mm.entered[joiner.id], m.sent)
 	}
 }
 

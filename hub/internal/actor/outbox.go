@@ -412,6 +412,9 @@ func (o *Outbox) Flush() {
 	}
 }
 
+// FlushLater implements [Receiver].
+func (o *Outbox) FlushLater() { o.Flush() }
+
 // Challenge implements [Receiver].
 func (o *Outbox) Challenge(within time.Duration) {
 	o.mu.Lock()

@@ -54,6 +54,8 @@ type Receiver interface {
 	Challenge(within time.Duration)
 	// Flush lets queued frames go: the batch of commands is over.
 	Flush()
+	// FlushLater is Flush for frames that went to many: others may have their turn before.
+	FlushLater()
 	// Close ends the connection with a close frame after what is queued; for
 	// CloseSlowConsumer and CloseReplaced what is queued is dropped. Later sends are
 	// ignored.

@@ -28,6 +28,7 @@ type member struct {
 	remote   netip.Addr // of its latest connection
 	since    uint64     // rule 3 of membership.go
 	told     uint64     // rule 2
+	heard    uint64     // messages to the whole room that it has had, see room.said
 	changes  bool       // it is told of changes in place of whole lists
 	watched  bool       // see stall.go
 	evicted  bool       // leaves after the present command
@@ -64,6 +65,10 @@ type room struct {
 	owed      float64   // bytes of lists that were sent and are not paid for, at owedAt
 	owedAt    time.Time
 	newcomers []*member // joined since all were last told
+
+	round   round
+	said    uint64   // messages to the whole room that were sent in rounds, so far
+	sayings []saying // the last of them, that not all have had
 }
 
 // find returns where id stands among the members or would stand.
@@ -102,6 +107,7 @@ func (l *loop) insert(m *member, session string) {
 		m.session = &s
 		l.sessions[s.handle] = m
 	}
+	m.heard = r.said
 	i, _ := find(r, m.id)
 	r.members = slices.Insert(r.members, i, m)
 	r.newcomers = append(r.newcomers, m)
@@ -133,6 +139,8 @@ func (l *loop) leaveRoom(m *member, reason string) {
 		return
 	}
 	r := m.room
+	l.catchUp(m)
+	l.finishSaying(m)
 	l.log.Info(event.Leave, m.fields(
 		zap.String(event.FieldReason, reason),
 		zap.Duration(event.FieldDuration, l.now.Sub(m.joinedAt)),
@@ -211,5 +219,6 @@ func (l *loop) dropRoom(r *room) {
 	l.roomList[last] = nil
 	l.roomList = l.roomList[:last]
 	r.forgetState()
+	r.forgetSayings(l, 0)
 	l.hub.Stats.Rooms.Add(-1)
 }
