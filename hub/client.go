@@ -31,12 +31,23 @@ type Writer interface {
 	Abort()
 }
 
+// PatientWriter is a Writer that can let what goes to many wait for what goes to one: in a
+// large room, one message may be for thousands of connections.
+type PatientWriter interface {
+	Writer
+	// WakeLater is Wake for frames that may be written after those of other connections.
+	WakeLater()
+	// Hurry is called after WakeLater when more waits, which should not be written later.
+	// If Gather was called in between, it has nothing to do.
+	Hurry()
+}
+
 // Connection describes a connection to [Hub.Connect].
 type Connection struct {
 	Number     uint64     // names the connection in the log
 	Remote     netip.Addr // the client's address
 	QueueBytes int        // the most memory of frames that may wait for the client
-	Writer     Writer
+	Writer     Writer     // may be a [PatientWriter]
 }
 
 // Client is a connection's side of the hub, for packages that speak a protocol. It has a

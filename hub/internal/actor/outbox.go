@@ -29,6 +29,16 @@ type Writer interface {
 	Abort()
 }
 
+// PatientWriter is a Writer that can let what goes to many wait for what goes to one.
+type PatientWriter interface {
+	Writer
+	// WakeLater is Wake for frames that may be written after those of others.
+	WakeLater()
+	// Hurry says, after WakeLater, that there is more now, which should not wait. If
+	// Take was called in between, it has nothing to do.
+	Hurry()
+}
+
 // Outbox is the queue of frames for one connection, bounded in bytes. The hub
 // appends to it, the connection's writer takes from it; neither waits for the
 // other.
@@ -47,8 +57,9 @@ type Writer interface {
 //     when it came.
 type Outbox struct {
 	// Set by Init, then read only.
-	stats *stats.Hub
-	limit int
+	stats   *stats.Hub
+	limit   int
+	patient PatientWriter // nil: the connection is none
 
 	// crowded mirrors shares != nil, to be read without the lock.
 	crowded atomic.Bool
@@ -73,6 +84,7 @@ type Outbox struct {
 	since   uint64           // the version that what waits there follows on; 0: a whole list
 	behind  bool             // a list was held back: tell the hub when none waits
 	writing bool             // a writer is at work or has been woken
+	later   bool             // it has been woken with WakeLater, and is not at work yet
 
 	closed bool           // nothing more is taken in
 	warned bool           // the connection has been told that it is closing
@@ -144,6 +156,7 @@ const keptFrames = 8
 // else waits.
 func (o *Outbox) Init(conn Writer, stats *stats.Hub, limit int) {
 	o.conn, o.stats, o.limit, o.list = conn, stats, min(limit, maxLimit), noList
+	o.patient, _ = conn.(PatientWriter)
 }
 
 // Send implements [Receiver].
@@ -402,7 +415,8 @@ func (o *Outbox) Flush() {
 	closing := o.closed && !o.warned && !o.dead
 	o.warned = o.warned || closing
 	wake := conn != nil && !o.writing && o.head < len(o.frames)
-	o.writing = o.writing || wake
+	hurry := conn != nil && o.later
+	o.writing, o.later = o.writing || wake, false
 	o.mu.Unlock()
 	if closing && conn != nil {
 		conn.Closing()
@@ -410,10 +424,25 @@ func (o *Outbox) Flush() {
 	if wake {
 		conn.Wake()
 	}
+	if hurry {
+		o.patient.Hurry()
+	}
 }
 
 // FlushLater implements [Receiver].
-func (o *Outbox) FlushLater() { o.Flush() }
+func (o *Outbox) FlushLater() {
+	o.mu.Lock()
+	may := o.patient != nil && !o.closed
+	wake := may && o.conn != nil && !o.writing && o.head < len(o.frames)
+	o.writing, o.later = o.writing || wake, o.later || wake
+	o.mu.Unlock()
+	switch {
+	case wake:
+		o.patient.WakeLater()
+	case !may:
+		o.Flush()
+	}
+}
 
 // Challenge implements [Receiver].
 func (o *Outbox) Challenge(within time.Duration) {
@@ -483,7 +512,7 @@ func (o *Outbox) Take(dst []*frame.Frame, max int) (frames []*frame.Frame, skip 
 	if o.dead {
 		o.drop(o.head)
 	}
-	o.taken = o.first
+	o.taken, o.later = o.first, false
 	if o.conn == nil {
 		o.writing = false
 		return dst, 0

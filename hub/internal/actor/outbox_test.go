@@ -128,6 +128,52 @@ func TestPassedListLargerThanTheQueue(t *testing.T) {
 	}
 }
 
+// patientSink is a connection that can write later.
+type patientSink struct {
+	sink
+	laters, hurries int
+}
+
+func (s *patientSink) WakeLater() { s.laters++ }
+func (s *patientSink) Hurry()     { s.hurries++ }
+
+// What may wait wakes the connection for later, until something comes that should not. What
+// a writer has taken is in no hurry any more.
+func TestFlushLater(t *testing.T) {
+	o, s := new(Outbox), new(patientSink)
+	o.Init(s, new(stats.Hub), 1<<20)
+	check := func(when string, wakes, laters, hurries int) {
+		t.Helper()
+		if s.wakes != wakes || s.laters != laters || s.hurries != hurries {
+			t.Errorf("%s: %d wakes, %d for later, %d in a hurry", when, s.wakes, s.laters, s.hurries)
+		}
+	}
+	o.FlushLater()
+	check("nothing waits", 0, 0, 0)
+	o.Send(pong("a"), 1)
+	o.FlushLater()
+	o.FlushLater()
+	check("something may wait", 0, 1, 0)
+	o.Send(pong("b"), 1)
+	o.Flush()
+	o.Flush()
+	check("something may not", 0, 1, 1)
+	contents(o)
+	o.Send(pong("c"), 1)
+	o.FlushLater()
+	frames, _ := o.Take(nil, 1)
+	o.Send(pong("d"), 1)
+	o.Flush()
+	check("a writer is at work", 0, 2, 1)
+	o.Wrote(frames[0].Size(), time.Now())
+	contents(o)
+	o.Close(wire.CloseNormal, "")
+	o.FlushLater()
+	if check("closed", 1, 2, 1); s.closings != 1 {
+		t.Errorf("%d times closing", s.closings)
+	}
+}
+
 func TestOutboxIsBounded(t *testing.T) {
 	o, _ := newOutbox(3 * cost)
 	for range 3 {
