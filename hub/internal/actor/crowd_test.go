@@ -53,7 +53,7 @@ func TestTenThousandInARoom(t *testing.T) {
 	if size := l.rooms["r"].roomState().Size(); size < 3*queue/2 {
 		t.Fatalf("the list has only %d bytes", size)
 	}
-	views := make([]told, n)
+	views, messages := make([]told, n), 0
 	readAll := func() {
 		r := readings{map[*byte]message{}}
 		for i, box := range boxes {
@@ -73,6 +73,8 @@ func TestTenThousandInARoom(t *testing.T) {
 						}
 						v.members += len(m.Joined) - len(m.Left)
 						v.count = m.Count
+					case "message":
+						messages++
 					}
 				}
 				if _, caughtUp := box.Wrote(frames[0].Size()-skip, time.Now()); caughtUp {
@@ -99,7 +101,9 @@ func TestTenThousandInARoom(t *testing.T) {
 			}
 		}
 	}
-	settle(n)
+	if settle(n); messages != n/1000 {
+		t.Errorf("%d of %d messages came", messages, n/1000)
+	}
 	for i := range n / 2 {
 		l.apply(Leave{clients[2*i]})
 	}
