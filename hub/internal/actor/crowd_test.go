@@ -41,23 +41,11 @@ func TestTenThousandInARoom(t *testing.T) {
 	l := still(Options{})
 	l.slice = 1000
 	clients, boxes := make([]*Client, n), make([]*Outbox, n)
-	for i := range n {
-		clients[i], boxes[i] = l.connect(queue)
-		id := fmt.Sprintf("%064d", i)
-		l.joinWith(clients[i], &Join{ID: id, Name: strings.Repeat("n", 64), Changes: i%5 > 0})
-		if i%1000 == 999 {
-			l.apply(forwardIn(clients[i], "r", id, `{"type":"message","to":"`+fmt.Sprintf("%064d", i-999)+`","data":1}`))
-			l.finish()
-		}
-	}
-	if size := l.rooms["r"].roomState().Size(); size < 3*queue/2 {
-		t.Fatalf("the list has only %d bytes", size)
-	}
 	views, messages := make([]told, n), 0
 	readAll := func() {
 		r := readings{map[*byte]message{}}
 		for i, box := range boxes {
-			for {
+			for box != nil {
 				frames, skip := box.Take(nil, 1)
 				if len(frames) == 0 {
 					break
@@ -82,6 +70,19 @@ func TestTenThousandInARoom(t *testing.T) {
 				}
 			}
 		}
+	}
+	for i := range n {
+		clients[i], boxes[i] = l.connect(queue)
+		id := fmt.Sprintf("%064d", i)
+		l.joinWith(clients[i], &Join{ID: id, Name: strings.Repeat("n", 64), Changes: i%5 > 0})
+		if i%1000 == 999 {
+			readAll()
+			l.apply(forwardIn(clients[i], "r", id, `{"type":"message","to":"`+fmt.Sprintf("%064d", i-999)+`","data":1}`))
+			l.finish()
+		}
+	}
+	if size := l.rooms["r"].roomState().Size(); size < 3*queue/2 {
+		t.Fatalf("the list has only %d bytes", size)
 	}
 	settle := func(want int) {
 		t.Helper()
