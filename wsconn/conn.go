@@ -36,7 +36,10 @@ type conn struct {
 	bytesOut  atomic.Uint64 // written
 	closed    atomic.Bool   // the client's close frame came
 	lull      lull          // has its own lock
-	behind    *conn         // in the writers' queue; guarded by their lock
+	// Neighbours in one of the writers' lines, and whether that is the later one; guarded
+	// by their lock.
+	behind, ahead *conn
+	late          bool
 
 	// Owned by the read loop.
 	reader reader

@@ -341,7 +341,9 @@ func (e *edge) join(t *tie, j *actor.Join) {
 func (e *edge) joinAtOwner(t *tie, j *actor.Join) {
 	e.enter(t, PartitionOf(j.Room), j.Room)
 	t.state, t.joined = tieJoining, j.Done
-	t.member = actor.Membership{Room: j.Room, ID: j.ID, Name: j.Name, Meta: j.Meta, Grant: j.Grant, Session: j.Session, Joined: time.Now()}
+	t.member = actor.Membership{
+		Room: j.Room, ID: j.ID, Name: j.Name, Meta: j.Meta, Grant: j.Grant, Session: j.Session, Joined: time.Now(), Changes: j.Changes,
+	}
 	e.submit(t, recJoin, func(w *writer) {
 		w.connection(t.client)
 		w.membership(&t.member)

@@ -158,12 +158,13 @@ func (w *writer) membership(m *actor.Membership) {
 	w.text(m.Session)
 	w.moment(m.Joined)
 	w.number(m.Handled)
+	w.flag(m.Changes)
 }
 
 func (r *reader) membership() actor.Membership {
 	return actor.Membership{
 		Room: r.text(), ID: r.text(), Name: r.text(), Meta: r.profile(), Grant: r.grant(), Session: r.text(),
-		Joined: r.moment(), Handled: r.number(),
+		Joined: r.moment(), Handled: r.number(), Changes: r.flag(),
 	}
 }
 

@@ -92,9 +92,12 @@ func (r *remote) acked(had uint64) {
 	}
 }
 
-// SendList implements [actor.Receiver]. Lists do not replace each other on the way:
-// each has a number.
-func (r *remote) SendList(f *frame.Frame, _ actor.List) bool { return r.Send(f, 0) }
+// SendList implements [actor.Receiver]. Lists and changes do not replace each other on the
+// way: each has a number.
+func (r *remote) SendList(l actor.List) bool {
+	f, _, _ := l.Of.List(l.Since, false)
+	return f == nil || r.Send(f, 0)
+}
 
 // Sent implements [actor.Receiver].
 func (r *remote) Sent() uint64 {
@@ -214,6 +217,9 @@ func (r *remote) Flush() {
 		r.link.flush()
 	}
 }
+
+// FlushLater implements [actor.Receiver].
+func (r *remote) FlushLater() { r.Flush() }
 
 // Close implements [actor.Receiver].
 func (r *remote) Close(code wire.CloseCode, reason string) {

@@ -71,7 +71,7 @@ func (s *simulation) checkFlaps(to *membership, members []string) {
 				stays = append(stays, m)
 			}
 		}
-		if len(stays) == 1 && stays[0].resumable && !stays[0].ended && stays[0].joined.Before(to.listed) {
+		if len(stays) == 1 && stays[0].resumable && !stays[0].ended && stays[0].joined.Before(to.listedAt) {
 			s.fault("%s was told that %s has left, and it has not", to.name, stays[0].name)
 		}
 	}

@@ -29,8 +29,10 @@ type membership struct {
 	sent      []*note
 	had       []*note           // messages of others, in the order in which they came
 	answers   map[string]string // ref → code of the error, or "pong"
-	members   []string          // of the last list
-	listed    time.Time         // when that came
+	members   []string          // of the last list, with all changes since
+	changes   bool              // it is told of changes
+	listed    bool              // it has had a list
+	listedAt  time.Time         // when the last list or change came
 }
 
 // note is a message that a simulated client has sent.
@@ -109,7 +111,9 @@ func (c *simulatedConn) read(f *frame.Frame) {
 	}
 	var m struct {
 		Type, From, Code, Ref, Session string
-		Members                        []string
+		Members, Joined, Left          []string
+		Rejoined                       []string
+		Count                          int
 		Missed                         int
 		Handled                        uint64
 		Data                           string
@@ -141,12 +145,24 @@ func (c *simulatedConn) read(f *frame.Frame) {
 		c.handled, c.resumed, c.expect = m.Handled, true, m.Missed
 	case "room_members":
 		c.s.checkFlaps(k, m.Members)
-		k.members, k.listed = m.Members, time.Now()
+		k.members, k.listed, k.listedAt = m.Members, true, time.Now()
+	case "room_changes":
+		before := slices.Clone(k.members)
+		if err := k.changed(m.Joined, m.Left, m.Rejoined, m.Count); err != nil {
+			c.s.fault("%s, who knows of %v, had %s: %v", k.name, k.members, f.Payload(), err)
+		}
+		now := k.members
+		k.members = before
+		c.s.checkFlaps(k, now)
+		k.members, k.listedAt = now, time.Now()
 	case "message":
 		n := c.s.notes[m.Data]
 		if n == nil || n.from.id != m.From {
 			c.s.fault("%s had %s, which nobody has sent", k.name, f.Payload())
 			return
+		}
+		if !slices.Contains(k.members, m.From) {
+			c.s.fault("%s, who knows of %v, had %s of a stranger", k.name, k.members, f.Payload())
 		}
 		k.had = append(k.had, n)
 	case "error", "pong":
@@ -159,6 +175,31 @@ func (c *simulatedConn) read(f *frame.Frame) {
 		}
 		k.answers[m.Ref] = code
 	}
+}
+
+// changed has a member learn what has changed in its room. The error says what is wrong
+// with that.
+func (m *membership) changed(joined, left, rejoined []string, count int) error {
+	if !m.changes || !m.listed {
+		return fmt.Errorf("it takes changes: %v, has had a list: %v", m.changes, m.listed)
+	}
+	for _, id := range slices.Concat(left, rejoined) {
+		if !slices.Contains(m.members, id) {
+			return fmt.Errorf("%s was not there", id)
+		}
+	}
+	m.members = slices.DeleteFunc(slices.Clone(m.members), func(id string) bool { return slices.Contains(left, id) })
+	for _, id := range joined {
+		if slices.Contains(m.members, id) {
+			return fmt.Errorf("%s was there", id)
+		}
+		m.members = append(m.members, id)
+	}
+	slices.Sort(m.members)
+	if len(m.members) != count {
+		return fmt.Errorf("there are %d", len(m.members))
+	}
+	return nil
 }
 
 // actorOf is one simulated client: it joins, sends, loses its connection and resumes, at
@@ -278,11 +319,12 @@ func (p *simulatedClient) join() {
 	c := p.conn
 	p.stays++
 	m := &membership{name: fmt.Sprint(p.id, ".", p.stays), id: p.id, room: p.room, resumable: p.random.IntN(4) > 0, answers: map[string]string{}}
+	m.changes = p.random.IntN(2) > 0
 	p.s.mu.Lock()
 	p.s.stays = append(p.s.stays, m)
 	c.m = m
 	p.s.mu.Unlock()
-	j := &actor.Join{Client: c.client, Room: p.room, ID: p.id, Refused: frame.Refused{Re: "join", Ref: "join"}}
+	j := &actor.Join{Client: c.client, Room: p.room, ID: p.id, Changes: m.changes, Refused: frame.Refused{Re: "join", Ref: "join"}}
 	if m.resumable {
 		j.Session = c.node.NewSession(p.room)
 	}

@@ -179,7 +179,7 @@ func (e *edge) deliver(t *tie, f *frame.Frame) {
 		return
 	}
 	e.touch(t)
-	if !t.out.Send(f, 0) {
+	if !t.out.Pass(f) {
 		e.n.options.Logger.Warn(event.Evicted, zap.Uint64(event.FieldConn, t.client.Conn()),
 			zap.String(event.FieldRoom, t.member.Room), zap.String(event.FieldID, t.member.ID))
 		e.close(t, wire.CloseSlowConsumer, actor.SlowConsumer, event.ReasonSlow)

@@ -30,6 +30,7 @@ type Membership struct {
 	Session        string // empty: not resumable
 	Joined         time.Time
 	Client         *Client  // nil: the connection was lost
+	Changes        bool     // told of changes in place of whole lists
 	Had            uint64   // messages of the membership that Client has had
 	Out            Receiver // where Client is nil, what is kept for it
 	// Seen has for senders with other nodes the last of their messages that has come, by
@@ -44,7 +45,7 @@ type Membership struct {
 func (m *member) membership() *Membership {
 	k := &Membership{
 		Room: m.room.name, ID: m.id, Name: m.name, Meta: m.meta, Grant: m.grant, Handled: m.handled,
-		Joined: m.joinedAt, Client: m.client, Out: m.out,
+		Joined: m.joinedAt, Client: m.client, Out: m.out, Changes: m.changes,
 	}
 	if m.session != nil {
 		k.Session = m.session.text()
@@ -60,6 +61,7 @@ type Restore struct {
 }
 
 func (r *Restore) apply(l *loop) {
+	defer l.tellReunited()
 	for i := range r.Members {
 		m := &r.Members[i]
 		if l.restore(m) {
@@ -81,7 +83,7 @@ func (r *Restore) apply(l *loop) {
 		}
 		if meta.Locked && !room.locked {
 			room.locked = true
-			l.change(room)
+			l.change(room, change{what: lockTurned})
 		}
 		if !meta.Opened.IsZero() {
 			room.opened = meta.Opened
@@ -106,7 +108,7 @@ func (l *loop) restore(k *Membership) bool {
 	}
 	m := &member{
 		room: r, client: k.Client, out: k.Out, id: k.ID, name: k.Name, meta: k.Meta, grant: k.Grant, joinedAt: k.Joined,
-		handled: k.Handled,
+		handled: k.Handled, changes: k.Changes,
 	}
 	if k.Client != nil {
 		m.out = k.Client.out
@@ -147,9 +149,18 @@ func (l *loop) reunite(m *member, k *Membership) bool {
 		f.Release()
 	}
 	m.told = 0
-	l.change(m.room) // it is told when all members are back
+	l.reunited = append(l.reunited, m)
 	l.log.Debug(event.Restored, m.fields(zap.Int(event.FieldMembers, len(m.room.members)))...)
 	return true
+}
+
+// tellReunited tells members that have their connections back of their rooms, once all
+// members are restored.
+func (l *loop) tellReunited() {
+	for _, m := range l.reunited {
+		l.tell(m, List{})
+	}
+	l.reunited = nil
 }
 
 // Export takes the rooms of which Of holds out of the hub, and says what another
@@ -175,6 +186,7 @@ func (e *Export) apply(l *loop) {
 		if !e.Of(r.name) {
 			continue
 		}
+		l.catchAllUp(r)
 		meta := RoomMeta{Room: r.name, Locked: r.locked, Opened: r.opened}
 		for _, m := range r.members {
 			if m.session != nil && !m.isLocal() {

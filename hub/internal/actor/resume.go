@@ -81,6 +81,7 @@ func (r *Resume) takeUp(l *loop) (*member, *wire.Refusal) {
 	if m == nil {
 		return nil, ErrSessionExpired
 	}
+	l.catchUp(m)
 	if r.Received > m.out.Sent() {
 		// Whoever counts like that has not had this membership. It goes on.
 		return nil, ErrSessionExpired
@@ -121,7 +122,7 @@ func (l *loop) move(m *member, r *Resume, missed []*frame.Frame) {
 	l.touch(c)
 	l.log.Info(event.Resume, c.fields(zap.Int(event.FieldMissed, len(missed)))...)
 	m.told = 0
-	l.tell(m, nil)
+	l.tell(m, List{})
 }
 
 // releaseAll gives back references.
