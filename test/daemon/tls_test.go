@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -78,6 +79,15 @@ func (c *certificate) client(t testing.TB) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
+// used reports whether a server has the certificate.
+func (c *certificate) used(address string) bool {
+	conn, err := tls.Dial("tcp", address, &tls.Config{RootCAs: c.pool})
+	if err == nil {
+		_ = conn.Close()
+	}
+	return err == nil
+}
+
 func TestTLS(t *testing.T) {
 	cert := newCertificate(t, t.TempDir())
 	d := parleyd.Start(t, "--tls-cert", cert.certFile, "--tls-key", cert.keyFile)
@@ -88,13 +98,7 @@ func TestTLS(t *testing.T) {
 	// New files are used by the next handshake that comes a second later; those
 	// who are in stay.
 	cert.renew(t)
-	fresh := func() bool {
-		conn, err := tls.Dial("tcp", d.Address, &tls.Config{RootCAs: cert.pool})
-		if err == nil {
-			_ = conn.Close()
-		}
-		return err == nil
-	}
+	fresh := func() bool { return cert.used(d.Address) }
 	deadline := time.Now().Add(parleyd.Patience)
 	for !fresh() {
 		if time.Now().After(deadline) {
@@ -121,4 +125,40 @@ func TestTLS(t *testing.T) {
 	a.sees("b")
 	a.send(`{"type":"offer","to":"b","sdp":1}`)
 	b.until(func(m message) bool { return m.Type == "offer" && m.From == "a" })
+}
+
+// A client that comes again shakes hands with its session ticket, also after the
+// certificate has changed.
+func TestSessionTickets(t *testing.T) {
+	cert := newCertificate(t, t.TempDir())
+	d := parleyd.Start(t, "--tls-cert", cert.certFile, "--tls-key", cert.keyFile)
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		config := &tls.Config{RootCAs: cert.pool, MaxVersion: version, ClientSessionCache: tls.NewLRUClientSessionCache(1)}
+		resumes := func() bool {
+			transport := &http.Transport{TLSClientConfig: config}
+			defer transport.CloseIdleConnections()
+			resp, err := (&http.Client{Transport: transport}).Get("https://" + d.Address + "/healthz")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, resp.Body) // the ticket comes before it
+			_ = resp.Body.Close()
+			return resp.TLS.DidResume
+		}
+		if resumes() {
+			t.Errorf("%s: the first handshake is one with a ticket", tls.VersionName(version))
+		}
+		if !resumes() {
+			t.Errorf("%s: the second handshake is one without a ticket", tls.VersionName(version))
+		}
+		cert.renew(t)
+		for deadline := time.Now().Add(parleyd.Patience); !cert.used(d.Address); {
+			if time.Now().After(deadline) {
+				t.Fatal("the new certificate is not used")
+			}
+		}
+		if !resumes() {
+			t.Errorf("%s: after a change of the certificate a ticket is no good", tls.VersionName(version))
+		}
+	}
 }
