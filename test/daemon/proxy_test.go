@@ -67,15 +67,8 @@ var proxies = []proxy{
 func TestProxies(t *testing.T) {
 	for _, p := range proxies {
 		t.Run(p.language, func(t *testing.T) {
-			dir := t.TempDir()
-			cert := certificate.New(t, dir)
 			d := parleyd.Start(t, "--trusted-proxy", "127.0.0.1/32")
-			port := process.FreePort(t)
-			block := strings.NewReplacer(p.replace(port, d.Address, cert)...).Replace(fromREADME(t, p.language))
-			config := filepath.Join(dir, "config")
-			write(t, config, []byte(strings.Replace(p.frame, "%s", block, 1)))
-			process.Start(t, p.command(dir, config))
-			process.AwaitTCP(t, "127.0.0.1:"+port)
+			port, cert := p.start(t, d.Address)
 
 			client := cert.Client(t)
 			// Everything here is on loopback; this one client is at another address of it.
@@ -103,6 +96,27 @@ func TestProxies(t *testing.T) {
 			}
 		})
 	}
+}
+
+// start runs the proxy before a backend, and returns its port and certificate. changes are
+// pairs of what is replaced in the README's block.
+func (p *proxy) start(t *testing.T, backend string, changes ...string) (port string, cert *certificate.Certificate) {
+	t.Helper()
+	dir := t.TempDir()
+	cert, port = certificate.New(t, dir), process.FreePort(t)
+	block := fromREADME(t, p.language)
+	for i := 0; i < len(changes); i += 2 {
+		if !strings.Contains(block, changes[i]) {
+			t.Fatalf("the README's block for %s has no %q", p.language, changes[i])
+		}
+		block = strings.Replace(block, changes[i], changes[i+1], 1)
+	}
+	block = strings.NewReplacer(p.replace(port, backend, cert)...).Replace(block)
+	config := filepath.Join(dir, "config")
+	write(t, config, []byte(strings.Replace(p.frame, "%s", block, 1)))
+	process.Start(t, p.command(dir, config))
+	process.AwaitTCP(t, "127.0.0.1:"+port)
+	return port, cert
 }
 
 // fromREADME returns the fenced block of a language.

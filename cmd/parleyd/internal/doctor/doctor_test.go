@@ -68,7 +68,9 @@ func TestBrokenSites(t *testing.T) {
 		}}, CheckPage, Warning, "not parleyd's", "proxy"},
 		{"no page", site{wrap: status("/", 404, "nothing")}, CheckPage, Warning, "404", "proxy"},
 		{"the proxy does not reach the daemon", site{wrap: status("/", 502, "bad gateway")}, CheckPage, Problem, "502", "--listen"},
-		{"the page redirects", site{wrap: func(http.Handler) http.Handler { return http.RedirectHandler("https://other.example/", 308) }},
+		{"the page redirects", site{wrap: func(http.Handler) http.Handler {
+			return http.RedirectHandler("https://other.example/", http.StatusPermanentRedirect)
+		}},
 			CheckPage, Warning, "https://other.example/", "URL"},
 		{"the upgrade is not passed on", site{wrap: header(func(r *http.Request) { r.Header.Del("Upgrade") })}, CheckWebSocket, Problem, "426", "Upgrade"},
 		{"/ws is not passed on", site{wrap: status("/ws", 404, "nothing")}, CheckWebSocket, Problem, "404", "/ws"},

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -130,7 +131,7 @@ func (v *visit) judge(chain []*x509.Certificate) {
 			advice = "Renew it, and see why it was not renewed in time."
 		case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 			advice = "Set the clocks of this machine and of the server."
-		case errors.As(err, new(x509.UnknownAuthorityError)) && len(chain) == 1 && leaf.CheckSignatureFrom(leaf) != nil:
+		case errors.As(err, new(x509.UnknownAuthorityError)) && len(chain) == 1 && !bytes.Equal(leaf.RawIssuer, leaf.RawSubject):
 			advice = "Serve the whole chain (fullchain.pem), not only the certificate itself."
 		}
 		v.found(CheckCertificate, Problem, advice, "browsers refuse the certificate: %v", err)
