@@ -26,7 +26,8 @@ type conn struct {
 	// Set before start, then read only.
 	h      *Handler
 	nc     net.Conn
-	raw    syscall.RawConn // nil: writes may block, see writers
+	raw    syscall.RawConn // of a plain socket, else nil
+	below  *socket         // under TLS, else nil; if both are nil, writes may block
 	number uint64
 	remote netip.Addr // the client's address
 	client hub.Client // the hub's side; has its own locks
@@ -56,9 +57,13 @@ type conn struct {
 // own. early is what the client sent behind its request.
 func (h *Handler) start(nc net.Conn, early []byte, remote netip.Addr) *conn {
 	c := &conn{h: h, nc: nc, number: h.numbers.Add(1), remote: remote, opened: time.Now()}
+	c.reader.deep = &h.deep
 	c.reader.init(nc, early, h.options.MaxMessageBytes, &h.Stats.BytesIn)
 	c.v1.c = c
-	c.raw = c.reader.raw
+	c.raw, c.below = c.reader.raw, c.reader.below
+	if c.below != nil {
+		h.deep.enter()
+	}
 	c.rates.init(&h.options, c.opened)
 	h.log.Info(EventConnect, zap.Uint64(event.FieldConn, c.number), zap.Stringer(event.FieldRemote, remote))
 	c.client = h.hub.Connect(hub.Connection{
@@ -122,6 +127,7 @@ func (c *conn) frame(h wire.Header, payload []byte) error {
 		if c.keepalive.answer(payload) {
 			c.client.Acknowledged()
 		}
+		c.reader.releaseTLS()
 		return c.pace(c.rates.frame(c.reader.readAt))
 	case wire.OpClose:
 		code, err := parseClose(payload)
@@ -234,6 +240,11 @@ func (c *conn) end(reason string) {
 	}
 	c.mu.Unlock()
 	c.client.End(reason)
+
+	c.reader.unseal()
+	if c.below != nil {
+		c.h.deep.leave()
+	}
 
 	code := c.client.CloseCode()
 	switch {

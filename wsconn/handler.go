@@ -41,6 +41,7 @@ type Handler struct {
 	numbers   atomic.Uint64
 	draining  atomic.Bool
 	writers   writers
+	deep      deepStacks
 	addresses *limit.Addresses
 }
 

@@ -3,10 +3,12 @@ package main
 import (
 	"crypto/tls"
 	"fmt"
+	"net"
 
 	"go.uber.org/zap"
 
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/reload"
+	"github.com/parley-rtc/parley/wsconn"
 )
 
 // newCertificates returns a TLS configuration whose certificate follows its files.
@@ -27,7 +29,23 @@ func newCertificates(certFile, keyFile string, log *zap.Logger) (*tls.Config, er
 		return nil, fmt.Errorf("tls-cert: %w", err)
 	}
 	return &tls.Config{
-		MinVersion:     tls.VersionTLS12,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return current.Get(), nil },
+		MinVersion: tls.VersionTLS12,
+		// What waits together leaves in one record: a part of a message is of no use.
+		DynamicRecordSizingDisabled: true,
+		GetCertificate:              func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return current.Get(), nil },
 	}, nil
+}
+
+// forHTTP returns the configuration of all listeners that serve HTTP: a session ticket of
+// one is good at all of them, and after a change of the certificate.
+func forHTTP(c *tls.Config) *tls.Config {
+	c = c.Clone()
+	c.NextProtos = []string{"http/1.1"} // WebSocket's handshake is HTTP/1.1
+	return c
+}
+
+// secured returns a listener that speaks TLS over l. [http.Server.ServeTLS] would copy the
+// configuration, so that each listener had tickets of its own.
+func secured(l net.Listener, c *tls.Config) net.Listener {
+	return tls.NewListener(wsconn.UnderTLS(l), c)
 }

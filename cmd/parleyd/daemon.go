@@ -60,6 +60,7 @@ type daemon struct {
 	iceServers func(id string, until time.Time) json.RawMessage // nil: there are none
 
 	proxies       clientip.Proxies
+	certificates  *tls.Config // nil: no TLS
 	listener      *listener
 	named         *proxyheader.Listener // in front of listener; nil: no PROXY headers are read
 	adminListener net.Listener
@@ -84,14 +85,15 @@ func newDaemon(c *config.Config, stderr io.Writer) (_ *daemon, err error) {
 		return nil, err
 	}
 	if c.TLSCert != "" {
-		if d.server.TLSConfig, err = newCertificates(c.TLSCert, c.TLSKey, d.logs.Logger); err != nil {
+		if d.certificates, err = newCertificates(c.TLSCert, c.TLSKey, d.logs.Logger); err != nil {
 			return nil, err
 		}
+		d.server.TLSConfig = forHTTP(d.certificates)
 	}
 	if d.access, err = d.newAccess(); err != nil {
 		return nil, err
 	}
-	if err := d.newTURN(d.server.TLSConfig); err != nil {
+	if err := d.newTURN(d.certificates); err != nil {
 		return nil, err
 	}
 	if err := d.listen(); err != nil {
@@ -135,8 +137,12 @@ func (d *daemon) accepting() net.Listener {
 // withPeer puts the address that a proxy's header had into the context of the
 // connection's requests.
 func (d *daemon) withPeer(ctx context.Context, c net.Conn) context.Context {
-	if t, ok := c.(*tls.Conn); ok {
-		c = t.NetConn()
+	for {
+		outer, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
+		}
+		c = outer.NetConn()
 	}
 	if source, ok := d.named.Source(c); ok {
 		return clientip.WithPeer(ctx, source.Addr())
@@ -278,11 +284,11 @@ func (d *daemon) serve(signals <-chan os.Signal) int {
 	d.logStart()
 	failed := make(chan error, 3)
 	go func() {
+		l := d.accepting()
 		if d.server.TLSConfig != nil {
-			failed <- d.server.ServeTLS(d.accepting(), "", "")
-			return
+			l = secured(l, d.server.TLSConfig)
 		}
-		failed <- d.server.Serve(d.accepting())
+		failed <- d.server.Serve(l)
 	}()
 	if d.adminListener != nil {
 		go func() { failed <- d.admin.Serve(d.adminListener) }()

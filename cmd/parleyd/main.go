@@ -84,7 +84,7 @@ over the file.`,
 	}
 	root.Flags().SortFlags = false
 	root.Flags().AddFlagSet(c.Flags())
-	root.AddCommand(newToken(), newPasscode(), newHealth(), operate.New(), newMan(root))
+	root.AddCommand(newToken(), newPasscode(), newHealth(), newDoctor(), operate.New(), newMan(root))
 	return root
 }
 

@@ -152,14 +152,13 @@ func Relay(l *Loop, d Dialect, address string, n, underWay int, warm, limit time
 			members[i].sendNext()
 		}
 	}
-	never := func() bool { return false }
-	if err := l.Run(warm, never); err != nil {
+	if err := l.Spin(warm); err != nil {
 		return 0, 0, err
 	}
 	during()
 	count = 0
 	start := time.Now()
-	if err := l.Run(limit, never); err != nil {
+	if err := l.Spin(limit); err != nil {
 		return 0, 0, err
 	}
 	elapsed := time.Since(start)
