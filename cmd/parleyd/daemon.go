@@ -17,6 +17,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/acme"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/config"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/proxyheader"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/relay"
@@ -64,6 +65,10 @@ type daemon struct {
 	named         *proxyheader.Listener // in front of listener; nil: no PROXY headers are read
 	adminListener net.Listener
 	server, admin *http.Server
+
+	acme             *acme.Manager // nil: certificates come from files, or there are none
+	redirect         *http.Server  // from HTTP to HTTPS
+	redirectListener net.Listener  // nil: there is none
 }
 
 // newDaemon makes the parts and opens the listeners. What fails here is wrong use.
@@ -76,17 +81,15 @@ func newDaemon(c *config.Config, stderr io.Writer) (_ *daemon, err error) {
 			d.logs.close()
 		}
 	}()
-	d.server, d.admin = d.newServer(), d.newServer()
+	d.server, d.admin, d.redirect = d.newServer(), d.newServer(), d.newServer()
 	if d.proxies, err = clientip.ParseProxies(c.TrustedProxies); err != nil {
 		return nil, err
 	}
 	if d.adminToken, err = newSecret("admin-token-file", c.AdminToken, asItIs, d.logs.Logger); err != nil {
 		return nil, err
 	}
-	if c.TLSCert != "" {
-		if d.server.TLSConfig, err = newCertificates(c.TLSCert, c.TLSKey, d.logs.Logger); err != nil {
-			return nil, err
-		}
+	if err = d.newTLS(); err != nil {
+		return nil, err
 	}
 	if d.access, err = d.newAccess(); err != nil {
 		return nil, err
@@ -102,6 +105,7 @@ func newDaemon(c *config.Config, stderr io.Writer) (_ *daemon, err error) {
 	}
 	d.server.Handler = d.routes()
 	d.admin.Handler = d.adminRoutes()
+	d.startACME()
 	return d, nil
 }
 
@@ -121,7 +125,7 @@ func (d *daemon) listen() error {
 			return fmt.Errorf("admin-listen: %w", err)
 		}
 	}
-	return nil
+	return d.listenPlain()
 }
 
 // accepting returns the listener that the server accepts from.
@@ -215,8 +219,14 @@ func (d *daemon) close(ctx context.Context) {
 	if d.relay != nil {
 		_ = d.relay.Close()
 	}
+	if d.acme != nil {
+		d.acme.Close()
+	}
 	if d.adminListener != nil {
 		_ = d.adminListener.Close()
+	}
+	if d.redirectListener != nil {
+		_ = d.redirectListener.Close()
 	}
 	if d.listener != nil {
 		_ = d.accepting().Close()
@@ -276,7 +286,7 @@ func answer(w http.ResponseWriter, status int, text string) {
 func (d *daemon) serve(signals <-chan os.Signal) int {
 	defer d.logs.close()
 	d.logStart()
-	failed := make(chan error, 3)
+	failed := make(chan error, 4)
 	go func() {
 		if d.server.TLSConfig != nil {
 			failed <- d.server.ServeTLS(d.accepting(), "", "")
@@ -286,6 +296,9 @@ func (d *daemon) serve(signals <-chan os.Signal) int {
 	}()
 	if d.adminListener != nil {
 		go func() { failed <- d.admin.Serve(d.adminListener) }()
+	}
+	if d.redirectListener != nil {
+		go func() { failed <- d.redirect.Serve(d.redirectListener) }()
 	}
 
 	if d.node != nil {
@@ -330,8 +343,8 @@ func (d *daemon) drain() error {
 	ctx, cancel := context.WithTimeout(context.Background(), d.config.DrainTimeout)
 	defer cancel()
 	err := d.handler.Shutdown(ctx)
-	err = errors.Join(err, d.server.Shutdown(ctx), d.admin.Shutdown(ctx))
-	err = errors.Join(err, d.server.Close(), d.admin.Close())
+	err = errors.Join(err, d.server.Shutdown(ctx), d.admin.Shutdown(ctx), d.redirect.Shutdown(ctx))
+	err = errors.Join(err, d.server.Close(), d.admin.Close(), d.redirect.Close())
 	d.close(ctx)
 	return err
 }

@@ -3,7 +3,10 @@
 package deploy
 
 import (
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,7 +41,7 @@ func TestAlerts(t *testing.T) {
 	run(t, "promtool", "test", "rules", "alerts_test.yml")
 }
 
-// Dashboard and alerts use metrics that a daemon of a cluster has.
+// Dashboard and alerts use metrics that there are.
 func TestMetricsExist(t *testing.T) {
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=\n"), 0o600); err != nil {
@@ -47,6 +50,14 @@ func TestMetricsExist(t *testing.T) {
 	c := nodes.Start(t, 3, "--turn-listen", "127.0.0.1:0", "--webhook-secret-file", secret,
 		"--event-webhook", "http://127.0.0.1:1/", "--join-webhook", "http://127.0.0.1:1/")
 	_, metrics := parleyd.Get(t, c.Daemons[0].Admin, "/metrics")
+	for _, d := range []*parleyd.Daemon{
+		parleyd.Start(t, append([]string{"--redirect-listen", "127.0.0.1:0"}, certificate(t)...)...),
+		parleyd.Start(t, "--acme-domain", "meet.parley.test", "--acme-directory", "https://127.0.0.1:1/dir",
+			"--acme-dir", t.TempDir(), "--redirect-listen", ""),
+	} {
+		_, more := parleyd.Get(t, d.Admin, "/metrics")
+		metrics += more
+	}
 	name := regexp.MustCompile(`\b(parley|process|go)_[a-z_]+`)
 	for _, file := range []string{"alerts.yml", "grafana/dashboard.json"} {
 		text, err := os.ReadFile(filepath.Join(folder, file))
@@ -63,6 +74,27 @@ func TestMetricsExist(t *testing.T) {
 			}
 		}
 	}
+}
+
+// certificate returns the flags for a certificate.
+func certificate(t *testing.T) []string {
+	t.Helper()
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	pair := server.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certFile, keyFile := filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
+	for file, block := range map[string]pem.Block{
+		certFile: {Type: "CERTIFICATE", Bytes: pair.Certificate[0]}, keyFile: {Type: "PRIVATE KEY", Bytes: key},
+	} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(&block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return []string{"--tls-cert", certFile, "--tls-key", keyFile}
 }
 
 // The panels of the dashboard lie side by side.

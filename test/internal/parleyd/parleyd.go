@@ -66,6 +66,27 @@ func Build(output, command string, flags ...string) error {
 	return nil
 }
 
+// Install installs a command of another module, as in example.org/tool/cmd/x@v1.2.3, for
+// the tests of this package, and returns its path.
+func Install(t testing.TB, command string) string {
+	t.Helper()
+	path, _, _ := strings.Cut(command, "@")
+	output := Built(filepath.Base(path))
+	if _, err := os.Stat(output); err == nil {
+		return output
+	}
+	dir, err := filepath.Abs(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	install := exec.Command("go", "install", command)
+	install.Env = append(os.Environ(), "GOBIN="+dir)
+	if out, err := install.CombinedOutput(); err != nil {
+		t.Fatalf("installing %s: %v\n%s", command, err, out)
+	}
+	return output
+}
+
 // root returns the folder of the main module: two above that of any test.
 func root() string { return filepath.Join("..", "..") }
 

@@ -92,8 +92,8 @@ func (c *Config) checkTURN() error {
 		}
 		return nil
 	}
-	if t.TLSListen != "" && c.TLSCert == "" {
-		return errors.New("turn-tls-listen: it needs tls-cert and tls-key")
+	if t.TLSListen != "" && !c.TLS() {
+		return errors.New("turn-tls-listen: it needs acme-domain, or tls-cert and tls-key")
 	}
 	if _, err := c.TURNAddress(); err != nil {
 		return err

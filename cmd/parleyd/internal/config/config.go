@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -23,6 +24,9 @@ type Config struct {
 	AdminToken  string
 	TLSCert     string
 	TLSKey      string
+	ACME        ACME
+	Redirect    string // listener that redirects to HTTPS
+	StateDir    string
 
 	AllowOrigins    []string
 	MaxMessageBytes int
@@ -69,6 +73,19 @@ type Config struct {
 	file  string
 	flags *pflag.FlagSet // that the settings are tied to
 }
+
+// ACME says for which names certificates are obtained, and where.
+type ACME struct {
+	Domains               []string
+	Dir                   string
+	Directory, Root, Mail string
+}
+
+// On reports whether certificates are obtained.
+func (a *ACME) On() bool { return len(a.Domains) > 0 }
+
+// TLS reports whether clients connect with TLS.
+func (c *Config) TLS() bool { return c.TLSCert != "" || c.ACME.On() }
 
 // Auth says which tokens are taken.
 type Auth struct {
@@ -164,7 +181,46 @@ func (c *Config) Complete(lookup func(string) (string, bool)) error {
 			return err
 		}
 	}
+	c.derive()
 	return c.check()
+}
+
+// stateDir returns the folder that systemd has made for the service, or else one of the
+// user's (XDG Base Directory Specification); empty: there is none.
+func stateDir() string {
+	if dir, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":"); dir != "" {
+		return dir
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
+		return filepath.Join(dir, "parleyd")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(home, ".local", "state", "parleyd")
+}
+
+// derive gives settings that were left out the values that follow from others.
+func (c *Config) derive() {
+	given := c.flags.Changed
+	if !given("state-dir") {
+		c.StateDir = stateDir()
+	}
+	for i, name := range c.ACME.Domains {
+		c.ACME.Domains[i] = strings.ToLower(name)
+	}
+	if c.ACME.On() {
+		if !given("listen") {
+			c.Listen = ":443"
+		}
+		if !given("redirect-listen") {
+			c.Redirect = ":80"
+		}
+		if c.ACME.Dir == "" && c.StateDir != "" {
+			c.ACME.Dir = filepath.Join(c.StateDir, "acme")
+		}
+	}
 }
 
 // set gives a flag the values of a list, or one value, unless it has been given

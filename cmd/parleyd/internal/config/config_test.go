@@ -92,6 +92,13 @@ func TestBadSettings(t *testing.T) {
 		{"rate of changes", []string{"--rate-changes", "-1"}, nil, "", "rate-changes"},
 		{"burst of changes", []string{"--burst-changes", "0"}, nil, "", "burst-changes"},
 		{"certificate without a key", []string{"--tls-cert", "x"}, nil, "", "tls-key"},
+		{"certificate for an address", []string{"--acme-domain", "203.0.113.7"}, nil, "", "host name"},
+		{"certificate for all names", []string{"--acme-domain", "*.example.org"}, nil, "", "list each name"},
+		{"certificate twice", []string{"--acme-domain", "a.example.org", "--acme-domain", "A.example.org"}, nil, "", "twice"},
+		{"certificates from two sides", []string{"--acme-domain", "a.example.org", "--tls-cert", "x", "--tls-key", "y"}, nil, "", "exclude"},
+		{"authority without TLS", []string{"--acme-domain", "a.example.org", "--acme-directory", "http://a.org/dir"}, nil, "", "https"},
+		{"authority for nothing", []string{"--acme-email", "ann@example.org"}, nil, "", "acme-domain"},
+		{"redirect to nowhere", []string{"--redirect-listen", ":80"}, nil, "", "acme-domain"},
 		{"pattern", []string{"--allow-origin", "["}, nil, "", "allow-origin"},
 		{"origin with a path", []string{"--allow-origin", "https://app.example.org/"}, nil, "", "leave it out"},
 		{"host with a path", []string{"--allow-origin", "app.example.org/x"}, nil, "", "leave out"},
@@ -224,4 +231,28 @@ func FuzzFile(f *testing.F) {
 			t.Errorf("%q: %q", text, err)
 		}
 	})
+}
+
+// A host name is enough for HTTPS on the usual ports; what is given stays.
+func TestPublicServer(t *testing.T) {
+	for _, c := range []struct {
+		name, listen, redirect, dir string
+		args                        []string
+	}{
+		{"name alone", ":443", ":80", "/state/acme", nil},
+		{"other ports", ":8443", ":8080", "/state/acme", []string{"--listen", ":8443", "--redirect-listen", ":8080"}},
+		{"no redirect", ":443", "", "/state/acme", []string{"--redirect-listen", ""}},
+		{"the default's port", ":8080", ":80", "/state/acme", []string{"--listen", ":8080"}},
+		{"folder", ":443", ":80", "/x", []string{"--acme-dir", "/x"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := Load(append([]string{"--acme-domain", "Meet.example.org", "--state-dir", "/state"}, c.args...), none)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Listen != c.listen || got.Redirect != c.redirect || got.ACME.Dir != c.dir || got.ACME.Domains[0] != "meet.example.org" {
+				t.Errorf("%q %q %+v", got.Listen, got.Redirect, got.ACME)
+			}
+		})
+	}
 }

@@ -14,11 +14,14 @@ import (
 func (c *Config) define(f *pflag.FlagSet) {
 	f.StringVar(&c.file, "config", "", "YAML `file` with any of these settings")
 
-	f.StringVar(&c.Listen, "listen", ":8080", "`address` of the page, /ws, /healthz and /readyz")
+	f.StringVar(&c.Listen, "listen", ":8080", "`address` of the page, /ws, /healthz and /readyz; :443 with acme-domain")
 	f.StringVar(&c.AdminListen, "admin-listen", "127.0.0.1:8081", "`address` of the admin page, /api/v1/, /metrics, /debug/pprof/ and /log/level; empty: off")
 	f.StringVar(&c.AdminToken, "admin-token-file", "", "`file` with the token that the admin listener asks for; needed off loopback")
 	f.StringVar(&c.TLSCert, "tls-cert", "", "certificate chain `file` (PEM): HTTPS and WSS; reloaded when it changes")
 	f.StringVar(&c.TLSKey, "tls-key", "", "private key `file` (PEM)")
+	f.StringVar(&c.Redirect, "redirect-listen", "", "`address` that redirects http to https; :80 with acme-domain, unless it is set to nothing")
+	f.StringVar(&c.StateDir, "state-dir", "", "`folder` for what outlives a restart; the default is systemd's StateDirectory, else one of the user's")
+	c.defineACME(f)
 
 	f.StringArrayVar(&c.AllowOrigins, "allow-origin", nil, "`pattern` of other pages that may connect, such as app.example.org, *.example.org or localhost:5173, with the port unless it is 80 or 443; * allows all; repeatable")
 	f.IntVar(&c.MaxMessageBytes, "max-message-bytes", 64<<10, "longest message, in `bytes`")
@@ -55,6 +58,15 @@ func (c *Config) define(f *pflag.FlagSet) {
 	f.StringVar(&c.LogFormat, "log-format", "json", "json, or console for people")
 
 	f.BoolVar(&c.Version, "version", false, "print the version and exit")
+}
+
+func (c *Config) defineACME(f *pflag.FlagSet) {
+	a := &c.ACME
+	f.StringArrayVar(&a.Domains, "acme-domain", nil, "`name` of this server: HTTPS and WSS with certificates from an ACME authority; repeatable")
+	f.StringVar(&a.Dir, "acme-dir", "", "`folder` for its account, keys and certificates; empty: acme in state-dir")
+	f.StringVar(&a.Directory, "acme-directory", "", "`URL` of the authority's directory; empty: Let's Encrypt")
+	f.StringVar(&a.Root, "acme-root", "", "`file` with the certificates that sign the authority's own; empty: the system's")
+	f.StringVar(&a.Mail, "acme-email", "", "`address` that the authority can write to")
 }
 
 func (c *Config) defineAuth(f *pflag.FlagSet) {
