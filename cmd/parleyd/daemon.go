@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +20,7 @@ import (
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/config"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/proxyheader"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/relay"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/tlsport"
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/cluster"
 	"github.com/parley-rtc/parley/web"
@@ -63,6 +63,7 @@ type daemon struct {
 	proxies       clientip.Proxies
 	listener      *listener
 	named         *proxyheader.Listener // in front of listener; nil: no PROXY headers are read
+	shared        *tlsport.Listener     // in front of both, if the TURN server is on this port too; nil: it is not
 	adminListener net.Listener
 	server, admin *http.Server
 
@@ -94,10 +95,10 @@ func newDaemon(c *config.Config, stderr io.Writer) (_ *daemon, err error) {
 	if d.access, err = d.newAccess(); err != nil {
 		return nil, err
 	}
-	if err := d.newTURN(d.server.TLSConfig); err != nil {
+	if err := d.listen(); err != nil {
 		return nil, err
 	}
-	if err := d.listen(); err != nil {
+	if err := d.newTURN(d.server.TLSConfig); err != nil {
 		return nil, err
 	}
 	if err := d.newHub(); err != nil {
@@ -120,6 +121,9 @@ func (d *daemon) listen() error {
 		d.named = proxyheader.New(d.listener, d.proxies.Trusts, d.logs.Logger)
 		d.server.ConnContext = d.withPeer
 	}
+	if c.TURN.Shares(c.Listen) {
+		d.shared = d.share()
+	}
 	if c.AdminListen != "" {
 		if d.adminListener, err = net.Listen("tcp", c.AdminListen); err != nil {
 			return fmt.Errorf("admin-listen: %w", err)
@@ -130,6 +134,14 @@ func (d *daemon) listen() error {
 
 // accepting returns the listener that the server accepts from.
 func (d *daemon) accepting() net.Listener {
+	if d.shared != nil {
+		return d.shared
+	}
+	return d.raw()
+}
+
+// raw returns the listener of the connections as clients or proxies open them.
+func (d *daemon) raw() net.Listener {
 	if d.named != nil {
 		return d.named
 	}
@@ -139,7 +151,7 @@ func (d *daemon) accepting() net.Listener {
 // withPeer puts the address that a proxy's header had into the context of the
 // connection's requests.
 func (d *daemon) withPeer(ctx context.Context, c net.Conn) context.Context {
-	if t, ok := c.(*tls.Conn); ok {
+	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
 		c = t.NetConn()
 	}
 	if source, ok := d.named.Source(c); ok {
@@ -288,7 +300,7 @@ func (d *daemon) serve(signals <-chan os.Signal) int {
 	d.logStart()
 	failed := make(chan error, 4)
 	go func() {
-		if d.server.TLSConfig != nil {
+		if d.server.TLSConfig != nil && d.shared == nil {
 			failed <- d.server.ServeTLS(d.accepting(), "", "")
 			return
 		}

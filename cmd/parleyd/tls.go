@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/acme"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/tlsport"
 )
 
 // newTLS sets up the certificates that clients see, if there are any.
@@ -26,6 +27,15 @@ func (d *daemon) newTLS() (err error) {
 		}
 	}
 	return err
+}
+
+// share has HTTPS and TURN over TLS come in on the one port.
+func (d *daemon) share() *tlsport.Listener {
+	o := tlsport.Options{Timeout: headerTimeout, ErrorLog: d.server.ErrorLog}
+	if d.named != nil {
+		o.Source = d.named.Source
+	}
+	return tlsport.New(d.raw(), d.server.TLSConfig, o)
 }
 
 // listenPlain opens the listener that redirects to HTTPS.

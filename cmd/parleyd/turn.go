@@ -67,8 +67,13 @@ func newRelay(d *daemon, certificates *tls.Config, secret func() []byte) (*relay
 			return proxyheader.New(l, d.proxies.Trusts, d.logs.Logger).Named()
 		}
 	}
+	tlsListen := c.TURN.TLSListen
+	var beside net.Listener
+	if d.shared != nil {
+		tlsListen, beside = "", d.shared.STUN()
+	}
 	return relay.New(relay.Options{
-		Listen: c.TURN.Listen, TLSListen: c.TURN.TLSListen, TLS: certificates, Host: c.TURN.Host,
+		Listen: c.TURN.Listen, TLSListen: tlsListen, TLS: certificates, Beside: beside, Host: c.TURN.Host,
 		PublicIP: public, PortMin: low, PortMax: high,
 		Secret: secret, AllowPeers: allow, Streams: streams,
 		MaxAllocations: c.TURN.MaxAllocations, MaxPerAddress: c.TURN.MaxPerIP, BytesPerSecond: c.TURN.Rate,

@@ -3,10 +3,7 @@
 package deploy
 
 import (
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/parley-rtc/parley/test/internal/certificate"
 	"github.com/parley-rtc/parley/test/internal/nodes"
 	"github.com/parley-rtc/parley/test/internal/parleyd"
 )
@@ -50,8 +48,9 @@ func TestMetricsExist(t *testing.T) {
 	c := nodes.Start(t, 3, "--turn-listen", "127.0.0.1:0", "--webhook-secret-file", secret,
 		"--event-webhook", "http://127.0.0.1:1/", "--join-webhook", "http://127.0.0.1:1/")
 	_, metrics := parleyd.Get(t, c.Daemons[0].Admin, "/metrics")
+	pair := certificate.New(t)
 	for _, d := range []*parleyd.Daemon{
-		parleyd.Start(t, append([]string{"--redirect-listen", "127.0.0.1:0"}, certificate(t)...)...),
+		parleyd.Start(t, "--tls-cert", pair.CertFile, "--tls-key", pair.KeyFile),
 		parleyd.Start(t, "--acme-domain", "meet.parley.test", "--acme-directory", "https://127.0.0.1:1/dir",
 			"--acme-dir", t.TempDir(), "--redirect-listen", ""),
 	} {
@@ -74,27 +73,6 @@ func TestMetricsExist(t *testing.T) {
 			}
 		}
 	}
-}
-
-// certificate returns the flags for a certificate.
-func certificate(t *testing.T) []string {
-	t.Helper()
-	server := httptest.NewTLSServer(nil)
-	defer server.Close()
-	pair := server.TLS.Certificates[0]
-	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certFile, keyFile := filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
-	for file, block := range map[string]pem.Block{
-		certFile: {Type: "CERTIFICATE", Bytes: pair.Certificate[0]}, keyFile: {Type: "PRIVATE KEY", Bytes: key},
-	} {
-		if err := os.WriteFile(file, pem.EncodeToMemory(&block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return []string{"--tls-cert", certFile, "--tls-key", keyFile}
 }
 
 // The panels of the dashboard lie side by side.

@@ -140,6 +140,9 @@ type TURN struct {
 // On reports whether the daemon is a TURN server.
 func (t *TURN) On() bool { return t.Listen != "" || t.TLSListen != "" }
 
+// Shares reports whether TURN over TLS is on the page's port.
+func (t *TURN) Shares(listen string) bool { return t.TLSListen != "" && t.TLSListen == listen }
+
 // command names the flags that are no settings.
 var command = map[string]bool{"config": true, "version": true, "help": true}
 
@@ -219,6 +222,18 @@ func (c *Config) derive() {
 		}
 		if c.ACME.Dir == "" && c.StateDir != "" {
 			c.ACME.Dir = filepath.Join(c.StateDir, "acme")
+		}
+	}
+	t := &c.TURN
+	if t.PublicIP != "" && !given("turn-listen") && !given("turn-tls-listen") {
+		t.Listen = ":3478"
+	}
+	if c.ACME.On() && t.On() {
+		if !given("turn-tls-listen") {
+			t.TLSListen = c.Listen
+		}
+		if t.Host == "" {
+			t.Host = c.ACME.Domains[0]
 		}
 	}
 }

@@ -256,3 +256,32 @@ func TestPublicServer(t *testing.T) {
 		})
 	}
 }
+
+// With a host name and a public address the TURN server is on its usual port, and beside
+// the page.
+func TestPublicTURN(t *testing.T) {
+	for _, c := range []struct {
+		name, listen, secure, host string
+		args                       []string
+	}{
+		{"with certificates", ":3478", ":443", "meet.example.org", []string{"--acme-domain", "meet.example.org"}},
+		{"with another port for TLS", ":3478", ":5349", "turn.example.org", []string{
+			"--acme-domain", "meet.example.org", "--turn-listen", ":3478", "--turn-tls-listen", ":5349", "--turn-host", "turn.example.org",
+		}},
+		{"without UDP", "", ":443", "meet.example.org", []string{"--acme-domain", "meet.example.org", "--turn-listen", "", "--turn-tls-listen", ":443"}},
+		{"without TLS", ":3478", "", "", nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := Load(append([]string{"--turn-public-ip", "203.0.113.7", "--state-dir", "/state"}, c.args...), none)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.TURN.Listen != c.listen || got.TURN.TLSListen != c.secure || got.TURN.Host != c.host {
+				t.Errorf("%+v", got.TURN)
+			}
+			if want := c.secure == ":443"; got.TURN.Shares(got.Listen) != want {
+				t.Errorf("one port: %v", !want)
+			}
+		})
+	}
+}

@@ -24,7 +24,12 @@ type Options struct {
 	Listen    string      // host:port for UDP and TCP; empty: none
 	TLSListen string      // host:port for TLS over TCP; empty: none
 	TLS       *tls.Config // for TLSListen
-	Host      string      // that clients are told; empty: PublicIP
+
+	// Beside is a listener for TLS over TCP in place of TLSListen: another server's, which
+	// hands out the connections that are for this one. nil: there is none.
+	Beside net.Listener
+
+	Host string // that clients are told; empty: PublicIP
 
 	// Streams wraps the listeners for TCP and TLS, below TLS, for example to read the
 	// clients' addresses that a proxy sends; nil: they stay as they are.
@@ -56,7 +61,7 @@ func (o *Options) check() error {
 		o.PortMin, o.PortMax = 49152, 65535
 	}
 	switch {
-	case o.Listen == "" && o.TLSListen == "":
+	case o.Listen == "" && o.TLSListen == "" && o.Beside == nil:
 		return errors.New("turn: there is no address to listen on")
 	case o.TLSListen != "" && o.TLS == nil:
 		return errors.New("turn: TLS needs a certificate")
@@ -156,6 +161,12 @@ func (s *Server) listen(c *turn.ServerConfig) (opened []interface{ Close() error
 		opened = append(opened, tcp)
 		_, port, _ := net.SplitHostPort(tcp.Addr().String())
 		c.ListenerConfigs = append(c.ListenerConfigs, s.over(tls.NewListener(tcp, o.TLS)))
+		s.urls = append(s.urls, s.url("turns", port, "tcp"))
+	}
+	if o.Beside != nil {
+		opened = append(opened, o.Beside)
+		_, port, _ := net.SplitHostPort(o.Beside.Addr().String())
+		c.ListenerConfigs = append(c.ListenerConfigs, s.over(o.Beside))
 		s.urls = append(s.urls, s.url("turns", port, "tcp"))
 	}
 	return opened, nil
