@@ -51,7 +51,9 @@ type daemon struct {
 	handler  *wsconn.Handler
 	access   access
 	relay    *relay.Server // nil: none
+	present  *presence     // who is a member, for the relay
 	started  time.Time
+	running  atomic.Pointer[hub.Hub] // hub, for goroutines that are started before it
 	draining atomic.Bool
 	stop     chan struct{} // gets one value when the admin API asks for the end
 
@@ -76,6 +78,7 @@ type daemon struct {
 func newDaemon(c *config.Config, stderr io.Writer) (_ *daemon, err error) {
 	d := &daemon{config: c, started: time.Now(), stop: make(chan struct{}, 1)}
 	d.logs = newLogs(c, stderr)
+	d.present = newPresence(d.clients)
 	defer func() {
 		if err != nil {
 			d.close(context.Background())
@@ -181,6 +184,7 @@ func (d *daemon) newHub() error {
 	if err != nil {
 		return err
 	}
+	d.running.Store(d.hub)
 	d.handler, err = wsconn.NewHandler(d.hub, wsconn.Options{
 		AllowOrigins:    c.AllowOrigins,
 		MaxMessageBytes: c.MaxMessageBytes,
@@ -202,6 +206,15 @@ func (d *daemon) newHub() error {
 		Logger:          d.logs.Logger,
 	})
 	return err
+}
+
+// clients returns those of the hub. Before there is one, there are none.
+func (d *daemon) clients(ctx context.Context) ([]hub.ClientInfo, error) {
+	h := d.running.Load()
+	if h == nil {
+		return nil, nil
+	}
+	return h.Clients(ctx)
 }
 
 // orOff returns a setting, of which 0 means no limit, as the options of a handler

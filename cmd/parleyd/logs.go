@@ -25,6 +25,7 @@ const (
 	eventTLSFailed      = "tls not reloaded"    // error: the old certificate stays
 	eventSecretReloaded = "secret reloaded"     // setting
 	eventSecretFailed   = "secret not reloaded" // setting, error: the old one stays
+	eventNotKept        = "state not kept"      // setting, error: it lasts until the end of this process
 	eventLogLevel       = "log level"           // log_level
 )
 

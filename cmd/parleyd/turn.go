@@ -1,15 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/tls"
 	"fmt"
 	"net"
 	"net/netip"
 
+	"go.uber.org/zap"
+
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/ice"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/proxyheader"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/relay"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/state"
 	"github.com/parley-rtc/parley/wsconn/clientip"
 )
 
@@ -17,25 +21,20 @@ import (
 // that members are handed.
 func (d *daemon) newTURN(certificates *tls.Config) error {
 	c := d.config
-	secret, err := newSecret("turn-secret-file", c.TURNSecretFile, asItIs, d.logs.Logger)
+	secrets, err := d.turnSecrets()
 	if err != nil {
 		return err
 	}
-	urls := c.ICEServers
 	if c.TURN.On() {
-		if secret == nil {
-			own := []byte(rand.Text())
-			secret = func() []byte { return own }
-		}
-		if d.relay, err = newRelay(d, certificates, secret); err != nil {
+		if d.relay, err = newRelay(d, certificates, secrets); err != nil {
 			return err
 		}
-		urls = append(append([]string(nil), urls...), d.relay.URLs()...)
 	}
-	if len(urls) == 0 {
+	own := d.turnURLs()
+	if len(c.ICEServers)+len(own) == 0 {
 		return nil
 	}
-	servers, err := ice.New(urls, secret, c.TURNTTL)
+	servers, err := ice.New(c.ICEServers, own, secrets, c.TURNTTL)
 	if err != nil {
 		return fmt.Errorf("ice-server: %w", err)
 	}
@@ -43,7 +42,39 @@ func (d *daemon) newTURN(certificates *tls.Config) error {
 	return nil
 }
 
-func newRelay(d *daemon, certificates *tls.Config, secret func() []byte) (*relay.Server, error) {
+// turnSecrets returns the secrets of credentials: those in the file, one a line, or else
+// one that this daemon keeps; nil: there are none.
+func (d *daemon) turnSecrets() (func() [][]byte, error) {
+	c := d.config
+	text, err := newSecret("turn-secret-file", c.TURNSecretFile, asItIs, d.logs.Logger)
+	switch {
+	case err != nil:
+		return nil, err
+	case text != nil:
+		return func() (list [][]byte) {
+			for line := range bytes.Lines(text()) {
+				if line = bytes.TrimSpace(line); len(line) > 0 {
+					list = append(list, line)
+				}
+			}
+			return list
+		}, nil
+	case !c.TURN.On():
+		return nil, nil
+	}
+	own := []byte(rand.Text())
+	if c.StateDir != "" {
+		kept, err := state.Secret(c.StateDir, "turn-secret")
+		if err != nil {
+			d.logs.Warn(eventNotKept, zap.String(fieldSetting, "state-dir"), zap.Error(err))
+		} else {
+			own = kept
+		}
+	}
+	return func() [][]byte { return [][]byte{own} }, nil
+}
+
+func newRelay(d *daemon, certificates *tls.Config, secrets func() [][]byte) (*relay.Server, error) {
 	c := d.config
 	public, err := c.TURNAddress()
 	if err != nil {
@@ -75,7 +106,7 @@ func newRelay(d *daemon, certificates *tls.Config, secret func() []byte) (*relay
 	return relay.New(relay.Options{
 		Listen: c.TURN.Listen, TLSListen: tlsListen, TLS: certificates, Beside: beside, Host: c.TURN.Host,
 		PublicIP: public, PortMin: low, PortMax: high,
-		Secret: secret, AllowPeers: allow, Streams: streams,
+		Secrets: secrets, Present: d.present.has, AllowPeers: allow, Streams: streams,
 		MaxAllocations: c.TURN.MaxAllocations, MaxPerAddress: c.TURN.MaxPerIP, BytesPerSecond: c.TURN.Rate,
 		Logger: d.logs.Logger,
 	})

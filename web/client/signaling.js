@@ -20,12 +20,13 @@ import { Emitter } from "./emitter.js";
  * What befalls the membership:
  * - state: it is "connecting", "joined", "waiting" (to try again) or "closed"
  * - joined: the server let us in, the first time or anew; `id` and `iceServers` are set
+ * - ice: `iceServers` has credentials that are good for longer
  * - members: who is in the room, a nickname or the lock has changed
  * - message: somebody sent us something
  * - error: the server refused something; final says that nothing more will come
  * - sent, received: a message, for those who keep a log
  * @typedef {{
- *   state: State, joined: undefined, members: undefined, message: Message,
+ *   state: State, joined: undefined, ice: undefined, members: undefined, message: Message,
  *   error: Message & {final?: boolean}, sent: Message, received: Message,
  * }} SignalingEvents
  */
@@ -44,6 +45,8 @@ const LONGEST_DELAY = 15_000; // ms
 const PING_INTERVAL = 20_000; // ms between signs of life
 const PING_TIMEOUT = 10_000; // ms for the answer to one
 const MAX_WAITING = 500; // messages kept while there is no connection
+const ICE_PAUSE = 10_000; // ms at least between requests for credentials: clocks may be apart
+const LONGEST_TIMER = 2 ** 31 - 1; // ms
 const ID_PATIENCE = 45_000; // ms that our id may look taken by our own lost connection
 
 /** What we may do where the server does not say. */
@@ -111,6 +114,8 @@ export class Signaling extends Emitter {
   #timer;
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   #pingTimer;
+  /** @type {ReturnType<typeof setTimeout>|undefined} */
+  #iceTimer;
 
   /**
    * @param {string} url of the server's WebSocket endpoint
@@ -146,6 +151,7 @@ export class Signaling extends Emitter {
     this.#wanted = false;
     globalThis.removeEventListener?.("pagehide", this.#hide);
     clearTimeout(this.#timer);
+    clearTimeout(this.#iceTimer);
     if (this.state === "joined") this.#write({ type: "leave" });
     this.#session = "";
     this.#unconfirmed = [];
@@ -279,6 +285,7 @@ export class Signaling extends Emitter {
   /** @param {{code?: string, error?: string}} reason */
   #giveUp(reason) {
     this.#wanted = false;
+    clearTimeout(this.#iceTimer);
     this.#drop();
     this.emit("error", { type: "error", ...reason, final: true });
     this.#setState("closed");
@@ -328,7 +335,8 @@ export class Signaling extends Emitter {
         this.emit("members", undefined);
         break;
       case "ice":
-        this.iceServers = message.ice_servers ?? [];
+        this.#serversCame(message);
+        this.emit("ice", undefined);
         break;
       case "error":
         this.#refused(message);
@@ -362,7 +370,7 @@ export class Signaling extends Emitter {
   /** @param {Message} message */
   #joined(message) {
     this.id = message.from ?? "";
-    this.iceServers = message.ice_servers ?? [];
+    this.#serversCame(message);
     this.rights = message.rights ?? DEFAULT_RIGHTS;
     this.#session = message.session ?? "";
     this.#received = 1;
@@ -376,6 +384,25 @@ export class Signaling extends Emitter {
   #resumed(message) {
     this.#missing = (message.missed ?? 0) + 1; // and the members
     this.#in();
+    this.#askForIce(); // another machine may have taken us up, or the time is near
+  }
+
+  /**
+   * Takes over ICE servers, and asks for fresh credentials when half of their time is
+   * over. They begin with the second at which they expire.
+   * @param {Message} message
+   */
+  #serversCame({ ice_servers = [] }) {
+    this.iceServers = ice_servers;
+    clearTimeout(this.#iceTimer);
+    const ends = ice_servers.map(({ username = "" }) => parseInt(username, 10) * 1000).filter(Boolean);
+    if (!ends.length) return;
+    const half = (Math.min(...ends) - Date.now()) / 2;
+    this.#iceTimer = setTimeout(() => this.#askForIce(), Math.min(Math.max(half, ICE_PAUSE), LONGEST_TIMER));
+  }
+
+  #askForIce() {
+    if (this.state === "joined" && this.iceServers.length) this.#write({ type: "ice" });
   }
 
   #in() {

@@ -46,6 +46,11 @@ func run(m *testing.M, others []string) int {
 	}
 	defer os.RemoveAll(dir)
 	folder, binary = dir, filepath.Join(dir, "parleyd")
+	// What daemons keep goes with the rest.
+	if err := os.Setenv("XDG_STATE_HOME", filepath.Join(dir, "state")); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	for _, command := range append([]string{"parleyd"}, others...) {
 		if err := Build(Built(command), "./cmd/"+command, "-race"); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -91,10 +91,11 @@ func (c *Config) defineWebhooks(f *pflag.FlagSet) {
 }
 
 // A member of a mesh of eight has 7 connections. For each of them a browser makes an
-// allocation at each of 3 URLs (UDP, TCP, TLS), and again, before the old ones are
-// gone, when ICE restarts: 42. Twenty such members may be behind one address.
+// allocation at each of 3 URLs (UDP, TCP, TLS) on each of 2 networks (cable and Wi-Fi),
+// and again, before the old ones are gone, when ICE restarts: 84. Ten such members may
+// be behind one address.
 const (
-	maxAllocations      = 50
+	maxAllocations      = 100
 	maxAllocationsPerIP = 1000
 )
 
@@ -110,7 +111,7 @@ func (c *Config) defineTURN(f *pflag.FlagSet) {
 	f.StringVar(&t.PortRange, "turn-port-range", "49152-65535", "`ports` of relayed addresses")
 	f.StringArrayVar(&t.AllowPeers, "turn-allow-peer", nil, "`address` or prefix that the relay may reach although it is loopback, link-local, private or this machine's own; repeatable")
 	f.IntVar(&t.MaxAllocations, "turn-max-allocations", maxAllocations, "allocations of one member at one time; 0: no limit")
-	f.IntVar(&t.MaxPerIP, "turn-max-allocations-per-ip", maxAllocationsPerIP, "allocations of one client address at one time (IPv6: of one /64); 0: no limit")
+	f.IntVar(&t.MaxPerIP, "turn-max-allocations-per-ip", maxAllocationsPerIP, "allocations of one client address at one time (IPv6: of one /64), at most half of the ports; 0: no limit")
 	f.IntVar(&t.Rate, "turn-rate", 8_000_000, "`bytes` a second that are relayed for one member; 0: no limit")
 }
 

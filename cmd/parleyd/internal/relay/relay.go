@@ -39,14 +39,20 @@ type Options struct {
 	PortMin  uint16     // relayed addresses have ports from PortMin
 	PortMax  uint16     // to PortMax
 
-	Secret func() []byte // under which credentials are made
+	// Secrets returns those of credentials: the first makes them, all are taken. Running
+	// allocations go on under one that is no longer among them.
+	Secrets func() [][]byte
+
+	// Present reports whether an id is a member's: then its allocations go on for as long
+	// as it is, also with credentials that have expired. It must not block. nil: none is.
+	Present func(id string) bool
 
 	// AllowPeers are addresses that may be relayed to though they are loopback,
 	// link-local, private or this machine's own.
 	AllowPeers []netip.Prefix
 
 	MaxAllocations int // of one id at one time; 0: no limit
-	MaxPerAddress  int // allocations of one client address (IPv6: one /64) at one time; 0: no limit
+	MaxPerAddress  int // allocations of one client address (IPv6: one /64) at one time, at most half of the ports; 0: no limit
 	BytesPerSecond int // relayed for one id, both ways together; more is dropped; 0: no limit
 
 	Logger *zap.Logger // nil: none
@@ -69,10 +75,20 @@ func (o *Options) check() error {
 		return errors.New("turn: there is no public address")
 	case o.PortMin == 0 || o.PortMin > o.PortMax:
 		return errors.New("turn: the range of ports is empty")
-	case o.Secret == nil:
+	case o.Secrets == nil:
 		return errors.New("turn: there is no secret to check credentials with")
 	}
 	return nil
+}
+
+// perAddress returns how many allocations one client address may have: however few ports
+// there are, it does not get them all.
+func (o *Options) perAddress() int {
+	half := (int(o.PortMax) - int(o.PortMin) + 2) / 2
+	if o.MaxPerAddress == 0 {
+		return 0
+	}
+	return min(o.MaxPerAddress, half)
 }
 
 // Realm is the server's realm.
@@ -92,6 +108,7 @@ type Server struct {
 	peers     *peers
 	relays    *relays
 	users     *users
+	secrets   *secrets
 	addresses addresses
 	streams   *streams
 	turn      *turn.Server
@@ -104,9 +121,10 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{options: o, log: o.Logger, often: rate.Sometimes{Interval: time.Second}}
-	s.addresses = addresses{most: o.MaxPerAddress, have: make(map[netip.Addr]int)}
+	s.addresses = addresses{most: o.perAddress(), have: make(map[netip.Addr]int)}
 	s.streams = newStreams(&s.Stats)
 	s.peers = newPeers(o.PublicIP, o.AllowPeers)
+	s.secrets = newSecrets(o.Secrets)
 	s.users = newUsers(o.MaxAllocations, o.BytesPerSecond)
 	s.relays = newRelays(s)
 	c := turn.ServerConfig{
