@@ -10,6 +10,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"sync/atomic"
 	"time"
@@ -44,18 +45,20 @@ const (
 
 // daemon is the server with all its parts.
 type daemon struct {
-	config   *config.Config
-	logs     *logs
-	hub      *hub.Hub
-	node     *cluster.Node // nil: this daemon is the only one
-	handler  *wsconn.Handler
-	access   access
-	relay    *relay.Server // nil: none
-	present  *presence     // who is a member, for the relay
-	started  time.Time
-	running  atomic.Pointer[hub.Hub] // hub, for goroutines that are started before it
-	draining atomic.Bool
-	stop     chan struct{} // gets one value when the admin API asks for the end
+	config  *config.Config
+	logs    *logs
+	hub     *hub.Hub
+	node    *cluster.Node // nil: this daemon is the only one
+	handler *wsconn.Handler
+	access  access
+	relay   *relay.Server // nil: none
+	present *presence     // who is a member, for the relay
+
+	turnPublic []netip.Addr // addresses of the relay
+	started    time.Time
+	running    atomic.Pointer[hub.Hub] // hub, for goroutines that are started before it
+	draining   atomic.Bool
+	stop       chan struct{} // gets one value when the admin API asks for the end
 
 	temporary string // folder to be removed in the end; empty: none
 

@@ -46,6 +46,7 @@ func (d *daemon) logStart() {
 		zap.Duration("kick_ban", c.KickBan),
 		zap.Strings("ice_servers", c.ICEServers),
 		zap.Strings("turn", d.turnURLs()),
+		zap.Stringers("turn_public_ip", d.turnPublic),
 		zap.Bool("tokens", c.Auth.On()),
 		zap.Bool("tokens_optional", c.Auth.Optional),
 		zap.Int("room_rules", len(c.Rooms)),

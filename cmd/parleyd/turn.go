@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/ice"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/proxyheader"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/publicip"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/relay"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/state"
 	"github.com/parley-rtc/parley/wsconn/clientip"
@@ -76,10 +78,17 @@ func (d *daemon) turnSecrets() (func() [][]byte, error) {
 
 func newRelay(d *daemon, certificates *tls.Config, secrets func() [][]byte) (*relay.Server, error) {
 	c := d.config
-	public, err := c.TURNAddress()
+	public, auto, err := c.TURNAddresses()
+	if err == nil && auto {
+		public, err = publicip.Find(context.Background(), publicip.Options{Name: c.TURN.Host, STUN: c.ICEServers, Public: relay.Public})
+		if err != nil {
+			err = fmt.Errorf("turn-public-ip: %w", err)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
+	d.turnPublic = public
 	low, high, err := relay.ParsePorts(c.TURN.PortRange)
 	if err != nil {
 		return nil, err
@@ -105,7 +114,7 @@ func newRelay(d *daemon, certificates *tls.Config, secrets func() [][]byte) (*re
 	}
 	return relay.New(relay.Options{
 		Listen: c.TURN.Listen, TLSListen: tlsListen, TLS: certificates, Beside: beside, Host: c.TURN.Host,
-		PublicIP: public, PortMin: low, PortMax: high,
+		PublicIPs: public, PortMin: low, PortMax: high,
 		Secrets: secrets, Present: d.present.has, AllowPeers: allow, Streams: streams,
 		MaxAllocations: c.TURN.MaxAllocations, MaxPerAddress: c.TURN.MaxPerIP, BytesPerSecond: c.TURN.Rate,
 		Logger: d.logs.Logger,

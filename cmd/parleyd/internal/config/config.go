@@ -129,7 +129,8 @@ func (c *Cluster) On() bool { return c.Listen != "" || len(c.NATS) > 0 }
 // TURN says whether and how the daemon is a TURN server itself.
 type TURN struct {
 	Listen, TLSListen string
-	PublicIP, Host    string
+	PublicIPs         []string // addresses, or auto
+	Host              string
 	PortRange         string
 	AllowPeers        []string
 	MaxAllocations    int
@@ -225,7 +226,7 @@ func (c *Config) derive() {
 		}
 	}
 	t := &c.TURN
-	if t.PublicIP != "" && !given("turn-listen") && !given("turn-tls-listen") {
+	if len(t.PublicIPs) > 0 && !given("turn-listen") && !given("turn-tls-listen") {
 		t.Listen = ":3478"
 	}
 	if c.ACME.On() && t.On() {

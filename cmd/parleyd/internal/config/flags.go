@@ -106,7 +106,7 @@ func (c *Config) defineTURN(f *pflag.FlagSet) {
 	t := &c.TURN
 	f.StringVar(&t.Listen, "turn-listen", "", "`address` of the TURN server in this daemon, UDP and TCP; :3478 with turn-public-ip; empty: off")
 	f.StringVar(&t.TLSListen, "turn-tls-listen", "", "`address` of the TURN server in this daemon, TLS over TCP; may be that of listen, and is with acme-domain; empty: off")
-	f.StringVar(&t.PublicIP, "turn-public-ip", "", "public `address` of the relay")
+	f.StringArrayVar(&t.PublicIPs, "turn-public-ip", nil, "public `address` of the relay: one, or one of IPv4 and one of IPv6, or auto; repeatable")
 	f.StringVar(&t.Host, "turn-host", "", "`name` of the TURN server in the URLs that members get; empty: the first acme-domain, or turn-public-ip")
 	f.StringVar(&t.PortRange, "turn-port-range", "49152-65535", "`ports` of relayed addresses")
 	f.StringArrayVar(&t.AllowPeers, "turn-allow-peer", nil, "`address` or prefix that the relay may reach although it is loopback, link-local, private or this machine's own; repeatable")

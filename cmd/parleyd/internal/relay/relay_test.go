@@ -35,7 +35,7 @@ func only(secret []byte) func() [][]byte { return func() [][]byte { return [][]b
 func start(t *testing.T, change func(*Options)) *Server {
 	t.Helper()
 	o := Options{
-		Listen: "127.0.0.1:0", PublicIP: loopback4, PortMin: 1024, PortMax: 65535,
+		Listen: "127.0.0.1:0", PublicIPs: []netip.Addr{loopback4}, PortMin: 1024, PortMax: 65535,
 		Secrets: only(secret),
 	}
 	if change != nil {
@@ -259,7 +259,7 @@ func TestAllowPeer(t *testing.T) {
 
 func TestPeers(t *testing.T) {
 	public := netip.MustParseAddr("9.9.9.9")
-	p := newPeers(public, []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")})
+	p := newPeers([]netip.Addr{public}, []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")})
 	for text, want := range map[string]bool{
 		"8.8.8.8": true, "2606:4700::1": true, "10.1.2.3": true,
 		"127.0.0.1": false, "::1": false, "0.0.0.0": false, "::": false, "10.0.0.1": false, "172.16.0.1": false,
@@ -432,7 +432,7 @@ func TestPeerRefusedIsLogged(t *testing.T) {
 // What can't work is refused with an error; what is left open has a default.
 func TestOptions(t *testing.T) {
 	whole := func() Options {
-		return Options{Listen: "127.0.0.1:0", PublicIP: loopback4, Secrets: only(secret)}
+		return Options{Listen: "127.0.0.1:0", PublicIPs: []netip.Addr{loopback4}, Secrets: only(secret)}
 	}
 	s, err := New(whole())
 	if err != nil {
@@ -444,7 +444,8 @@ func TestOptions(t *testing.T) {
 	for name, change := range map[string]func(*Options){
 		"nothing":              func(o *Options) { *o = Options{} },
 		"no listener":          func(o *Options) { o.Listen = "" },
-		"no address":           func(o *Options) { o.PublicIP = netip.Addr{} },
+		"no address":           func(o *Options) { o.PublicIPs = nil },
+		"two of one family":    func(o *Options) { o.PublicIPs = append(o.PublicIPs, netip.MustParseAddr("203.0.113.7")) },
 		"no secret":            func(o *Options) { o.Secrets = nil },
 		"TLS without a config": func(o *Options) { o.TLSListen = "127.0.0.1:0" },
 		"ports":                func(o *Options) { o.PortMin, o.PortMax = 2000, 1000 },
@@ -488,7 +489,7 @@ func TestPortsAreOfTheRange(t *testing.T) {
 	low := echo(t).LocalAddr().(*net.UDPAddr).Port // is taken; the next one is free, as a rule
 	s := start(t, func(o *Options) { o.PortMin, o.PortMax = uint16(low), uint16(low)+1 })
 	for range 20 {
-		socket, port, err := s.relays.open("udp4", 0)
+		socket, port, err := s.relays.open("udp4", s.options.PublicIPs[0], 0)
 		if err != nil {
 			t.Skip(err)
 		}
@@ -503,13 +504,14 @@ func TestPortsAreOfTheRange(t *testing.T) {
 // address, and from a port that is a relay: others have the same ports.
 func TestSenderOfPacket(t *testing.T) {
 	public := netip.MustParseAddr("9.9.9.9")
-	s := start(t, func(o *Options) { o.PublicIP = public })
-	socket, port, err := s.relays.open("udp4", 0)
+	s := start(t, func(o *Options) { o.PublicIPs = []netip.Addr{public} })
+	socket, port, err := s.relays.open("udp4", s.options.PublicIPs[0], 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &conn{PacketConn: socket, relays: s.relays, port: port, user: s.users.allocated("ann")}
-	s.relays.live[port] = c
+	at := netip.AddrPortFrom(public, port)
+	c := &conn{PacketConn: socket, relays: s.relays, at: at, user: s.users.allocated("ann")}
+	s.relays.live[at] = c
 	s.Stats.Allocations.Add(1)
 	defer c.Close()
 	for from, want := range map[string]struct {
@@ -534,7 +536,7 @@ func TestSenderOfPacket(t *testing.T) {
 
 // This machine's addresses are known, and looked up again after a while.
 func TestOwnAddresses(t *testing.T) {
-	p := newPeers(netip.MustParseAddr("9.9.9.9"), nil)
+	p := newPeers([]netip.Addr{netip.MustParseAddr("9.9.9.9")}, nil)
 	if !p.isOwn(loopback4) || p.isOwn(netip.MustParseAddr("8.8.8.8")) {
 		t.Errorf("this machine's addresses are said to be %v", p.own)
 	}
