@@ -343,7 +343,7 @@ func (d *daemon) serve(signals <-chan os.Signal) int {
 	select {
 	case err := <-failed:
 		d.logs.Error(eventFailed, zap.Error(err))
-		if err := d.drain(); err != nil {
+		if err := d.drain(0); err != nil {
 			d.logs.Warn(eventStopped, zap.Bool(fieldComplete, false), zap.Error(err))
 		}
 		return exitFailed
@@ -351,9 +351,10 @@ func (d *daemon) serve(signals <-chan os.Signal) int {
 		asked = s.String()
 	case <-d.stop:
 	}
+	d.draining.Store(true)
 	d.logs.Info(eventDrain, zap.String(fieldSignal, asked), zap.Int64(fieldConnections, d.handler.Stats.Connections.Load()))
 	drained := make(chan error, 1)
-	go func() { drained <- d.drain() }()
+	go func() { drained <- d.drain(d.config.DrainDelay) }()
 	select {
 	case err := <-drained:
 		d.logs.Info(eventStopped, zap.Bool(fieldComplete, err == nil))
@@ -364,10 +365,12 @@ func (d *daemon) serve(signals <-chan os.Signal) int {
 	}
 }
 
-// drain closes every connection and then all else. The error says that not all had
-// ended in time.
-func (d *daemon) drain() error {
+// drain has /readyz say that this server goes away, serves on for a while so that load
+// balancers see it, and then closes every connection and all else. The error says that
+// not all had ended in time.
+func (d *daemon) drain(delay time.Duration) error {
 	d.draining.Store(true)
+	time.Sleep(delay)
 	ctx, cancel := context.WithTimeout(context.Background(), d.config.DrainTimeout)
 	defer cancel()
 	err := d.handler.Shutdown(ctx)

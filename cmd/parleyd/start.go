@@ -42,6 +42,7 @@ func (d *daemon) logStart() {
 		zap.Duration("ping_timeout", c.PingTimeout),
 		zap.Duration("join_timeout", c.JoinTimeout),
 		zap.Duration("resume_window", c.ResumeWindow),
+		zap.Duration("drain_delay", c.DrainDelay),
 		zap.Duration("drain_timeout", c.DrainTimeout),
 		zap.Duration("kick_ban", c.KickBan),
 		zap.Strings("ice_servers", c.ICEServers),

@@ -115,8 +115,12 @@ func (h *Hub) Do(c Command) error {
 }
 
 // Drain closes every client with 1001, also those that are registered later, and
-// returns when all are gone or ctx is done. It may be called more than once.
+// returns when all are gone or ctx is done. If ctx has a deadline, the closes are spread
+// over at most half of the time until then. It may be called more than once.
 func (h *Hub) Drain(ctx context.Context) error {
+	if err := h.thin(ctx); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
 	if err := h.Do(drain{}); err != nil {
 		return err
 	}

@@ -154,6 +154,7 @@ func (c *Config) checkDurations() error {
 		{"ping-timeout", c.PingTimeout, time.Millisecond},
 		{"join-timeout", c.JoinTimeout, 0},
 		{"resume-window", c.ResumeWindow, 0},
+		{"drain-delay", c.DrainDelay, 0},
 		{"drain-timeout", c.DrainTimeout, 0},
 		{"kick-ban", c.KickBan, 0},
 		{"auth-jwks-refresh", c.Auth.Refresh, time.Second},

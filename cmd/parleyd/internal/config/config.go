@@ -51,6 +51,7 @@ type Config struct {
 	PingTimeout  time.Duration
 	JoinTimeout  time.Duration
 	ResumeWindow time.Duration
+	DrainDelay   time.Duration
 	DrainTimeout time.Duration
 
 	ICEServers     []string

@@ -47,6 +47,7 @@ func (c *Config) define(f *pflag.FlagSet) {
 	f.DurationVar(&c.PingTimeout, "ping-timeout", 10*time.Second, "time without a sign of life after a ping, after which the connection is dropped")
 	f.DurationVar(&c.JoinTimeout, "join-timeout", 30*time.Second, "how long a connection may be in no room; 0: no limit")
 	f.DurationVar(&c.ResumeWindow, "resume-window", 15*time.Second, "how long the membership of a lost connection stays")
+	f.DurationVar(&c.DrainDelay, "drain-delay", 0, "how long everything is served on at SIGTERM while /readyz answers 503, before connections are closed")
 	f.DurationVar(&c.DrainTimeout, "drain-timeout", 10*time.Second, "how long connections may take to end at SIGTERM")
 
 	c.defineAuth(f)
