@@ -156,7 +156,7 @@ func (n *Node) end() {
 func (n *Node) Closed() <-chan struct{} { return n.closed }
 
 // Resumes reports whether memberships can be resumable.
-func (n *Node) Resumes() bool { return n.rooms.ResumeWindow > 0 }
+func (n *Node) Resumes() bool { return n.rooms.Current.Load().ResumeWindow > 0 }
 
 // NewSession makes a session for a room, that any node can find the way by.
 func (n *Node) NewSession(room string) string { return actor.NewSession(uint16(PartitionOf(room))) }
