@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,7 +27,6 @@ import (
 	"github.com/parley-rtc/parley/web"
 	"github.com/parley-rtc/parley/wsconn"
 	"github.com/parley-rtc/parley/wsconn/clientip"
-	"github.com/parley-rtc/parley/wsconn/limit"
 )
 
 // Times of the HTTP servers. A handshake, TLS included, must be through within
@@ -45,12 +44,11 @@ const (
 
 // daemon is the server with all its parts.
 type daemon struct {
-	config  *config.Config
+	config  *config.Config // of the start
 	logs    *logs
 	hub     *hub.Hub
 	node    *cluster.Node // nil: this daemon is the only one
 	handler *wsconn.Handler
-	access  access
 	relay   *relay.Server // nil: none
 	present *presence     // who is a member, for the relay
 
@@ -62,10 +60,12 @@ type daemon struct {
 
 	temporary string // folder to be removed in the end; empty: none
 
-	adminToken func() []byte                                    // nil: none is asked for
-	iceServers func(id string, until time.Time) json.RawMessage // nil: there are none
+	ownSecret func() []byte // of credentials for TURN, where the settings have none
 
-	proxies       clientip.Proxies
+	live      atomic.Pointer[live] // nil during the start
+	reloading sync.Mutex           // held by reload
+	retiring  sync.WaitGroup       // parts that were replaced and have still something to tell
+
 	listener      *listener
 	named         *proxyheader.Listener // in front of listener; nil: no PROXY headers are read
 	shared        *tlsport.Listener     // in front of both, if the TURN server is on this port too; nil: it is not
@@ -82,6 +82,7 @@ func newDaemon(c *config.Config, stderr io.Writer) (_ *daemon, err error) {
 	d := &daemon{config: c, started: time.Now(), stop: make(chan struct{}, 1)}
 	d.logs = newLogs(c, stderr)
 	d.present = newPresence(d.clients)
+	d.ownSecret = sync.OnceValue(d.keptSecret)
 	defer func() {
 		if err != nil {
 			d.close(context.Background())
@@ -89,16 +90,7 @@ func newDaemon(c *config.Config, stderr io.Writer) (_ *daemon, err error) {
 		}
 	}()
 	d.server, d.admin, d.redirect = d.newServer(), d.newServer(), d.newServer()
-	if d.proxies, err = clientip.ParseProxies(c.TrustedProxies); err != nil {
-		return nil, err
-	}
-	if d.adminToken, err = newSecret("admin-token-file", c.AdminToken, asItIs, d.logs.Logger); err != nil {
-		return nil, err
-	}
 	if err = d.newTLS(); err != nil {
-		return nil, err
-	}
-	if d.access, err = d.newAccess(); err != nil {
 		return nil, err
 	}
 	if err := d.listen(); err != nil {
@@ -107,6 +99,11 @@ func newDaemon(c *config.Config, stderr io.Writer) (_ *daemon, err error) {
 	if err := d.newTURN(d.server.TLSConfig); err != nil {
 		return nil, err
 	}
+	l, err := d.newLive(c, nil)
+	if err != nil {
+		return nil, err
+	}
+	d.live.Store(l)
 	if err := d.newHub(); err != nil {
 		return nil, err
 	}
@@ -124,7 +121,7 @@ func (d *daemon) listen() error {
 	}
 	d.listener = newListener(plain.(*net.TCPListener), d.logs.Logger)
 	if c.ProxyProtocol {
-		d.named = proxyheader.New(d.listener, d.proxies.Trusts, d.logs.Logger)
+		d.named = proxyheader.New(d.listener, d.trusts, d.logs.Logger)
 		d.server.ConnContext = d.withPeer
 	}
 	if c.TURN.Shares(c.Listen) {
@@ -136,6 +133,12 @@ func (d *daemon) listen() error {
 		}
 	}
 	return d.listenPlain()
+}
+
+// trusts reports whether an address is a trusted proxy's.
+func (d *daemon) trusts(a netip.Addr) bool {
+	l := d.live.Load()
+	return l != nil && l.proxies.Trusts(a)
 }
 
 // accepting returns the listener that the server accepts from.
@@ -166,20 +169,9 @@ func (d *daemon) withPeer(ctx context.Context, c net.Conn) context.Context {
 	return ctx
 }
 
-func (d *daemon) newHub() error {
-	c := d.config
-	o := hub.Options{
-		MaxRooms:       c.MaxRooms,
-		MaxRoomMembers: c.MaxRoomMembers,
-		ResumeWindow:   c.ResumeWindow,
-		KickBan:        c.KickBan,
-		Logger:         d.logs.Logger,
-		RateFanOut:     c.RateFanOut,
-		BurstFanOut:    c.BurstFanOut,
-		Notify:         d.access.notify(),
-	}
-	var err error
-	if c.Cluster.On() {
+func (d *daemon) newHub() (err error) {
+	o := d.hubOptions(d.config)
+	if d.config.Cluster.On() {
 		err = d.newNode(o)
 	} else {
 		d.hub, err = hub.New(o)
@@ -188,26 +180,7 @@ func (d *daemon) newHub() error {
 		return err
 	}
 	d.running.Store(d.hub)
-	d.handler, err = wsconn.NewHandler(d.hub, wsconn.Options{
-		AllowOrigins:    c.AllowOrigins,
-		MaxMessageBytes: c.MaxMessageBytes,
-		MaxConnections:  c.MaxConnections,
-		QueueBytes:      c.QueueBytes,
-		Rate:            orOff(c.Rate),
-		Burst:           c.Burst,
-		RateBytes:       orOff(c.RateBytes),
-		BurstBytes:      c.BurstBytes,
-		RateChanges:     orOff(c.RateChanges),
-		BurstChanges:    c.BurstChanges,
-		PingInterval:    orOff(c.PingInterval),
-		PingTimeout:     c.PingTimeout,
-		JoinTimeout:     orOff(c.JoinTimeout),
-		PerAddress:      limit.Options{MaxConnections: c.PerIP, Rate: c.ConnectRate},
-		Proxies:         d.proxies,
-		Gate:            d.access.gate,
-		ICEServers:      d.iceServers,
-		Logger:          d.logs.Logger,
-	})
+	d.handler, err = wsconn.NewHandler(d.hub, d.handlerOptions(d.live.Load()))
 	return err
 }
 
@@ -220,15 +193,6 @@ func (d *daemon) clients(ctx context.Context) ([]hub.ClientInfo, error) {
 	return h.Clients(ctx)
 }
 
-// orOff returns a setting, of which 0 means no limit, as the options of a handler
-// say so: there 0 is the default.
-func orOff[T int | time.Duration](n T) T {
-	if n == 0 {
-		return -1
-	}
-	return n
-}
-
 // close ends the parts that are there; what is to be told to others is told until
 // ctx is done.
 func (d *daemon) close(ctx context.Context) {
@@ -238,12 +202,15 @@ func (d *daemon) close(ctx context.Context) {
 	if d.temporary != "" {
 		_ = os.RemoveAll(d.temporary)
 	}
-	if d.access.told != nil {
-		d.access.told.Close(ctx)
+	if l := d.live.Load(); l != nil {
+		if l.access.told != nil {
+			l.access.told.Close(ctx)
+		}
+		if l.access.tokens != nil {
+			l.access.tokens.Close()
+		}
 	}
-	if d.access.tokens != nil {
-		d.access.tokens.Close()
-	}
+	d.retiring.Wait()
 	if d.relay != nil {
 		_ = d.relay.Close()
 	}
@@ -310,10 +277,36 @@ func answer(w http.ResponseWriter, status int, text string) {
 	_, _ = io.WriteString(w, text+"\n")
 }
 
-// serve runs until a signal ends it, and returns the exit code.
-func (d *daemon) serve(signals <-chan os.Signal) int {
+// serve runs until a signal ends it, and returns the exit code. At each value of again
+// it reads the settings anew.
+func (d *daemon) serve(signals, again <-chan os.Signal) int {
 	defer d.logs.close()
 	d.logStart()
+	failed := d.begin()
+	asked, err := d.untilEnd(signals, again, failed)
+	if err != nil {
+		d.logs.Error(eventFailed, zap.Error(err))
+		if err := d.drain(0); err != nil {
+			d.logs.Warn(eventStopped, zap.Bool(fieldComplete, false), zap.Error(err))
+		}
+		return exitFailed
+	}
+	d.draining.Store(true)
+	d.logs.Info(eventDrain, zap.String(fieldSignal, asked), zap.Int64(fieldConnections, d.handler.Stats.Connections.Load()))
+	drained := make(chan error, 1)
+	go func() { drained <- d.drain(d.live.Load().config.DrainDelay) }()
+	select {
+	case err := <-drained:
+		d.logs.Info(eventStopped, zap.Bool(fieldComplete, err == nil))
+		return exitOK
+	case s := <-signals:
+		d.logs.Warn(eventStopped, zap.Bool(fieldComplete, false), zap.String(fieldSignal, s.String()))
+		return exitFailed
+	}
+}
+
+// begin has all listeners served. What ends one of them comes from the channel.
+func (d *daemon) begin() <-chan error {
 	failed := make(chan error, 4)
 	go func() {
 		if d.server.TLSConfig != nil && d.shared == nil {
@@ -328,7 +321,6 @@ func (d *daemon) serve(signals <-chan os.Signal) int {
 	if d.redirectListener != nil {
 		go func() { failed <- d.redirect.Serve(d.redirectListener) }()
 	}
-
 	if d.node != nil {
 		go func() {
 			select {
@@ -338,30 +330,22 @@ func (d *daemon) serve(signals <-chan os.Signal) int {
 			}
 		}()
 	}
+	return failed
+}
 
-	asked := "admin"
-	select {
-	case err := <-failed:
-		d.logs.Error(eventFailed, zap.Error(err))
-		if err := d.drain(0); err != nil {
-			d.logs.Warn(eventStopped, zap.Bool(fieldComplete, false), zap.Error(err))
+// untilEnd waits for what ends the daemon: it returns who has asked for it, or an error.
+func (d *daemon) untilEnd(signals, again <-chan os.Signal, failed <-chan error) (asked string, err error) {
+	for {
+		select {
+		case err := <-failed:
+			return "", err
+		case s := <-signals:
+			return s.String(), nil
+		case <-d.stop:
+			return "admin", nil
+		case <-again:
+			_, _, _ = d.reload() // the log tells
 		}
-		return exitFailed
-	case s := <-signals:
-		asked = s.String()
-	case <-d.stop:
-	}
-	d.draining.Store(true)
-	d.logs.Info(eventDrain, zap.String(fieldSignal, asked), zap.Int64(fieldConnections, d.handler.Stats.Connections.Load()))
-	drained := make(chan error, 1)
-	go func() { drained <- d.drain(d.config.DrainDelay) }()
-	select {
-	case err := <-drained:
-		d.logs.Info(eventStopped, zap.Bool(fieldComplete, err == nil))
-		return exitOK
-	case s := <-signals:
-		d.logs.Warn(eventStopped, zap.Bool(fieldComplete, false), zap.String(fieldSignal, s.String()))
-		return exitFailed
 	}
 }
 
@@ -371,7 +355,7 @@ func (d *daemon) serve(signals <-chan os.Signal) int {
 func (d *daemon) drain(delay time.Duration) error {
 	d.draining.Store(true)
 	time.Sleep(delay)
-	ctx, cancel := context.WithTimeout(context.Background(), d.config.DrainTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), d.live.Load().config.DrainTimeout)
 	defer cancel()
 	err := d.handler.Shutdown(ctx)
 	err = errors.Join(err, d.server.Shutdown(ctx), d.admin.Shutdown(ctx), d.redirect.Shutdown(ctx))

@@ -110,13 +110,13 @@ type metricFunc func(d *prometheus.Desc, t prometheus.ValueType, v float64, labe
 
 // access collects what webhooks do.
 func (c *collector) access(metric metricFunc) {
-	if e := c.d.access.told; e != nil {
+	if e := c.d.live.Load().access.told; e != nil {
 		metric(descEvents, prometheus.CounterValue, float64(e.Stats.Delivered.Load()), "delivered")
 		metric(descEvents, prometheus.CounterValue, float64(e.Stats.Retried.Load()), "retried")
 		metric(descEvents, prometheus.CounterValue, float64(e.Stats.Dropped.Load()), "dropped")
 		metric(descEventsWait, prometheus.GaugeValue, float64(e.Stats.Waiting.Load()))
 	}
-	if j := c.d.access.asked; j != nil {
+	if j := c.d.live.Load().access.asked; j != nil {
 		metric(descAsked, prometheus.CounterValue, float64(j.Stats.Allowed.Load()), "allowed")
 		metric(descAsked, prometheus.CounterValue, float64(j.Stats.Refused.Load()), "refused")
 		metric(descAsked, prometheus.CounterValue, float64(j.Stats.Failed.Load()), "failed")

@@ -5,12 +5,15 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/config"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/ice"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/proxyheader"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/publicip"
@@ -19,35 +22,40 @@ import (
 	"github.com/parley-rtc/parley/wsconn/clientip"
 )
 
-// newTURN starts the TURN server, if there is to be one, and makes the ICE servers
-// that members are handed.
+// newTURN starts the TURN server, if there is to be one.
 func (d *daemon) newTURN(certificates *tls.Config) error {
-	c := d.config
-	secrets, err := d.turnSecrets()
+	if !d.config.TURN.On() {
+		return nil
+	}
+	secrets, err := d.turnSecrets(d.config)
 	if err != nil {
 		return err
 	}
-	if c.TURN.On() {
-		if d.relay, err = newRelay(d, certificates, secrets); err != nil {
-			return err
+	d.relay, err = newRelay(d, certificates, func() [][]byte {
+		if l := d.live.Load(); l != nil {
+			return l.secrets()
 		}
-	}
-	own := d.turnURLs()
+		return secrets()
+	})
+	return err
+}
+
+// newICE returns what makes the ICE servers that a member is handed; nil: there are none.
+func (d *daemon) newICE(l *live) (func(id string, until time.Time) json.RawMessage, error) {
+	c, own := l.config, d.turnURLs()
 	if len(c.ICEServers)+len(own) == 0 {
-		return nil
+		return nil, nil
 	}
-	servers, err := ice.New(c.ICEServers, own, secrets, c.TURNTTL)
+	servers, err := ice.New(c.ICEServers, own, l.secrets, c.TURNTTL)
 	if err != nil {
-		return fmt.Errorf("ice-server: %w", err)
+		return nil, fmt.Errorf("ice-server: %w", err)
 	}
-	d.iceServers = servers.For
-	return nil
+	return servers.For, nil
 }
 
 // turnSecrets returns the secrets of credentials: those in the file, one a line, or else
 // one that this daemon keeps; nil: there are none.
-func (d *daemon) turnSecrets() (func() [][]byte, error) {
-	c := d.config
+func (d *daemon) turnSecrets(c *config.Config) (func() [][]byte, error) {
 	text, err := newSecret("turn-secret-file", c.TURNSecretFile, asItIs, d.logs.Logger)
 	switch {
 	case err != nil:
@@ -64,16 +72,19 @@ func (d *daemon) turnSecrets() (func() [][]byte, error) {
 	case !c.TURN.On():
 		return nil, nil
 	}
-	own := []byte(rand.Text())
-	if c.StateDir != "" {
-		kept, err := state.Secret(c.StateDir, "turn-secret")
-		if err != nil {
-			d.logs.Warn(eventNotKept, zap.String(fieldSetting, "state-dir"), zap.Error(err))
-		} else {
-			own = kept
+	return func() [][]byte { return [][]byte{d.ownSecret()} }, nil
+}
+
+// keptSecret returns the secret of this daemon's own, which is kept if there is a place.
+func (d *daemon) keptSecret() []byte {
+	if d.config.StateDir != "" {
+		kept, err := state.Secret(d.config.StateDir, "turn-secret")
+		if err == nil {
+			return kept
 		}
+		d.logs.Warn(eventNotKept, zap.String(fieldSetting, "state-dir"), zap.Error(err))
 	}
-	return func() [][]byte { return [][]byte{own} }, nil
+	return []byte(rand.Text())
 }
 
 func newRelay(d *daemon, certificates *tls.Config, secrets func() [][]byte) (*relay.Server, error) {
@@ -104,7 +115,7 @@ func newRelay(d *daemon, certificates *tls.Config, secrets func() [][]byte) (*re
 	var streams func(net.Listener) net.Listener
 	if c.ProxyProtocol {
 		streams = func(l net.Listener) net.Listener {
-			return proxyheader.New(l, d.proxies.Trusts, d.logs.Logger).Named()
+			return proxyheader.New(l, d.trusts, d.logs.Logger).Named()
 		}
 	}
 	tlsListen := c.TURN.TLSListen

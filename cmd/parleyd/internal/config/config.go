@@ -72,7 +72,8 @@ type Config struct {
 	Version bool
 
 	file  string
-	flags *pflag.FlagSet // that the settings are tied to
+	flags *pflag.FlagSet      // that the settings are tied to
+	given map[string][]string // by the command line
 }
 
 // ACME says for which names certificates are obtained, and where.
@@ -178,6 +179,7 @@ func Load(args []string, lookup func(string) (string, bool)) (*Config, error) {
 // Complete reads what the flags have left open from the environment and the file
 // that either names, and checks all. The error is one line for people.
 func (c *Config) Complete(lookup func(string) (string, bool)) error {
+	c.remember()
 	if err := fromEnvironment(c.flags, lookup); err != nil {
 		return err
 	}
