@@ -70,15 +70,19 @@ func TestConfigure(t *testing.T) {
 	a := netip.MustParseAddr("203.0.113.5")
 	l.Connect(a, now)
 	l.Configure(Options{MaxConnections: 2})
-	if !l.Connect(a, now) || !l.Connect(a, now) || l.Connect(a, now) {
-		t.Error("two connections are allowed, and one from before does not count")
+	for i, may := range []bool{true, true, false} {
+		if l.Connect(a, now) != may {
+			t.Errorf("connection %d: two are allowed, and one from before does not count", i)
+		}
 	}
 	l.Disconnect(a)
 	l.Disconnect(a)
 	l.Disconnect(a) // that from before
 	l.Configure(Options{MaxConnections: 3})
-	if !l.Connect(a, now) || !l.Connect(a, now) || !l.Connect(a, now) || l.Connect(a, now) {
-		t.Error("three connections are allowed")
+	for i, may := range []bool{true, true, true, false} {
+		if l.Connect(a, now) != may {
+			t.Errorf("connection %d: three are allowed", i)
+		}
 	}
 	l.Configure(Options{Rate: 1})
 	for i := range burstSeconds {
