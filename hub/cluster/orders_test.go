@@ -43,6 +43,7 @@ func TestOrdersOutliveOwners(t *testing.T) {
 			if late.join(room, "late", nil, false) {
 				t.Error("the new owner does not know that the room is locked")
 			}
+			mod.until("locked", func(m message) bool { return m.Locked })
 			_ = mod.n.Do(&actor.Lock{Order: actor.Order{Client: mod.client}})
 			mod.until("unlocked", func(m message) bool { return m.Type == "room_members" && !m.Locked && len(m.Members) == 2 })
 			if late.join(room, "bad", nil, false) {
