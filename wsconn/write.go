@@ -18,6 +18,16 @@ type gather struct {
 	n     int
 	err   error
 	onRaw func(fd uintptr) bool
+
+	breath *breath // nil: none was taken yet
+}
+
+// takeBreath lets others have a turn.
+func (g *gather) takeBreath() {
+	if g.breath == nil {
+		g.breath = newBreath()
+	}
+	g.breath.take()
 }
 
 var gathers = sync.Pool{New: func() any {
