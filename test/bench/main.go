@@ -20,6 +20,7 @@ func main() {
 	rounds := flag.Int("rounds", 3, "rounds")
 	root := flag.String("root", "../..", "folder of the main module")
 	scaling := flag.Bool("scale", false, "measure how parleyd's cost grows, instead of the table")
+	rooms := flag.Bool("rooms", false, "measure large rooms alone")
 	only := flag.String("only", "", "one server: echo, mutex, peer or parleyd")
 	flag.Parse()
 	pinSelf()
@@ -27,7 +28,12 @@ func main() {
 		if *scaling {
 			return scale(servers[len(servers)-1])
 		}
-		return run(servers, *rounds, *only)
+		if !*rooms {
+			if err := run(servers, *rounds, *only); err != nil {
+				return err
+			}
+		}
+		return largeRooms(servers)
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

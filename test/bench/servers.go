@@ -53,7 +53,7 @@ func build(dir, root string) ([]*server, error) {
 	servers := []*server{
 		{"echo", "plain echo (coder/websocket)", echo, listen("echo")},
 		{"mutex", "mutex hub (gorilla, JSON)", ours, listen("mutexhub")},
-		{"parleyd", "**parleyd**", ours, listen("parleyd", "--admin-listen", "", "--rate", "0", "--rate-bytes", "0", "--rate-changes", "0", "--max-room-members", "0")},
+		{"parleyd", "**parleyd**", ours, listen("parleyd", "--admin-listen", "", "--join-timeout", "0", "--rate", "0", "--rate-bytes", "0", "--rate-changes", "0", "--max-room-members", "0")},
 	}
 	for name, from := range map[string][2]string{"echo": {".", "./echo"}, "mutexhub": {".", "./mutexhub"}, "parleyd": {root, "./cmd/parleyd"}} {
 		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, name), from[1])

@@ -21,6 +21,8 @@ type Loop struct {
 	events [256]unix.EpollEvent
 	dirty  []*Conn // with something to write
 
+	scratch [256 << 10]byte // is read into by all connections
+
 	Bytes uint64 // read from all connections
 }
 
@@ -183,9 +185,6 @@ func (c *Conn) drop() {
 	_ = unix.Close(c.fd)
 }
 
-// scratch is read into by all connections of the thread.
-var scratch [256 << 10]byte
-
 func (c *Conn) handle(events uint32) {
 	if events&unix.EPOLLOUT != 0 {
 		c.waiting = false
@@ -194,7 +193,7 @@ func (c *Conn) handle(events uint32) {
 	if events&(unix.EPOLLIN|unix.EPOLLHUP|unix.EPOLLERR) == 0 {
 		return
 	}
-	n, err := unix.Read(c.fd, scratch[:])
+	n, err := unix.Read(c.fd, c.loop.scratch[:])
 	if err == unix.EAGAIN {
 		return
 	}
@@ -203,7 +202,7 @@ func (c *Conn) handle(events uint32) {
 		return
 	}
 	c.loop.Bytes += uint64(n)
-	data := scratch[:n]
+	data := c.loop.scratch[:n]
 	if len(c.in) > 0 {
 		c.in = append(c.in, data...)
 		data = c.in
