@@ -123,8 +123,10 @@ func TestPassedListLargerThanTheQueue(t *testing.T) {
 		t.Error("a list larger than the queue fills it")
 	}
 	read(o)
-	if !o.Pass(list()) || !o.Pass(list()) || o.Pass(list()) {
-		t.Error("lists may pile up, or only one may wait")
+	for i, want := range []bool{true, true, false} {
+		if got := o.Pass(list()); got != want {
+			t.Errorf("list number %d that waits was taken in: %v", i+1, got)
+		}
 	}
 }
 
