@@ -55,8 +55,11 @@ type Figures struct {
 
 const roomName = "large"
 
-// patience is how long the last member may take to learn something.
-const patience = 20 * time.Second
+// How long the last member may take to learn something, and to learn of all who have come.
+const (
+	patience = 5 * time.Second
+	arrival  = time.Minute
+)
 
 // NewRoom has n members join a room, and guests connect, and waits until all members know of
 // all, but for those that some servers never tell.
@@ -87,7 +90,7 @@ func NewRoom(l *Loop, d Dialect, address string, n, guests int) (*Room, error) {
 	if r.talk, err = startTalk(d, address); err != nil {
 		return nil, err
 	}
-	_, err = r.wait(r.present(), func() {})
+	_, err = r.wait(r.present(), arrival, func() {})
 	return r, err
 }
 
@@ -178,7 +181,7 @@ func (r *Room) learned(m *listener, ids []byte) {
 
 // wait does something, and waits until all members have been told that there are so many, or
 // until they have had a message to all if that is 0.
-func (r *Room) wait(count int, do func()) (Figures, error) {
+func (r *Room) wait(count int, limit time.Duration, do func()) (Figures, error) {
 	r.turn++
 	r.count, r.since, r.took, r.bytes = count, time.Now(), nil, 0
 	for _, m := range r.members {
@@ -188,7 +191,7 @@ func (r *Room) wait(count int, do func()) (Figures, error) {
 	}
 	r.talk.reset()
 	do()
-	err := r.l.Run(patience, func() bool { return len(r.took) == len(r.members) })
+	err := r.l.Run(limit, func() bool { return len(r.took) == len(r.members) })
 	f := Figures{Bytes: float64(r.bytes) / float64(len(r.members)), Never: len(r.members) - len(r.took)}
 	f.Delay, f.Longest = r.talk.figures()
 	if len(r.took) > 0 {
@@ -216,12 +219,12 @@ func (r *Room) Move() (Figures, error) {
 	if g.in {
 		count -= 2
 	}
-	return r.wait(count, func() { r.move(g) })
+	return r.wait(count, patience, func() { r.move(g) })
 }
 
 // Broadcast has the first guest, which must be in, say something to all.
 func (r *Room) Broadcast() (Figures, error) {
-	return r.wait(0, func() { r.guests[0].Send(Text(`{"type":"message","data":"something to everybody"}`)) })
+	return r.wait(0, patience, func() { r.guests[0].Send(Text(`{"type":"message","data":"something to everybody"}`)) })
 }
 
 // Churn has guests join and leave, so many a second all together, for a time.
@@ -302,7 +305,7 @@ func (t *talk) run(d Dialect, address string, started func()) error {
 	}
 	known := false
 	pair[0].OnMessage = func(text []byte) { known = known || bytes.Contains(text, []byte(`"talker1"`)) }
-	if err := l.Run(patience, func() bool { return known }); err != nil || !known {
+	if err := l.Run(arrival, func() bool { return known }); err != nil || !known {
 		return fmt.Errorf("the talkers do not learn of each other: %w", err)
 	}
 	var said time.Time // zero: all that was said has come
