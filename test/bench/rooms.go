@@ -17,7 +17,7 @@ const (
 	churnRate   = 100 // joins and leaves a second
 	churnTime   = 10 * time.Second
 	churnGuests = 50
-	roomRounds  = 5 // medians count
+	roomRounds  = 3 // medians count
 )
 
 // largeRooms measures what a join, a leave and a message to all cost in large rooms, with
@@ -144,7 +144,7 @@ func (s *step) longest() string {
 
 // Times between two measures of a room: what was done before is over.
 const (
-	roomRest = time.Second
+	roomRest = 5 * time.Second
 	roomCalm = 12 * time.Second // after all have come, which is paid for
 )
 
