@@ -3,6 +3,7 @@ package wsconn
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -35,7 +36,11 @@ type server struct {
 	handler *Handler
 	url     string
 	address string
+	secure  *http.Client // nil: the server is plain
 }
+
+// overTLS has newServer serve TLS, over a listener of UnderTLS.
+var overTLS bool
 
 func newServer(t testing.TB, change func(*Options, *hub.Options)) *server {
 	t.Helper()
@@ -45,7 +50,15 @@ func newServer(t testing.TB, change func(*Options, *hub.Options)) *server {
 	}
 	h := newHub(t, ho)
 	s := &server{t: t, hub: h, handler: newHandler(t, h, o)}
-	web := httptest.NewServer(s.handler)
+	web := httptest.NewUnstartedServer(s.handler)
+	if overTLS {
+		web.Listener = UnderTLS(web.Listener)
+		web.TLS = &tls.Config{DynamicRecordSizingDisabled: true}
+		web.StartTLS()
+		s.secure = web.Client()
+	} else {
+		web.Start()
+	}
 	s.url, s.address = web.URL, web.Listener.Addr().String()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -88,7 +101,7 @@ type client struct {
 func (s *server) dial() *client {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	conn, _, err := websocket.Dial(ctx, s.url, nil)
+	conn, _, err := websocket.Dial(ctx, s.url, &websocket.DialOptions{HTTPClient: s.secure})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -193,10 +206,34 @@ func (s *server) dialRaw(early string) *raw {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	if s.secure != nil {
+		conn = tls.Client(conn, s.config())
+	}
+	return s.raw(conn, early)
+}
+
+// config returns the TLS configuration of clients.
+func (s *server) config() *tls.Config {
+	config := s.secure.Transport.(*http.Transport).TLSClientConfig.Clone()
+	config.ServerName = "example.com" // as httptest's certificate says
+	return config
+}
+
+// raw makes a client of a connection.
+func (s *server) raw(conn net.Conn, early string) *raw {
+	s.t.Helper()
 	s.t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(conn, handshake+"\r\n"+early); err != nil {
+		s.t.Fatal(err)
+	}
+	return s.upgraded(conn)
+}
+
+// upgraded reads the answer to the request.
+func (s *server) upgraded(conn net.Conn) *raw {
+	s.t.Helper()
 	c := &raw{s.t, conn, bufio.NewReader(conn)}
-	c.write(handshake + "\r\n" + early)
 	resp, err := http.ReadResponse(c.r, nil)
 	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
 		s.t.Fatalf("handshake: %v %v", resp, err)

@@ -24,13 +24,15 @@ const closeTimeout = 5 * time.Second
 // conn is one WebSocket connection.
 type conn struct {
 	// Set before start, then read only.
-	h      *Handler
-	nc     net.Conn
-	raw    syscall.RawConn // nil: writes may block, see writers
-	number uint64
-	remote netip.Addr // the client's address
-	client hub.Client // the hub's side; has its own locks
-	opened time.Time
+	h       *Handler
+	options *Options // of the handler when the connection came
+	nc      net.Conn
+	raw     syscall.RawConn // of a plain socket, else nil
+	below   *socket         // under TLS, else nil; if both are nil, writes may block
+	number  uint64
+	remote  netip.Addr // the client's address
+	client  hub.Client // the hub's side; has its own locks
+	opened  time.Time
 
 	keepalive keepalive     // has its own lock
 	bytesOut  atomic.Uint64 // written
@@ -55,14 +57,18 @@ type conn struct {
 // start registers the connection with the hub and goes on in goroutines of its
 // own. early is what the client sent behind its request.
 func (h *Handler) start(nc net.Conn, early []byte, remote netip.Addr) *conn {
-	c := &conn{h: h, nc: nc, number: h.numbers.Add(1), remote: remote, opened: time.Now()}
-	c.reader.init(nc, early, h.options.MaxMessageBytes, &h.Stats.BytesIn)
+	c := &conn{h: h, options: h.options.Load(), nc: nc, number: h.numbers.Add(1), remote: remote, opened: time.Now()}
+	c.reader.deep = &h.deep
+	c.reader.init(nc, early, c.options.MaxMessageBytes, &h.Stats.BytesIn)
 	c.v1.c = c
-	c.raw = c.reader.raw
-	c.rates.init(&h.options, c.opened)
+	c.raw, c.below = c.reader.raw, c.reader.below
+	if c.below != nil {
+		h.deep.enter()
+	}
+	c.rates.init(c.options, c.opened)
 	h.log.Info(EventConnect, zap.Uint64(event.FieldConn, c.number), zap.Stringer(event.FieldRemote, remote))
 	c.client = h.hub.Connect(hub.Connection{
-		Number: c.number, Remote: remote, QueueBytes: h.options.QueueBytes, Writer: c,
+		Number: c.number, Remote: remote, QueueBytes: c.options.QueueBytes, Writer: c,
 	})
 	c.keepalive.start(c) // first: the hub may close the connection at once
 	if c.client.Start() != nil {
@@ -122,6 +128,7 @@ func (c *conn) frame(h wire.Header, payload []byte) error {
 		if c.keepalive.answer(payload) {
 			c.client.Acknowledged()
 		}
+		c.reader.releaseTLS()
 		return c.pace(c.rates.frame(c.reader.readAt))
 	case wire.OpClose:
 		code, err := parseClose(payload)
@@ -189,14 +196,16 @@ func (c *conn) peerClose(code wire.CloseCode) error {
 }
 
 // hangUp ends the server's side of the TCP connection once its close frame is
-// written, and all of it once the client's has come too. Any goroutine calls it.
+// written, and all of it once the client's has come too. A membership may go on after
+// 1001, unless the client leaves: what it has sent last is still awaited then, and a proxy
+// would throw that away if our side ended. Any goroutine calls it.
 func (c *conn) hangUp() {
 	if !c.client.Finished() {
 		return
 	}
 	if c.closed.Load() {
 		_ = c.nc.Close()
-	} else if half, ok := c.nc.(interface{ CloseWrite() error }); ok {
+	} else if half, ok := c.nc.(interface{ CloseWrite() error }); ok && c.client.CloseCode() != wire.CloseGoingAway {
 		_ = half.CloseWrite()
 	}
 }
@@ -232,6 +241,11 @@ func (c *conn) end(reason string) {
 	}
 	c.mu.Unlock()
 	c.client.End(reason)
+
+	c.reader.unseal()
+	if c.below != nil {
+		c.h.deep.leave()
+	}
 
 	code := c.client.CloseCode()
 	switch {

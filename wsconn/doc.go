@@ -6,7 +6,8 @@
 // http.Server does. A [Gate] decides who may join.
 //
 // The handler returns after the handshake, and a goroutine of the connection's own reads
-// on. While it waits, it holds no buffer. A few goroutines write for all plain sockets and
-// never wait for one: a connection whose socket is full gets a goroutine of its own until
-// it is not. TLS and wrapped sockets get one while they write.
+// on. While it waits, it holds no buffer. A few goroutines write for all plain sockets, and
+// for TLS over a listener of [UnderTLS], and never wait for one: a connection whose socket
+// is full gets a goroutine of its own until it is not. Other TLS and wrapped sockets get
+// one while they write.
 package wsconn

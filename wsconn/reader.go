@@ -36,8 +36,15 @@ type reader struct {
 	s          *scratch // nil: nothing is buffered
 	start, end int      // s.buf[start:end] has been read and not been taken
 	readAt     time.Time
-	total      atomic.Uint64  // bytes read; others look at it
-	bytesIn    *atomic.Uint64 // total of all connections
+
+	// For TLS over a socket of UnderTLS only.
+	below  *socket     // nil: conn is something else
+	deep   *deepStacks // set before init
+	sealed *scratch    // has what is encrypted; nil: TLS has all
+	early  bool        // TLS may have read more than the handshake already
+
+	total   atomic.Uint64  // bytes read; others look at it
+	bytesIn *atomic.Uint64 // total of all connections
 
 	message []byte        // the fragments so far of a message; nil: none is open
 	limit   int           // of a message, in bytes
@@ -53,6 +60,9 @@ func (r *reader) init(conn net.Conn, early []byte, limit int, bytesIn *atomic.Ui
 	r.conn, r.limit, r.bytesIn = conn, limit, bytesIn
 	if r.raw = rawConn(conn); r.raw != nil {
 		r.onRaw = r.tryRead
+	} else if r.below = socketUnder(conn); r.below != nil {
+		r.below.taken, r.early = true, true
+		r.onRaw = r.tryReadSealed
 	}
 	if len(early) > 0 {
 		r.hold(len(early))
@@ -240,7 +250,10 @@ func (r *reader) fill(n int) error {
 
 // read is fill without a limit of time.
 func (r *reader) read(n int) error {
-	if r.raw == nil {
+	switch {
+	case r.below != nil:
+		return r.readSecure(n)
+	case r.raw == nil:
 		return r.readBlocking(n)
 	}
 	if r.s != nil && r.start < r.end {

@@ -19,6 +19,10 @@ type gather struct {
 	err   error
 	onRaw func(fd uintptr) bool
 
+	// Likewise, over TLS.
+	conn   *conn
+	behind int // bytes of which the socket has not taken all
+
 	breath *breath // nil: none was taken yet
 }
 
@@ -44,6 +48,18 @@ func (g *gather) tryWrite(fd uintptr) bool {
 			return true
 		}
 	}
+}
+
+// write writes as much of out as the socket takes now, and leaves the number of bytes in
+// g.n.
+func (g *gather) write(raw syscall.RawConn, out []byte) error {
+	g.out, g.n, g.err = out, 0, nil
+	err := raw.Write(g.onRaw)
+	if err == nil && g.err != syscall.EAGAIN {
+		err = g.err
+	}
+	g.out, g.n = nil, max(g.n, 0)
+	return err
 }
 
 // wrote accounts for n bytes that are on their way, and reports whether more
@@ -78,8 +94,8 @@ func (c *conn) Challenge(within time.Duration) { c.keepalive.ask(within) }
 
 // Wake implements [hub.Writer].
 func (c *conn) Wake() {
-	if c.raw == nil {
-		go c.writeBlocking()
+	if c.raw == nil && c.below == nil {
+		go c.writeBlocking(0)
 		return
 	}
 	c.h.writers.add(c)
@@ -87,7 +103,7 @@ func (c *conn) Wake() {
 
 // WakeLater implements [hub.PatientWriter].
 func (c *conn) WakeLater() {
-	if c.raw == nil {
+	if c.raw == nil && c.below == nil {
 		c.Wake()
 		return
 	}
@@ -101,34 +117,38 @@ func (c *conn) Hurry() { c.h.writers.hurry(c) }
 // is left to a goroutine that waits; what is there beyond it comes when all
 // others have had their turn. A writer calls it.
 func (c *conn) writeOnce(g *gather) {
-	g.out = c.client.Gather(&g.Gathering)
-	if g.out == nil {
-		return
-	}
-	g.n, g.err = 0, nil
-	err := c.raw.Write(g.onRaw)
-	if err == nil && g.err != syscall.EAGAIN {
-		err = g.err
-	}
-	whole := g.n == len(g.out)
-	g.out = nil
+	out := c.client.Gather(&g.Gathering)
 	switch {
+	case out == nil:
+	case c.below != nil:
+		c.writeSecure(g, out)
+	default:
+		c.writePlain(g, out)
+	}
+}
+
+func (c *conn) writePlain(g *gather, out []byte) {
+	switch err := g.write(c.raw, out); {
 	case err != nil:
 		c.writeFailed()
-	case !c.wrote(max(g.n, 0)):
-	case whole:
+	case !c.wrote(g.n):
+	case g.n == len(out):
 		c.h.writers.add(c)
 	default:
-		go c.writeBlocking()
+		go c.writeBlocking(0)
 	}
 }
 
 // sliceBytes is what a write that waits for the socket takes at a time: progress on
-// a slow line is to be seen.
+// a slow line is to be seen. A TLS record holds as much.
 const sliceBytes = 16 << 10
 
-// writeBlocking writes until nothing waits, waiting for the socket.
-func (c *conn) writeBlocking() {
+// writeBlocking writes until nothing waits, waiting for the socket. behind is how many
+// bytes TLS has been given that its socket may not have taken yet.
+func (c *conn) writeBlocking(behind int) {
+	if behind > 0 && !c.settle(c.below.flush(), behind) {
+		return
+	}
 	g := gathers.Get().(*gather)
 	defer gathers.Put(g)
 	for {
@@ -138,16 +158,24 @@ func (c *conn) writeBlocking() {
 		}
 		for len(out) > 0 {
 			n, err := c.nc.Write(out[:min(len(out), sliceBytes)])
-			more := c.wrote(n)
-			if err != nil {
-				c.writeFailed()
+			if err == nil && c.below != nil {
+				err = c.below.flush()
 			}
-			if err != nil || !more {
+			if !c.settle(err, n) {
 				return
 			}
 			out = out[n:]
 		}
 	}
+}
+
+// settle accounts for a write, and reports whether the writer is to go on.
+func (c *conn) settle(err error, n int) bool {
+	more := c.wrote(n)
+	if err != nil {
+		c.writeFailed()
+	}
+	return err == nil && more
 }
 
 // writeFailed ends the connection; the read loop sees that and cleans up.

@@ -3,10 +3,12 @@ package main
 import (
 	"crypto/tls"
 	"fmt"
+	"net"
 
 	"go.uber.org/zap"
 
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/reload"
+	"github.com/parley-rtc/parley/wsconn"
 )
 
 // newCertificates returns a TLS configuration whose certificate follows its files.
@@ -28,6 +30,23 @@ func newCertificates(certFile, keyFile string, log *zap.Logger) (*tls.Config, er
 	}
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
+		NextProtos:     []string{"http/1.1"}, // WebSocket's handshake is HTTP/1.1
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return current.Get(), nil },
 	}, nil
+}
+
+// withoutProtocols returns a configuration for a listener that does not speak HTTP.
+func withoutProtocols(c *tls.Config) *tls.Config {
+	if c == nil {
+		return nil
+	}
+	c = c.Clone()
+	c.NextProtos = nil
+	return c
+}
+
+// secured returns a listener that speaks TLS over l. [http.Server.ServeTLS] would copy the
+// configuration, so that each listener had tickets of its own.
+func secured(l net.Listener, c *tls.Config) net.Listener {
+	return tls.NewListener(wsconn.UnderTLS(l), c)
 }

@@ -101,6 +101,9 @@ func (b *batch) command(kind byte, r *reader, h commandHead) {
 	case recResume:
 		b.resume(r, h, o)
 		return
+	case recDepart:
+		b.depart(h.part, actor.Depart{Session: r.text()})
+		return
 	}
 	c := b.pe.clients[h.key]
 	if c == nil {
@@ -169,6 +172,15 @@ func (b *batch) add(c *proxy, commands ...actor.Command) {
 		part.again.add(c, commands...)
 	} else {
 		b.commands = append(b.commands, commands...)
+	}
+}
+
+// depart is add for a membership that has no connection any more.
+func (b *batch) depart(p int, d actor.Depart) {
+	if part := &b.o.parts[p]; part.state == partRecovering {
+		part.again.commands = append(part.again.commands, d)
+	} else {
+		b.commands = append(b.commands, d)
 	}
 }
 

@@ -63,6 +63,9 @@ func (c *control) tick() {
 	c.lease.set(c.says(), c.stuck(now))
 	c.tellWaiting(now)
 	if !c.n.available() {
+		if c.n.cutOff() {
+			c.n.toEdge(c.n.edge.cutOff)
+		}
 		if c.state == "draining" && c.n.connections.Load() == 0 && now.Sub(c.goodAt) > fenceTime {
 			c.leave() // nothing can be handed over, and the others own all by now
 		}

@@ -156,13 +156,21 @@ func (n *Node) end() {
 func (n *Node) Closed() <-chan struct{} { return n.closed }
 
 // Resumes reports whether memberships can be resumable.
-func (n *Node) Resumes() bool { return n.rooms.ResumeWindow > 0 }
+func (n *Node) Resumes() bool { return n.rooms.Current.Load().ResumeWindow > 0 }
 
 // NewSession makes a session for a room, that any node can find the way by.
 func (n *Node) NewSession(room string) string { return actor.NewSession(uint16(PartitionOf(room))) }
 
 // Do takes a command of a connection.
 func (n *Node) Do(c actor.Command) error {
+	client := actor.ClientOf(c)
+	_, ends := c.(actor.Unregister)
+	if client != nil && !ends && client.Straight(c) {
+		if _, leaves := c.(actor.Leave); leaves {
+			n.toEdge(left{client})
+		}
+		return nil
+	}
 	if !n.toEdge(c) {
 		return actor.ErrClosed
 	}
@@ -176,6 +184,15 @@ func (n *Node) Acknowledged(c *actor.Client) {
 
 // available reports whether our lease is good: then we know who owns what.
 func (n *Node) available() bool { return int64(time.Since(n.started)) < n.validUntil.Load() }
+
+// cutOffTime is how long the lease may have run out before members that can resume are sent
+// to another node: a slow register is no reason to.
+const cutOffTime = time.Second
+
+// cutOff reports whether the lease has run out for so long.
+func (n *Node) cutOff() bool {
+	return time.Since(n.started)-time.Duration(n.validUntil.Load()) > cutOffTime
+}
 
 // Ready reports whether this node can serve rooms of the whole cluster: every
 // partition has an owner that takes commands.
@@ -321,7 +338,7 @@ func (n *Node) connect(own uint64, node string, peer uint64, o *owner) *link {
 	if own == peer {
 		l.send = func(packet []byte) { l.receive(slices.Clone(packet)) }
 	}
-	l.deliver = func(seq uint64, records []byte) bool { return n.deliver(l, seq, records) }
+	l.arrive = func(seq uint64, records []byte) bool { return n.deliver(l, seq, records) }
 	l.progress = func() { o.confirmations.progress(l) }
 	newLink(l)
 	n.stopped.Go(l.run)

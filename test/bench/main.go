@@ -1,4 +1,4 @@
-// Bench measures parleyd beside three other servers, in one run: each in turn, on
+// Bench measures parleyd beside other servers, in one run: each in turn, on
 // one core of its own, with the load on another, in several rounds. What counts are
 // the ratios.
 package main
@@ -6,7 +6,6 @@ package main
 import (
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,15 +20,19 @@ func main() {
 	root := flag.String("root", "../..", "folder of the main module")
 	scaling := flag.Bool("scale", false, "measure how parleyd's cost grows, instead of the table")
 	rooms := flag.Bool("rooms", false, "measure large rooms alone")
-	only := flag.String("only", "", "one server: echo, mutex, peer or parleyd")
+	cluster := flag.Bool("cluster", false, "measure three nodes that are one server beside a single one, instead of the table")
+	only := flag.String("only", "", "one server: limit, echo, mutex, peer, parleyd, echo-tls or parleyd-tls")
 	flag.Parse()
 	pinSelf()
-	err := withServers(*root, func(servers []*server) error {
+	err := withServers(*root, func(servers []*server, c *certificate) error {
 		if *scaling {
 			return scale(servers[len(servers)-1])
 		}
+		if *cluster {
+			return measureCluster(servers[len(servers)-1], *rounds)
+		}
 		if !*rooms {
-			if err := run(servers, *rounds, *only); err != nil {
+			if err := run(parts(servers, c), *rounds, *only); err != nil {
 				return err
 			}
 		}
@@ -64,8 +67,9 @@ func pinSelf() {
 	os.Exit(0)
 }
 
-// withServers builds all servers, of which parleyd is the last, for f.
-func withServers(root string, f func(servers []*server) error) error {
+// withServers builds all servers, of which parleyd is the last, and a certificate for
+// those that speak TLS.
+func withServers(root string, f func(servers []*server, c *certificate) error) error {
 	dir, err := os.MkdirTemp("", "parley-bench")
 	if err != nil {
 		return err
@@ -75,64 +79,56 @@ func withServers(root string, f func(servers []*server) error) error {
 	if err != nil {
 		return err
 	}
-	return f(servers)
+	c, err := newCertificate(dir)
+	if err != nil {
+		return err
+	}
+	return f(servers, c)
 }
 
-// run measures all servers in turn, or only one, and prints the table.
-func run(servers []*server, rounds int, only string) error {
+// run measures the servers of all parts in turn, or only one, and prints the tables.
+func run(parts []part, rounds int, only string) error {
 	results := map[string]map[string][]float64{} // by server and measure
 	start := time.Now()
 	for round := range rounds {
-		for i := range servers {
-			s := servers[(i+round)%len(servers)] // nobody is always first
-			if only != "" && s.name != only {
-				continue
-			}
-			fmt.Fprintf(os.Stderr, "round %d of %d: %s\n", round+1, rounds, s.name)
-			for _, m := range measures {
-				values, err := m.of(s)
-				if err != nil {
-					return fmt.Errorf("%s: %s: %w", s.name, m.names[0], err)
+		for _, p := range parts {
+			for i := range p.servers {
+				s := p.servers[(i+round)%len(p.servers)] // nobody is always first
+				if only != "" && s.name != only {
+					continue
 				}
-				for name, v := range values {
-					if results[s.name] == nil {
-						results[s.name] = map[string][]float64{}
-					}
-					results[s.name][name] = append(results[s.name][name], v)
+				fmt.Fprintf(os.Stderr, "round %d of %d: %s\n", round+1, rounds, s.name)
+				if err := s.measure(p.measures, results); err != nil {
+					return err
 				}
 			}
 		}
 	}
-	print(os.Stdout, servers, results, rounds, time.Since(start))
+	fmt.Printf("%s; medians of %d rounds, ± half the spread; %s in all\n", machine(), rounds, time.Since(start).Round(time.Second))
+	for _, p := range parts {
+		p.print(os.Stdout, results)
+	}
 	return nil
 }
 
-// print writes the table, in Markdown.
-func print(w io.Writer, servers []*server, results map[string]map[string][]float64, rounds int, took time.Duration) {
-	fmt.Fprintf(w, "%s; medians of %d rounds, ± half the spread; %s in all\n\n", machine(), rounds, took.Round(time.Second))
-	fmt.Fprint(w, "| |")
-	for _, s := range servers {
-		fmt.Fprintf(w, " %s |", s.title)
+// measure adds the figures of one round to results.
+func (s *server) measure(measures []measure, results map[string]map[string][]float64) error {
+	if results[s.name] == nil {
+		results[s.name] = map[string][]float64{}
 	}
-	fmt.Fprint(w, " parleyd ÷ reference | goal |\n|---|")
-	for range len(servers) + 2 {
-		fmt.Fprint(w, "---|")
-	}
-	fmt.Fprintln(w)
-	for _, m := range measures {
-		for _, name := range m.names {
-			fmt.Fprintf(w, "| %s |", name)
-			for _, s := range servers {
-				fmt.Fprintf(w, " %s |", cell(results[s.name][name], formats[name]))
-			}
-			ours, theirs := median(results["parleyd"][name]), median(results[references[name]][name])
-			ratio := "–"
-			if theirs > 0 && ours > 0 {
-				ratio = fmt.Sprintf("%.2f × %s", ours/theirs, references[name])
-			}
-			fmt.Fprintf(w, " %s | %s |\n", ratio, goals[name])
+	for i, m := range measures {
+		if s.relayOnly && i >= len(relays) {
+			return nil
+		}
+		values, err := m.of(s)
+		if err != nil {
+			return fmt.Errorf("%s: %s: %w", s.name, m.names[0], err)
+		}
+		for name, v := range values {
+			results[s.name][name] = append(results[s.name][name], v)
 		}
 	}
+	return nil
 }
 
 func cell(values []float64, format string) string {

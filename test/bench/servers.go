@@ -1,12 +1,14 @@
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +30,8 @@ type server struct {
 	name, title string
 	dialect     load.Dialect
 	command     func(address string) []string
+	tls         *tls.Config // of its clients; nil: they are plain
+	relayOnly   bool        // nothing else is measured of it
 }
 
 // ours is the protocol that parleyd and the mutex hub speak.
@@ -51,9 +55,9 @@ func build(dir, root string) ([]*server, error) {
 		}
 	}
 	servers := []*server{
-		{"echo", "plain echo (coder/websocket)", echo, listen("echo")},
-		{"mutex", "mutex hub (gorilla, JSON)", ours, listen("mutexhub")},
-		{"parleyd", "**parleyd**", ours, listen("parleyd", "--admin-listen", "", "--join-timeout", "0", "--rate", "0", "--rate-bytes", "0", "--rate-changes", "0", "--max-room-members", "0")},
+		{name: "echo", title: "echo (coder/websocket)", dialect: echo, command: listen("echo")},
+		{name: "mutex", title: "mutex hub (gorilla, JSON)", dialect: ours, command: listen("mutexhub")},
+		{name: "parleyd", title: "**parleyd**", dialect: ours, command: listen("parleyd", "--admin-listen", "", "--join-timeout", "0", "--rate", "0", "--rate-bytes", "0", "--rate-changes", "0", "--max-room-members", "0")},
 	}
 	for name, from := range map[string][2]string{"echo": {".", "./echo"}, "mutexhub": {".", "./mutexhub"}, "parleyd": {root, "./cmd/parleyd"}} {
 		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, name), from[1])
@@ -63,7 +67,10 @@ func build(dir, root string) ([]*server, error) {
 		}
 	}
 	if peer := peerServer(); peer != nil {
-		servers = append(servers[:2], peer, servers[2])
+		servers = slices.Insert(servers, 2, peer)
+	}
+	if limit := limit(dir, servers[0]); limit != nil {
+		servers = slices.Insert(servers, 0, limit)
 	}
 	return servers, nil
 }
@@ -89,12 +96,12 @@ func peerServer() *server {
 		}
 	}
 	version, _ := exec.Command(node, "--version").Output()
-	return &server{"peer", "PeerServer " + peerVersion + " (Node " + strings.TrimSpace(string(version)) + ")", load.Dialect{
+	return &server{name: "peer", title: "PeerServer " + peerVersion + " (Node " + strings.TrimSpace(string(version)) + ")", dialect: load.Dialect{
 		Path: func(id string) string { return "/peerjs?key=peerjs&id=" + id + "&token=t" },
 		Message: func(kind, to, body string) string {
 			return fmt.Sprintf(`{"type":%q,"dst":%q,"payload":%s}`, strings.ToUpper(kind), to, body)
 		},
-	}, func(address string) []string {
+	}, command: func(address string) []string {
 		_, port, _ := net.SplitHostPort(address)
 		return []string{node, script, "--port", port, "--path", "/", "--concurrent_limit", "100000"}
 	}}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/parley-rtc/parley/test/internal/certificate"
 	"github.com/parley-rtc/parley/test/internal/parleyd"
 	"github.com/parley-rtc/parley/test/internal/process"
 )
@@ -21,7 +22,7 @@ import (
 type proxy struct {
 	language string // of the block
 	frame    string // what stands around it
-	replace  func(port, backend string, cert *certificate) []string
+	replace  func(port, backend string, cert *certificate.Certificate) []string
 	command  func(dir, config string) *exec.Cmd
 }
 
@@ -30,11 +31,11 @@ var proxies = []proxy{
 		language: "nginx",
 		frame: "events {}\nhttp {\naccess_log off;\nclient_body_temp_path b; proxy_temp_path p; fastcgi_temp_path f;\n" +
 			"uwsgi_temp_path u; scgi_temp_path s;\n%s\n}\n",
-		replace: func(port, backend string, cert *certificate) []string {
+		replace: func(port, backend string, cert *certificate.Certificate) []string {
 			return []string{
 				"listen 443 ssl", "listen 127.0.0.1:" + port + " ssl",
-				"/etc/ssl/signal.example.org/cert.pem", cert.certFile,
-				"/etc/ssl/signal.example.org/key.pem", cert.keyFile,
+				"/etc/ssl/signal.example.org/cert.pem", cert.CertFile,
+				"/etc/ssl/signal.example.org/key.pem", cert.KeyFile,
 				"server_name signal.example.org", "server_name localhost",
 				"127.0.0.1:8080", backend,
 			}
@@ -46,9 +47,9 @@ var proxies = []proxy{
 	{
 		language: "caddy",
 		frame:    "{\nadmin off\nauto_https disable_redirects\n}\n%s\n",
-		replace: func(port, backend string, cert *certificate) []string {
+		replace: func(port, backend string, cert *certificate.Certificate) []string {
 			return []string{
-				"signal.example.org {", "localhost:" + port + " {\nbind 127.0.0.1\ntls " + cert.certFile + " " + cert.keyFile,
+				"signal.example.org {", "localhost:" + port + " {\nbind 127.0.0.1\ntls " + cert.CertFile + " " + cert.KeyFile,
 				"127.0.0.1:8080", backend,
 			}
 		},
@@ -66,17 +67,10 @@ var proxies = []proxy{
 func TestProxies(t *testing.T) {
 	for _, p := range proxies {
 		t.Run(p.language, func(t *testing.T) {
-			dir := t.TempDir()
-			cert := newCertificate(t, dir)
 			d := parleyd.Start(t, "--trusted-proxy", "127.0.0.1/32")
-			port := process.FreePort(t)
-			block := strings.NewReplacer(p.replace(port, d.Address, cert)...).Replace(fromREADME(t, p.language))
-			config := filepath.Join(dir, "config")
-			write(t, config, []byte(strings.Replace(p.frame, "%s", block, 1)))
-			process.Start(t, p.command(dir, config))
-			process.AwaitTCP(t, "127.0.0.1:"+port)
+			port, cert := p.start(t, d.Address)
 
-			client := cert.client(t)
+			client := cert.Client(t)
 			// Everything here is on loopback; this one client is at another address of it.
 			from := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 7)}}
 			client.Transport.(*http.Transport).DialContext = from.DialContext
@@ -102,6 +96,27 @@ func TestProxies(t *testing.T) {
 			}
 		})
 	}
+}
+
+// start runs the proxy before a backend, and returns its port and certificate. changes are
+// pairs of what is replaced in the README's block.
+func (p *proxy) start(t *testing.T, backend string, changes ...string) (port string, cert *certificate.Certificate) {
+	t.Helper()
+	dir := t.TempDir()
+	cert, port = certificate.New(t, dir), process.FreePort(t)
+	block := fromREADME(t, p.language)
+	for i := 0; i < len(changes); i += 2 {
+		if !strings.Contains(block, changes[i]) {
+			t.Fatalf("the README's block for %s has no %q", p.language, changes[i])
+		}
+		block = strings.Replace(block, changes[i], changes[i+1], 1)
+	}
+	block = strings.NewReplacer(p.replace(port, backend, cert)...).Replace(block)
+	config := filepath.Join(dir, "config")
+	write(t, config, []byte(strings.Replace(p.frame, "%s", block, 1)))
+	process.Start(t, p.command(dir, config))
+	process.AwaitTCP(t, "127.0.0.1:"+port)
+	return port, cert
 }
 
 // fromREADME returns the fenced block of a language.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/parley-rtc/parley/test/internal/certificate"
 	"github.com/parley-rtc/parley/test/internal/parleyd"
 	"github.com/parley-rtc/parley/test/internal/process"
 )
@@ -37,8 +38,8 @@ const (
 // Behind a trusted proxy for TCP it is the client's address that counts, also with
 // TLS; without a header there is no answer, and nobody else's header is believed.
 func TestProxyProtocol(t *testing.T) {
-	cert := newCertificate(t, t.TempDir())
-	tls := []string{"--tls-cert", cert.certFile, "--tls-key", cert.keyFile}
+	cert := certificate.New(t, t.TempDir())
+	tls := []string{"--tls-cert", cert.CertFile, "--tls-key", cert.KeyFile}
 	for _, c := range []struct {
 		name, trusted, header string
 		tls                   bool
@@ -55,7 +56,7 @@ func TestProxyProtocol(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			args, url, client := []string{"--proxy-protocol", "--trusted-proxy", c.trusted}, "ws://", http.DefaultTransport.(*http.Transport).Clone()
 			if c.tls {
-				args, url, client = append(args, tls...), "wss://", cert.client(t).Transport.(*http.Transport).Clone()
+				args, url, client = append(args, tls...), "wss://", cert.Client(t).Transport.(*http.Transport).Clone()
 			}
 			d := parleyd.Start(t, args...)
 			conn, _, err := websocket.Dial(t.Context(), url+d.Address+"/ws", &websocket.DialOptions{HTTPClient: behind(client, c.header)})

@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/parley-rtc/parley/test/internal/certificate"
 	"github.com/parley-rtc/parley/test/internal/parleyd"
 )
 
@@ -61,7 +63,7 @@ func TestLowMemory(t *testing.T) {
 
 // crowd connects n clients in rooms of ten, as fast as it can, and has each join
 // until it is in.
-func crowd(t *testing.T, address string, n int) []*client {
+func crowd(t *testing.T, n int, dial func() (*client, error)) []*client {
 	t.Helper()
 	clients := make([]*client, n)
 	var joining sync.WaitGroup
@@ -71,7 +73,7 @@ func crowd(t *testing.T, address string, n int) []*client {
 		joining.Go(func() {
 			places <- struct{}{}
 			defer func() { <-places }()
-			c, err := dial(address)
+			c, err := dial()
 			if err != nil {
 				failed.Add(1)
 				return
@@ -84,48 +86,67 @@ func crowd(t *testing.T, address string, n int) []*client {
 	}
 	joining.Wait()
 	if failed.Load() > 0 {
-		t.Errorf("%d of %d clients could not connect", failed.Load(), n)
+		t.Fatalf("%d of %d clients could not connect", failed.Load(), n)
 	}
 	return clients
 }
 
-// Five thousand clients come back at once after the daemon was killed: all get in.
+// Five thousand clients come back at once after the daemon was killed: all get in, know
+// their room, and miss no message.
 func TestStampede(t *testing.T) {
+	stampede(t, func(d *parleyd.Daemon) (*client, error) { return dial(d.Address) })
+}
+
+// Over TLS each has to shake hands anew.
+func TestStampedeOverTLS(t *testing.T) {
+	cert := certificate.New(t, t.TempDir())
+	config := &tls.Config{RootCAs: cert.Pool, ClientSessionCache: tls.NewLRUClientSessionCache(0)}
+	stampede(t, func(d *parleyd.Daemon) (*client, error) { return dialTLS(d.Address, config) },
+		"--tls-cert", cert.CertFile, "--tls-key", cert.KeyFile)
+}
+
+func stampede(t *testing.T, dial func(*parleyd.Daemon) (*client, error), args ...string) {
 	const clients = 5000
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err == nil && limit.Cur < clients+500 {
 		t.Fatalf("%d descriptors are too few for %d clients", limit.Cur, clients)
 	}
-	d := parleyd.Start(t)
-	before := crowd(t, d.Address, clients)
+	// Clients answer pings only while they read, which is one after the other here.
+	args = append(args, "--rate", "0", "--rate-bytes", "0", "--rate-changes", "0", "--ping-interval", "0")
+	d := parleyd.Start(t, args...)
+	before := crowd(t, clients, func() (*client, error) { return dial(d) })
 	settlesAt(t, d, "parley_members", clients)
 	d.Kill()
 	for _, c := range before {
-		if c == nil {
-			continue
-		}
 		_ = c.conn.CloseNow()
 	}
-	d = parleyd.StartAt(t, d.Address, "--rate", "0", "--rate-bytes", "0", "--rate-changes", "0")
+	d = parleyd.StartAt(t, d.Address, args...)
 	start := time.Now()
-	after := crowd(t, d.Address, clients)
+	after := crowd(t, clients, func() (*client, error) { return dial(d) })
 	settlesAt(t, d, "parley_members", clients)
 	t.Logf("%d clients were back after %s", clients, time.Since(start).Round(time.Millisecond))
-	w := watch(t, d)
 	for i, c := range after {
-		if c == nil {
-			continue
-		}
 		if err := c.sees(10); err != nil {
 			t.Fatalf("client %d: %v", i, err)
 		}
-	}
-	for _, c := range after {
-		if c != nil {
-			_ = c.conn.CloseNow()
+		next := i/10*10 + (i+1)%10
+		if err := c.send(fmt.Sprintf(`{"type":"message","to":"m%d","data":%d}`, next, i)); err != nil {
+			t.Fatalf("client %d: %v", i, err)
 		}
 	}
-	w.end()
+	for i, c := range after {
+		before := i/10*10 + (i+9)%10
+		m, err := c.next()
+		for err == nil && m.Type == "room_members" {
+			m, err = c.next()
+		}
+		if err != nil || m.Type != "message" || m.From != fmt.Sprintf("m%d", before) || string(m.Data) != fmt.Sprint(before) {
+			t.Fatalf("client %d got %+v %v, want message %d", i, m, err, before)
+		}
+	}
+	for _, c := range after {
+		_ = c.conn.CloseNow()
+	}
 }
 
 func settlesAt(t *testing.T, d *parleyd.Daemon, name string, value float64) {

@@ -5,9 +5,11 @@ package fault
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/http"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,16 +36,26 @@ func dial(address string) (*client, error) { return dialWith(address, 0) }
 // dialWith is dial with a receive buffer of this size.
 func dialWith(address string, buffer int) (*client, error) {
 	c := new(client)
-	transport := transportOf(c, buffer)
+	return c, c.open("ws://"+address+"/ws", transportOf(c, buffer))
+}
+
+// dialTLS is dial over TLS.
+func dialTLS(address string, config *tls.Config) (*client, error) {
+	c := new(client)
+	transport := &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}
+	return c, c.open("wss://"+address+"/ws", &http.Client{Transport: transport})
+}
+
+func (c *client) open(url string, through *http.Client) error {
 	ctx, cancel := context.WithTimeout(context.Background(), parleyd.Patience)
 	defer cancel()
-	conn, _, err := websocket.Dial(ctx, "ws://"+address+"/ws", &websocket.DialOptions{HTTPClient: transport})
+	conn, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: through})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	conn.SetReadLimit(-1)
 	c.conn = conn
-	return c, nil
+	return nil
 }
 
 func (c *client) send(text string) error {

@@ -27,6 +27,7 @@ func (drop) Suspend()                                  {}
 func (drop) Discard()                                  {}
 func (drop) Missed(uint64) ([]*frame.Frame, bool)      { return nil, false }
 func (drop) Sent() uint64                              { return 0 }
+func (drop) Seen() map[uint64]uint64                   { return nil }
 func (drop) Adopt(*Membership, uint64, []*frame.Frame) {}
 func (drop) Backlog() int                              { return 0 }
 func (drop) Challenge(time.Duration)                   {}

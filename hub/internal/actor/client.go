@@ -23,11 +23,15 @@ type Client struct {
 	out    Receiver
 	sender uint64 // names the client in the queues of others
 
+	local bool  // see local.go; set before Register, then read only
+	route route // has its own lock
+
 	// Owned by the loop.
 	opened    time.Time
 	index     int           // in the loop's list of clients; -1: not registered
 	member    *member       // nil: not joined
 	touched   bool          // is in the loop's list of touched clients
+	moved     bool          // its membership is the edge's: see local.go
 	later     bool          // has only got there in rounds
 	closed    bool          // has been closed: gets and does nothing more
 	suspended bool          // a membership without a connection has its queue

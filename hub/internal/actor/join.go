@@ -63,6 +63,7 @@ func (j *Join) apply(l *loop) {
 	}
 	l.enter(j)
 	l.answer(c, j.Welcome)
+	l.straighten(c)
 	give(j.Done, true)
 }
 
@@ -90,12 +91,13 @@ func (j *Join) makePlace(l *loop) *wire.Refusal {
 			return errDuplicateID
 		}
 	}
+	limits := l.options.Current.Load()
 	capacity := j.Capacity
 	if capacity == 0 {
-		capacity = l.options.MaxRoomMembers
+		capacity = limits.MaxRoomMembers
 	}
 	switch {
-	case r == nil && l.options.MaxRooms > 0 && len(l.rooms)+l.options.Elsewhere() >= l.options.MaxRooms:
+	case r == nil && limits.MaxRooms > 0 && len(l.rooms)+l.options.Elsewhere() >= limits.MaxRooms:
 		return errServerFull
 	case r == nil:
 		return nil

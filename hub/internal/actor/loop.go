@@ -30,6 +30,7 @@ type loop struct {
 	evicted  []*member        // members whose queue the present command has overflowed
 	reunited []*member        // members that the present command has given a connection back
 	sessions map[handle]*member
+	owned    map[int]bool       // partitions that are here: see local.go
 	bans     map[seat]time.Time // until when somebody may not join a room
 	draining bool
 	after    []func(batch uint64) // to be called at the end of this batch
@@ -39,6 +40,7 @@ type loop struct {
 }
 
 func newLoop(h *Hub, o Options) *loop {
+	o.share()
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
@@ -57,6 +59,7 @@ func newLoop(h *Hub, o Options) *loop {
 		log:      o.Logger,
 		slice:    sliceMembers,
 		rooms:    make(map[string]*room),
+		owned:    make(map[int]bool),
 		bans:     make(map[seat]time.Time),
 		sessions: make(map[handle]*member),
 	}
@@ -116,7 +119,9 @@ func (l *loop) abort() {
 		break
 	}
 	for _, c := range l.clients {
-		c.out.Abort()
+		if !c.local { // those are the edge's
+			c.out.Abort()
+		}
 	}
 }
 
@@ -146,6 +151,10 @@ more:
 // apply applies a command, and then has the members leave whose queue it has
 // overflowed: not before, since a command may be walking a room's members.
 func (l *loop) apply(c Command) {
+	if l.options.Returned != nil && l.elsewhere(c) {
+		l.options.Returned(c)
+		return
+	}
 	c.apply(l)
 	if len(l.evicted) > 0 {
 		l.leaveEvicted()

@@ -33,6 +33,9 @@ type Membership struct {
 	Changes        bool     // told of changes in place of whole lists
 	Had            uint64   // messages of the membership that Client has had
 	Out            Receiver // where Client is nil, what is kept for it
+	// Seen has for senders with other nodes the last of their messages that has come, by
+	// frame.Origin; for one that is resumed or moved only.
+	Seen map[uint64]uint64
 	// Lost says that Client's node was taken for lost, so that members may have sent
 	// messages that Client has not had: it goes on only where they were kept for it.
 	Lost bool
@@ -163,8 +166,9 @@ func (l *loop) tellReunited() {
 // Export takes the rooms of which Of holds out of the hub, and says what another
 // hub can't learn from the members' connections: of them, the resumable members.
 type Export struct {
-	Of   func(room string) bool
-	Done chan<- Exported // needs a capacity of one
+	Partition int // which they are; it is not here any more
+	Of        func(room string) bool
+	Done      chan<- Exported // needs a capacity of one
 }
 
 // Exported is what an Export has taken out. The Receivers of its members are the
@@ -176,6 +180,7 @@ type Exported struct {
 
 func (e *Export) apply(l *loop) {
 	var out Exported
+	delete(l.owned, e.Partition)
 	for i := len(l.roomList) - 1; i >= 0; i-- {
 		r := l.roomList[i]
 		if !e.Of(r.name) {
@@ -184,10 +189,10 @@ func (e *Export) apply(l *loop) {
 		l.catchAllUp(r)
 		meta := RoomMeta{Room: r.name, Locked: r.locked, Opened: r.opened}
 		for _, m := range r.members {
-			if m.session != nil {
+			if m.session != nil && !m.isLocal() {
 				out.Members = append(out.Members, *m.membership())
 			}
-			l.takeOut(m)
+			l.takeOut(m, meta)
 		}
 		r.members = nil
 		l.dropRoom(r)
@@ -205,12 +210,14 @@ func (e *Export) apply(l *loop) {
 
 // takeOut ends a membership here without a word to anybody, and with it its
 // client.
-func (l *loop) takeOut(m *member) {
+func (l *loop) takeOut(m *member, r RoomMeta) {
 	if m.session != nil {
 		delete(l.sessions, m.session.handle)
 	}
 	l.hub.Stats.Members.Add(-1)
-	if c := m.client; c != nil {
+	if c := m.client; m.isLocal() {
+		l.moveOut(m, r)
+	} else if c != nil {
 		c.member, c.closed = nil, true
 		l.unregister(c)
 	} else {

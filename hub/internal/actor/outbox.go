@@ -2,6 +2,7 @@ package actor
 
 import (
 	"bytes"
+	"maps"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -86,6 +87,11 @@ type Outbox struct {
 	writing bool             // a writer is at work or has been woken
 	later   bool             // it has been woken with WakeLater, and is not at work yet
 
+	// gate reports whether the writer may have frames; nil: always. Where there is one,
+	// the client is local to a node of several, and seen is what Membership.Seen is.
+	gate func() bool
+	seen map[uint64]uint64
+
 	closed bool           // nothing more is taken in
 	warned bool           // the connection has been told that it is closing
 	code   wire.CloseCode // of the close frame; 0: none was queued
@@ -163,8 +169,38 @@ func (o *Outbox) Init(conn Writer, stats *stats.Hub, limit int) {
 func (o *Outbox) Send(f *frame.Frame, from uint64) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.gate != nil && f.Origin.Key != 0 && o.hasSeen(f) {
+		f.Release()
+		return true
+	}
 	return o.add(entry{f, from})
 }
+
+// hasSeen reports whether a message was sent to this membership before, by the owner of the
+// room that there was then, and notes that it is now.
+func (o *Outbox) hasSeen(f *frame.Frame) bool {
+	from := f.Origin
+	if from.Again && o.seen[from.Key] >= from.Seq {
+		return true
+	}
+	if o.history.kept {
+		if o.seen == nil {
+			o.seen = make(map[uint64]uint64)
+		}
+		o.seen[from.Key] = from.Seq
+	}
+	return false
+}
+
+// Seen implements [Receiver].
+func (o *Outbox) Seen() map[uint64]uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return maps.Clone(o.seen)
+}
+
+// never is the gate of an outbox that is nobody's.
+func (o *Outbox) never() bool { return false }
 
 // roomTypes begins the messages that tell of a room's members.
 var roomTypes = []byte(`{"type":"room_`)
@@ -404,7 +440,7 @@ func (o *Outbox) fold(of Lister) bool {
 func (o *Outbox) Reset(resumable bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.list, o.behind = noList, false
+	o.list, o.behind, o.seen = noList, false, nil
 	o.history.begin(resumable && !o.closed, o.next(), 0)
 }
 
@@ -479,6 +515,35 @@ func (o *Outbox) Close(code wire.CloseCode, reason string) {
 	o.push(entry{frame.Close(code, reason), free})
 }
 
+// SetGate has the writer get nothing while may reports false. When it reports true again, the
+// caller is to call Flush. Nil: the writer gets what there is.
+func (o *Outbox) SetGate(may func() bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.gate = may
+	if may == nil {
+		o.seen = nil
+	}
+}
+
+// Abandon is Close for a connection that must not get what waits.
+func (o *Outbox) Abandon(code wire.CloseCode, reason string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.gate = nil
+	if o.dead {
+		return
+	}
+	waiting := len(o.frames)
+	o.drop(o.head + int(o.firstMovable()-o.first))
+	if o.closed && waiting == len(o.frames) {
+		return // its close frame is on its way
+	}
+	o.closed, o.code = true, code
+	o.history.begin(false, 0, 0)
+	o.push(entry{frame.Close(code, reason), free})
+}
+
 // Urgent queues a control frame ahead of what waits. It reports false when the
 // queue is full.
 func (o *Outbox) Urgent(f *frame.Frame, from uint64) bool {
@@ -513,7 +578,7 @@ func (o *Outbox) Take(dst []*frame.Frame, max int) (frames []*frame.Frame, skip 
 		o.drop(o.head)
 	}
 	o.taken, o.later = o.first, false
-	if o.conn == nil {
+	if o.conn == nil || o.gate != nil && !o.gate() {
 		o.writing = false
 		return dst, 0
 	}
@@ -621,11 +686,14 @@ func (o *Outbox) Finished() bool {
 }
 
 // Adopt implements [Receiver].
-func (o *Outbox) Adopt(_ *Membership, received uint64, frames []*frame.Frame) {
+func (o *Outbox) Adopt(m *Membership, received uint64, frames []*frame.Frame) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.list, o.behind = noList, false
 	o.history.begin(!o.closed, o.next(), received)
+	if o.gate != nil {
+		o.seen = m.Seen
+	}
 	for _, f := range frames {
 		if o.closed {
 			f.Release()

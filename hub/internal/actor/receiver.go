@@ -38,6 +38,8 @@ type Receiver interface {
 	// a resumable membership, with a reference to each for the caller. It reports
 	// false if they are not all there any more, or never were.
 	Missed(received uint64) ([]*frame.Frame, bool)
+	// Seen returns what Membership.Seen is, for the caller.
+	Seen() map[uint64]uint64
 	// Sent returns how many messages of a resumable membership were sent or queued.
 	Sent() uint64
 	// Adopt begins the membership m, which goes on after so many received messages, with

@@ -12,7 +12,14 @@ import (
 
 func main() {
 	listen := flag.String("listen", "127.0.0.1:8080", "address")
+	cert := flag.String("tls-cert", "", "certificate file; none: plain HTTP")
+	key := flag.String("tls-key", "", "its key")
 	flag.Parse()
+	if *cert != "" {
+		server := http.Server{Addr: *listen, Handler: http.HandlerFunc(serve), Protocols: new(http.Protocols)}
+		server.Protocols.SetHTTP1(true)
+		log.Fatal(server.ListenAndServeTLS(*cert, *key))
+	}
 	log.Fatal(http.ListenAndServe(*listen, http.HandlerFunc(serve)))
 }
 

@@ -5,9 +5,11 @@ package load
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"time"
 
@@ -23,7 +25,8 @@ type Loop struct {
 
 	scratch [256 << 10]byte // is read into by all connections
 
-	Bytes uint64 // read from all connections
+	Bytes uint64      // read from all connections
+	TLS   *tls.Config // of connections to come; nil: they are plain
 }
 
 // Conn is a client's connection.
@@ -35,6 +38,8 @@ type Conn struct {
 	dirty   bool
 	waiting bool // for the socket to take more
 	closed  bool
+	secure  *secure // nil: the connection is plain
+	plain   []byte  // to be encrypted, then written
 
 	// OnMessage is called for each text message, which is valid until it returns.
 	OnMessage func(text []byte)
@@ -83,14 +88,20 @@ func (c *Conn) open(to netip.AddrPort, path string) error {
 	if err := unix.SetsockoptInt(c.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
 		return err
 	}
-	if _, err := unix.Write(c.fd, fmt.Appendf(nil, handshake, path)); err != nil {
+	var stream io.ReadWriter = socket(c.fd)
+	if config := c.loop.TLS; config != nil {
+		c.secure = &secure{c: c}
+		c.secure.client = tls.Client(c.secure, config)
+		stream = c.secure.client
+	}
+	if _, err := fmt.Fprintf(stream, handshake, path); err != nil {
 		return err
 	}
 	var answer []byte
 	for !bytes.Contains(answer, []byte("\r\n\r\n")) {
 		piece := make([]byte, 1024)
-		n, err := unix.Read(c.fd, piece)
-		if err != nil || n == 0 {
+		n, err := stream.Read(piece)
+		if err != nil {
 			return fmt.Errorf("handshake: %w (%q)", err, answer)
 		}
 		answer = append(answer, piece[:n]...)
@@ -99,19 +110,51 @@ func (c *Conn) open(to netip.AddrPort, path string) error {
 		return fmt.Errorf("handshake: %.80q", answer)
 	}
 	_, c.in, _ = bytes.Cut(answer, []byte("\r\n\r\n"))
+	if c.secure != nil {
+		c.secure.shaken = true
+	}
 	if err := unix.SetNonblock(c.fd, true); err != nil {
 		return err
 	}
 	return unix.EpollCtl(c.loop.epoll, unix.EPOLL_CTL_ADD, c.fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(c.fd)})
 }
 
-// Send queues a frame, to be written after the event that is being handled.
+// socket is a descriptor that is read and written with waiting.
+type socket int
+
+func (s socket) Read(b []byte) (int, error) {
+	n, err := unix.Read(int(s), b)
+	if n == 0 && err == nil {
+		err = io.EOF
+	}
+	return max(n, 0), err
+}
+
+func (s socket) Write(b []byte) (int, error) { return unix.Write(int(s), b) }
+
+// Send queues a frame, to be written after the event that is being handled. What is
+// queued by then leaves in one TLS record, if it fits.
 func (c *Conn) Send(frame []byte) {
-	c.out = append(c.out, frame...)
+	if c.secure != nil {
+		c.plain = append(c.plain, frame...)
+	} else {
+		c.out = append(c.out, frame...)
+	}
 	if !c.dirty {
 		c.dirty = true
 		c.loop.dirty = append(c.loop.dirty, c)
 	}
+}
+
+// Spin handles events until the time is over and never sleeps, so that the server does not
+// pay for waking the load's core.
+func (l *Loop) Spin(limit time.Duration) error {
+	for deadline := time.Now().Add(limit); time.Now().Before(deadline); {
+		if err := l.Poll(0); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Run handles events until done, or until the time is over.
@@ -154,6 +197,10 @@ func (l *Loop) flush() {
 }
 
 func (c *Conn) write() {
+	if len(c.plain) > 0 {
+		_, _ = c.secure.client.Write(c.plain) // to c.out
+		c.plain = c.plain[:0]
+	}
 	if c.closed || c.waiting || len(c.out) == 0 {
 		return
 	}
@@ -202,7 +249,15 @@ func (c *Conn) handle(events uint32) {
 		return
 	}
 	c.loop.Bytes += uint64(n)
-	data := c.loop.scratch[:n]
+	if c.secure == nil {
+		c.take(c.loop.scratch[:n])
+	} else if err := c.secure.open(c.loop.scratch[:n], c.take); err != nil {
+		c.drop()
+	}
+}
+
+// take handles what came.
+func (c *Conn) take(data []byte) {
 	if len(c.in) > 0 {
 		c.in = append(c.in, data...)
 		data = c.in
