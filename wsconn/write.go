@@ -22,6 +22,16 @@ type gather struct {
 	// Likewise, over TLS.
 	conn   *conn
 	behind int // bytes of which the socket has not taken all
+
+	breath *breath // nil: none was taken yet
+}
+
+// takeBreath lets others have a turn.
+func (g *gather) takeBreath() {
+	if g.breath == nil {
+		g.breath = newBreath()
+	}
+	g.breath.take()
 }
 
 var gathers = sync.Pool{New: func() any {
@@ -93,7 +103,7 @@ func (c *conn) Wake() {
 
 // WakeLater implements [hub.PatientWriter].
 func (c *conn) WakeLater() {
-	if c.raw == nil {
+	if c.raw == nil && c.below == nil {
 		c.Wake()
 		return
 	}

@@ -50,6 +50,10 @@ func (l *line) remove(c *conn) {
 // too: what goes to many must not hold up what two say to each other, nor never come.
 const laterEvery = 4
 
+// breathEvery is after how many connections of the line later a writer lets others have a
+// turn: about 200 µs.
+const breathEvery = 16
+
 func (w *writers) init() { w.limit = runtime.GOMAXPROCS(0) }
 
 // connsPerWriter is how many connections must wait for a further goroutine to be
@@ -99,29 +103,37 @@ func (w *writers) starts(waiting int) bool {
 	return w.running == 0 || w.running < w.limit && waiting > w.running*connsPerWriter
 }
 
-// next returns the connection to write to, or nil when the worker is to end.
-func (w *writers) next() *conn {
+// next returns the connection to write to, or nil when the worker is to end, and whether it
+// comes from the later line.
+func (w *writers) next() (c *conn, late bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	from := &w.line
 	if w.turns++; w.first == nil || w.turns >= laterEvery && w.later.first != nil {
 		from, w.turns = &w.later, 0
 	}
-	c := from.first
-	if c == nil {
+	if c = from.first; c == nil {
 		w.running--
-		return nil
+		return nil, false
 	}
 	from.remove(c)
-	c.late = false
+	late, c.late = c.late, false
 	w.waiting--
-	return c
+	return c, late
 }
 
 func (w *writers) run() {
 	g := gathers.Get().(*gather)
-	for c := w.next(); c != nil; c = w.next() {
+	lates := 0
+	for c, late := w.next(); c != nil; c, late = w.next() {
 		c.writeOnce(g)
+		if late {
+			lates++
+		}
+		if lates == breathEvery {
+			lates = 0
+			g.takeBreath()
+		}
 	}
 	gathers.Put(g)
 }

@@ -17,7 +17,7 @@ func TestWritersQueue(t *testing.T) {
 	}
 	var turns []uint64
 	for range 7 {
-		c := w.next()
+		c, _ := w.next()
 		turns = append(turns, c.number)
 		if c.behind != nil {
 			t.Fatal("a connection that has had its turn holds on to another")
@@ -27,7 +27,10 @@ func TestWritersQueue(t *testing.T) {
 	if want := []uint64{1, 2, 3, 1, 2, 3, 1}; !slices.Equal(turns, want) {
 		t.Errorf("turns %v, want %v", turns, want)
 	}
-	if n := testing.AllocsPerRun(100_000, func() { w.add(w.next()) }); n != 0 {
+	if n := testing.AllocsPerRun(100_000, func() {
+		c, _ := w.next()
+		w.add(c)
+	}); n != 0 {
 		t.Errorf("%v allocations for each turn", n)
 	}
 	for range conns {
@@ -36,7 +39,7 @@ func TestWritersQueue(t *testing.T) {
 	if w.waiting != 0 || w.first != nil || w.last != nil {
 		t.Errorf("an empty queue: %d wait, from %v to %v", w.waiting, w.first, w.last)
 	}
-	if c := w.next(); c != nil || w.running != 0 {
+	if c, _ := w.next(); c != nil || w.running != 0 {
 		t.Errorf("from an empty queue: %v, %d workers", c, w.running)
 	}
 }
@@ -58,7 +61,10 @@ func TestWritersLater(t *testing.T) {
 		w.hurry(patient[n])
 	}
 	var turns []uint64
-	for c := w.next(); c != nil; c = w.next() {
+	for c, late := w.next(); c != nil; c, late = w.next() {
+		if waits := c.number > 100 && c.number != 103 && c.number != 105; late != waits {
+			t.Errorf("%d comes from the later line: %v", c.number, late)
+		}
 		turns = append(turns, c.number)
 		w.hurry(c) // it has had its turn
 	}

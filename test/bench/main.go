@@ -19,6 +19,7 @@ func main() {
 	rounds := flag.Int("rounds", 3, "rounds")
 	root := flag.String("root", "../..", "folder of the main module")
 	scaling := flag.Bool("scale", false, "measure how parleyd's cost grows, instead of the table")
+	rooms := flag.Bool("rooms", false, "measure large rooms alone")
 	cluster := flag.Bool("cluster", false, "measure three nodes that are one server beside a single one, instead of the table")
 	only := flag.String("only", "", "one server: limit, echo, mutex, peer, parleyd, echo-tls or parleyd-tls")
 	flag.Parse()
@@ -30,7 +31,12 @@ func main() {
 		if *cluster {
 			return measureCluster(servers[len(servers)-1], *rounds)
 		}
-		return run(parts(servers, c), *rounds, *only)
+		if !*rooms {
+			if err := run(parts(servers, c), *rounds, *only); err != nil {
+				return err
+			}
+		}
+		return largeRooms(servers)
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

@@ -57,7 +57,7 @@ func build(dir, root string) ([]*server, error) {
 	servers := []*server{
 		{name: "echo", title: "echo (coder/websocket)", dialect: echo, command: listen("echo")},
 		{name: "mutex", title: "mutex hub (gorilla, JSON)", dialect: ours, command: listen("mutexhub")},
-		{name: "parleyd", title: "**parleyd**", dialect: ours, command: listen("parleyd", "--admin-listen", "", "--rate", "0", "--rate-bytes", "0", "--rate-changes", "0", "--max-room-members", "0")},
+		{name: "parleyd", title: "**parleyd**", dialect: ours, command: listen("parleyd", "--admin-listen", "", "--join-timeout", "0", "--rate", "0", "--rate-bytes", "0", "--rate-changes", "0", "--max-room-members", "0")},
 	}
 	for name, from := range map[string][2]string{"echo": {".", "./echo"}, "mutexhub": {".", "./mutexhub"}, "parleyd": {root, "./cmd/parleyd"}} {
 		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, name), from[1])

@@ -122,6 +122,54 @@ func BenchmarkMembership(b *testing.B) {
 	}
 }
 
+// BenchmarkCrowd is a join of a large room whose members take changes, and a leave, until all
+// are told. It reports the longest batch too.
+func BenchmarkCrowd(b *testing.B) {
+	for _, size := range []int{1000, 10_000} {
+		b.Run(fmt.Sprintf("members=%d", size), func(b *testing.B) {
+			l := still(Options{})
+			var boxes []*Outbox
+			for i := range size {
+				c, box := l.connect(1 << 20)
+				l.joinWith(c, &Join{ID: fmt.Sprintf("m%05d", i), Changes: true})
+				boxes = append(boxes, box)
+			}
+			x, box := l.connect(1 << 20)
+			boxes = append(boxes, box)
+			var longest time.Duration
+			batch := func(first func()) {
+				begun := time.Now()
+				first()
+				l.finish()
+				longest = max(longest, time.Since(begun))
+			}
+			tell := func(first func()) {
+				l.now = l.now.Add(time.Minute)
+				for batch(first); len(l.rounds) > 0; {
+					batch(func() {})
+				}
+			}
+			empty := func() {
+				b.StopTimer()
+				for _, box := range boxes {
+					read(box)
+				}
+				b.StartTimer()
+			}
+			tell(func() {})
+			empty()
+			longest = 0
+			for b.Loop() {
+				tell(func() { l.join(x, "r", "x", "") })
+				empty()
+				tell(func() { l.apply(Leave{x}) })
+				empty()
+			}
+			b.ReportMetric(float64(longest.Nanoseconds()), "longest-ns")
+		})
+	}
+}
+
 // BenchmarkOutbox is a frame's way through an outbox, with more and more that wait
 // together.
 func BenchmarkOutbox(b *testing.B) {

@@ -184,7 +184,7 @@ func (r *room) List(since uint64, fold bool) (f *frame.Frame, from uint64, ok bo
 			return nil, since, true
 		}
 		f, from = d.Frame, since
-		r.sent += max(f.Size(), minDelta) / deltaPart
+		r.sent += max(f.Size()/deltaPart, minDelta)
 	case since > 0 && fold:
 		return nil, 0, false
 	default:

@@ -103,11 +103,11 @@ const (
 	listsSustained = 2e6
 	listBurst      = 20e6
 
-	// Changes count at a part of their size, of which each has at least minDelta bytes:
-	// what one takes in memory. A room of 10,000 members with changes is told every 22 ms
-	// at the first pace, and every 220 ms at the second.
-	deltaPart = 5
-	minDelta  = 224
+	// Changes count at a part of their size, and at least so many bytes: a write takes its
+	// time. A room of 10,000 members with changes is told every 22 ms at the first pace, and
+	// every 220 ms at the second, which takes half a core.
+	deltaPart = 10
+	minDelta  = 45
 )
 
 // A change waits at most maxHold for these bounds, and for less than minHold no
@@ -158,6 +158,7 @@ func (l *loop) tellNewcomers(r *room) {
 // it is to send no more.
 func (r *room) pay(bytes float64, now time.Time) time.Duration {
 	r.owed = max(0, r.owed-now.Sub(r.owedAt).Seconds()*listsSustained) + bytes
+	r.owed = min(r.owed, listBurst+maxHold.Seconds()*listsSustained) // a crowd that has come is forgotten
 	r.owedAt = now
 	seconds := bytes / listsPerSecond
 	if r.owed > listBurst {

@@ -30,7 +30,8 @@ func TestWaitingListIsReplaced(t *testing.T) {
 }
 
 // A room may send listBurst bytes of lists at the fast pace, then it pays back at the
-// slow one. It never waits for longer than maxHold, and time pays its debts.
+// slow one. It never waits for longer than maxHold, nor owes for longer what a crowd has
+// cost, and time pays its debts.
 func TestPay(t *testing.T) {
 	r, now := new(room), time.Now()
 	for i, c := range []struct {
@@ -46,6 +47,7 @@ func TestPay(t *testing.T) {
 		{300 * time.Millisecond, 1e5, 300 * time.Millisecond},
 		{time.Minute, 10e6, 500 * time.Millisecond},
 		{time.Minute, 100e6, maxHold},
+		{maxHold, 1e6, 500 * time.Millisecond},
 	} {
 		now = now.Add(c.after)
 		if got := r.pay(c.bytes, now); got.Round(time.Microsecond) != c.want {

@@ -123,9 +123,9 @@ func TestPassedListLargerThanTheQueue(t *testing.T) {
 		t.Error("a list larger than the queue fills it")
 	}
 	read(o)
-	for i, takes := range []bool{true, true, false} {
-		if o.Pass(list()) != takes {
-			t.Errorf("list %d: lists may pile up, or only one may wait", i)
+	for i, want := range []bool{true, true, false} {
+		if got := o.Pass(list()); got != want {
+			t.Errorf("list number %d that waits was taken in: %v", i+1, got)
 		}
 	}
 }

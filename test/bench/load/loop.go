@@ -23,6 +23,8 @@ type Loop struct {
 	events [256]unix.EpollEvent
 	dirty  []*Conn // with something to write
 
+	scratch [256 << 10]byte // is read into by all connections
+
 	Bytes uint64      // read from all connections
 	TLS   *tls.Config // of connections to come; nil: they are plain
 }
@@ -230,9 +232,6 @@ func (c *Conn) drop() {
 	_ = unix.Close(c.fd)
 }
 
-// scratch is read into by all connections of the thread.
-var scratch [256 << 10]byte
-
 func (c *Conn) handle(events uint32) {
 	if events&unix.EPOLLOUT != 0 {
 		c.waiting = false
@@ -241,7 +240,7 @@ func (c *Conn) handle(events uint32) {
 	if events&(unix.EPOLLIN|unix.EPOLLHUP|unix.EPOLLERR) == 0 {
 		return
 	}
-	n, err := unix.Read(c.fd, scratch[:])
+	n, err := unix.Read(c.fd, c.loop.scratch[:])
 	if err == unix.EAGAIN {
 		return
 	}
@@ -251,8 +250,8 @@ func (c *Conn) handle(events uint32) {
 	}
 	c.loop.Bytes += uint64(n)
 	if c.secure == nil {
-		c.take(scratch[:n])
-	} else if err := c.secure.open(scratch[:n], c.take); err != nil {
+		c.take(c.loop.scratch[:n])
+	} else if err := c.secure.open(c.loop.scratch[:n], c.take); err != nil {
 		c.drop()
 	}
 }

@@ -1,0 +1,57 @@
+//go:build unix
+
+package wsconn
+
+import (
+	"os"
+	"runtime"
+	"sync/atomic"
+	"testing"
+)
+
+// Who takes a breath lets those have a turn for whom the network has something, although it
+// never waits.
+func TestBreath(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	in, out, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	defer out.Close()
+	var came atomic.Int64
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			if _, err := in.Read(make([]byte, 1)); err != nil {
+				return
+			}
+			came.Add(1)
+		}
+	}()
+	b := newBreath()
+	b.take() // the reader waits
+	b.take()
+	for i := range int64(1000) {
+		if _, err := out.Write([]byte{1}); err != nil {
+			t.Fatal(err)
+		}
+		b.take() // both can run
+		b.take() // both have run
+		if n := came.Load(); n != i+1 {
+			t.Fatalf("%d of %d bytes were read", n, i+1)
+		}
+	}
+	_ = out.Close()
+	<-ended
+	for range 1000 {
+		b.take() // nobody else wants a turn
+	}
+}
+
+// Without descriptors a breath is a turn of the goroutines that can run.
+func TestBreathWithoutDescriptors(t *testing.T) {
+	var b breath
+	b.take()
+}
