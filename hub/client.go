@@ -31,12 +31,23 @@ type Writer interface {
 	Abort()
 }
 
+// PatientWriter is a Writer that can let what goes to many wait for what goes to one: in a
+// large room, one message may be for thousands of connections.
+type PatientWriter interface {
+	Writer
+	// WakeLater is Wake for frames that may be written after those of other connections.
+	WakeLater()
+	// Hurry is called after WakeLater when more waits, which should not be written later.
+	// If Gather was called in between, it has nothing to do.
+	Hurry()
+}
+
 // Connection describes a connection to [Hub.Connect].
 type Connection struct {
 	Number     uint64     // names the connection in the log
 	Remote     netip.Addr // the client's address
 	QueueBytes int        // the most memory of frames that may wait for the client
-	Writer     Writer
+	Writer     Writer     // may be a [PatientWriter]
 }
 
 // Client is a connection's side of the hub, for packages that speak a protocol. It has a
@@ -89,6 +100,7 @@ type Join struct {
 	Capacity int             // members that the room may have; 0: [Options.MaxRoomMembers]
 	Session  string          // makes the membership resumable, see [Hub.NewSession]; empty: it is not
 	Takeover bool            // take the place of the member with this id, if both have tokens for the id
+	Changes  bool            // after the first list, be told of changes in place of whole lists
 	Welcome  []byte          // the message that the client gets first
 }
 
@@ -101,7 +113,7 @@ func (c *Client) Join(j Join, r Request) (in bool, err error) {
 	done := make(chan bool, 1)
 	err = c.core.Do(&actor.Join{
 		Client: c.client, Room: normal(j.Room), ID: normal(j.ID), Name: j.Name, Meta: j.Meta, Grant: j.Grant.actor(),
-		Capacity: j.Capacity, Session: j.Session, Takeover: j.Takeover,
+		Capacity: j.Capacity, Session: j.Session, Takeover: j.Takeover, Changes: j.Changes,
 		Welcome: frame.Text(j.Welcome), Refused: r.refused(), Done: done,
 	})
 	if err != nil {

@@ -37,7 +37,10 @@ type conn struct {
 	bytesOut  atomic.Uint64 // written
 	closed    atomic.Bool   // the client's close frame came
 	lull      lull          // has its own lock
-	behind    *conn         // in the writers' queue; guarded by their lock
+	// Neighbours in one of the writers' lines, and whether that is the later one; guarded
+	// by their lock.
+	behind, ahead *conn
+	late          bool
 
 	// Owned by the read loop.
 	reader reader
@@ -192,14 +195,16 @@ func (c *conn) peerClose(code wire.CloseCode) error {
 }
 
 // hangUp ends the server's side of the TCP connection once its close frame is
-// written, and all of it once the client's has come too. Any goroutine calls it.
+// written, and all of it once the client's has come too. A membership may go on after
+// 1001, unless the client leaves: what it has sent last is still awaited then, and a proxy
+// would throw that away if our side ended. Any goroutine calls it.
 func (c *conn) hangUp() {
 	if !c.client.Finished() {
 		return
 	}
 	if c.closed.Load() {
 		_ = c.nc.Close()
-	} else if half, ok := c.nc.(interface{ CloseWrite() error }); ok {
+	} else if half, ok := c.nc.(interface{ CloseWrite() error }); ok && c.client.CloseCode() != wire.CloseGoingAway {
 		_ = half.CloseWrite()
 	}
 }

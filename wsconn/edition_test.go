@@ -325,3 +325,24 @@ func TestHandlerNeedsAHub(t *testing.T) {
 		t.Error("taken")
 	}
 }
+
+// A client that asks for changes gets one list, and then what has changed; the others get
+// lists.
+func TestChanges(t *testing.T) {
+	s := newServer(t, nil)
+	ann := s.dial()
+	ann.send(`{"type":"join","room":"r","from":"ann","changes":true}`)
+	ann.want(`{"type":"joined","room":"r","from":"ann","limits":{"message_bytes":65536}}`)
+	ann.want(`{"type":"room_members","room":"r","members":["ann"]}`)
+	bob := s.dial()
+	bob.send(`{"type":"join","room":"r","from":"bob","name":"Bob","changes":false}`)
+	ann.want(`{"type":"room_changes","room":"r","joined":["bob"],"names":{"bob":"Bob"},"count":2}`)
+	bob.sees("bob")
+	cat := s.dial()
+	cat.join("r", "cat")
+	ann.want(`{"type":"room_changes","room":"r","joined":["cat"],"count":3}`)
+	bob.sees("cat")
+	bad := s.dial()
+	bad.send(`{"type":"join","room":"r","from":"dan","changes":"yes"}`)
+	bad.wantError(wire.CodeBadMessage)
+}

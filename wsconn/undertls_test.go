@@ -52,8 +52,8 @@ func newSecureServer(t *testing.T, change func(*Options, *hub.Options)) *server 
 	return newServer(t, change)
 }
 
-// line is a client's TCP connection under TLS.
-type line struct {
+// recordLine is a client's TCP connection under TLS.
+type recordLine struct {
 	net.Conn
 
 	piece   int          // bytes written at a time; 0: all
@@ -63,7 +63,7 @@ type line struct {
 	left    int          // of its body
 }
 
-func (l *line) Write(b []byte) (int, error) {
+func (l *recordLine) Write(b []byte) (int, error) {
 	if l.held != nil {
 		l.held = append(l.held, b...)
 		return len(b), nil
@@ -82,14 +82,14 @@ func (l *line) Write(b []byte) (int, error) {
 }
 
 // send sends what was held.
-func (l *line) send() error {
+func (l *recordLine) send() error {
 	held := l.held
 	l.held = nil
 	_, err := l.Conn.Write(held)
 	return err
 }
 
-func (l *line) Read(b []byte) (int, error) {
+func (l *recordLine) Read(b []byte) (int, error) {
 	n, err := l.Conn.Read(b)
 	for came := b[:n]; len(came) > 0; {
 		if l.left == 0 {
@@ -109,14 +109,14 @@ func (l *line) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// dialLine connects a client over a line.
-func (s *server) dialLine() (*raw, *line) {
+// dialLine connects a client over a recordLine.
+func (s *server) dialLine() (*raw, *recordLine) {
 	s.t.Helper()
 	conn, err := net.Dial("tcp", s.address)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	l := &line{Conn: conn}
+	l := &recordLine{Conn: conn}
 	return s.raw(tls.Client(l, s.config()), ""), l
 }
 
@@ -178,7 +178,7 @@ func TestEarlyRecords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &line{Conn: conn}
+	l := &recordLine{Conn: conn}
 	secure := tls.Client(l, s.config())
 	defer secure.Close()
 	if err := secure.Handshake(); err != nil {

@@ -91,6 +91,18 @@ func (c *conn) Wake() {
 	c.h.writers.add(c)
 }
 
+// WakeLater implements [hub.PatientWriter].
+func (c *conn) WakeLater() {
+	if c.raw == nil {
+		c.Wake()
+		return
+	}
+	c.h.writers.addLater(c)
+}
+
+// Hurry implements [hub.PatientWriter].
+func (c *conn) Hurry() { c.h.writers.hurry(c) }
+
 // writeOnce writes one gathering without waiting. What the socket does not take
 // is left to a goroutine that waits; what is there beyond it comes when all
 // others have had their turn. A writer calls it.

@@ -11,12 +11,44 @@ import (
 type writers struct {
 	limit int // set by init
 
-	// Guarded by mu.
-	mu          sync.Mutex
-	first, last *conn // the queue, linked through conn.behind: each is in it once
-	waiting     int   // its length
-	running     int
+	// Guarded by mu. A connection is in one of the lines at most, and there once.
+	mu      sync.Mutex
+	line         // has its turn first
+	later   line // of connections with nothing but what went to many
+	turns   int  // of line since the last of later
+	waiting int  // length of both
+	running int
 }
+
+// line is a queue of connections, linked through conn.behind and conn.ahead.
+type line struct{ first, last *conn }
+
+func (l *line) push(c *conn) {
+	if c.ahead = l.last; l.last == nil {
+		l.first = c
+	} else {
+		l.last.behind = c
+	}
+	l.last = c
+}
+
+func (l *line) remove(c *conn) {
+	if c.ahead == nil {
+		l.first = c.behind
+	} else {
+		c.ahead.behind = c.behind
+	}
+	if c.behind == nil {
+		l.last = c.ahead
+	} else {
+		c.behind.ahead = c.ahead
+	}
+	c.ahead, c.behind = nil, nil
+}
+
+// laterEvery is how often a connection of the line later has its turn, while others wait
+// too: what goes to many must not hold up what two say to each other, nor never come.
+const laterEvery = 4
 
 func (w *writers) init() { w.limit = runtime.GOMAXPROCS(0) }
 
@@ -26,14 +58,30 @@ const connsPerWriter = 4
 
 // add queues a connection that has something to write. It must not be queued
 // already, which its outbox sees to. It may be called from any goroutine.
-func (w *writers) add(c *conn) {
+func (w *writers) add(c *conn) { w.queue(c, false) }
+
+// addLater is add for a connection that may let others have their turn before.
+func (w *writers) addLater(c *conn) { w.queue(c, true) }
+
+// hurry has a connection that was added with addLater let others have their turn before
+// no more. It does nothing once a writer has taken the connection.
+func (w *writers) hurry(c *conn) {
 	w.mu.Lock()
-	if w.last == nil {
-		w.first = c
-	} else {
-		w.last.behind = c
+	defer w.mu.Unlock()
+	if c.late {
+		w.later.remove(c)
+		c.late = false
+		w.push(c)
 	}
-	w.last = c
+}
+
+func (w *writers) queue(c *conn, late bool) {
+	w.mu.Lock()
+	if c.late = late; late {
+		w.later.push(c)
+	} else {
+		w.push(c)
+	}
 	w.waiting++
 	start := w.starts(w.waiting)
 	if start {
@@ -55,15 +103,17 @@ func (w *writers) starts(waiting int) bool {
 func (w *writers) next() *conn {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	c := w.first
+	from := &w.line
+	if w.turns++; w.first == nil || w.turns >= laterEvery && w.later.first != nil {
+		from, w.turns = &w.later, 0
+	}
+	c := from.first
 	if c == nil {
 		w.running--
 		return nil
 	}
-	if w.first = c.behind; w.first == nil {
-		w.last = nil
-	}
-	c.behind = nil
+	from.remove(c)
+	c.late = false
 	w.waiting--
 	return c
 }

@@ -41,6 +41,35 @@ func TestWritersQueue(t *testing.T) {
 	}
 }
 
+// Connections that may wait have their turn after the others, but at least every fourth
+// turn; those that are in a hurry by now do not wait with them.
+func TestWritersLater(t *testing.T) {
+	w := &writers{limit: 1, running: 1} // the worker is this test
+	var patient []*conn
+	for n := range 6 {
+		c := &conn{number: uint64(100 + n)}
+		patient = append(patient, c)
+		w.addLater(c)
+	}
+	for n := range 5 {
+		w.add(&conn{number: uint64(n)})
+	}
+	for _, n := range []int{3, 5, 0} {
+		w.hurry(patient[n])
+	}
+	var turns []uint64
+	for c := w.next(); c != nil; c = w.next() {
+		turns = append(turns, c.number)
+		w.hurry(c) // it has had its turn
+	}
+	if want := []uint64{0, 1, 2, 101, 3, 4, 103, 102, 105, 100, 104}; !slices.Equal(turns, want) {
+		t.Errorf("turns %v, want %v", turns, want)
+	}
+	if w.first != nil || w.last != nil || w.later.first != nil || w.later.last != nil || w.waiting != 0 {
+		t.Errorf("%d wait in the end", w.waiting)
+	}
+}
+
 // Further workers start when many connections wait for each, and no more than the
 // limit.
 func TestWritersStart(t *testing.T) {

@@ -119,9 +119,13 @@ func isForwarded(text []byte) bool { return bytes.Contains(text, []byte(`"sdp`))
 
 // every returns true for one forwarded message in n.
 func (f *faulty) every(n int, text []byte) bool {
-	if !isForwarded(text) {
-		return false
-	}
+	return isForwarded(text) && f.turn(n)
+}
+
+// everyOf is every for the messages of a type.
+func (f *faulty) everyOf(n int, text []byte, typ string) bool { return is(text, typ) && f.turn(n) }
+
+func (f *faulty) turn(n int) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.n++

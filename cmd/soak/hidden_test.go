@@ -69,6 +69,29 @@ func TestFaultsInHiding(t *testing.T) {
 			}
 			c.pass(text)
 		}, crowd.SessionLost},
+		{"miscounts members", with(small, "--changes", "--churn", "5"), func(_ *faulty, c *client, text []byte) {
+			if is(text, "room_changes") {
+				text = regexp.MustCompile(`"count":\d+`).ReplaceAll(text, []byte(`"count":1`))
+			}
+			c.pass(text)
+		}, crowd.Membership},
+		{"tells some of changes and not others", with(small, "--changes", "--churn", "5"), func(f *faulty, c *client, text []byte) {
+			if !f.everyOf(5, text, "room_changes") {
+				c.pass(text)
+			}
+		}, crowd.Membership},
+		{"tells of changes twice", with(small, "--changes", "--churn", "5"), func(f *faulty, c *client, text []byte) {
+			c.pass(text)
+			if f.everyOf(5, text, "room_changes") {
+				c.pass(text)
+			}
+		}, crowd.Membership},
+		{"tells of changes those who want lists", small, func(_ *faulty, c *client, text []byte) {
+			if is(text, "room_members") {
+				text = []byte(`{"type":"room_changes","count":1}`)
+			}
+			c.pass(text)
+		}, crowd.Membership},
 		{"resumes as another", cutting, func(_ *faulty, c *client, text []byte) {
 			if is(text, "resumed") {
 				text = fromField.ReplaceAll(text, []byte(`"from":"somebody"`))

@@ -141,7 +141,7 @@ func (n *Node) valueOf(ctx context.Context, body []byte) (answer any, err error)
 	case "room":
 		answer, err = h.Room(ctx, q.Room)
 	case "clients":
-		answer, err = n.ownClients()
+		answer, err = n.ownClients(ctx, h)
 	case "node":
 		answer, err = n.info()
 	default:
@@ -290,15 +290,28 @@ func (n *Node) Clients(ctx context.Context) ([]actor.ClientInfo, error) {
 	return list, err
 }
 
-// ownClients returns the connections of this node.
-func (n *Node) ownClients() ([]actor.ClientInfo, error) {
-	var list []actor.ClientInfo
+// ownClients returns the connections of this node. Its hub knows most of the local ones.
+func (n *Node) ownClients(ctx context.Context, h *actor.Hub) (list []actor.ClientInfo, err error) {
+	local := map[uint64]actor.ClientInfo{}
+	members, err := h.Clients(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range members {
+		if c.Node == n.options.Name {
+			local[c.Conn] = c
+		}
+	}
 	if !n.call(n.toEdge, func() {
 		for _, t := range n.edge.ties {
-			list = append(list, actor.ClientInfo{
+			c := actor.ClientInfo{
 				Node: n.options.Name, Conn: t.client.Conn(), Remote: t.client.Remote(), Opened: t.opened,
 				Room: t.member.Room, ID: t.member.ID, Backlog: t.out.Backlog(),
-			})
+			}
+			if t.state == tieLocal {
+				c.Room, c.ID = local[c.Conn].Room, local[c.Conn].ID
+			}
+			list = append(list, c)
 		}
 	}) {
 		return nil, actor.ErrClosed

@@ -74,7 +74,7 @@ func (c *control) assign() {
 		to := c.desired(p)
 		ours := v.entry.Incarnation == c.incarnation && v.started == v.entry.Epoch
 		switch {
-		case c.live(v.entry.Node, v.entry.Incarnation) == nil && to == c.n.options.Name:
+		case c.isFree(v.entry) && to == c.n.options.Name:
 			c.claim(p, partEntry{Node: to, Incarnation: c.incarnation, Epoch: v.entry.Epoch + 1})
 		case ours && v.move != nil:
 			c.advance(p)
@@ -87,6 +87,13 @@ func (c *control) assign() {
 	if c.state == "draining" {
 		c.leaveWhenFree(mine)
 	}
+}
+
+// isFree reports whether nobody who lives owns a partition. An owner that this node has
+// never heard of may live, until it must have been heard of.
+func (c *control) isFree(e partEntry) bool {
+	known := e.Node == "" || c.nodes[e.Node] != nil || time.Since(c.joinedAt) > fenceTime
+	return known && c.live(e.Node, e.Incarnation) == nil
 }
 
 // leaveWhenFree leaves once nothing is ours, nobody is with us, and all that we have said

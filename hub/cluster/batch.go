@@ -101,6 +101,9 @@ func (b *batch) command(kind byte, r *reader, h commandHead) {
 	case recResume:
 		b.resume(r, h, o)
 		return
+	case recDepart:
+		b.depart(h.part, actor.Depart{Session: r.text()})
+		return
 	}
 	c := b.pe.clients[h.key]
 	if c == nil {
@@ -172,6 +175,15 @@ func (b *batch) add(c *proxy, commands ...actor.Command) {
 	}
 }
 
+// depart is add for a membership that has no connection any more.
+func (b *batch) depart(p int, d actor.Depart) {
+	if part := &b.o.parts[p]; part.state == partRecovering {
+		part.again.commands = append(part.again.commands, d)
+	} else {
+		b.commands = append(b.commands, d)
+	}
+}
+
 func (d *deferred) add(c *proxy, commands ...actor.Command) {
 	if c.attached {
 		d.commands = append(d.commands, commands...)
@@ -213,7 +225,7 @@ func (b *batch) join(r *reader, h commandHead, o frame.Origin) {
 	m := r.membership()
 	j := &actor.Join{
 		Client: c.client, Room: m.Room, ID: m.ID, Name: m.Name, Meta: m.Meta, Grant: m.Grant, Session: m.Session,
-		Capacity: int(r.number()), Takeover: r.flag(), Refused: r.refused(o),
+		Changes: m.Changes, Capacity: int(r.number()), Takeover: r.flag(), Refused: r.refused(o),
 	}
 	j.Welcome = r.frameOf(o)
 	done := make(chan bool, 1)

@@ -86,7 +86,7 @@ func cluster(t *testing.T, m *memory, names ...string) map[string]*Node {
 // message is what a client reads.
 type message struct {
 	Type, Room, From, Code, Ref, Session string
-	Members                              []string
+	Members, Joined, Left                []string
 	Locked                               bool
 	Missed                               int
 	Data                                 json.RawMessage
@@ -100,6 +100,8 @@ type client struct {
 	out    actor.Outbox
 	room   string
 	id     string
+
+	changes bool // it asks to be told of changes
 
 	mu     sync.Mutex
 	come   *sync.Cond
@@ -172,7 +174,7 @@ func (c *client) until(what string, is func(m message) bool) (found message) {
 	defer c.mu.Unlock()
 	for {
 		for c.read == len(c.all) {
-			if time.Now().After(deadline) {
+			if !time.Now().Before(deadline) {
 				c.t.Fatalf("%s: no %s; had %+v", c.id, what, c.all)
 			}
 			c.come.Wait()
@@ -192,7 +194,7 @@ func (c *client) sees(members ...string) {
 }
 
 func (c *client) join(room, id string, g *actor.Grant, resumable bool) bool {
-	j := &actor.Join{Client: c.client, Room: room, ID: id, Grant: g, Refused: frame.Refused{Re: "join"}}
+	j := &actor.Join{Client: c.client, Room: room, ID: id, Grant: g, Changes: c.changes, Refused: frame.Refused{Re: "join"}}
 	if resumable {
 		j.Session = c.n.NewSession(room)
 	}

@@ -50,6 +50,7 @@ type control struct {
 	owned, ownedTold int64           // partitions that are ready, and of which the log was told
 	ownedAt          time.Time       // when owned last changed
 	registers        int             // that there have been
+	joinedAt         time.Time       // when this incarnation was first seen in the register
 	claimFrom        time.Time       // before that we claim nothing
 	complained       map[string]bool // nodes that were logged as too new or too old
 }
@@ -83,6 +84,9 @@ func (c *control) begin(enters time.Time) {
 	o := newOwner(c.n)
 	rooms := c.n.rooms
 	rooms.Share, rooms.Arrived = o.share, o.arrived
+	rooms.PartitionOf, rooms.QueueBytes = PartitionOf, c.n.options.QueueBytes
+	rooms.Moved = func(k actor.Membership, r actor.RoomMeta) { c.n.edge.mail.put(moved{k, r}) }
+	rooms.Returned = func(command actor.Command) { c.n.edge.mail.put(command) }
 	h := actor.New(rooms)
 	o.hub, c.owner = h, o
 	c.n.mu.Lock()
@@ -207,6 +211,7 @@ func (c *control) ownChanged(entry nodeEntry) {
 		c.n.options.Logger.Warn(EventFenced)
 		c.fenced(time.Time{})
 	case entry.Incarnation == c.incarnation && entry.State != "gone" && own.link == nil:
+		c.joinedAt = time.Now()
 		c.up(c.n.options.Name, own)
 		for name, v := range c.nodes {
 			if v.link == nil && v.entry.State != "gone" && name != c.n.options.Name {

@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"sync/atomic"
+
 	"github.com/parley-rtc/parley/hub/internal/actor"
 )
 
@@ -21,7 +23,9 @@ type edge struct {
 	touched []*tie
 	nextKey uint64
 	drain   bool
-	held    []inbound // from the owner on this node, while the lease is not good
+	mail    mail
+	gated   atomic.Bool // a local connection was not written since the lease had run out
+	held    []inbound   // from the owner on this node, while the lease is not good
 }
 
 // edgePart is what the edge knows of a partition.
@@ -65,6 +69,7 @@ func newEdge(n *Node) *edge {
 	e := &edge{
 		n: n, inbox: make(chan any, 4096), ties: map[*actor.Client]*tie{}, keys: map[uint64]*tie{},
 		rooms: map[string]*edgeRoom{}, flights: map[*link][]flight{}, nextKey: randomID(),
+		mail: mail{wake: make(chan struct{}, 1)},
 	}
 	for p := range e.parts {
 		e.parts[p].ties = map[*tie]struct{}{}
@@ -80,6 +85,9 @@ func (e *edge) run(stop <-chan struct{}) {
 			for range len(e.inbox) {
 				e.handle(<-e.inbox)
 			}
+			e.finish()
+		case <-e.mail.wake:
+			e.takeMail()
 			e.finish()
 		case <-stop:
 			return
@@ -124,6 +132,7 @@ func (e *edge) take(m inbound) {
 // release handles what was held back, if the lease is good again. What the owner on this
 // node does after its lease has run out must not be seen: another may own its rooms.
 func (e *edge) release() {
+	e.flushGated()
 	for len(e.held) > 0 && e.n.available() {
 		m := e.held[0]
 		e.held = e.held[1:]
@@ -132,6 +141,7 @@ func (e *edge) release() {
 }
 
 func (e *edge) handle(m any) {
+	e.takeMail()
 	switch m := m.(type) {
 	case inbound:
 		if m.link.own == m.link.peer && (len(e.held) > 0 || !e.n.available()) {
@@ -143,6 +153,8 @@ func (e *edge) handle(m any) {
 	case lost:
 		e.lost(m.link)
 	case actor.Command:
+		e.command(m)
+	case left:
 		e.command(m)
 	case func():
 		m()

@@ -21,27 +21,47 @@ func (w *writer) connection(c *actor.Client) {
 // acknowledged says that a client has answered a ping.
 type acknowledged struct{ client *actor.Client }
 
-// command handles what a connection wants.
+// command handles what a connection wants, or has it wait for what came before it.
 func (e *edge) command(c any) {
-	switch c := c.(type) {
-	case actor.Register:
-		e.register(c.Client)
-		return
-	case actor.Unregister:
-		e.unregister(c)
-		return
-	case *actor.Disconnect:
-		e.disconnect(c)
-		return
-	case *actor.GoAway:
-		e.goAway(c)
+	if r, ok := c.(actor.Register); ok {
+		e.register(r.Client)
 		return
 	}
-	client := clientOf(c)
-	t := e.ties[client]
+	t := e.ties[clientOf(c)]
+	switch {
+	case t == nil:
+		if command, ok := c.(actor.Command); ok {
+			actor.Drop(command)
+		}
+	case t.fences > 0:
+		t.behind = append(t.behind, c)
+	default:
+		e.perform(t, c)
+	}
+}
+
+// perform does what a connection wants.
+func (e *edge) perform(t *tie, c any) {
+	if t.state == tieLocal && e.localCommand(t, c) {
+		return
+	}
+	switch c := c.(type) {
+	case actor.Unregister:
+		e.unregister(t, c)
+		return
+	case *actor.Disconnect:
+		e.disconnect(t, c)
+		return
+	case *actor.GoAway:
+		e.goAway(t, c)
+		return
+	}
 	command, _ := c.(actor.Command)
 	switch {
-	case t == nil || t.closed || t.gone:
+	case t.closed || t.gone:
+		if _, leaves := c.(actor.Leave); leaves {
+			e.depart(t)
+		}
 		actor.Drop(command)
 	case t.state == tieLeaving && command != nil:
 		t.deferred = append(t.deferred, command)
@@ -119,13 +139,19 @@ func (e *edge) submit(t *tie, kind byte, f func(w *writer)) { e.submitSized(t, k
 // headBytes is room for a record's head and small fields.
 const headBytes = 64
 
+// submitLast is submit for a command that may be the last of the connection.
+func (e *edge) submitLast(t *tie, kind byte, f func(w *writer)) {
+	e.submit(t, kind, f)
+	t.pending[len(t.pending)-1].end = true
+}
+
 // submitSized is submit for a record of about size bytes.
 func (e *edge) submitSized(t *tie, kind byte, size int, f func(w *writer)) {
 	t.seq++
 	w := writer{make([]byte, 0, headBytes+size)}
 	w.head(kind, commandHead{t.part, t.key, t.seq})
 	f(&w)
-	c := pending{seq: t.seq, record: w.b, end: kind == recEnd}
+	c := pending{seq: t.seq, record: w.b}
 	t.pending = append(t.pending, c)
 	t.bytes += len(c.record)
 	if e.parts[t.part].ready {
@@ -140,30 +166,12 @@ func (e *edge) submitRefusal(t *tie, r *wire.Refusal, m frame.Refused) {
 // clientOf returns whose command it is.
 func clientOf(c any) *actor.Client {
 	switch c := c.(type) {
-	case *actor.Join:
-		return c.Client
-	case *actor.Resume:
-		return c.Client
-	case actor.Leave:
-		return c.Client
-	case *actor.Forward:
-		return c.Parts().Client
-	case *actor.Rename:
-		return c.Client
-	case *actor.Update:
-		return c.Client
-	case *actor.Renew:
-		return c.Client
-	case *actor.Reply:
-		return c.Client
-	case *actor.Refuse:
-		return c.Client
-	case *actor.Kick:
-		return c.Client
-	case *actor.Lock:
-		return c.Client
 	case acknowledged:
 		return c.client
+	case left:
+		return c.client
+	case actor.Command:
+		return actor.ClientOf(c)
 	}
 	return nil
 }
@@ -171,6 +179,7 @@ func clientOf(c any) *actor.Client {
 const drainReason = "the server is going away"
 
 func (e *edge) register(c *actor.Client) {
+	c.SetLocal(e.n.options.Name)
 	t := &tie{client: c, out: c.Receiver().(*actor.Outbox), opened: time.Now()}
 	e.ties[c] = t
 	e.n.connections.Add(1)
@@ -179,9 +188,8 @@ func (e *edge) register(c *actor.Client) {
 	}
 }
 
-func (e *edge) unregister(u actor.Unregister) {
-	t := e.ties[u.Client]
-	if t == nil || t.gone {
+func (e *edge) unregister(t *tie, u actor.Unregister) {
+	if t.gone {
 		return
 	}
 	t.gone = true
@@ -198,9 +206,8 @@ func (e *edge) unregister(u actor.Unregister) {
 	}
 }
 
-func (e *edge) disconnect(d *actor.Disconnect) {
-	t := e.ties[d.Client]
-	if t == nil || t.closed {
+func (e *edge) disconnect(t *tie, d *actor.Disconnect) {
+	if t.closed {
 		return
 	}
 	switch d.Only {
@@ -217,17 +224,36 @@ func (e *edge) disconnect(d *actor.Disconnect) {
 }
 
 // goAway ends a connection whose client goes away; a resumable membership stays.
-func (e *edge) goAway(g *actor.GoAway) {
-	t := e.ties[g.Client]
+func (e *edge) goAway(t *tie, g *actor.GoAway) {
 	switch {
-	case t == nil || t.closed:
+	case t.closed:
 		g.Done <- false
 	case t.state == tieIn && t.member.Session != "":
 		g.Done <- true
 	default:
-		e.disconnect(&actor.Disconnect{Client: g.Client, Code: wire.CloseGoingAway, Reason: event.ReasonClosed})
+		e.disconnect(t, &actor.Disconnect{Client: g.Client, Code: wire.CloseGoingAway, Reason: event.ReasonClosed})
 		g.Done <- false
 	}
+}
+
+// depart ends the membership that a connection had when the server closed it: its client
+// has left before it knew.
+func (e *edge) depart(t *tie) {
+	session := t.detached
+	t.detached = ""
+	switch {
+	case t.state == tieJoining:
+		t.leaves = true
+		return
+	case session == "":
+		return
+	}
+	if t.state == tieOut {
+		p, _ := actor.SessionPartition(session)
+		e.enter(t, int(p), "")
+		t.state = tieOver
+	}
+	e.submitLast(t, recDepart, func(w *writer) { w.text(session) })
 }
 
 const cutOffReason = "this server is cut off from the others: go on with another"
@@ -272,11 +298,21 @@ func (e *edge) holds(t *tie) bool {
 func (e *edge) closeAll(code wire.CloseCode, text string) {
 	e.drain = true
 	for _, t := range e.ties {
-		if !t.closed && t.state == tieIn && t.member.Session != "" {
-			e.detach(t, code, text, event.ReasonDrain)
+		if t.state == tieLocal {
+			e.closeLocal(t, actor.Detach{Code: code, Text: text, Reason: event.ReasonDrain})
 		} else {
-			e.close(t, code, text, event.ReasonDrain)
+			e.closeGoingAway(t, code, text, event.ReasonDrain)
 		}
+	}
+}
+
+// closeGoingAway closes a connection that is not local; its membership goes on elsewhere if
+// it can be resumed.
+func (e *edge) closeGoingAway(t *tie, code wire.CloseCode, text, reason string) {
+	if !t.closed && t.state == tieIn && t.member.Session != "" {
+		e.detach(t, code, text, reason)
+	} else {
+		e.close(t, code, text, reason)
 	}
 }
 
@@ -294,9 +330,20 @@ func (e *edge) join(t *tie, j *actor.Join) {
 		j.Done <- false
 		return
 	}
+	m := actor.Membership{Room: j.Room, ID: j.ID, Session: j.Session}
+	t.joined = j.Done
+	if !e.goLocal(t, PartitionOf(j.Room), m, j) {
+		e.joinAtOwner(t, j)
+	}
+}
+
+// joinAtOwner has a connection join a room that may be another node's.
+func (e *edge) joinAtOwner(t *tie, j *actor.Join) {
 	e.enter(t, PartitionOf(j.Room), j.Room)
 	t.state, t.joined = tieJoining, j.Done
-	t.member = actor.Membership{Room: j.Room, ID: j.ID, Name: j.Name, Meta: j.Meta, Grant: j.Grant, Session: j.Session, Joined: time.Now()}
+	t.member = actor.Membership{
+		Room: j.Room, ID: j.ID, Name: j.Name, Meta: j.Meta, Grant: j.Grant, Session: j.Session, Joined: time.Now(), Changes: j.Changes,
+	}
 	e.submit(t, recJoin, func(w *writer) {
 		w.connection(t.client)
 		w.membership(&t.member)
@@ -324,6 +371,15 @@ func (e *edge) resume(t *tie, r *actor.Resume) {
 		r.Done <- actor.Resumed{}
 		return
 	}
+	t.resumed = r.Done
+	if !e.goLocal(t, int(p), actor.Membership{Session: r.Session}, r) {
+		e.resumeAtOwner(t, r)
+	}
+}
+
+// resumeAtOwner has a connection resume a membership at a room that may be another node's.
+func (e *edge) resumeAtOwner(t *tie, r *actor.Resume) {
+	p, _ := actor.SessionPartition(r.Session)
 	e.enter(t, int(p), "")
 	t.state, t.resumed = tieJoining, r.Done
 	t.member = actor.Membership{Session: r.Session}

@@ -95,9 +95,10 @@ func (e *edge) expire(p int) {
 // sent meanwhile was kept for those whose memberships can be resumed, and only for them:
 // the others' connections are closed.
 func (e *edge) takenForLost() {
+	e.severAll()
 	for _, t := range e.ties {
 		switch {
-		case t.state == tieOut || t.state == tieJoining || t.state == tieOver:
+		case t.state == tieOut || t.state == tieJoining || t.state == tieOver || t.state == tieLocal:
 		case t.member.Session != "":
 			t.lost = true
 		default:
@@ -238,7 +239,11 @@ func (e *edge) confirm(t *tie) {
 	t.confirmed = c.seq
 	t.pending[0] = pending{}
 	t.pending = t.pending[1:]
-	if !c.end {
+	switch {
+	case !c.end:
+		return
+	case len(t.pending) > 0:
+		t.state = tieOver
 		return
 	}
 	e.exit(t)
@@ -278,13 +283,21 @@ func (e *edge) receive(l *link, rec record) {
 		e.meta(r.meta())
 		return
 	}
+	if rec.b[0] == recFrame {
+		r.deliveries(func(h frameHead, f *frame.Frame) {
+			if t := e.keys[h.key]; t != nil && e.parts[t.part].owner == l {
+				e.frame(t, h, f)
+			} else {
+				f.Release()
+			}
+		})
+		return
+	}
 	t := e.keys[r.fixed()]
 	if t == nil || e.parts[t.part].owner != l {
 		return
 	}
 	switch rec.b[0] {
-	case recFrame:
-		e.frame(t, r)
 	case recAdopt:
 		e.adopt(t, r)
 	case recChallenge:
@@ -299,8 +312,7 @@ func (e *edge) receive(l *link, rec record) {
 }
 
 // frame hands a connection a message that an owner has sent.
-func (e *edge) frame(t *tie, r *reader) {
-	h, f := r.delivery()
+func (e *edge) frame(t *tie, h frameHead, f *frame.Frame) {
 	if h.begins {
 		t.out.Reset(h.resumable)
 		t.had = 0
@@ -337,7 +349,7 @@ func (e *edge) adopt(t *tie, r *reader) {
 	t.answer(1)
 	t.had = received + uint64(len(frames))
 	if t.closed {
-		t.aside = new(kept)
+		t.aside, t.detached = new(kept), t.member.Session
 		t.aside.begin(received, frames)
 	} else {
 		t.out.Adopt(&m, received, frames)

@@ -1,6 +1,9 @@
 package cluster
 
-import "github.com/parley-rtc/parley/hub/internal/frame"
+import (
+	"github.com/parley-rtc/parley/hub/internal/actor"
+	"github.com/parley-rtc/parley/hub/internal/frame"
+)
 
 // kept is the messages of a resumable membership that its client is not known to have.
 // Messages are numbered from 1, which is joined.
@@ -37,6 +40,17 @@ func (k *kept) begin(had uint64, frames []*frame.Frame) {
 	for _, f := range frames {
 		k.add(f)
 	}
+}
+
+// keptOf returns what is kept for a membership without a connection, with a reference to
+// each. The hub has let go of it.
+func keptOf(out actor.Receiver) (had uint64, frames []*frame.Frame) {
+	if o, ok := out.(*actor.Outbox); ok {
+		return o.Kept()
+	}
+	k := &out.(*remote).kept
+	frames, _ = k.beyond(k.had)
+	return k.had, frames
 }
 
 // beyond returns the messages after the first received ones, with a reference to each.

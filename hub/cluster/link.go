@@ -14,7 +14,7 @@ type link struct {
 	node      string // the other
 	own, peer uint64 // incarnations
 	send      func(packet []byte)
-	deliver   func(seq uint64, records []byte) bool // false: can't be taken now
+	arrive    func(seq uint64, records []byte) bool // false: can't be taken now
 	progress  func()                                // more of our packets have arrived
 	limit     int                                   // bytes that may wait
 
@@ -37,6 +37,8 @@ type link struct {
 	spare    [][]byte  // buffers for chunks
 	used     [][]byte  // buffers that run may be sending still
 	lastGap  time.Time // when it was last asked for
+
+	unfinished unfinished
 
 	partial []byte // of a record that is not whole; owned by whoever calls receive
 }
@@ -93,6 +95,11 @@ func newLink(l *link) *link {
 func (l *link) write(f func(w *writer)) uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.append(f)
+}
+
+// append is write for a caller that holds mu.
+func (l *link) append(f func(w *writer)) uint64 {
 	last := len(l.chunks) - 1
 	if last < 0 || len(l.chunks[last].b) > packetBytes {
 		l.chunks = append(l.chunks, &chunk{b: l.buffer()})
@@ -194,24 +201,31 @@ func (l *link) stuckFor(now time.Time) time.Duration {
 func (l *link) close() {
 	l.mu.Lock()
 	l.closed = true
+	l.finish()
 	l.mu.Unlock()
 	l.once.Do(func() { close(l.stop) })
 }
 
 func (l *link) run() {
-	tick := time.NewTicker(tickTime)
+	tick := time.NewTimer(tickTime)
 	defer tick.Stop()
+	ticks := true // a link on which nothing waits to arrive sleeps
 	for {
 		select {
 		case <-l.stop:
 			return
 		case <-l.wake:
 		case <-tick.C:
+			ticks = false
 		}
 		l.reuse()
 		l.resend()
 		for l.sendNext() {
 			l.reuse()
+		}
+		if !ticks && l.backlog() > 0 {
+			ticks = true
+			tick.Reset(tickTime)
 		}
 	}
 }
@@ -226,6 +240,9 @@ func (l *link) sendNext() bool {
 	case l.closed:
 	case more:
 		c := l.chunks[0]
+		if l.unfinished.chunk == c {
+			l.finish()
+		}
 		l.chunks[0] = nil
 		l.chunks = l.chunks[1:]
 		c.seq, c.sent = l.next, time.Now()
@@ -342,7 +359,7 @@ func (l *link) take(seq uint64, packet []byte) {
 		l.mu.Lock()
 		is := seq == l.expected
 		l.mu.Unlock()
-		if !is || !l.deliver(seq, l.whole(packet[headerBytes:])) {
+		if !is || !l.arrive(seq, l.whole(packet[headerBytes:])) {
 			return
 		}
 		l.mu.Lock()

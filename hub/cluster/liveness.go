@@ -53,6 +53,10 @@ func (c *control) registerLost() {
 // forgetAfter is how long a node that is gone is remembered.
 const forgetAfter = 10 * time.Minute
 
+// cutOffTime is how long the lease may have run out before members in rooms of this node are
+// sent to another: a slow register is no reason to.
+const cutOffTime = 500 * time.Millisecond
+
 // tick renews our lease, finds out who is lost, and sees to partitions.
 func (c *control) tick() {
 	now := time.Now()
@@ -63,6 +67,9 @@ func (c *control) tick() {
 	c.lease.set(c.says(), c.stuck(now))
 	c.tellWaiting(now)
 	if !c.n.available() {
+		if now.Sub(c.goodAt) > cutOffTime {
+			c.n.toEdge(c.n.edge.cutOff)
+		}
 		if c.state == "draining" && c.n.connections.Load() == 0 && now.Sub(c.goodAt) > fenceTime {
 			c.leave() // nothing can be handed over, and the others own all by now
 		}

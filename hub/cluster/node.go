@@ -163,6 +163,14 @@ func (n *Node) NewSession(room string) string { return actor.NewSession(uint16(P
 
 // Do takes a command of a connection.
 func (n *Node) Do(c actor.Command) error {
+	client := actor.ClientOf(c)
+	_, ends := c.(actor.Unregister)
+	if client != nil && !ends && client.Straight(c) {
+		if _, leaves := c.(actor.Leave); leaves {
+			n.toEdge(left{client})
+		}
+		return nil
+	}
 	if !n.toEdge(c) {
 		return actor.ErrClosed
 	}
@@ -321,7 +329,7 @@ func (n *Node) connect(own uint64, node string, peer uint64, o *owner) *link {
 	if own == peer {
 		l.send = func(packet []byte) { l.receive(slices.Clone(packet)) }
 	}
-	l.deliver = func(seq uint64, records []byte) bool { return n.deliver(l, seq, records) }
+	l.arrive = func(seq uint64, records []byte) bool { return n.deliver(l, seq, records) }
 	l.progress = func() { o.confirmations.progress(l) }
 	newLink(l)
 	n.stopped.Go(l.run)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parley-rtc/parley/hub/internal/actor"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
@@ -232,6 +233,40 @@ func TestDrainWithSlowClose(t *testing.T) {
 		again.end()
 		time.Sleep(window + time.Second)
 	})
+}
+
+// A client that leaves while its node drains has left, whenever its word comes: nobody
+// resumes that membership, and its id is free.
+func TestLeaveCrossesDrain(t *testing.T) {
+	for _, late := range []time.Duration{0, 2 * time.Millisecond, 20 * time.Millisecond, 300 * time.Millisecond, 900 * time.Millisecond} {
+		for _, drains := range []string{"a", "c"} { // an edge alone, and the owner of the room
+			t.Run(fmt.Sprint(drains, " ", late), func(t *testing.T) {
+				virtual(t, []string{"a", "b", "c"}, func(t *testing.T, v *virtualCluster) {
+					room := v.roomOf("c")
+					ann, bob := connect(t, v.nodes[drains]), connect(t, v.nodes["b"])
+					ann.join(room, "ann", nil, true)
+					bob.join(room, "bob", nil, true)
+					bob.sees("ann", "bob")
+					drained := make(chan error, 1)
+					go func() { drained <- v.nodes[drains].Drain(t.Context()) }()
+					ann.isClosed(wire.CloseGoingAway)
+					time.Sleep(late)
+					_ = ann.n.Do(actor.Leave{Client: ann.client})
+					ann.end()
+					if err := <-drained; err != nil {
+						t.Error(err)
+					}
+					begun := time.Now()
+					bob.sees("bob")
+					if waited := time.Since(begun); waited >= window/2 {
+						t.Errorf("the member that has left was there for %s more", waited)
+					}
+					bob.end()
+					time.Sleep(window + time.Second)
+				})
+			})
+		}
+	}
 }
 
 // A client resumes, its room moves, and it resumes again before it has answered a ping: it

@@ -219,7 +219,7 @@ func (o *owner) inherit(p int, in *inheritance) { o.parts[p].inherited = in }
 func (o *owner) release(p int, done func(actor.Exported)) {
 	o.parts[p].state = partReleasing
 	exported := make(chan actor.Exported, 1)
-	export := &actor.Export{Of: func(room string) bool { return PartitionOf(room) == p }, Done: exported}
+	export := &actor.Export{Partition: p, Of: func(room string) bool { return PartitionOf(room) == p }, Done: exported}
 	commands := []actor.Command{export}
 	for _, pe := range o.peers {
 		pe.attached[p], pe.attaching[p] = 0, 0
@@ -265,7 +265,7 @@ func (o *owner) checkReady(p int) {
 			restore.Rooms = append(restore.Rooms, m)
 		}
 	}
-	commands := slices.Concat([]actor.Command{restore}, part.again.commands, part.again.entering)
+	commands := slices.Concat([]actor.Command{actor.Own{Partition: p}, restore}, part.again.commands, part.again.entering)
 	epoch, after := part.epoch, part.again.after
 	var edges []*link
 	for l, pe := range o.peers {

@@ -31,6 +31,8 @@ const (
 	recAttach  byte = 15 // a membership that an owner before has begun
 	recRoom    byte = 16 // what is known of a room with such memberships
 
+	recDepart byte = 19 // the client of a session that goes on has left
+
 	// For an owner: all memberships of a partition that this edge has come between these
 	// two, with those of their commands that are not confirmed.
 	recAttaching byte = 17
@@ -42,7 +44,7 @@ const (
 	recDisown    byte = 34 // of a partition: another will own it
 	recConfirm   byte = 35 // your packets up to this one have had all their effects
 	recSettled   byte = 36 // of a partition: so have the commands that came with memberships
-	recFrame     byte = 37 // a message
+	recFrame     byte = 37 // a message, for one receiver or more: see delivery.go
 	recAdopt     byte = 38 // a resumed membership, with what the client has missed
 	recClose     byte = 39
 	recChallenge byte = 40
@@ -156,12 +158,13 @@ func (w *writer) membership(m *actor.Membership) {
 	w.text(m.Session)
 	w.moment(m.Joined)
 	w.number(m.Handled)
+	w.flag(m.Changes)
 }
 
 func (r *reader) membership() actor.Membership {
 	return actor.Membership{
 		Room: r.text(), ID: r.text(), Name: r.text(), Meta: r.profile(), Grant: r.grant(), Session: r.text(),
-		Joined: r.moment(), Handled: r.number(),
+		Joined: r.moment(), Handled: r.number(), Changes: r.flag(),
 	}
 }
 
@@ -198,30 +201,6 @@ func (r *reader) frames() (frames []*frame.Frame) {
 		frames = append(frames, r.frame())
 	}
 	return frames
-}
-
-// frameHead begins the records that carry a message.
-type frameHead struct {
-	key       uint64 // of the receiver's membership
-	begins    bool   // the message is the first of the membership
-	resumable bool   // the membership that begins is
-	number    uint64 // of the message in a resumable membership; 0: it is in none
-}
-
-// delivery writes a message for a receiver.
-func (w *writer) delivery(h frameHead, f *frame.Frame) {
-	w.b = append(w.b, recFrame)
-	w.fixed(h.key)
-	w.flag(h.begins)
-	w.flag(h.resumable)
-	w.number(h.number)
-	w.frame(f)
-}
-
-// delivery reads it, behind the key.
-func (r *reader) delivery() (frameHead, *frame.Frame) {
-	h := frameHead{begins: r.flag(), resumable: r.flag(), number: r.number()}
-	return h, r.frame()
 }
 
 // seen writes which messages of others a membership has had.
@@ -273,9 +252,10 @@ func (w *writer) handover(p int, epoch uint64, out actor.Exported) {
 	for i := range out.Members {
 		m := &out.Members[i]
 		w.membership(m)
-		kept := &m.Out.(*remote).kept // the hub has let go of it
-		w.number(kept.had)
-		w.frames(kept.frames)
+		had, frames := keptOf(m.Out)
+		w.number(had)
+		w.frames(frames)
+		releaseAll(frames)
 	}
 }
 

@@ -57,7 +57,8 @@ func (r *remote) Send(f *frame.Frame, _ uint64) bool {
 	}
 	if !r.lost && r.link != nil {
 		h := frameHead{key: r.key, begins: r.begins, resumable: r.resumable, number: number}
-		r.write(func(w *writer) { w.delivery(h, f) })
+		r.link.deliver(h, f)
+		r.written(r.link)
 	}
 	r.begins = false
 	if !keep {
@@ -91,9 +92,12 @@ func (r *remote) acked(had uint64) {
 	}
 }
 
-// SendList implements [actor.Receiver]. Lists do not replace each other on the way:
-// each has a number.
-func (r *remote) SendList(f *frame.Frame, _ actor.List) bool { return r.Send(f, 0) }
+// SendList implements [actor.Receiver]. Lists and changes do not replace each other on the
+// way: each has a number.
+func (r *remote) SendList(l actor.List) bool {
+	f, _, _ := l.Of.List(l.Since, false)
+	return f == nil || r.Send(f, 0)
+}
 
 // Sent implements [actor.Receiver].
 func (r *remote) Sent() uint64 {
@@ -131,23 +135,26 @@ func (r *remote) Missed(received uint64) ([]*frame.Frame, bool) {
 
 // Adopt implements [actor.Receiver].
 func (r *remote) Adopt(m *actor.Membership, received uint64, frames []*frame.Frame) {
-	before := m.Out.(*remote)
-	before.mu.Lock()
-	seen := maps.Clone(before.seen)
-	before.mu.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.seen = seen
+	r.seen = m.Seen
 	r.write(func(w *writer) {
 		w.b = append(w.b, recAdopt)
 		w.fixed(r.key)
 		w.membership(m)
 		w.number(received)
 		w.frames(frames)
-		w.seen(seen)
+		w.seen(m.Seen)
 	})
 	r.resumable = true
 	r.kept.begin(received, frames)
+}
+
+// Seen implements [actor.Receiver].
+func (r *remote) Seen() map[uint64]uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.seen)
 }
 
 // Suspend implements [actor.Receiver].
@@ -210,6 +217,9 @@ func (r *remote) Flush() {
 		r.link.flush()
 	}
 }
+
+// FlushLater implements [actor.Receiver].
+func (r *remote) FlushLater() { r.Flush() }
 
 // Close implements [actor.Receiver].
 func (r *remote) Close(code wire.CloseCode, reason string) {

@@ -54,6 +54,29 @@ func (s *simulation) check(clients []*simulatedClient) {
 	}
 }
 
+// checkFlaps sees that a list does not drop anybody who has been there since before the list
+// that came last. Lists may be read long after they were made, so whoever has ever left and
+// come back is not looked at. The caller holds mu.
+func (s *simulation) checkFlaps(to *membership, members []string) {
+	if !s.gentle {
+		return
+	}
+	for _, id := range to.members {
+		if slices.Contains(members, id) {
+			continue
+		}
+		var stays []*membership
+		for _, m := range s.stays {
+			if m.id == id && m.room == to.room && !m.joined.IsZero() {
+				stays = append(stays, m)
+			}
+		}
+		if len(stays) == 1 && stays[0].resumable && !stays[0].ended && stays[0].joined.Before(to.listedAt) {
+			s.fault("%s was told that %s has left, and it has not", to.name, stays[0].name)
+		}
+	}
+}
+
 // checkAnswers sees that every message that needs an answer has had one.
 func (s *simulation) checkAnswers(m *membership) {
 	for _, n := range m.sent {

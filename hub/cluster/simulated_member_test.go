@@ -29,7 +29,10 @@ type membership struct {
 	sent      []*note
 	had       []*note           // messages of others, in the order in which they came
 	answers   map[string]string // ref → code of the error, or "pong"
-	members   []string          // of the last list
+	members   []string          // of the last list, with all changes since
+	changes   bool              // it is told of changes
+	listed    bool              // it has had a list
+	listedAt  time.Time         // when the last list or change came
 }
 
 // note is a message that a simulated client has sent.
@@ -108,7 +111,9 @@ func (c *simulatedConn) read(f *frame.Frame) {
 	}
 	var m struct {
 		Type, From, Code, Ref, Session string
-		Members                        []string
+		Members, Joined, Left          []string
+		Rejoined                       []string
+		Count                          int
 		Missed                         int
 		Handled                        uint64
 		Data                           string
@@ -139,12 +144,25 @@ func (c *simulatedConn) read(f *frame.Frame) {
 	case "resumed":
 		c.handled, c.resumed, c.expect = m.Handled, true, m.Missed
 	case "room_members":
-		k.members = m.Members
+		c.s.checkFlaps(k, m.Members)
+		k.members, k.listed, k.listedAt = m.Members, true, time.Now()
+	case "room_changes":
+		before := slices.Clone(k.members)
+		if err := k.changed(m.Joined, m.Left, m.Rejoined, m.Count); err != nil {
+			c.s.fault("%s, who knows of %v, had %s: %v", k.name, k.members, f.Payload(), err)
+		}
+		now := k.members
+		k.members = before
+		c.s.checkFlaps(k, now)
+		k.members, k.listedAt = now, time.Now()
 	case "message":
 		n := c.s.notes[m.Data]
 		if n == nil || n.from.id != m.From {
 			c.s.fault("%s had %s, which nobody has sent", k.name, f.Payload())
 			return
+		}
+		if !slices.Contains(k.members, m.From) {
+			c.s.fault("%s, who knows of %v, had %s of a stranger", k.name, k.members, f.Payload())
 		}
 		k.had = append(k.had, n)
 	case "error", "pong":
@@ -159,6 +177,31 @@ func (c *simulatedConn) read(f *frame.Frame) {
 	}
 }
 
+// changed has a member learn what has changed in its room. The error says what is wrong
+// with that.
+func (m *membership) changed(joined, left, rejoined []string, count int) error {
+	if !m.changes || !m.listed {
+		return fmt.Errorf("it takes changes: %v, has had a list: %v", m.changes, m.listed)
+	}
+	for _, id := range slices.Concat(left, rejoined) {
+		if !slices.Contains(m.members, id) {
+			return fmt.Errorf("%s was not there", id)
+		}
+	}
+	m.members = slices.DeleteFunc(slices.Clone(m.members), func(id string) bool { return slices.Contains(left, id) })
+	for _, id := range joined {
+		if slices.Contains(m.members, id) {
+			return fmt.Errorf("%s was there", id)
+		}
+		m.members = append(m.members, id)
+	}
+	slices.Sort(m.members)
+	if len(m.members) != count {
+		return fmt.Errorf("there are %d", len(m.members))
+	}
+	return nil
+}
+
 // actorOf is one simulated client: it joins, sends, loses its connection and resumes, at
 // random.
 type simulatedClient struct {
@@ -171,6 +214,7 @@ type simulatedClient struct {
 	stays  int
 	pause  time.Duration // between two things that it does
 	lost   time.Time     // when the membership last lost its connection
+	left   time.Time     // when it left the last; zero: it has not left that
 }
 
 func (p *simulatedClient) run() {
@@ -219,6 +263,9 @@ func (p *simulatedClient) look() {
 	p.s.mu.Unlock()
 	if !dead && closed == 0 {
 		return
+	}
+	if p.m != nil && closed == wire.CloseGoingAway && !dead && p.random.IntN(3) == 0 {
+		p.leave() // it was about to, and does not know yet
 	}
 	p.drop()
 	if m := p.m; m != nil && (!m.resumable || closed != 0 && closed != wire.CloseGoingAway) {
@@ -272,11 +319,12 @@ func (p *simulatedClient) join() {
 	c := p.conn
 	p.stays++
 	m := &membership{name: fmt.Sprint(p.id, ".", p.stays), id: p.id, room: p.room, resumable: p.random.IntN(4) > 0, answers: map[string]string{}}
+	m.changes = p.random.IntN(2) > 0
 	p.s.mu.Lock()
 	p.s.stays = append(p.s.stays, m)
 	c.m = m
 	p.s.mu.Unlock()
-	j := &actor.Join{Client: c.client, Room: p.room, ID: p.id, Refused: frame.Refused{Re: "join", Ref: "join"}}
+	j := &actor.Join{Client: c.client, Room: p.room, ID: p.id, Changes: m.changes, Refused: frame.Refused{Re: "join", Ref: "join"}}
 	if m.resumable {
 		j.Session = c.node.NewSession(p.room)
 	}
@@ -294,12 +342,29 @@ func (p *simulatedClient) join() {
 	switch {
 	case !ok:
 		p.s.trace("%s gives up joining at %s", m.name, c.name)
+		p.left = time.Time{}
 		p.drop()
 		p.forgetMembership()
 	case !in:
 		p.forgetMembership()
+		p.haunted(c)
 	default:
 		p.s.trace("%s is in, at %s", m.name, c.name)
+		p.left = time.Time{}
+	}
+}
+
+// ghostTime is how long after a leave the id may still be taken.
+const ghostTime = 5 * time.Second
+
+// haunted sees that it is not its own membership, which it has left, that keeps a client
+// out.
+func (p *simulatedClient) haunted(c *simulatedConn) {
+	time.Sleep(10 * time.Millisecond) // for the error
+	p.s.mu.Lock()
+	defer p.s.mu.Unlock()
+	if away := time.Since(p.left); c.code == "duplicate_id" && !p.left.IsZero() && away > ghostTime && p.s.gentle {
+		p.s.fault("%s is in %s still, which it left %s ago", p.id, p.room, away)
 	}
 }
 
@@ -396,9 +461,7 @@ func (p *simulatedClient) act() {
 		}
 		time.Sleep(time.Duration(p.random.Int64N(int64(4 * time.Second))))
 	case x < 20:
-		p.s.trace("%s leaves", p.m.name)
-		p.forgetMembership()
-		_ = c.node.Do(actor.Leave{Client: c.client})
+		p.leave()
 	case x < 150:
 		if c.out.Urgent(frame.Ping(nil), 0) {
 			c.out.Flush()
@@ -417,6 +480,13 @@ func (p *simulatedClient) act() {
 			p.send(&note{to: others[p.random.IntN(len(others))]})
 		}
 	}
+}
+
+func (p *simulatedClient) leave() {
+	p.s.trace("%s leaves", p.m.name)
+	p.left = time.Now()
+	p.forgetMembership()
+	_ = p.conn.node.Do(actor.Leave{Client: p.conn.client})
 }
 
 func (p *simulatedClient) send(n *note) {

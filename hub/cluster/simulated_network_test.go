@@ -24,6 +24,7 @@ type network struct {
 	loss, twice float64            // of packets
 	delay       time.Duration      // of packets, at most
 	blocked     map[[2]string]bool // from, to
+	sent        map[[2]string]int  // bytes of packets, likewise
 	cut         map[string]bool    // neither packets nor register
 	putDelay    time.Duration      // at most, there and back each
 	putTime     time.Duration      // at least, likewise
@@ -32,7 +33,7 @@ type network struct {
 }
 
 func newNetwork(random *rand.Rand) *network {
-	return &network{random: random, nodes: map[string]*port{}, entries: map[string]Entry{}, blocked: map[[2]string]bool{}, cut: map[string]bool{}}
+	return &network{random: random, nodes: map[string]*port{}, entries: map[string]Entry{}, blocked: map[[2]string]bool{}, sent: map[[2]string]int{}, cut: map[string]bool{}}
 }
 
 // port is a node's place in the network.
@@ -135,6 +136,7 @@ func (p *port) Send(node string, packet []byte) {
 	n := p.net
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.sent[[2]string{p.name, node}] += len(packet)
 	copies := 1
 	if n.random.Float64() < n.twice {
 		copies = 2
@@ -147,6 +149,13 @@ func (p *port) Send(node string, packet []byte) {
 		b := slices.Clone(packet)
 		time.AfterFunc(50*time.Microsecond+n.upTo(n.delay), func() { to.packet(b) })
 	}
+}
+
+// bytes returns how many bytes of packets one node has sent to another.
+func (n *network) bytes(from, to string) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.sent[[2]string{from, to}]
 }
 
 var errNoRegister = errors.New("the register does not answer")

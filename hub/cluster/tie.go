@@ -20,6 +20,11 @@ type tie struct {
 	gone    bool // the connection has ended
 	closed  bool // the client gets nothing more
 
+	// A local connection: see edge_local.go. hub is nil once that is no owner any more.
+	hub    *actor.Hub
+	fences int   // that are on their way through the hub
+	behind []any // commands that wait for them
+
 	state  tieState
 	key    uint64 // of this membership
 	part   int
@@ -28,6 +33,10 @@ type tie struct {
 	// aside is what comes for a membership that goes on without its connection; nil: it
 	// has one.
 	aside *kept
+	// detached is the session of the membership that goes on; empty: there is none, or its
+	// client has left.
+	detached string
+	leaves   bool // its client left before it knew that it is in
 	// lost says that the membership goes on only if its owner has kept what has been sent
 	// to it: other nodes have taken this one for lost.
 	lost bool
@@ -55,6 +64,7 @@ const (
 	tieIn                      // is a member
 	tieLeaving                 // has asked to leave
 	tieEnding                  // the owner is told that the connection has ended
+	tieLocal                   // the hub of this node knows more
 	tieOver                    // the owner has ended the membership and the connection
 )
 
@@ -64,7 +74,7 @@ type pending struct {
 	record   []byte
 	answered bool // its one effect has arrived
 	returned bool // the owner has not carried it out
-	end      bool // of the connection
+	end      bool // it may be the last of the connection
 }
 
 // enter puts a tie into a partition and a room, under a key of its own.
@@ -169,7 +179,7 @@ func (e *edge) deliver(t *tie, f *frame.Frame) {
 		return
 	}
 	e.touch(t)
-	if !t.out.Send(f, 0) {
+	if !t.out.Pass(f) {
 		e.n.options.Logger.Warn(event.Evicted, zap.Uint64(event.FieldConn, t.client.Conn()),
 			zap.String(event.FieldRoom, t.member.Room), zap.String(event.FieldID, t.member.ID))
 		e.close(t, wire.CloseSlowConsumer, actor.SlowConsumer, event.ReasonSlow)
@@ -210,7 +220,7 @@ func (e *edge) closeOver(t *tie, code wire.CloseCode, text string) {
 func (e *edge) detach(t *tie, code wire.CloseCode, text, reason string) {
 	t.aside = new(kept)
 	t.aside.begin(t.out.Kept())
-	t.closed = true
+	t.closed, t.detached = true, t.member.Session
 	if code == 0 {
 		t.out.Suspend()
 	} else {
@@ -225,7 +235,7 @@ func (e *edge) end(t *tie, reason string, suspend bool) {
 	if t.state != tieOver {
 		t.state = tieEnding
 	}
-	e.submit(t, recEnd, func(w *writer) {
+	e.submitLast(t, recEnd, func(w *writer) {
 		w.text(reason)
 		w.flag(suspend)
 	})
@@ -248,7 +258,7 @@ func (e *edge) in(t *tie) {
 		resumed <- actor.Resumed{Room: m.Room, ID: m.ID, Name: m.Name, Meta: m.Meta, Grant: m.Grant, Joined: m.Joined, Handled: m.Handled}
 	}
 	if t.closed {
-		e.end(t, event.ReasonLost, t.aside != nil)
+		e.end(t, event.ReasonLost, t.aside != nil && !t.leaves)
 	}
 }
 

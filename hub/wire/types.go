@@ -29,9 +29,10 @@ const (
 	TypeResumed     Type = 20
 	TypeError       Type = 21
 	TypeReport      Type = 22
+	TypeRoomChanges Type = 23
 
 	// NumTypes is one more than the highest type, for tables indexed by Type.
-	NumTypes = 23
+	NumTypes = 24
 )
 
 // types has the one entry for each type; its names are those on the wire.
@@ -62,6 +63,7 @@ var types = [NumTypes]struct {
 
 	TypeJoined:      {name: "joined"},
 	TypeRoomMembers: {name: "room_members"},
+	TypeRoomChanges: {name: "room_changes"},
 	TypePong:        {name: "pong"},
 	TypeResumed:     {name: "resumed"},
 	TypeError:       {name: "error"},

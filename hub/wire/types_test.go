@@ -10,7 +10,7 @@ import (
 func TestNumbersOnTheWire(t *testing.T) {
 	names := []string{
 		"unknown", "join", "leave", "offer", "answer", "candidate", "hangup", "message", "rename", "ping", "resume", "ice", "token",
-		"kick", "lock", "unlock", "update", "joined", "room_members", "pong", "resumed", "error", "report",
+		"kick", "lock", "unlock", "update", "joined", "room_members", "pong", "resumed", "error", "report", "room_changes",
 	}
 	if len(names) != NumTypes {
 		t.Fatalf("%d types, and %d are pinned here", NumTypes, len(names))
@@ -27,7 +27,7 @@ func TestNumbersOnTheWire(t *testing.T) {
 
 // A client's types are known by their names, and no other names are.
 func TestClientTypes(t *testing.T) {
-	server := []Type{TypeUnknown, TypeJoined, TypeRoomMembers, TypePong, TypeResumed, TypeError, TypeReport}
+	server := []Type{TypeUnknown, TypeJoined, TypeRoomMembers, TypePong, TypeResumed, TypeError, TypeReport, TypeRoomChanges}
 	for typ := TypeUnknown; int(typ) < NumTypes; typ++ {
 		want := typ
 		if slices.Contains(server, typ) {

@@ -19,12 +19,16 @@ func main() {
 	rounds := flag.Int("rounds", 3, "rounds")
 	root := flag.String("root", "../..", "folder of the main module")
 	scaling := flag.Bool("scale", false, "measure how parleyd's cost grows, instead of the table")
+	cluster := flag.Bool("cluster", false, "measure three nodes that are one server beside a single one, instead of the table")
 	only := flag.String("only", "", "one server: limit, echo, mutex, peer, parleyd, echo-tls or parleyd-tls")
 	flag.Parse()
 	pinSelf()
 	err := withServers(*root, func(servers []*server, c *certificate) error {
 		if *scaling {
 			return scale(servers[len(servers)-1])
+		}
+		if *cluster {
+			return measureCluster(servers[len(servers)-1], *rounds)
 		}
 		return run(parts(servers, c), *rounds, *only)
 	})

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { createConnection, createServer } from "node:net";
 import { test } from "node:test";
+import { apply } from "../../web/client/changes.js";
 import { connect, join } from "../../web/client/index.js";
 
 const url = process.env.PARLEY_URL;
@@ -69,6 +70,45 @@ test("members see each other, and what they say", async () => {
   await gone;
   assert.equal(bob.state, "closed");
   ann.leave();
+});
+
+test("after the first list members are told of changes, and have the same list", async () => {
+  const log = [];
+  const ann = await server.join("changes", { id: "ann" });
+  ann.on("log", ({ out, message }) => { if (!out && message.type.startsWith("room_")) log.push(message.type); });
+  while (ann.members.length < 1) await next(ann, "members");
+  const others = [];
+  for (const id of ["dan", "bob", "eve", "cat"]) others.push(await server.join("changes", { id, name: `the ${id}` }));
+  while (ann.members.length < 5) await next(ann, "members");
+  assert.deepEqual(ann.members, ["ann", "bob", "cat", "dan", "eve"]);
+  assert.equal(ann.nameOf("cat"), "the cat");
+  others[3].rename("");
+  await next(ann, "members", () => ann.nameOf("cat") === "cat");
+  others[0].leave();
+  others[2].leave();
+  while (ann.members.length > 3) await next(ann, "members");
+  assert.deepEqual(ann.members, ["ann", "bob", "cat"]);
+  assert.deepEqual(ann.names, { bob: "the bob" });
+  const last = others[1];
+  while (last.members.length > 3) await next(last, "members");
+  assert.deepEqual([last.members, last.names], [ann.members, ann.names]);
+  assert.ok(log.length > 0 && log.slice(1).every((type) => type === "room_changes"), String(log));
+  for (const room of [ann, ...others]) room.leave();
+});
+
+test("changes are applied to a list", () => {
+  const room = { members: ["b", "d"], names: { b: "B", d: "D" }, locked: false };
+  for (const [changes, want] of [
+    [{ joined: ["e", "a", "c"] }, { ...room, members: ["a", "b", "c", "d", "e"] }],
+    [{ left: ["b"] }, { members: ["d"], names: { d: "D" }, locked: false }],
+    [{ joined: ["c"], left: ["d"], names: { c: "C", b: "" } }, { members: ["b", "c"], names: { c: "C" }, locked: false }],
+    [{ rejoined: ["b"] }, room],
+    [{ locked: true }, { ...room, locked: true }],
+  ]) {
+    const before = structuredClone(room);
+    assert.deepEqual(apply(room, { type: "room_changes", ...changes }), want);
+    assert.deepEqual(room, before);
+  }
 });
 
 test("a room that can't be joined says why", async () => {

@@ -63,6 +63,7 @@ func (s *soak) passes() {
 func TestLoad(t *testing.T) {
 	c := nodes.Start(t, 3)
 	startSoak(t, c.Balanced, "--profile", "rolling", "--duration", "8s").passes()
+	startSoak(t, c.Balanced, "--profile", "rolling", "--duration", "8s", "--changes").passes()
 	var list struct {
 		Items []struct {
 			Name       string

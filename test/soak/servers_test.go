@@ -30,6 +30,23 @@ func TestDaemon(t *testing.T) {
 	}
 }
 
+// The daemon passes with members that are told of changes: while they come and go, while
+// connections are cut, and in a room of hundreds.
+func TestChanges(t *testing.T) {
+	d := parleyd.Start(t, "--max-room-members", "0")
+	for name, args := range map[string][]string{
+		"calls": nil,
+		"churn": {"--churn", "5"},
+		"cuts":  {"--profile", "reconnect", "--cuts", "5", "--churn", "3"},
+		"large": {"--profile", "bigroom", "--rooms", "1", "--peers", "300", "--churn", "20", "--cuts", "10", "--rate", "100", "--duration", "4s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := run(t, "ws://"+d.Address+"/ws", append(append(small, "--changes"), args...)...)
+			r.want(t, 0)
+		})
+	}
+}
+
 // A daemon that is stopped in mid-run is a fault, and told.
 func TestDaemonStopped(t *testing.T) {
 	d := parleyd.Start(t)

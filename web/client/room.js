@@ -75,7 +75,7 @@ export class Room extends Emitter {
     this.#signaling = new Signaling(url, room, options);
     this.#signaling.on("state", (state) => this.emit("state", state));
     this.#signaling.on("joined", () => { if (this.meeting) this.#announce(); });
-    this.#signaling.on("members", () => this.#membersChanged());
+    this.#signaling.on("members", (rejoined) => this.#membersChanged(rejoined));
     this.#signaling.on("message", (message) => this.#receive(message));
     this.#signaling.on("error", (message) => this.#refused(message));
     this.#signaling.on("sent", (message) => this.emit("log", { at: Date.now(), out: true, message }));
@@ -357,7 +357,9 @@ export class Room extends Emitter {
     this.emit("error", message);
   }
 
-  #membersChanged() {
+  /** @param {string[]} rejoined who left and came back */
+  #membersChanged(rejoined) {
+    for (const id of rejoined) this.#present.delete(id);
     for (const id of [...this.#incoming.keys()]) {
       if (!this.members.includes(id) && this.#incoming.delete(id)) this.emit("uncall", id);
     }

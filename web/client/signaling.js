@@ -2,6 +2,7 @@
 // Speaks the protocol with the server: one membership of one room, kept over lost
 // connections. Knows rooms and messages, but no calls and no page.
 
+import { apply } from "./changes.js";
 import { Emitter } from "./emitter.js";
 
 /**
@@ -9,7 +10,8 @@ import { Emitter } from "./emitter.js";
  * @typedef {{
  *   type: string, room?: string, from?: string, to?: string, name?: string,
  *   sdp?: any, candidate?: any, data?: any, reason?: string,
- *   members?: string[], names?: Record<string, string>, ice_servers?: RTCIceServer[],
+ *   members?: string[], joined?: string[], left?: string[], rejoined?: string[], changes?: boolean,
+ *   names?: Record<string, string>, ice_servers?: RTCIceServer[],
  *   code?: string, error?: string, re?: string, ref?: string,
  *   session?: string, received?: number, resumable?: boolean, missed?: number,
  *   locked?: boolean, token?: string, passcode?: string, rights?: string[], needs?: string, seq?: string, [more: string]: any,
@@ -20,12 +22,13 @@ import { Emitter } from "./emitter.js";
  * What befalls the membership:
  * - state: it is "connecting", "joined", "waiting" (to try again) or "closed"
  * - joined: the server let us in, the first time or anew; `id` and `iceServers` are set
- * - members: who is in the room, a nickname or the lock has changed
+ * - members: who is in the room, a nickname or the lock has changed; with the ids of members
+ *   who left and came back, as far as the server says so
  * - message: somebody sent us something
  * - error: the server refused something; final says that nothing more will come
  * - sent, received: a message, for those who keep a log
  * @typedef {{
- *   state: State, joined: undefined, members: undefined, message: Message,
+ *   state: State, joined: undefined, members: string[], message: Message,
  *   error: Message & {final?: boolean}, sent: Message, received: Message,
  * }} SignalingEvents
  */
@@ -187,7 +190,7 @@ export class Signaling extends Emitter {
    * @param {string} id
    */
   nameOf(id) {
-    return this.names[id] ?? id;
+    return Object.hasOwn(this.names, id) ? this.names[id] : id;
   }
 
   #connect() {
@@ -228,7 +231,7 @@ export class Signaling extends Emitter {
 
   #join() {
     /** @type {Message} */
-    const join = { type: "join", room: this.#room, resumable: true };
+    const join = { type: "join", room: this.#room, resumable: true, changes: true };
     if (this.id) join.from = this.id;
     if (this.#options.name) join.name = this.#options.name;
     if (this.#options.token) join.token = this.#options.token;
@@ -325,7 +328,11 @@ export class Signaling extends Emitter {
         this.members = message.members ?? [];
         this.names = message.names ?? {};
         this.locked = message.locked ?? false;
-        this.emit("members", undefined);
+        this.emit("members", []);
+        break;
+      case "room_changes":
+        Object.assign(this, apply(this, message));
+        this.emit("members", message.rejoined ?? []);
         break;
       case "ice":
         this.iceServers = message.ice_servers ?? [];

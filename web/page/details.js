@@ -90,6 +90,7 @@ function summary(message) {
     case "candidate": return message.candidate?.candidate ?? "–";
     case "offer": case "answer": return `${String(message.sdp?.sdp ?? message.sdp).length} B`;
     case "room_members": return message.members.length;
+    case "room_changes": return message.count;
     case "error": return `${message.code}: ${message.error}`;
     case "message": return JSON.stringify(message.data).slice(0, 80);
   }

@@ -73,9 +73,6 @@ func (b *Broker) watchOnce() (had bool, err error) {
 		return false, err
 	}
 	defer func() { _ = watcher.Stop() }()
-	b.mu.Lock()
-	b.kv = kv
-	b.mu.Unlock()
 	look := time.NewTicker(copiesTime)
 	defer look.Stop()
 	blind := time.NewTicker(blindTime / 2)
@@ -88,7 +85,11 @@ func (b *Broker) watchOnce() (had bool, err error) {
 				return true, errors.New("the watch of the register has ended")
 			}
 			b.unseen.Store(0)
-			if e != nil {
+			if e == nil {
+				// Only now can anything be written: the node knows all that there was, so it takes
+				// no other for lost that it has not heard of yet.
+				b.use(kv)
+			} else {
 				b.changed(cluster.Entry{Key: e.Key(), Value: e.Value(), Revision: e.Revision()})
 			}
 		case <-look.C:
@@ -140,12 +141,20 @@ func (b *Broker) register(js jetstream.JetStream) (jetstream.KeyValue, error) {
 		b.options.Logger.Info(EventRegister, zap.Int("copies", copies))
 	case !b.created.Equal(info.Created):
 		b.options.Logger.Info(EventRegister, zap.Int("copies", copies))
+		b.use(nil)
 		b.renewed()
 	case copies != info.Config.Replicas:
 		b.options.Logger.Info(EventRegister, zap.Int("copies", copies))
 	}
 	b.created = info.Created
 	return kv, nil
+}
+
+// use has Put write to a register; nil: there is none.
+func (b *Broker) use(kv jetstream.KeyValue) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.kv = kv
 }
 
 func (b *Broker) bucket() string { return "parley_" + b.options.Cluster }

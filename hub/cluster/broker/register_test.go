@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -46,6 +48,54 @@ func TestRegisterMadeAnew(t *testing.T) {
 	at, err := put(t, b, "node.z", "1", 0)
 	if err != nil || at >= first {
 		t.Errorf("the new register counts from %d: %v", at, err)
+	}
+}
+
+// A node writes nothing before it knows all that the register had when it came: else it
+// might take a node for lost that it has not heard of yet.
+func TestKnowsAllBeforeItWrites(t *testing.T) {
+	all := embedded(t, 3)
+	if err := all[0].Start(func([]byte) {}, func(cluster.Entry) {}, func() {}); err != nil {
+		t.Fatal(err)
+	}
+	const entries = 50
+	for i := range entries {
+		if _, err := put(t, all[0], fmt.Sprint("node.x", i), "1", 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	late := all[1]
+	come, goesOn := make(chan struct{}, entries+10), make(chan struct{})
+	once := sync.OnceFunc(func() { close(goesOn) })
+	t.Cleanup(once) // before the broker is closed, which waits for what it calls
+	known := 0
+	err := late.Start(func([]byte) {}, func(e cluster.Entry) {
+		if e.Key == "node.late" {
+			return
+		}
+		known++
+		come <- struct{}{}
+		<-goesOn
+	}, func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-come:
+	case <-time.After(patience):
+		t.Fatal("the node was told of nothing")
+	}
+	for range 10 {
+		if _, err := late.Put(t.Context(), "node.late", []byte("1"), 0); err == nil {
+			t.Fatal("it has written, and knows one entry")
+		}
+	}
+	once()
+	if _, err := put(t, late, "node.late", "1", 0); err != nil {
+		t.Fatal(err)
+	}
+	if known < entries {
+		t.Errorf("it has written, and knows %d entries of %d", known, entries)
 	}
 }
 

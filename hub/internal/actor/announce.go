@@ -29,9 +29,7 @@ func (a *Announce) Check() error {
 func (a *Announce) apply(l *loop) {
 	a.carryOut(l, func(r *room) *wire.Refusal {
 		f := frame.Announcement(r.name, a.Data)
-		for _, m := range r.members {
-			l.send(m, f, shared)
-		}
+		l.say(r, saying{frame: f})
 		f.Release()
 		return nil
 	})

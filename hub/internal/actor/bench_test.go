@@ -17,7 +17,7 @@ import (
 type drop struct{}
 
 func (drop) Send(f *frame.Frame, _ uint64) bool        { f.Release(); return true }
-func (drop) SendList(f *frame.Frame, _ List) bool      { f.Release(); return true }
+func (drop) SendList(List) bool                        { return true }
 func (drop) Overdrawn() bool                           { return false }
 func (drop) Verdict(uint64, int, bool) Verdict         { return Open }
 func (drop) Mark() uint64                              { return 0 }
@@ -27,10 +27,12 @@ func (drop) Suspend()                                  {}
 func (drop) Discard()                                  {}
 func (drop) Missed(uint64) ([]*frame.Frame, bool)      { return nil, false }
 func (drop) Sent() uint64                              { return 0 }
+func (drop) Seen() map[uint64]uint64                   { return nil }
 func (drop) Adopt(*Membership, uint64, []*frame.Frame) {}
 func (drop) Backlog() int                              { return 0 }
 func (drop) Challenge(time.Duration)                   {}
 func (drop) Flush()                                    {}
+func (drop) FlushLater()                               {}
 func (drop) Close(wire.CloseCode, string)              {}
 func (drop) Abort()                                    {}
 
@@ -112,7 +114,7 @@ func BenchmarkMembership(b *testing.B) {
 			r := clients[0].member.room
 			b.ReportAllocs()
 			for b.Loop() {
-				l.change(r)
+				l.change(r, change{what: lockTurned})
 				l.tellAll(r)
 				l.finish()
 			}

@@ -209,9 +209,9 @@ func TestSharesAfterReplacedList(t *testing.T) {
 	o.Init(new(sink), l.hub.Stats, 1<<20)
 	text := func(n int) *frame.Frame { return frame.Text([]byte(strings.Repeat("x", n))) }
 	const eve = 7
-	o.SendList(text(60_000), List{Needed: true, For: eve})
+	sendList(o, text(60_000), List{Needed: true, For: eve})
 	o.Send(text(60_000), 8)
-	o.SendList(text(120_000), List{InPlace: true})
+	sendList(o, text(120_000), List{InPlace: true})
 	if n := o.count()[eve].direct; n < 60_000 {
 		t.Errorf("the share of the sender whose list waits is %d", n)
 	}

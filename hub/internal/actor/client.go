@@ -23,11 +23,16 @@ type Client struct {
 	out    Receiver
 	sender uint64 // names the client in the queues of others
 
+	local bool  // see local.go; set before Register, then read only
+	route route // has its own lock
+
 	// Owned by the loop.
 	opened    time.Time
 	index     int           // in the loop's list of clients; -1: not registered
 	member    *member       // nil: not joined
 	touched   bool          // is in the loop's list of touched clients
+	moved     bool          // its membership is the edge's: see local.go
+	later     bool          // has only got there in rounds
 	closed    bool          // has been closed: gets and does nothing more
 	suspended bool          // a membership without a connection has its queue
 	copies    *rate.Limiter // see fanout.go; nil: it has not caused any
@@ -69,6 +74,12 @@ func (c *Client) fields(more ...zap.Field) []zap.Field {
 // have no connection at the moment. sender is the client that caused the frame, see
 // Client.sender; 0: none.
 func (l *loop) send(m *member, f *frame.Frame, sender uint64) {
+	l.catchUp(m)
+	l.sendNow(m, f, sender)
+}
+
+// sendNow is send for a member that has caught up.
+func (l *loop) sendNow(m *member, f *frame.Frame, sender uint64) {
 	if m.evicted {
 		return
 	}
@@ -97,6 +108,9 @@ func (l *loop) deliver(c *Client, f *frame.Frame, sender uint64) {
 // answer queues a frame for the client that its own message caused, and takes over
 // the caller's reference.
 func (l *loop) answer(c *Client, f *frame.Frame) {
+	if c.member != nil {
+		l.catchUp(c.member)
+	}
 	l.deliver(c, f, c.sender)
 	f.Release()
 }
@@ -111,10 +125,10 @@ func (l *loop) closeSlow(c *Client) {
 		return
 	}
 	l.log.Warn(event.Evicted, c.fields()...)
-	l.close(c, wire.CloseSlowConsumer, SlowConsumer)
 	if c.member != nil {
 		l.evict(c.member)
 	}
+	l.close(c, wire.CloseSlowConsumer, SlowConsumer)
 }
 
 // evict has a member leave after the present command. Until then nothing more is sent
@@ -126,16 +140,21 @@ func (l *loop) evict(m *member) {
 	}
 }
 
-// touch puts c among those that are flushed at the end of the batch.
+// touch puts c among those that are flushed at the end of the batch. What it gets in a
+// round may be written when others have had their turn.
 func (l *loop) touch(c *Client) {
 	if !c.touched {
-		c.touched = true
+		c.touched, c.later = true, true
 		l.touched = append(l.touched, c)
 	}
+	c.later = c.later && l.bulk
 }
 
 // close ends a client's connection. Leaving its room is the caller's to do.
 func (l *loop) close(c *Client, code wire.CloseCode, reason string) {
+	if c.member != nil {
+		l.catchUp(c.member)
+	}
 	c.closed = true
 	l.touch(c)
 	c.out.Close(code, reason)

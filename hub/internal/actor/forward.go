@@ -106,10 +106,11 @@ func (f *Forward) carryOut(l *loop, c *Client) *wire.Refusal {
 	if to == nil || to.client != nil && to.client.closed {
 		return ErrTargetNotFound
 	}
+	l.catchUp(to)
 	if r := f.refusalBy(l, from, to); r != nil {
 		return r
 	}
-	if to.told < from.since && !l.takeCopies(c, from.room.roomState().Size()) {
+	if to.told < from.since && !l.takeCopies(c, to.room.listFor(to).Size()) {
 		return errFanOut
 	}
 	f.deliver(l, from, to)
@@ -119,30 +120,27 @@ func (f *Forward) carryOut(l *loop, c *Client) *wire.Refusal {
 // broadcast queues the message for all others.
 func (f *Forward) broadcast(l *loop, from *member) *wire.Refusal {
 	members := from.room.members
-	strangers := 0
+	copies, strangers := 0, false
 	for _, to := range members {
 		if to == from {
 			continue
+		}
+		if to.client == nil {
+			l.catchUp(to) // its queue may be full by then
 		}
 		if r := f.refusalBy(l, from, to); r != nil {
 			return r
 		}
 		if to.told < from.since {
-			strangers++
+			strangers = true
+			copies += to.room.listFor(to).Size()
 		}
 	}
-	copies := f.frame.Cost() * max(len(members)-2, 0)
-	if strangers > 0 {
-		copies += from.room.roomState().Size() * strangers
-	}
+	copies += f.frame.Cost() * max(len(members)-2, 0)
 	if !l.takeCopies(f.client, copies) {
 		return errFanOut
 	}
-	for _, to := range members {
-		if to != from {
-			f.deliver(l, from, to)
-		}
-	}
+	l.say(from.room, saying{frame: f.frame, from: from, since: from.since, sender: f.client.sender, strangers: strangers})
 	return nil
 }
 
@@ -150,7 +148,7 @@ func (f *Forward) broadcast(l *loop, from *member) *wire.Refusal {
 func (f *Forward) refusalBy(l *loop, from, to *member) *wire.Refusal {
 	n := f.frame.Cost()
 	if to.told < from.since {
-		n += from.room.roomState().Cost()
+		n += to.room.listFor(to).Cost()
 	}
 	switch to.out.Verdict(f.client.sender, n, f.all) {
 	case Congested:
@@ -166,16 +164,9 @@ func (f *Forward) refusalBy(l *loop, from, to *member) *wire.Refusal {
 // has not heard of the sender yet (rule 3 of membership.go).
 func (f *Forward) deliver(l *loop, from, to *member) {
 	if to.told < from.since {
-		l.tell(to, f)
+		l.tell(to, List{Needed: true, For: f.client.sender})
 	}
-	if !f.all {
-		l.send(to, f.frame, f.client.sender)
-		return
-	}
-	l.send(to, f.frame, f.client.sender|shared)
-	if to.out.Overdrawn() {
-		l.watch(to)
-	}
+	l.send(to, f.frame, f.client.sender)
 }
 
 func (f *Forward) count(l *loop) {

@@ -30,6 +30,15 @@ type Options struct {
 	Elsewhere func() int        // returns the number of other nodes' rooms, which count for MaxRooms
 	Share     func(RoomMeta)    // is given what other nodes must know of a room
 	Notify    func(event.Event) // is given what happens to rooms and members, in order
+	// Moved is given a membership of a local client whose room has moved to another hub, and
+	// what is known of that room; Returned the commands for which that client, or a room that
+	// a local client wants to enter, is not here. See local.go. Nil: no client is local.
+	Moved    func(Membership, RoomMeta)
+	Returned func(Command)
+	// PartitionOf returns the partition of a room, and QueueBytes bounds what is kept for a
+	// local client that was detached. They are needed where clients are local.
+	PartitionOf func(room string) int
+	QueueBytes  int
 	// Arrived calls then, on any goroutine, when the node of a connection has had all that
 	// was sent to it, or is gone.
 	Arrived func(at Receiver, then func())

@@ -28,6 +28,9 @@ type Join struct {
 	// Takeover says that the client takes the place of the member with its id, if
 	// both have tokens for that id.
 	Takeover bool
+	// Changes says that the member is told of changes of its room in place of whole lists,
+	// after the first.
+	Changes bool
 	// Refused says which message a refusal answers.
 	Refused frame.Refused
 	// Done gets one value: whether the client is in. It needs a capacity of one.
@@ -60,6 +63,7 @@ func (j *Join) apply(l *loop) {
 	}
 	l.enter(j)
 	l.answer(c, j.Welcome)
+	l.straighten(c)
 	give(j.Done, true)
 }
 
@@ -118,7 +122,7 @@ func (l *loop) enter(j *Join) {
 	}
 	m := &member{
 		room: r, client: j.Client, out: j.Client.out, id: j.ID, name: j.Name, meta: profile(j.Meta), grant: j.Grant,
-		joinedAt: l.now, handled: 1,
+		joinedAt: l.now, handled: 1, changes: j.Changes,
 	}
 	l.insert(m, j.Session)
 	m.out.Reset(j.Session != "")
@@ -128,7 +132,7 @@ func (l *loop) enter(j *Join) {
 
 // replace ends the membership of the member that the joining client takes over.
 // Nobody is told of a room without it: the list that follows names the id again, and
-// so do all lists before.
+// so do all lists before; changes say that it was taken over.
 func (l *loop) replace(holder *member) {
 	l.log.Info(event.Takeover, holder.fields()...)
 	if c := holder.client; c != nil && !c.closed {

@@ -23,7 +23,7 @@ func (c *Lock) apply(l *loop) {
 			what = event.Lock
 		}
 		c.log(l, what, r)
-		l.change(r)
+		l.change(r, change{what: lockTurned})
 		l.options.Share(RoomMeta{Room: r.name, Locked: r.locked})
 		return nil
 	})

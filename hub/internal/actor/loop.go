@@ -22,9 +22,15 @@ type loop struct {
 	rooms    map[string]*room // by name
 	roomList []*room          // the same, in no order
 	changed  []*room          // rooms with a change that not all members know yet
+	rounds   []*room          // large rooms that are being gone through, in turn
+	slice    int              // members of a large room that have their turn at a time
+	copies   int              // of messages that wait for rounds
+	bulk     bool             // a round is at work
 	touched  []*Client        // clients with frames queued in this batch
 	evicted  []*member        // members whose queue the present command has overflowed
+	reunited []*member        // members that the present command has given a connection back
 	sessions map[handle]*member
+	owned    map[int]bool       // partitions that are here: see local.go
 	bans     map[seat]time.Time // until when somebody may not join a room
 	draining bool
 	after    []func(batch uint64) // to be called at the end of this batch
@@ -50,7 +56,9 @@ func newLoop(h *Hub, o Options) *loop {
 		hub:      h,
 		options:  o,
 		log:      o.Logger,
+		slice:    sliceMembers,
 		rooms:    make(map[string]*room),
+		owned:    make(map[int]bool),
 		bans:     make(map[seat]time.Time),
 		sessions: make(map[handle]*member),
 	}
@@ -59,14 +67,36 @@ func newLoop(h *Hub, o Options) *loop {
 func (l *loop) run() {
 	defer close(l.hub.closed)
 	for {
-		select {
-		case c := <-l.hub.commands:
-			l.batch(c)
-		case <-l.hub.closing:
+		c, goesOn := l.next()
+		if !goesOn {
 			l.abort()
 			return
 		}
+		l.batch(c)
 	}
+}
+
+// next waits for a command, or returns nil at once if a round is to go on.
+func (l *loop) next() (c Command, goesOn bool) {
+	if len(l.rounds) == 0 {
+		select {
+		case c = <-l.hub.commands:
+			return c, true
+		case <-l.hub.closing:
+			return nil, false
+		}
+	}
+	commands := l.hub.commands
+	if l.copies > maxCopies {
+		commands = nil
+	}
+	select {
+	case c = <-commands:
+	case <-l.hub.closing:
+		return nil, false
+	default:
+	}
+	return c, true
 }
 
 // abort ends all connections, also those that were handed over just now.
@@ -88,22 +118,26 @@ func (l *loop) abort() {
 		break
 	}
 	for _, c := range l.clients {
-		c.out.Abort()
+		if !c.local { // those are the edge's
+			c.out.Abort()
+		}
 	}
 }
 
-// batch applies first and the commands that wait behind it, then tells the rooms
-// and lets the frames go.
+// batch applies first, unless it is nil, and the commands that wait behind it, then tells
+// the rooms and lets the frames go.
 func (l *loop) batch(first Command) {
 	l.now = time.Now()
 	l.batches++
-	l.apply(first)
-	n := 1
+	n := 0
 more:
-	for ; n < maxBatch; n++ {
+	for c := first; c != nil; {
+		l.apply(c)
+		if n++; n == maxBatch || l.copies > maxCopies {
+			break
+		}
 		select {
-		case c := <-l.hub.commands:
-			l.apply(c)
+		case c = <-l.hub.commands:
 		default:
 			break more
 		}
@@ -116,6 +150,10 @@ more:
 // apply applies a command, and then has the members leave whose queue it has
 // overflowed: not before, since a command may be walking a room's members.
 func (l *loop) apply(c Command) {
+	if l.options.Returned != nil && l.elsewhere(c) {
+		l.options.Returned(c)
+		return
+	}
 	c.apply(l)
 	if len(l.evicted) > 0 {
 		l.leaveEvicted()
@@ -137,7 +175,11 @@ func (l *loop) finish() {
 	l.settle()
 	for i, c := range l.touched {
 		c.touched = false
-		c.out.Flush()
+		if c.later {
+			c.out.FlushLater()
+		} else {
+			c.out.Flush()
+		}
 		l.touched[i] = nil
 	}
 	l.touched = l.touched[:0]
@@ -148,11 +190,15 @@ func (l *loop) finish() {
 	l.after = l.after[:0]
 }
 
-// settle tells the changed rooms, until none is left: telling a room can overflow
-// clients.
+// settle takes a slice of each round and tells the changed rooms, until none is left:
+// telling a room can overflow clients.
 func (l *loop) settle() {
-	for len(l.changed) > 0 || len(l.evicted) > 0 {
+	for went := false; !went || len(l.changed) > 0 || len(l.evicted) > 0; {
 		l.tellRooms()
+		if !went && len(l.rounds) > 0 {
+			l.goOn()
+		}
+		went = true
 		l.leaveEvicted()
 	}
 }

@@ -22,6 +22,11 @@ import (
 //  5. A list that no message needs may be held back: its receiver's told stays
 //     behind, and the receiver is told again once its queue has caught up, or when it
 //     resumes. So each queue holds at most one such list.
+//
+// For a member with changes, all this holds for changes as for lists, with two
+// differences: what has changed follows on version told, or, if it takes the place of
+// changes that wait, on the version that those follow on; and rule 4 asks for
+// room.lastGone, since changes say of an id that it was taken over.
 
 // roomState returns the encoded room_members of the room as it is now, made once
 // for each version.
@@ -29,7 +34,9 @@ func (r *room) roomState() *frame.Frame {
 	if r.state != nil && r.encoded == r.version {
 		return r.state
 	}
-	r.forgetState()
+	if r.state != nil {
+		r.state.Release()
+	}
 	list := frame.NewMembers(r.name, r.textBytes)
 	for _, m := range r.members {
 		list.Add(m.quotedID, m.name, m.meta)
@@ -44,11 +51,17 @@ func (r *room) forgetState() {
 		r.state.Release()
 		r.state = nil
 	}
+	r.log.forgetEncoded()
 }
 
 // change begins a new version of the room, to be told at the end of the batch.
-func (l *loop) change(r *room) {
+func (l *loop) change(r *room, step change) {
 	r.version++
+	if r.changers > 0 {
+		r.log.note(step, len(r.members))
+	} else {
+		r.log.forget(r.version)
+	}
 	if !r.listed {
 		r.listed = true
 		l.changed = append(l.changed, r)
@@ -56,23 +69,26 @@ func (l *loop) change(r *room) {
 }
 
 // tell sends one member the room as it is now, if the member does not know it yet
-// and its queue can take it (rule 5). neededBy is the message that needs the list; nil:
-// none does.
-func (l *loop) tell(m *member, neededBy *Forward) {
+// and its queue can take it (rule 5). list says whether a message needs that, and whose.
+func (l *loop) tell(m *member, list List) {
+	l.catchUp(m)
+	l.tellNow(m, list)
+}
+
+// tellNow is tell for a member that has caught up.
+func (l *loop) tellNow(m *member, list List) {
 	r, c := m.room, m.client
 	if r == nil || m.told == r.version || m.evicted || c != nil && c.closed {
 		return
 	}
-	list := List{InPlace: r.lastLeft <= m.told} // rule 4
-	if neededBy != nil {
-		list.Needed, list.ToAll, list.For = true, neededBy.all, neededBy.client.sender
+	list.Of, list.InPlace = r, r.lastLeft <= m.told // rule 4
+	if m.changes {
+		list.Since, list.InPlace = m.told, r.lastGone <= m.told
 	}
-	f := r.roomState()
-	f.Retain(1)
 	if c != nil {
 		l.touch(c)
 	}
-	if m.out.SendList(f, list) {
+	if m.out.SendList(list) {
 		m.told = r.version
 	}
 }
@@ -86,6 +102,12 @@ const (
 	listsPerSecond = 20e6
 	listsSustained = 2e6
 	listBurst      = 20e6
+
+	// Changes count at a part of their size, of which each has at least minDelta bytes:
+	// what one takes in memory. A room of 10,000 members with changes is told every 22 ms
+	// at the first pace, and every 220 ms at the second.
+	deltaPart = 5
+	minDelta  = 224
 )
 
 // A change waits at most maxHold for these bounds, and for less than minHold no
@@ -116,19 +138,20 @@ func (l *loop) tellRooms() {
 	}
 }
 
+// tellAll tells those at once who have just joined, and all members in a round.
 func (l *loop) tellAll(r *room) {
+	l.tellNewcomers(r)
+	if r.toldAll != r.version {
+		r.round.due = true
+		l.goThrough(r)
+	}
+}
+
+func (l *loop) tellNewcomers(r *room) {
+	for _, m := range r.newcomers {
+		l.tell(m, List{})
+	}
 	r.newcomers = nil
-	if r.toldAll == r.version {
-		return
-	}
-	r.toldAll = r.version
-	for _, m := range r.members {
-		l.tell(m, nil)
-	}
-	if hold := r.pay(float64(r.roomState().Size()*len(r.members)), l.now); hold >= minHold {
-		r.heldTo = l.now.Add(hold)
-	}
-	r.forgetState()
 }
 
 // pay notes that the room has sent so many bytes of lists, and returns for how long
@@ -145,10 +168,7 @@ func (r *room) pay(bytes float64, now time.Time) time.Duration {
 
 // hold keeps a changed room back until its time.
 func (l *loop) hold(r *room) {
-	for _, m := range r.newcomers {
-		l.tell(m, nil)
-	}
-	r.newcomers = nil
+	l.tellNewcomers(r)
 	if !r.held {
 		r.held = true
 		l.later(r.heldTo.Sub(l.now), release{r})
@@ -173,6 +193,6 @@ type CaughtUp struct{ Client *Client }
 
 func (c CaughtUp) apply(l *loop) {
 	if m := c.Client.member; m != nil {
-		l.tell(m, nil)
+		l.tell(m, List{})
 	}
 }

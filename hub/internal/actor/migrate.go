@@ -30,8 +30,12 @@ type Membership struct {
 	Session        string // empty: not resumable
 	Joined         time.Time
 	Client         *Client  // nil: the connection was lost
+	Changes        bool     // told of changes in place of whole lists
 	Had            uint64   // messages of the membership that Client has had
 	Out            Receiver // where Client is nil, what is kept for it
+	// Seen has for senders with other nodes the last of their messages that has come, by
+	// frame.Origin; for one that is resumed or moved only.
+	Seen map[uint64]uint64
 	// Lost says that Client's node was taken for lost, so that members may have sent
 	// messages that Client has not had: it goes on only where they were kept for it.
 	Lost bool
@@ -41,7 +45,7 @@ type Membership struct {
 func (m *member) membership() *Membership {
 	k := &Membership{
 		Room: m.room.name, ID: m.id, Name: m.name, Meta: m.meta, Grant: m.grant, Handled: m.handled,
-		Joined: m.joinedAt, Client: m.client, Out: m.out,
+		Joined: m.joinedAt, Client: m.client, Out: m.out, Changes: m.changes,
 	}
 	if m.session != nil {
 		k.Session = m.session.text()
@@ -57,6 +61,7 @@ type Restore struct {
 }
 
 func (r *Restore) apply(l *loop) {
+	defer l.tellReunited()
 	for i := range r.Members {
 		m := &r.Members[i]
 		if l.restore(m) {
@@ -78,7 +83,7 @@ func (r *Restore) apply(l *loop) {
 		}
 		if meta.Locked && !room.locked {
 			room.locked = true
-			l.change(room)
+			l.change(room, change{what: lockTurned})
 		}
 		if !meta.Opened.IsZero() {
 			room.opened = meta.Opened
@@ -103,7 +108,7 @@ func (l *loop) restore(k *Membership) bool {
 	}
 	m := &member{
 		room: r, client: k.Client, out: k.Out, id: k.ID, name: k.Name, meta: k.Meta, grant: k.Grant, joinedAt: k.Joined,
-		handled: k.Handled,
+		handled: k.Handled, changes: k.Changes,
 	}
 	if k.Client != nil {
 		m.out = k.Client.out
@@ -144,16 +149,26 @@ func (l *loop) reunite(m *member, k *Membership) bool {
 		f.Release()
 	}
 	m.told = 0
-	l.tell(m, nil)
+	l.reunited = append(l.reunited, m)
 	l.log.Debug(event.Restored, m.fields(zap.Int(event.FieldMembers, len(m.room.members)))...)
 	return true
+}
+
+// tellReunited tells members that have their connections back of their rooms, once all
+// members are restored.
+func (l *loop) tellReunited() {
+	for _, m := range l.reunited {
+		l.tell(m, List{})
+	}
+	l.reunited = nil
 }
 
 // Export takes the rooms of which Of holds out of the hub, and says what another
 // hub can't learn from the members' connections: of them, the resumable members.
 type Export struct {
-	Of   func(room string) bool
-	Done chan<- Exported // needs a capacity of one
+	Partition int // which they are; it is not here any more
+	Of        func(room string) bool
+	Done      chan<- Exported // needs a capacity of one
 }
 
 // Exported is what an Export has taken out. The Receivers of its members are the
@@ -165,17 +180,19 @@ type Exported struct {
 
 func (e *Export) apply(l *loop) {
 	var out Exported
+	delete(l.owned, e.Partition)
 	for i := len(l.roomList) - 1; i >= 0; i-- {
 		r := l.roomList[i]
 		if !e.Of(r.name) {
 			continue
 		}
+		l.catchAllUp(r)
 		meta := RoomMeta{Room: r.name, Locked: r.locked, Opened: r.opened}
 		for _, m := range r.members {
-			if m.session != nil {
+			if m.session != nil && !m.isLocal() {
 				out.Members = append(out.Members, *m.membership())
 			}
-			l.takeOut(m)
+			l.takeOut(m, meta)
 		}
 		r.members = nil
 		l.dropRoom(r)
@@ -193,12 +210,14 @@ func (e *Export) apply(l *loop) {
 
 // takeOut ends a membership here without a word to anybody, and with it its
 // client.
-func (l *loop) takeOut(m *member) {
+func (l *loop) takeOut(m *member, r RoomMeta) {
 	if m.session != nil {
 		delete(l.sessions, m.session.handle)
 	}
 	l.hub.Stats.Members.Add(-1)
-	if c := m.client; c != nil {
+	if c := m.client; m.isLocal() {
+		l.moveOut(m, r)
+	} else if c != nil {
 		c.member, c.closed = nil, true
 		l.unregister(c)
 	} else {

@@ -37,12 +37,23 @@ type modelMember struct {
 	meta      string
 	handled   uint64 // messages of the client since the join
 
-	received int             // messages that have arrived since joined
-	expected []string        // that must arrive, in this order: message data and error codes
-	known    map[string]bool // who has been listed
-	told     message         // the last list that arrived
-	begun    bool            // joined has arrived
-	newList  bool            // a further list must arrive
+	received int      // messages that have arrived since joined
+	expected []string // that must arrive, in this order: message data and error codes
+	told     message  // the room as the last list or changes that arrived have it
+	begun    bool     // joined has arrived
+	newList  bool     // a further list must arrive
+
+	changes bool              // it is told of changes
+	listed  bool              // a list has arrived
+	joins   map[string][]join // of others, of which it has not been told
+	entered map[string][]int  // of others, the number of the last message before each join
+	learned map[string]int    // how often changes have told it of a join
+}
+
+// join is that of another member, which a client is to be told of.
+type join struct {
+	client  *modelClient // the connection that there was
+	arrived int          // messages that were on their way to it, and cannot tell of the join
 }
 
 // modelClient is a connection: what was written to it arrives later, or never.
@@ -52,6 +63,7 @@ type modelClient struct {
 	box      *Outbox
 	member   *modelMember
 	inFlight []*frame.Frame
+	arrived  int
 	expected []string // answers that must arrive while it is in no room
 	resuming bool     // resumed must be the next that arrives
 	pinging  bool     // a ping is under way; there is never more than one
@@ -106,6 +118,7 @@ func newModel(t *rapid.T) *model {
 	}
 	l := newLoop(h, o)
 	l.now = time.Now()
+	l.slice = rapid.SampledFrom([]int{1, 2, sliceMembers}).Draw(t, "slice")
 	return &model{t: t, loop: l, locked: map[string]bool{}}
 }
 
@@ -270,8 +283,10 @@ func (m *model) join() {
 		in = true
 		c.member = &modelMember{
 			room: room, id: id, ref: ref, client: c, session: session, moderator: moderator, subject: subject,
-			known: map[string]bool{}, handled: 1,
+			handled: 1, changes: rapid.Bool().Draw(m.t, "changes"), joins: map[string][]join{},
+			entered: map[string][]int{}, learned: map[string]int{},
 		}
+		m.announce(c.member)
 		c.member.expected, c.expected = append(c.expected, ref), nil
 		m.members = append(m.members, c.member)
 		if replaces {
@@ -288,6 +303,7 @@ func (m *model) join() {
 	done := make(chan bool, 1)
 	m.do(&Join{
 		Client: c.Client, Room: room, ID: id, Session: session, Grant: grant, Takeover: takeover, Done: done,
+		Changes: in && c.member.changes,
 		Welcome: frame.Text((&wire.Joined{Room: room, From: id, Session: session, Ref: ref}).Text()),
 	})
 	if got := <-done; got != in {
@@ -295,6 +311,21 @@ func (m *model) join() {
 	}
 	if in && c.member != nil {
 		c.member.real = c.Client.member
+	}
+}
+
+// announce notes that the others are to be told of a join.
+func (m *model) announce(joiner *modelMember) {
+	for _, mm := range m.members {
+		if mm.room != joiner.room || mm == joiner {
+			continue
+		}
+		j := join{client: mm.client}
+		if mm.client != nil {
+			j.arrived = mm.client.arrived + len(mm.client.inFlight)
+		}
+		mm.joins[joiner.id] = append(mm.joins[joiner.id], j)
+		mm.entered[joiner.id] = append(mm.entered[joiner.id], m.sent)
 	}
 }
 

@@ -1,6 +1,8 @@
 package actor
 
 import (
+	"bytes"
+	"maps"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -28,6 +30,16 @@ type Writer interface {
 	Abort()
 }
 
+// PatientWriter is a Writer that can let what goes to many wait for what goes to one.
+type PatientWriter interface {
+	Writer
+	// WakeLater is Wake for frames that may be written after those of others.
+	WakeLater()
+	// Hurry says, after WakeLater, that there is more now, which should not wait. If
+	// Take was called in between, it has nothing to do.
+	Hurry()
+}
+
 // Outbox is the queue of frames for one connection, bounded in bytes. The hub
 // appends to it, the connection's writer takes from it; neither waits for the
 // other.
@@ -40,14 +52,15 @@ type Writer interface {
 //   - What is sent to a whole room counts apart, since no member may keep a sender from
 //     talking to the others. It may exceed the limit by far, but not for long: see
 //     [Outbox.Overdrawn].
-//   - Member lists don't count against the bound. Instead, at most one list waits
+//   - Member lists and changes don't count against the bound. Instead, at most one waits
 //     that no message needs; a newer one replaces it or comes after it was taken.
 //   - What a resumed connection has missed does not count either: it was counted
 //     when it came.
 type Outbox struct {
 	// Set by Init, then read only.
-	stats *stats.Hub
-	limit int
+	stats   *stats.Hub
+	limit   int
+	patient PatientWriter // nil: the connection is none
 
 	// crowded mirrors shares != nil, to be read without the lock.
 	crowded atomic.Bool
@@ -68,9 +81,16 @@ type Outbox struct {
 	done    uint64           // cost of all that was written or dropped so far
 	size    int              // of all frames[head:], in bytes on the wire
 	shares  map[uint64]share // of senders in frames[head:]; nil: little waits
-	list    uint64           // number of the waiting room_members, or noList
+	list    uint64           // number of the waiting list or changes, or noList
+	since   uint64           // the version that what waits there follows on; 0: a whole list
 	behind  bool             // a list was held back: tell the hub when none waits
 	writing bool             // a writer is at work or has been woken
+	later   bool             // it has been woken with WakeLater, and is not at work yet
+
+	// gate reports whether the writer may have frames; nil: always. Where there is one,
+	// the client is local to a node of several, and seen is what Membership.Seen is.
+	gate func() bool
+	seen map[uint64]uint64
 
 	closed bool           // nothing more is taken in
 	warned bool           // the connection has been told that it is closing
@@ -142,13 +162,57 @@ const keptFrames = 8
 // else waits.
 func (o *Outbox) Init(conn Writer, stats *stats.Hub, limit int) {
 	o.conn, o.stats, o.limit, o.list = conn, stats, min(limit, maxLimit), noList
+	o.patient, _ = conn.(PatientWriter)
 }
 
 // Send implements [Receiver].
 func (o *Outbox) Send(f *frame.Frame, from uint64) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.gate != nil && f.Origin.Key != 0 && o.hasSeen(f) {
+		f.Release()
+		return true
+	}
 	return o.add(entry{f, from})
+}
+
+// hasSeen reports whether a message was sent to this membership before, by the owner of the
+// room that there was then, and notes that it is now.
+func (o *Outbox) hasSeen(f *frame.Frame) bool {
+	from := f.Origin
+	if from.Again && o.seen[from.Key] >= from.Seq {
+		return true
+	}
+	if o.history.kept {
+		if o.seen == nil {
+			o.seen = make(map[uint64]uint64)
+		}
+		o.seen[from.Key] = from.Seq
+	}
+	return false
+}
+
+// Seen implements [Receiver].
+func (o *Outbox) Seen() map[uint64]uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return maps.Clone(o.seen)
+}
+
+// never is the gate of an outbox that is nobody's.
+func (o *Outbox) never() bool { return false }
+
+// roomTypes begins the messages that tell of a room's members.
+var roomTypes = []byte(`{"type":"room_`)
+
+// Pass queues a frame that another server's hub has sent, as Send and SendList do, but for
+// lists: none takes the place of another. It reports false when the queue is full.
+func (o *Outbox) Pass(f *frame.Frame) bool {
+	from := uint64(0)
+	if bytes.HasPrefix(f.Payload(), roomTypes) {
+		from = free | roster
+	}
+	return o.Send(f, from)
 }
 
 func (o *Outbox) add(e entry) bool {
@@ -331,32 +395,44 @@ func (o *Outbox) firstMovable() uint64 {
 func (o *Outbox) listWaits() bool { return o.list != noList && o.list >= o.firstMovable() }
 
 // SendList implements [Receiver].
-func (o *Outbox) SendList(f *frame.Frame, l List) (sent bool) {
+func (o *Outbox) SendList(l List) (sent bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	e := entry{f, l.For | l.marks()}
+	waits := o.listWaits()
 	switch {
 	case o.closed:
-		f.Release()
 		return true
-	case o.listWaits() && (l.InPlace || o.list == o.next()-1):
-		old := &o.frames[o.head+int(o.list-o.first)]
-		e.from = old.from
-		o.account(old, -1)
-		old.Release()
-		*old = e
-		o.account(&e, 1)
-	case !l.Needed && (o.listWaits() || o.conn == nil):
-		// The client learns of the change from a later list: the next one that a
-		// message needs, the one after a resume, or the one that the hub sends when
-		// it hears that this queue has caught up.
-		f.Release()
+	case waits && (l.InPlace || o.list == o.next()-1) && o.fold(l.Of):
+	case !l.Needed && (waits || o.conn == nil):
+		// The client learns of the change later: with what a message needs, from the list
+		// after a resume, or from what the hub sends when it hears that this queue has
+		// caught up.
 		o.behind = o.conn != nil
 		return false
 	default:
-		o.list = o.next()
-		o.push(e)
+		f, since, _ := l.Of.List(l.Since, false)
+		if f == nil {
+			return true
+		}
+		o.list, o.since = o.next(), since
+		o.push(entry{f, l.For | l.marks()})
 	}
+	return true
+}
+
+// fold has the room's present state take the place of the list or changes that wait, and
+// reports whether that could be.
+func (o *Outbox) fold(of Lister) bool {
+	f, _, ok := of.List(o.since, true)
+	if !ok {
+		return false
+	}
+	old := &o.frames[o.head+int(o.list-o.first)]
+	e := entry{f, old.from}
+	o.account(old, -1)
+	old.Release()
+	*old = e
+	o.account(&e, 1)
 	return true
 }
 
@@ -364,7 +440,7 @@ func (o *Outbox) SendList(f *frame.Frame, l List) (sent bool) {
 func (o *Outbox) Reset(resumable bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.list, o.behind = noList, false
+	o.list, o.behind, o.seen = noList, false, nil
 	o.history.begin(resumable && !o.closed, o.next(), 0)
 }
 
@@ -375,13 +451,32 @@ func (o *Outbox) Flush() {
 	closing := o.closed && !o.warned && !o.dead
 	o.warned = o.warned || closing
 	wake := conn != nil && !o.writing && o.head < len(o.frames)
-	o.writing = o.writing || wake
+	hurry := conn != nil && o.later
+	o.writing, o.later = o.writing || wake, false
 	o.mu.Unlock()
 	if closing && conn != nil {
 		conn.Closing()
 	}
 	if wake {
 		conn.Wake()
+	}
+	if hurry {
+		o.patient.Hurry()
+	}
+}
+
+// FlushLater implements [Receiver].
+func (o *Outbox) FlushLater() {
+	o.mu.Lock()
+	may := o.patient != nil && !o.closed
+	wake := may && o.conn != nil && !o.writing && o.head < len(o.frames)
+	o.writing, o.later = o.writing || wake, o.later || wake
+	o.mu.Unlock()
+	switch {
+	case wake:
+		o.patient.WakeLater()
+	case !may:
+		o.Flush()
 	}
 }
 
@@ -414,6 +509,35 @@ func (o *Outbox) Close(code wire.CloseCode, reason string) {
 	}
 	if code == wire.CloseSlowConsumer || code == wire.CloseReplaced {
 		o.drop(o.head + int(o.firstMovable()-o.first))
+	}
+	o.closed, o.code = true, code
+	o.history.begin(false, 0, 0)
+	o.push(entry{frame.Close(code, reason), free})
+}
+
+// SetGate has the writer get nothing while may reports false. When it reports true again, the
+// caller is to call Flush. Nil: the writer gets what there is.
+func (o *Outbox) SetGate(may func() bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.gate = may
+	if may == nil {
+		o.seen = nil
+	}
+}
+
+// Abandon is Close for a connection that must not get what waits.
+func (o *Outbox) Abandon(code wire.CloseCode, reason string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.gate = nil
+	if o.dead {
+		return
+	}
+	waiting := len(o.frames)
+	o.drop(o.head + int(o.firstMovable()-o.first))
+	if o.closed && waiting == len(o.frames) {
+		return // its close frame is on its way
 	}
 	o.closed, o.code = true, code
 	o.history.begin(false, 0, 0)
@@ -453,8 +577,8 @@ func (o *Outbox) Take(dst []*frame.Frame, max int) (frames []*frame.Frame, skip 
 	if o.dead {
 		o.drop(o.head)
 	}
-	o.taken = o.first
-	if o.conn == nil {
+	o.taken, o.later = o.first, false
+	if o.conn == nil || o.gate != nil && !o.gate() {
 		o.writing = false
 		return dst, 0
 	}
@@ -562,11 +686,14 @@ func (o *Outbox) Finished() bool {
 }
 
 // Adopt implements [Receiver].
-func (o *Outbox) Adopt(_ *Membership, received uint64, frames []*frame.Frame) {
+func (o *Outbox) Adopt(m *Membership, received uint64, frames []*frame.Frame) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.list, o.behind = noList, false
 	o.history.begin(!o.closed, o.next(), received)
+	if o.gate != nil {
+		o.seen = m.Seen
+	}
 	for _, f := range frames {
 		if o.closed {
 			f.Release()

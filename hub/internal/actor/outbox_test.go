@@ -1,6 +1,7 @@
 package actor
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -32,6 +33,17 @@ func (s *sink) Abort() {}
 
 // pong makes a message that says ref.
 func pong(ref string) *frame.Frame { return frame.Text(wire.PongText(ref)) }
+
+// only is a room that is always told in one frame.
+type only struct{ *frame.Frame }
+
+func (f only) List(uint64, bool) (*frame.Frame, uint64, bool) { return f.Frame, 0, true }
+
+// sendList queues a frame as a list.
+func sendList(o *Outbox, f *frame.Frame, l List) bool {
+	l.Of = only{f}
+	return o.SendList(l)
+}
 
 // size is that of a pong on the wire, cost what it takes while it waits.
 var (
@@ -98,6 +110,70 @@ func TestOutboxOrder(t *testing.T) {
 	}
 }
 
+// A list that another server's hub has sent may be larger than the queue, and keeps nobody
+// out; lists that pile up do.
+func TestPassedListLargerThanTheQueue(t *testing.T) {
+	o, _ := newOutbox(1000)
+	list := func() *frame.Frame {
+		f := frame.NewMembers("r", 3000)
+		f.Add(fmt.Appendf(nil, `"%01500d"`, 0), "", nil)
+		return f.Frame(false)
+	}
+	if !o.Pass(pong("joined")) || !o.Pass(list()) || !o.Pass(pong("message")) {
+		t.Error("a list larger than the queue fills it")
+	}
+	read(o)
+	if !o.Pass(list()) || !o.Pass(list()) || o.Pass(list()) {
+		t.Error("lists may pile up, or only one may wait")
+	}
+}
+
+// patientSink is a connection that can write later.
+type patientSink struct {
+	sink
+	laters, hurries int
+}
+
+func (s *patientSink) WakeLater() { s.laters++ }
+func (s *patientSink) Hurry()     { s.hurries++ }
+
+// What may wait wakes the connection for later, until something comes that should not. What
+// a writer has taken is in no hurry any more.
+func TestFlushLater(t *testing.T) {
+	o, s := new(Outbox), new(patientSink)
+	o.Init(s, new(stats.Hub), 1<<20)
+	check := func(when string, wakes, laters, hurries int) {
+		t.Helper()
+		if s.wakes != wakes || s.laters != laters || s.hurries != hurries {
+			t.Errorf("%s: %d wakes, %d for later, %d in a hurry", when, s.wakes, s.laters, s.hurries)
+		}
+	}
+	o.FlushLater()
+	check("nothing waits", 0, 0, 0)
+	o.Send(pong("a"), 1)
+	o.FlushLater()
+	o.FlushLater()
+	check("something may wait", 0, 1, 0)
+	o.Send(pong("b"), 1)
+	o.Flush()
+	o.Flush()
+	check("something may not", 0, 1, 1)
+	contents(o)
+	o.Send(pong("c"), 1)
+	o.FlushLater()
+	frames, _ := o.Take(nil, 1)
+	o.Send(pong("d"), 1)
+	o.Flush()
+	check("a writer is at work", 0, 2, 1)
+	o.Wrote(frames[0].Size(), time.Now())
+	contents(o)
+	o.Close(wire.CloseNormal, "")
+	o.FlushLater()
+	if check("closed", 1, 2, 1); s.closings != 1 {
+		t.Errorf("%d times closing", s.closings)
+	}
+}
+
 func TestOutboxIsBounded(t *testing.T) {
 	o, _ := newOutbox(3 * cost)
 	for range 3 {
@@ -156,45 +232,45 @@ func TestOutboxList(t *testing.T) {
 		want []string
 	}{
 		{"a newer one takes its place", func(o *Outbox) {
-			o.SendList(pong("1"), List{InPlace: true})
-			o.SendList(pong("2"), List{InPlace: true})
+			sendList(o, pong("1"), List{InPlace: true})
+			sendList(o, pong("2"), List{InPlace: true})
 		}, []string{"2"}},
 		{"also past what came behind", func(o *Outbox) {
-			o.SendList(pong("1"), List{InPlace: true})
+			sendList(o, pong("1"), List{InPlace: true})
 			o.Send(pong("x"), 1)
-			o.SendList(pong("2"), List{InPlace: true})
+			sendList(o, pong("2"), List{InPlace: true})
 		}, []string{"2", "x"}},
 		{"but not if somebody has left: then it is held back", func(o *Outbox) {
-			o.SendList(pong("1"), List{InPlace: true})
+			sendList(o, pong("1"), List{InPlace: true})
 			o.Send(pong("x"), 1)
-			o.SendList(pong("2"), List{InPlace: false})
+			sendList(o, pong("2"), List{InPlace: false})
 		}, []string{"1", "x"}},
 		{"unless a message needs it", func(o *Outbox) {
-			o.SendList(pong("1"), List{InPlace: true})
+			sendList(o, pong("1"), List{InPlace: true})
 			o.Send(pong("x"), 1)
-			o.SendList(pong("2"), List{Needed: true})
-			o.SendList(pong("3"), List{InPlace: true})
+			sendList(o, pong("2"), List{Needed: true})
+			sendList(o, pong("3"), List{InPlace: true})
 		}, []string{"1", "x", "3"}},
 		{"except where nothing came behind", func(o *Outbox) {
-			o.SendList(pong("1"), List{InPlace: true})
-			o.SendList(pong("2"), List{InPlace: false})
+			sendList(o, pong("1"), List{InPlace: true})
+			sendList(o, pong("2"), List{InPlace: false})
 		}, []string{"2"}},
 		{"nor in another membership", func(o *Outbox) {
-			o.SendList(pong("1"), List{InPlace: true})
+			sendList(o, pong("1"), List{InPlace: true})
 			o.Reset(false)
-			o.SendList(pong("2"), List{InPlace: true})
+			sendList(o, pong("2"), List{InPlace: true})
 		}, []string{"1", "2"}},
 		{"nor if it is with the writer", func(o *Outbox) {
-			o.SendList(pong("1"), List{InPlace: true})
+			sendList(o, pong("1"), List{InPlace: true})
 			o.Take(nil, 1)
-			o.SendList(pong("2"), List{InPlace: true})
+			sendList(o, pong("2"), List{InPlace: true})
 		}, []string{"1", "2"}},
 		{"nor if it has been written", func(o *Outbox) {
-			o.SendList(pong("1"), List{InPlace: true})
+			sendList(o, pong("1"), List{InPlace: true})
 			o.Send(pong("x"), 1)
 			o.Take(nil, 1)
 			o.Wrote(size, time.Now())
-			o.SendList(pong("2"), List{InPlace: true})
+			sendList(o, pong("2"), List{InPlace: true})
 		}, []string{"x", "2"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -210,11 +286,11 @@ func TestOutboxList(t *testing.T) {
 func TestOutboxUrgent(t *testing.T) {
 	o, _ := newOutbox(1 << 20)
 	o.Send(pong("a"), 1)
-	o.SendList(pong("1"), List{InPlace: true})
+	sendList(o, pong("1"), List{InPlace: true})
 	o.Take(nil, 1)
 	o.Wrote(1, time.Now()) // a is on its way: it must stay whole
 	o.Urgent(frame.Ping(nil), 1)
-	o.SendList(pong("2"), List{InPlace: true})
+	sendList(o, pong("2"), List{InPlace: true})
 	if got, want := contents(o), []string{"a", "ping", "2"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
@@ -226,7 +302,7 @@ func TestOutboxClose(t *testing.T) {
 		o.Send(pong("a"), 1)
 		o.Close(wire.CloseGoingAway, "")
 		o.Close(wire.CloseKicked, "")
-		if !o.Send(pong("b"), 1) || !o.SendList(pong("c"), List{InPlace: true}) || !o.Urgent(frame.Ping(nil), 1) {
+		if !o.Send(pong("b"), 1) || !sendList(o, pong("c"), List{InPlace: true}) || !o.Urgent(frame.Ping(nil), 1) {
 			t.Error("a closed outbox is not full, it ignores")
 		}
 		o.Flush()

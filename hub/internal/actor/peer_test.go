@@ -34,6 +34,8 @@ func newHub(t testing.TB, o Options) *Hub {
 type message struct {
 	Type, Room, From, To string
 	Members              []string
+	Joined, Left         []string
+	Count                int
 	Locked               bool
 	Names                map[string]string
 	Code, Re, Ref        string

@@ -70,8 +70,9 @@ func (l *loop) describe(m *member, name string, meta []byte) {
 	if m.name == name && bytes.Equal(m.meta, meta) {
 		return
 	}
+	step := change{what: memberDescribed, id: m.id, name: m.name != name, meta: !bytes.Equal(m.meta, meta)}
 	m.room.textBytes -= m.textBytes()
 	m.name, m.meta = name, meta
 	m.room.textBytes += m.textBytes()
-	l.change(m.room)
+	l.change(m.room, step)
 }

@@ -16,9 +16,10 @@ type Receiver interface {
 	// in from it goes to a whole room. It reports false when the queue is full; then
 	// the frame is not queued, and the hub closes the client.
 	Send(f *frame.Frame, from uint64) bool
-	// SendList queues a room_members frame, or replaces a list that still waits. It
-	// reports false if the list was held back, which a list that is needed never is.
-	SendList(f *frame.Frame, l List) bool
+	// SendList queues what the client is to know of its room, or has it take the place of
+	// a list or of changes that still wait. It reports false if it was held back, which
+	// what is needed never is.
+	SendList(l List) bool
 	// Verdict says whether a sender may queue about n more bytes, of what goes to this
 	// receiver alone or to the whole room.
 	Verdict(from uint64, n int, toAll bool) Verdict
@@ -37,6 +38,8 @@ type Receiver interface {
 	// a resumable membership, with a reference to each for the caller. It reports
 	// false if they are not all there any more, or never were.
 	Missed(received uint64) ([]*frame.Frame, bool)
+	// Seen returns what Membership.Seen is, for the caller.
+	Seen() map[uint64]uint64
 	// Sent returns how many messages of a resumable membership were sent or queued.
 	Sent() uint64
 	// Adopt begins the membership m, which goes on after so many received messages, with
@@ -53,6 +56,8 @@ type Receiver interface {
 	Challenge(within time.Duration)
 	// Flush lets queued frames go: the batch of commands is over.
 	Flush()
+	// FlushLater is Flush for frames that went to many: others may have their turn before.
+	FlushLater()
 	// Close ends the connection with a close frame after what is queued; for
 	// CloseSlowConsumer and CloseReplaced what is queued is dropped. Later sends are
 	// ignored.
@@ -61,8 +66,11 @@ type Receiver interface {
 	Abort()
 }
 
-// List says how a member list may be queued.
+// List says how what a client is to know of its room may be queued: a whole list, or
+// changes since the last one.
 type List struct {
+	Of    Lister
+	Since uint64 // the version that the client knows; 0: none, or it takes whole lists only
 	// InPlace says that the list may replace a waiting one even though other frames
 	// were queued behind that: see rule 4 in membership.go.
 	InPlace bool

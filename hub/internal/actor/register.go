@@ -11,7 +11,7 @@ const drainReason = "the server is going away"
 type Register struct{ Client *Client }
 
 func (r Register) apply(l *loop) {
-	r.Client.opened, r.Client.index = l.now, len(l.clients)
+	r.Client.opened, r.Client.index, r.Client.moved = l.now, len(l.clients), false
 	l.clients = append(l.clients, r.Client)
 	l.hub.Stats.Clients.Add(1)
 	if l.draining {

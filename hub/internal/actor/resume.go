@@ -51,6 +51,7 @@ func (r *Resume) apply(l *loop) {
 		give(r.Done, Resumed{})
 		return
 	}
+	l.straighten(c)
 	give(r.Done, Resumed{
 		Room: m.room.name, ID: m.id, Name: m.name, Meta: m.meta, Grant: m.grant, Joined: m.joinedAt, Handled: m.handled,
 	})
@@ -61,7 +62,7 @@ func (r *Resume) apply(l *loop) {
 // node that comes to own the room might take that connection for the member's.
 func (r *Resume) awaitsOther(l *loop) bool {
 	m := l.sessionOf(r.Session)
-	if m == nil || m.client == nil || m.client.node == r.Client.node || l.options.Arrived == nil || r.Received > m.out.Sent() {
+	if m == nil || m.client == nil || m.client.local || m.client.node == r.Client.node || l.options.Arrived == nil || r.Received > m.out.Sent() {
 		return false
 	}
 	old := m.client
@@ -80,6 +81,7 @@ func (r *Resume) takeUp(l *loop) (*member, *wire.Refusal) {
 	if m == nil {
 		return nil, ErrSessionExpired
 	}
+	l.catchUp(m)
 	if r.Received > m.out.Sent() {
 		// Whoever counts like that has not had this membership. It goes on.
 		return nil, ErrSessionExpired
@@ -106,7 +108,9 @@ func (l *loop) move(m *member, r *Resume, missed []*frame.Frame) {
 		Room: m.room.name, From: m.id, Missed: len(missed), Handled: m.handled, MessageBytes: r.MessageBytes, Ref: r.Refused.Ref,
 	}).Frame()
 	resumed.Origin = r.Refused.Origin
-	c.out.Adopt(m.membership(), r.Received, append([]*frame.Frame{resumed}, missed...))
+	k := m.membership()
+	k.Seen = m.out.Seen()
+	c.out.Adopt(k, r.Received, append([]*frame.Frame{resumed}, missed...))
 	if old := m.client; old != nil {
 		l.close(old, wire.CloseReplaced, resumedElsewhere)
 		old.member = nil
@@ -118,7 +122,7 @@ func (l *loop) move(m *member, r *Resume, missed []*frame.Frame) {
 	l.touch(c)
 	l.log.Info(event.Resume, c.fields(zap.Int(event.FieldMissed, len(missed)))...)
 	m.told = 0
-	l.tell(m, nil)
+	l.tell(m, List{})
 }
 
 // releaseAll gives back references.

@@ -28,6 +28,8 @@ type member struct {
 	remote   netip.Addr // of its latest connection
 	since    uint64     // rule 3 of membership.go
 	told     uint64     // rule 2
+	heard    uint64     // messages to the whole room that it has had, see room.said
+	changes  bool       // it is told of changes in place of whole lists
 	watched  bool       // see stall.go
 	evicted  bool       // leaves after the present command
 	// handled counts the messages of the client that were carried out or answered,
@@ -47,17 +49,26 @@ type room struct {
 
 	version   uint64       // rule 1 of membership.go
 	lastLeft  uint64       // the last version that lacks a member of the one before
+	lastGone  uint64       // the same, but for takeovers too
 	state     *frame.Frame // room_members of the version encoded, or nil
 	encoded   uint64
 	textBytes int // of all ids, nicknames and profiles, to size state
 
+	changers int       // members that are told of changes
+	log      changeLog // kept while there are any
+
 	listed    bool      // is in the loop's list of changed rooms
+	sent      int       // bytes of lists and changes that members were told, as pay counts them
 	toldAll   uint64    // version that all members were last told
 	heldTo    time.Time // not before this time are all members told again
 	held      bool      // a timer runs for heldTo
 	owed      float64   // bytes of lists that were sent and are not paid for, at owedAt
 	owedAt    time.Time
 	newcomers []*member // joined since all were last told
+
+	round   round
+	said    uint64   // messages to the whole room that were sent in rounds, so far
+	sayings []saying // the last of them, that not all have had
 }
 
 // find returns where id stands among the members or would stand.
@@ -96,11 +107,15 @@ func (l *loop) insert(m *member, session string) {
 		m.session = &s
 		l.sessions[s.handle] = m
 	}
+	m.heard = r.said
 	i, _ := find(r, m.id)
 	r.members = slices.Insert(r.members, i, m)
 	r.newcomers = append(r.newcomers, m)
 	r.textBytes += m.textBytes()
-	l.change(r)
+	if m.changes {
+		r.changers++
+	}
+	l.change(r, change{what: memberJoined, id: m.id})
 	m.since = r.version
 	l.hub.Stats.Members.Add(1)
 }
@@ -124,6 +139,8 @@ func (l *loop) leaveRoom(m *member, reason string) {
 		return
 	}
 	r := m.room
+	l.catchUp(m)
+	l.finishSaying(m)
 	l.log.Info(event.Leave, m.fields(
 		zap.String(event.FieldReason, reason),
 		zap.Duration(event.FieldDuration, l.now.Sub(m.joinedAt)),
@@ -131,8 +148,11 @@ func (l *loop) leaveRoom(m *member, reason string) {
 	i, _ := find(r, m.id)
 	r.members = slices.Delete(r.members, i, i+1)
 	r.textBytes -= m.textBytes()
-	l.change(r)
-	r.lastLeft = r.version
+	if m.changes {
+		r.changers--
+	}
+	l.change(r, change{what: memberLeft, id: m.id, name: m.name != "", meta: m.meta != nil})
+	r.lastLeft, r.lastGone = r.version, r.version
 	l.endSession(m)
 	m.room, m.client = nil, nil
 	l.hub.Stats.Members.Add(-1)
@@ -199,5 +219,6 @@ func (l *loop) dropRoom(r *room) {
 	l.roomList[last] = nil
 	l.roomList = l.roomList[:last]
 	r.forgetState()
+	r.forgetSayings(l, 0)
 	l.hub.Stats.Rooms.Add(-1)
 }

@@ -217,18 +217,18 @@ func TestKeptGivesWay(t *testing.T) {
 func TestListsOfFormerMemberships(t *testing.T) {
 	o, _ := newOutbox(1000)
 	for range 2 {
-		o.SendList(frameOf(t, 1000), List{InPlace: true})
+		sendList(o, frameOf(t, 1000), List{InPlace: true})
 		o.Reset(false)
 		if !o.Send(pong("a"), 1) {
 			t.Fatal("full")
 		}
 	}
-	o.SendList(frameOf(t, 224), List{InPlace: true})
+	sendList(o, frameOf(t, 224), List{InPlace: true})
 	if o.Send(pong("a"), 1) {
 		t.Error("2,224 bytes of lists wait in a queue of 1,000")
 	}
 	contents(o)
-	o.SendList(frameOf(t, 5000), List{InPlace: true})
+	sendList(o, frameOf(t, 5000), List{InPlace: true})
 	if !o.Send(pong("a"), 1) {
 		t.Error("a large list takes the place of other messages")
 	}

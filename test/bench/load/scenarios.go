@@ -10,6 +10,7 @@ import (
 
 // Dialect is how a server is spoken to.
 type Dialect struct {
+	Address func(id string) string             // of the server; nil: the one that is given
 	Path    func(id string) string             // of the WebSocket
 	Join    func(room, id string) string       // "": connecting is enough
 	Message func(kind, to, body string) string // a message to a member; an echo's goes back
@@ -55,6 +56,9 @@ func joined(l *Loop, d Dialect, address string, n, size int) ([]*member, error) 
 	known := 0
 	for i := range members {
 		id := fmt.Sprintf("m%05d", i)
+		if d.Address != nil {
+			address = d.Address(id)
+		}
 		conn, err := l.Dial(address, d.Path(id))
 		if err != nil {
 			return nil, err
