@@ -449,3 +449,17 @@ func TestSocketKeepsTheRest(t *testing.T) {
 	}
 	_ = s.Close()
 }
+
+// What went to many waits its turn over TLS as over plain sockets.
+func TestTLSWaitsItsTurn(t *testing.T) {
+	h := &Handler{writers: writers{limit: 1, running: 1}} // the worker is this test
+	c := &conn{h: h, below: new(socket)}
+	c.WakeLater()
+	if h.writers.later.first != c {
+		t.Error("it goes before the others")
+	}
+	c.Hurry()
+	if got := h.writers.next(); got != c || h.writers.later.first != nil {
+		t.Error("it waits although it is in a hurry")
+	}
+}
