@@ -447,6 +447,12 @@ func TestSocketKeepsTheRest(t *testing.T) {
 	if err := <-flushed; err != nil || s.waits() {
 		t.Errorf("after flush (%v) something waits: %v", err, s.waits())
 	}
+	for full := false; !full; { // a client that does not read cannot have more and more kept
+		n, err := s.Write(make([]byte, sliceBytes))
+		if full = errors.Is(err, errRest); !full && (err != nil || n != sliceBytes || len(s.rest) > restBytes) {
+			t.Fatalf("%d %v, %d bytes are kept", n, err, len(s.rest))
+		}
+	}
 	_ = s.Close()
 }
 
