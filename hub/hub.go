@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -71,6 +72,7 @@ type Hub struct {
 	core   actor.Core
 	stats  *stats.Hub
 	events *events // nil: nobody is notified
+	limits *atomic.Pointer[actor.Limits]
 }
 
 // New starts a hub. [Hub.Shutdown] or [Hub.Close] ends it.
@@ -81,22 +83,44 @@ func New(o Options) (*Hub, error) {
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
-	h := &Hub{stats: new(stats.Hub)}
-	h.events = newEvents(o, h.stats)
-	h.core = actor.New(o.actor(h.stats, h.events))
+	h := makeHub(o)
+	h.core = actor.New(h.actor(o))
 	return h, nil
 }
 
-// actor makes the options of the loop.
-func (o *Options) actor(counters *stats.Hub, events *events) actor.Options {
-	a := actor.Options{
+// makeHub makes a hub without its core.
+func makeHub(o Options) *Hub {
+	h := &Hub{stats: new(stats.Hub), limits: new(atomic.Pointer[actor.Limits])}
+	h.events = newEvents(o, h.stats)
+	h.limits.Store(&actor.Limits{
 		MaxRooms: o.MaxRooms, MaxRoomMembers: o.MaxRoomMembers, ResumeWindow: o.ResumeWindow, KickBan: o.KickBan,
-		FanOut: o.RateFanOut, FanOutBurst: o.BurstFanOut, Logger: o.Logger, Stats: counters,
+	})
+	return h
+}
+
+// actor makes the options of the loop.
+func (h *Hub) actor(o Options) actor.Options {
+	a := actor.Options{
+		Current: h.limits, FanOut: o.RateFanOut, FanOutBurst: o.BurstFanOut, Logger: o.Logger, Stats: h.stats,
 	}
-	if events != nil {
-		a.Notify = events.add
+	if h.events != nil {
+		a.Notify = h.events.add
 	}
 	return a
+}
+
+// SetLimits takes over MaxRooms, MaxRoomMembers, ResumeWindow and KickBan, all at once,
+// for joins, lost connections and kicks from now on; the other options stay as they are.
+// No member has to leave. The error names an option that is invalid: then nothing
+// changes. In a cluster it holds for the rooms that this node owns.
+func (h *Hub) SetLimits(o Options) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	h.limits.Store(&actor.Limits{
+		MaxRooms: o.MaxRooms, MaxRoomMembers: o.MaxRoomMembers, ResumeWindow: o.ResumeWindow, KickBan: o.KickBan,
+	})
+	return nil
 }
 
 // NewOver is for package hub/cluster: it makes a hub whose rooms are on several nodes.
@@ -108,9 +132,8 @@ func NewOver(o Options, build func(actor.Options) (actor.Core, error)) (*Hub, er
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
-	h := &Hub{stats: new(stats.Hub)}
-	h.events = newEvents(o, h.stats)
-	core, err := build(o.actor(h.stats, h.events))
+	h := makeHub(o)
+	core, err := build(h.actor(o))
 	if err != nil {
 		h.events.abandon()
 		return nil, err

@@ -409,3 +409,52 @@ func TestRefuseNonsense(t *testing.T) {
 		_ = h.Close()
 	})
 }
+
+// Limits change while the hub runs, for what comes from then on; nobody has to leave.
+func TestSetLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t, Options{MaxRoomMembers: 2, KickBan: time.Hour})
+		for _, id := range []string{"ann", "bob"} {
+			connect(h).enter(t, "garden", id)
+		}
+		enters := func(room, id string) bool {
+			l := connect(h)
+			if err := l.Start(); err != nil {
+				t.Fatal(err)
+			}
+			in, err := l.Join(Join{Room: room, ID: id, Welcome: []byte(`{}`)}, Request{Type: "join"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return in
+		}
+		if enters("garden", "cid") {
+			t.Error("the room is full")
+		}
+		if err := h.SetLimits(Options{MaxRoomMembers: -1}); err == nil {
+			t.Error("a negative limit was taken")
+		}
+		if enters("garden", "cid") {
+			t.Error("an invalid change has changed something")
+		}
+		if err := h.SetLimits(Options{MaxRooms: 1, MaxRoomMembers: 3, KickBan: time.Minute}); err != nil {
+			t.Fatal(err)
+		}
+		if !enters("garden", "cid") || enters("garden", "dan") || enters("orchard", "eve") {
+			t.Error("the new limits are not in force")
+		}
+		if err := h.Kick(t.Context(), "garden", "cid"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute + time.Second)
+		if !enters("garden", "cid") {
+			t.Error("the ban lasts longer than it should now")
+		}
+		if err := h.SetLimits(Options{MaxRoomMembers: 1}); err != nil {
+			t.Fatal(err)
+		}
+		if d, err := h.Room(t.Context(), "garden"); err != nil || len(d.MemberList) != 3 {
+			t.Errorf("members had to leave: %+v %v", d, err)
+		}
+	})
+}

@@ -24,14 +24,15 @@ const closeTimeout = 5 * time.Second
 // conn is one WebSocket connection.
 type conn struct {
 	// Set before start, then read only.
-	h      *Handler
-	nc     net.Conn
-	raw    syscall.RawConn // of a plain socket, else nil
-	below  *socket         // under TLS, else nil; if both are nil, writes may block
-	number uint64
-	remote netip.Addr // the client's address
-	client hub.Client // the hub's side; has its own locks
-	opened time.Time
+	h       *Handler
+	options *Options // of the handler when the connection came
+	nc      net.Conn
+	raw     syscall.RawConn // of a plain socket, else nil
+	below   *socket         // under TLS, else nil; if both are nil, writes may block
+	number  uint64
+	remote  netip.Addr // the client's address
+	client  hub.Client // the hub's side; has its own locks
+	opened  time.Time
 
 	keepalive keepalive     // has its own lock
 	bytesOut  atomic.Uint64 // written
@@ -56,18 +57,18 @@ type conn struct {
 // start registers the connection with the hub and goes on in goroutines of its
 // own. early is what the client sent behind its request.
 func (h *Handler) start(nc net.Conn, early []byte, remote netip.Addr) *conn {
-	c := &conn{h: h, nc: nc, number: h.numbers.Add(1), remote: remote, opened: time.Now()}
+	c := &conn{h: h, options: h.options.Load(), nc: nc, number: h.numbers.Add(1), remote: remote, opened: time.Now()}
 	c.reader.deep = &h.deep
-	c.reader.init(nc, early, h.options.MaxMessageBytes, &h.Stats.BytesIn)
+	c.reader.init(nc, early, c.options.MaxMessageBytes, &h.Stats.BytesIn)
 	c.v1.c = c
 	c.raw, c.below = c.reader.raw, c.reader.below
 	if c.below != nil {
 		h.deep.enter()
 	}
-	c.rates.init(&h.options, c.opened)
+	c.rates.init(c.options, c.opened)
 	h.log.Info(EventConnect, zap.Uint64(event.FieldConn, c.number), zap.Stringer(event.FieldRemote, remote))
 	c.client = h.hub.Connect(hub.Connection{
-		Number: c.number, Remote: remote, QueueBytes: h.options.QueueBytes, Writer: c,
+		Number: c.number, Remote: remote, QueueBytes: c.options.QueueBytes, Writer: c,
 	})
 	c.keepalive.start(c) // first: the hub may close the connection at once
 	if c.client.Start() != nil {

@@ -35,7 +35,7 @@ type Handler struct {
 	Stats Stats
 
 	hub       *hub.Hub
-	options   Options
+	options   atomic.Pointer[Options] // with defaults; never changed, only replaced
 	log       *zap.Logger
 	started   time.Time
 	numbers   atomic.Uint64
@@ -55,9 +55,24 @@ func NewHandler(h *hub.Hub, o Options) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	hd := &Handler{hub: h, options: o, log: o.Logger, started: time.Now(), addresses: limit.New(o.PerAddress)}
+	hd := &Handler{hub: h, log: o.Logger, started: time.Now(), addresses: limit.New(o.PerAddress)}
+	hd.options.Store(&o)
 	hd.writers.init()
 	return hd, nil
+}
+
+// Configure replaces the options, all at once. AllowOrigins, MaxConnections, PerAddress,
+// Proxies, Gate and ICEServers are those of now for everybody; the others are for
+// connections that come from now on. Logger stays as it is. The error names the option
+// that is invalid: then nothing changes.
+func (h *Handler) Configure(o Options) error {
+	o, err := o.withDefaults()
+	if err != nil {
+		return err
+	}
+	h.addresses.Configure(o.PerAddress)
+	h.options.Store(&o)
+	return nil
 }
 
 // Shutdown refuses new connections with 503, closes those of the hub with 1001, waits
@@ -100,7 +115,7 @@ func (h *Handler) wait(ctx context.Context) error {
 // ServeHTTP upgrades the request and returns. The connection continues on goroutines of
 // its own.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	address := h.options.Proxies.Of(r)
+	address := h.options.Load().Proxies.Of(r)
 	if refused := h.checkRequest(w, r); refused != nil {
 		http.Error(w, refused.text, refused.status)
 		h.logRefused(r, address, refused.status, refused.reason)
@@ -136,7 +151,7 @@ func (h *Handler) admit(address netip.Addr) (status int, reason string) {
 		return http.StatusServiceUnavailable, refusedDraining
 	}
 	n := h.Stats.Connections.Add(1)
-	if most := h.options.MaxConnections; most > 0 && n > int64(most) {
+	if most := h.options.Load().MaxConnections; most > 0 && n > int64(most) {
 		h.Stats.Connections.Add(-1)
 		return http.StatusServiceUnavailable, refusedMaxConnections
 	}

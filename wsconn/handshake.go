@@ -34,7 +34,7 @@ type refusal struct {
 func (h *Handler) checkRequest(w http.ResponseWriter, r *http.Request) *refusal {
 	keys := r.Header.Values("Sec-WebSocket-Key")
 	switch {
-	case !originAllowed(r, h.options.AllowOrigins):
+	case !originAllowed(r, h.options.Load().AllowOrigins):
 		return &refusal{http.StatusForbidden, refusedOrigin, fmt.Sprintf(
 			"pages of the origin %q may not connect to %q", short(r.Header.Get("Origin")), short(r.Host),
 		)}

@@ -40,10 +40,10 @@ func (k *keepalive) start(c *conn) {
 	defer k.mu.Unlock()
 	k.conn = c
 	now := time.Now()
-	if t := c.h.options.JoinTimeout; t > 0 {
+	if t := c.options.JoinTimeout; t > 0 {
 		k.joinBy = now.Add(t)
 	}
-	if t := c.h.options.PingInterval; t > 0 {
+	if t := c.options.PingInterval; t > 0 {
 		// Connections that came at once are not all pinged at once.
 		k.pingAt = c.h.together(now.Add(t/2 + rand.N(t/2+1)))
 	}
@@ -57,7 +57,7 @@ const pingTick = 250 * time.Millisecond
 
 // together moves a time to the tick before it.
 func (h *Handler) together(t time.Time) time.Time {
-	tick := min(pingTick, h.options.PingInterval/10)
+	tick := min(pingTick, h.options.Load().PingInterval/10)
 	if tick <= 0 {
 		return t
 	}
@@ -128,7 +128,7 @@ func (k *keepalive) tick() {
 		k.goodTo = time.Time{}
 		act = c.tokenExpired
 	case due(k.pingAt, now):
-		k.pingAt = c.h.together(now.Add(c.h.options.PingInterval))
+		k.pingAt = c.h.together(now.Add(c.options.PingInterval))
 		act = k.ping(now)
 	}
 	k.arm(now)
@@ -153,7 +153,7 @@ func (k *keepalive) ping(now time.Time) func() {
 		return func() {}
 	}
 	t := k.conn.traffic()
-	k.pong.begin(now, k.conn.h.options.PingTimeout, t)
+	k.pong.begin(now, k.conn.options.PingTimeout, t)
 	k.pong.grace = slowLine(t.written - k.answered)
 	return k.sendPing(t)
 }
@@ -244,7 +244,7 @@ func (k *keepalive) joined(is bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.joinBy = time.Time{}
-	if t := k.conn.h.options.JoinTimeout; t > 0 && !is && k.endBy.IsZero() {
+	if t := k.conn.options.JoinTimeout; t > 0 && !is && k.endBy.IsZero() {
 		now := time.Now()
 		k.joinBy = now.Add(t)
 		k.arm(now)

@@ -14,7 +14,7 @@ func TestZeroOptions(t *testing.T) {
 	h := newHub(t, hub.Options{})
 	defer h.Close()
 	handler := newHandler(t, h, Options{})
-	o := handler.options
+	o := handler.options.Load()
 	for name, c := range map[string][2]int{
 		"MaxMessageBytes": {o.MaxMessageBytes, 65536},
 		"MaxConnections":  {o.MaxConnections, 0},

@@ -146,7 +146,7 @@ func (v *v1) join(e *wire.Envelope) error {
 		return v.refuse(hub.ErrAlreadyJoined, e)
 	}
 	admission, err := v.decide(func(ctx context.Context) (*Admission, error) {
-		return v.c.h.options.Gate.Join(ctx, &JoinRequest{
+		return v.c.h.options.Load().Gate.Join(ctx, &JoinRequest{
 			Remote: v.c.remote, Room: string(e.Room), ID: string(e.From), Name: string(e.Name), Meta: bytes.Clone(e.Meta),
 			Token: string(e.Token), Passcode: string(e.Passcode),
 		})
@@ -175,7 +175,7 @@ func (v *v1) join(e *wire.Envelope) error {
 
 // welcome makes the answer to a join that was admitted.
 func (v *v1) welcome(e *wire.Envelope, a *Admission) (m *wire.Joined, err error) {
-	o := &v.c.h.options
+	o := v.c.options
 	m = &wire.Joined{
 		Room: string(e.Room), From: cmp.Or(a.ID, string(e.From)), Name: cmp.Or(a.Name, string(e.Name)), Ref: string(e.Ref),
 		MessageBytes: o.MaxMessageBytes,
@@ -198,7 +198,7 @@ func (v *v1) welcome(e *wire.Envelope, a *Admission) (m *wire.Joined, err error)
 // iceServers returns the ICE servers for a member, with credentials that do not
 // outlast its grant.
 func (v *v1) iceServers(id string, g *hub.Grant) (servers json.RawMessage, err error) {
-	f := v.c.h.options.ICEServers
+	f := v.c.h.options.Load().ICEServers
 	if f == nil {
 		return nil, nil
 	}
@@ -218,7 +218,7 @@ func (v *v1) ice(e *wire.Envelope) error {
 	switch {
 	case !v.joined:
 		return v.refuse(hub.ErrNotJoined, e)
-	case v.c.h.options.ICEServers == nil:
+	case v.c.h.options.Load().ICEServers == nil:
 		return v.refuse(errNoICE, e)
 	}
 	servers, err := v.iceServers(v.id, v.grant)
@@ -234,7 +234,7 @@ func (v *v1) renew(e *wire.Envelope) error {
 		return v.refuse(hub.ErrNotJoined, e)
 	}
 	a, err := v.decide(func(ctx context.Context) (*Admission, error) {
-		return v.c.h.options.Gate.Renew(ctx, &RenewRequest{
+		return v.c.h.options.Load().Gate.Renew(ctx, &RenewRequest{
 			Remote: v.c.remote, Room: v.room, ID: v.id, Name: v.name, Grant: v.grant, Token: string(e.Token),
 		})
 	})
@@ -281,7 +281,7 @@ func (v *v1) refuseFor(err error, e *wire.Envelope) error {
 
 // resume asks the hub for the membership of a lost connection.
 func (v *v1) resume(e *wire.Envelope) error {
-	m, err := v.c.client.Resume(string(e.Session), e.Received, v.c.h.options.MaxMessageBytes, request(e))
+	m, err := v.c.client.Resume(string(e.Session), e.Received, v.c.options.MaxMessageBytes, request(e))
 	if err == nil && m.ID != "" {
 		v.enter(m.Room, m.ID, m.Name, m.Grant)
 	}

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
+
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/auth"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/config"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/gate"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/webhook"
 	"github.com/parley-rtc/parley/hub/event"
-	"github.com/parley-rtc/parley/wsconn"
 )
 
 // access is who may join, and who is told of it.
@@ -13,12 +15,22 @@ type access struct {
 	tokens *auth.Verifier  // nil: tokens are not looked at
 	asked  *webhook.Join   // nil: no application is asked
 	told   *webhook.Events // nil: none is told
-	gate   wsconn.Gate
+	gate   *gate.Gate
 }
 
-func (d *daemon) newAccess() (a access, err error) {
-	c := d.config
-	if c.Auth.On() {
+// newAccess makes what settings ask for, with the parts of old that stay the same; nil:
+// there is none.
+func (d *daemon) newAccess(c *config.Config, old *live) (a access, err error) {
+	had := func(names ...string) bool { return old != nil && c.Same(old.config, names...) }
+	defer func() {
+		if err != nil {
+			d.retire(&live{access: a}, cmp.Or(old, &live{config: c}))
+		}
+	}()
+	switch {
+	case had("auth-secret-file", "auth-jwks", "auth-jwks-refresh", "auth-issuer", "auth-audience"):
+		a.tokens = old.access.tokens
+	case c.Auth.On():
 		a.tokens, err = auth.New(auth.Options{
 			SecretFile: c.Auth.SecretFile, JWKS: c.Auth.JWKS, Refresh: c.Auth.Refresh,
 			Issuer: c.Auth.Issuer, Audience: c.Auth.Audience, Logger: d.logs.Logger,
@@ -27,35 +39,55 @@ func (d *daemon) newAccess() (a access, err error) {
 			return a, err
 		}
 	}
-	o := gate.Options{Tokens: a.tokens, Optional: c.Auth.Optional, Rules: c.Rooms}
-	secret, err := newSecret("webhook-secret-file", c.Webhooks.SecretFile, webhook.ParseSecret, d.logs.Logger)
-	if err != nil {
+	if err := d.newWebhooks(c, &a, old, had); err != nil {
 		return a, err
 	}
-	if c.Webhooks.Join != "" {
+	o := gate.Options{Tokens: a.tokens, Optional: c.Auth.Optional, Rules: c.Rooms}
+	if a.asked != nil {
+		o.Ask = a.asked
+	}
+	if old != nil {
+		a.gate = old.access.gate.With(o)
+	} else {
+		a.gate = gate.New(o)
+	}
+	return a, nil
+}
+
+// newWebhooks makes those of the application, or takes over the old ones that had the
+// same settings.
+func (d *daemon) newWebhooks(c *config.Config, a *access, old *live, had func(names ...string) bool) error {
+	secret, err := newSecret("webhook-secret-file", c.Webhooks.SecretFile, webhook.ParseSecret, d.logs.Logger)
+	if err != nil {
+		return err
+	}
+	if had("join-webhook", "join-webhook-timeout", "join-webhook-cache", "join-webhook-fail-open", "webhook-secret-file") {
+		a.asked = old.access.asked
+	} else if c.Webhooks.Join != "" {
 		a.asked, err = webhook.NewJoin(webhook.JoinOptions{
 			URL: c.Webhooks.Join, Secret: secret, Timeout: c.Webhooks.Timeout, Cache: c.Webhooks.Cache,
 			FailOpen: c.Webhooks.FailOpen, Logger: d.logs.Logger,
 		})
 		if err != nil {
-			return a, err
+			return err
 		}
-		o.Ask = a.asked
 	}
-	if c.Webhooks.Event != "" {
+	if had("event-webhook", "webhook-secret-file") {
+		a.told = old.access.told
+	} else if c.Webhooks.Event != "" {
 		a.told, err = webhook.NewEvents(webhook.EventOptions{URL: c.Webhooks.Event, Secret: secret, Logger: d.logs.Logger})
-		if err != nil {
-			return a, err
-		}
 	}
-	a.gate = gate.New(o)
-	return a, nil
+	return err
 }
 
-// notify returns what the hub tells its events to; nil: nobody.
-func (a *access) notify() func(event.Event) {
-	if a.told == nil {
+// notify returns what the hub tells its events to; nil: nobody, for ever.
+func (d *daemon) notify(c *config.Config) func(event.Event) {
+	if c.Webhooks.Event == "" {
 		return nil
 	}
-	return a.told.Notify
+	return func(e event.Event) {
+		if told := d.live.Load().access.told; told != nil {
+			told.Notify(e)
+		}
+	}
 }

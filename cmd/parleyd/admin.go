@@ -21,8 +21,8 @@ func (d *daemon) adminRoutes() http.Handler {
 	}
 	api := admin.New(admin.Options{
 		Hub: d.hub, Nodes: nodes, Handler: d.handler, Version: buildVersion(), Started: d.started,
-		Config: d.config.Effective, Drain: d.beginDrain, Extra: d.extraFigures,
-		Token: d.adminToken, Logger: d.logs.Logger,
+		Config: d.effective, Drain: d.beginDrain, Reload: d.reload, Extra: d.extraFigures,
+		Token: d.token, Logger: d.logs.Logger,
 	})
 	guarded := http.NewServeMux()
 	guarded.Handle("/api/", http.MaxBytesHandler(api.Routes(), maxAdminBodyBytes))
@@ -42,6 +42,17 @@ func (d *daemon) adminRoutes() http.Handler {
 	return mux
 }
 
+// effective returns the settings in force.
+func (d *daemon) effective() map[string]any { return d.live.Load().config.Effective() }
+
+// token returns the one that the admin listener asks for; nil: none.
+func (d *daemon) token() []byte {
+	if token := d.live.Load().adminToken; token != nil {
+		return token()
+	}
+	return nil
+}
+
 // beginDrain has the daemon drain and end, as a signal does.
 func (d *daemon) beginDrain() {
 	select {
@@ -57,7 +68,7 @@ func (d *daemon) extraFigures() map[string]any {
 		all["turn_allocations"] = r.Stats.Allocations.Load()
 		all["turn_bytes_total"] = r.Stats.BytesToPeers.Load() + r.Stats.BytesFrom.Load()
 	}
-	if e := d.access.told; e != nil {
+	if e := d.live.Load().access.told; e != nil {
 		all["event_webhook_waiting"] = e.Stats.Waiting.Load()
 		all["event_webhook_dropped_total"] = e.Stats.Dropped.Load()
 	}

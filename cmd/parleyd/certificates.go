@@ -29,18 +29,19 @@ func newCertificates(certFile, keyFile string, log *zap.Logger) (*tls.Config, er
 		return nil, fmt.Errorf("tls-cert: %w", err)
 	}
 	return &tls.Config{
-		MinVersion: tls.VersionTLS12,
-		// What waits together leaves in one record: a part of a message is of no use.
-		DynamicRecordSizingDisabled: true,
-		GetCertificate:              func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return current.Get(), nil },
+		MinVersion:     tls.VersionTLS12,
+		NextProtos:     []string{"http/1.1"}, // WebSocket's handshake is HTTP/1.1
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return current.Get(), nil },
 	}, nil
 }
 
-// forHTTP returns the configuration of all listeners that serve HTTP: a session ticket of
-// one is good at all of them, and after a change of the certificate.
-func forHTTP(c *tls.Config) *tls.Config {
+// withoutProtocols returns a configuration for a listener that does not speak HTTP.
+func withoutProtocols(c *tls.Config) *tls.Config {
+	if c == nil {
+		return nil
+	}
 	c = c.Clone()
-	c.NextProtos = []string{"http/1.1"} // WebSocket's handshake is HTTP/1.1
+	c.NextProtos = nil
 	return c
 }
 

@@ -3,29 +3,30 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/acme"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/config"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/proxyheader"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/relay"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/tlsport"
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/cluster"
 	"github.com/parley-rtc/parley/web"
 	"github.com/parley-rtc/parley/wsconn"
 	"github.com/parley-rtc/parley/wsconn/clientip"
-	"github.com/parley-rtc/parley/wsconn/limit"
 )
 
 // Times of the HTTP servers. A handshake, TLS included, must be through within
@@ -43,67 +44,72 @@ const (
 
 // daemon is the server with all its parts.
 type daemon struct {
-	config   *config.Config
-	logs     *logs
-	hub      *hub.Hub
-	node     *cluster.Node // nil: this daemon is the only one
-	handler  *wsconn.Handler
-	access   access
-	relay    *relay.Server // nil: none
-	started  time.Time
-	draining atomic.Bool
-	stop     chan struct{} // gets one value when the admin API asks for the end
+	config  *config.Config // of the start
+	logs    *logs
+	hub     *hub.Hub
+	node    *cluster.Node // nil: this daemon is the only one
+	handler *wsconn.Handler
+	relay   *relay.Server // nil: none
+	present *presence     // who is a member, for the relay
+
+	turnPublic []netip.Addr // addresses of the relay
+	started    time.Time
+	running    atomic.Pointer[hub.Hub] // hub, for goroutines that are started before it
+	draining   atomic.Bool
+	stop       chan struct{} // gets one value when the admin API asks for the end
 
 	temporary string // folder to be removed in the end; empty: none
 
-	adminToken func() []byte                                    // nil: none is asked for
-	iceServers func(id string, until time.Time) json.RawMessage // nil: there are none
+	ownSecret func() []byte // of credentials for TURN, where the settings have none
 
-	proxies       clientip.Proxies
-	certificates  *tls.Config // nil: no TLS
+	live      atomic.Pointer[live] // nil during the start
+	reloading sync.Mutex           // held by reload
+	retiring  sync.WaitGroup       // parts that were replaced and have still something to tell
+
 	listener      *listener
 	named         *proxyheader.Listener // in front of listener; nil: no PROXY headers are read
+	shared        *tlsport.Listener     // in front of both, if the TURN server is on this port too; nil: it is not
 	adminListener net.Listener
 	server, admin *http.Server
+
+	acme             *acme.Manager // nil: certificates come from files, or there are none
+	redirect         *http.Server  // from HTTP to HTTPS
+	redirectListener net.Listener  // nil: there is none
 }
 
 // newDaemon makes the parts and opens the listeners. What fails here is wrong use.
 func newDaemon(c *config.Config, stderr io.Writer) (_ *daemon, err error) {
 	d := &daemon{config: c, started: time.Now(), stop: make(chan struct{}, 1)}
 	d.logs = newLogs(c, stderr)
+	d.present = newPresence(d.clients)
+	d.ownSecret = sync.OnceValue(d.keptSecret)
 	defer func() {
 		if err != nil {
 			d.close(context.Background())
 			d.logs.close()
 		}
 	}()
-	d.server, d.admin = d.newServer(), d.newServer()
-	if d.proxies, err = clientip.ParseProxies(c.TrustedProxies); err != nil {
-		return nil, err
-	}
-	if d.adminToken, err = newSecret("admin-token-file", c.AdminToken, asItIs, d.logs.Logger); err != nil {
-		return nil, err
-	}
-	if c.TLSCert != "" {
-		if d.certificates, err = newCertificates(c.TLSCert, c.TLSKey, d.logs.Logger); err != nil {
-			return nil, err
-		}
-		d.server.TLSConfig = forHTTP(d.certificates)
-	}
-	if d.access, err = d.newAccess(); err != nil {
-		return nil, err
-	}
-	if err := d.newTURN(d.certificates); err != nil {
+	d.server, d.admin, d.redirect = d.newServer(), d.newServer(), d.newServer()
+	if err = d.newTLS(); err != nil {
 		return nil, err
 	}
 	if err := d.listen(); err != nil {
 		return nil, err
 	}
+	if err := d.newTURN(withoutProtocols(d.server.TLSConfig)); err != nil {
+		return nil, err
+	}
+	l, err := d.newLive(c, nil)
+	if err != nil {
+		return nil, err
+	}
+	d.live.Store(l)
 	if err := d.newHub(); err != nil {
 		return nil, err
 	}
 	d.server.Handler = d.routes()
 	d.admin.Handler = d.adminRoutes()
+	d.startACME()
 	return d, nil
 }
 
@@ -115,19 +121,36 @@ func (d *daemon) listen() error {
 	}
 	d.listener = newListener(plain.(*net.TCPListener), d.logs.Logger)
 	if c.ProxyProtocol {
-		d.named = proxyheader.New(d.listener, d.proxies.Trusts, d.logs.Logger)
+		d.named = proxyheader.New(d.listener, d.trusts, d.logs.Logger)
 		d.server.ConnContext = d.withPeer
+	}
+	if c.TURN.Shares(c.Listen) {
+		d.shared = d.share()
 	}
 	if c.AdminListen != "" {
 		if d.adminListener, err = net.Listen("tcp", c.AdminListen); err != nil {
 			return fmt.Errorf("admin-listen: %w", err)
 		}
 	}
-	return nil
+	return d.listenPlain()
+}
+
+// trusts reports whether an address is a trusted proxy's.
+func (d *daemon) trusts(a netip.Addr) bool {
+	l := d.live.Load()
+	return l != nil && l.proxies.Trusts(a)
 }
 
 // accepting returns the listener that the server accepts from.
 func (d *daemon) accepting() net.Listener {
+	if d.shared != nil {
+		return d.shared
+	}
+	return d.raw()
+}
+
+// raw returns the listener of the connections as clients or proxies open them.
+func (d *daemon) raw() net.Listener {
 	if d.named != nil {
 		return d.named
 	}
@@ -137,33 +160,27 @@ func (d *daemon) accepting() net.Listener {
 // withPeer puts the address that a proxy's header had into the context of the
 // connection's requests.
 func (d *daemon) withPeer(ctx context.Context, c net.Conn) context.Context {
-	for {
-		outer, ok := c.(interface{ NetConn() net.Conn })
-		if !ok {
-			break
-		}
-		c = outer.NetConn()
-	}
-	if source, ok := d.named.Source(c); ok {
+	if source, ok := d.source(c); ok {
 		return clientip.WithPeer(ctx, source.Addr())
 	}
 	return ctx
 }
 
-func (d *daemon) newHub() error {
-	c := d.config
-	o := hub.Options{
-		MaxRooms:       c.MaxRooms,
-		MaxRoomMembers: c.MaxRoomMembers,
-		ResumeWindow:   c.ResumeWindow,
-		KickBan:        c.KickBan,
-		Logger:         d.logs.Logger,
-		RateFanOut:     c.RateFanOut,
-		BurstFanOut:    c.BurstFanOut,
-		Notify:         d.access.notify(),
+// source returns the address that a proxy's header had, of the socket at the bottom of a
+// connection.
+func (d *daemon) source(c net.Conn) (netip.AddrPort, bool) {
+	for {
+		outer, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			return d.named.Source(c)
+		}
+		c = outer.NetConn()
 	}
-	var err error
-	if c.Cluster.On() {
+}
+
+func (d *daemon) newHub() (err error) {
+	o := d.hubOptions(d.config)
+	if d.config.Cluster.On() {
 		err = d.newNode(o)
 	} else {
 		d.hub, err = hub.New(o)
@@ -171,36 +188,18 @@ func (d *daemon) newHub() error {
 	if err != nil {
 		return err
 	}
-	d.handler, err = wsconn.NewHandler(d.hub, wsconn.Options{
-		AllowOrigins:    c.AllowOrigins,
-		MaxMessageBytes: c.MaxMessageBytes,
-		MaxConnections:  c.MaxConnections,
-		QueueBytes:      c.QueueBytes,
-		Rate:            orOff(c.Rate),
-		Burst:           c.Burst,
-		RateBytes:       orOff(c.RateBytes),
-		BurstBytes:      c.BurstBytes,
-		RateChanges:     orOff(c.RateChanges),
-		BurstChanges:    c.BurstChanges,
-		PingInterval:    orOff(c.PingInterval),
-		PingTimeout:     c.PingTimeout,
-		JoinTimeout:     orOff(c.JoinTimeout),
-		PerAddress:      limit.Options{MaxConnections: c.PerIP, Rate: c.ConnectRate},
-		Proxies:         d.proxies,
-		Gate:            d.access.gate,
-		ICEServers:      d.iceServers,
-		Logger:          d.logs.Logger,
-	})
+	d.running.Store(d.hub)
+	d.handler, err = wsconn.NewHandler(d.hub, d.handlerOptions(d.live.Load()))
 	return err
 }
 
-// orOff returns a setting, of which 0 means no limit, as the options of a handler
-// say so: there 0 is the default.
-func orOff[T int | time.Duration](n T) T {
-	if n == 0 {
-		return -1
+// clients returns those of the hub. Before there is one, there are none.
+func (d *daemon) clients(ctx context.Context) ([]hub.ClientInfo, error) {
+	h := d.running.Load()
+	if h == nil {
+		return nil, nil
 	}
-	return n
+	return h.Clients(ctx)
 }
 
 // close ends the parts that are there; what is to be told to others is told until
@@ -212,17 +211,26 @@ func (d *daemon) close(ctx context.Context) {
 	if d.temporary != "" {
 		_ = os.RemoveAll(d.temporary)
 	}
-	if d.access.told != nil {
-		d.access.told.Close(ctx)
+	if l := d.live.Load(); l != nil {
+		if l.access.told != nil {
+			l.access.told.Close(ctx)
+		}
+		if l.access.tokens != nil {
+			l.access.tokens.Close()
+		}
 	}
-	if d.access.tokens != nil {
-		d.access.tokens.Close()
-	}
+	d.retiring.Wait()
 	if d.relay != nil {
 		_ = d.relay.Close()
 	}
+	if d.acme != nil {
+		d.acme.Close()
+	}
 	if d.adminListener != nil {
 		_ = d.adminListener.Close()
+	}
+	if d.redirectListener != nil {
+		_ = d.redirectListener.Close()
 	}
 	if d.listener != nil {
 		_ = d.accepting().Close()
@@ -278,47 +286,24 @@ func answer(w http.ResponseWriter, status int, text string) {
 	_, _ = io.WriteString(w, text+"\n")
 }
 
-// serve runs until a signal ends it, and returns the exit code.
-func (d *daemon) serve(signals <-chan os.Signal) int {
+// serve runs until a signal ends it, and returns the exit code. At each value of again
+// it reads the settings anew.
+func (d *daemon) serve(signals, again <-chan os.Signal) int {
 	defer d.logs.close()
 	d.logStart()
-	failed := make(chan error, 3)
-	go func() {
-		l := d.accepting()
-		if d.server.TLSConfig != nil {
-			l = secured(l, d.server.TLSConfig)
-		}
-		failed <- d.server.Serve(l)
-	}()
-	if d.adminListener != nil {
-		go func() { failed <- d.admin.Serve(d.adminListener) }()
-	}
-
-	if d.node != nil {
-		go func() {
-			select {
-			case err := <-d.node.Failed():
-				failed <- err
-			case <-d.node.Closed():
-			}
-		}()
-	}
-
-	asked := "admin"
-	select {
-	case err := <-failed:
+	failed := d.begin()
+	asked, err := d.untilEnd(signals, again, failed)
+	if err != nil {
 		d.logs.Error(eventFailed, zap.Error(err))
-		if err := d.drain(); err != nil {
+		if err := d.drain(0); err != nil {
 			d.logs.Warn(eventStopped, zap.Bool(fieldComplete, false), zap.Error(err))
 		}
 		return exitFailed
-	case s := <-signals:
-		asked = s.String()
-	case <-d.stop:
 	}
+	d.draining.Store(true)
 	d.logs.Info(eventDrain, zap.String(fieldSignal, asked), zap.Int64(fieldConnections, d.handler.Stats.Connections.Load()))
 	drained := make(chan error, 1)
-	go func() { drained <- d.drain() }()
+	go func() { drained <- d.drain(d.live.Load().config.DrainDelay) }()
 	select {
 	case err := <-drained:
 		d.logs.Info(eventStopped, zap.Bool(fieldComplete, err == nil))
@@ -329,15 +314,61 @@ func (d *daemon) serve(signals <-chan os.Signal) int {
 	}
 }
 
-// drain closes every connection and then all else. The error says that not all had
-// ended in time.
-func (d *daemon) drain() error {
+// begin has all listeners served. What ends one of them comes from the channel.
+func (d *daemon) begin() <-chan error {
+	failed := make(chan error, 4)
+	go func() {
+		l := d.accepting()
+		if d.server.TLSConfig != nil && d.shared == nil {
+			l = secured(l, d.server.TLSConfig)
+		}
+		failed <- d.server.Serve(l)
+	}()
+	if d.adminListener != nil {
+		go func() { failed <- d.admin.Serve(d.adminListener) }()
+	}
+	if d.redirectListener != nil {
+		go func() { failed <- d.redirect.Serve(d.redirectListener) }()
+	}
+	if d.node != nil {
+		go func() {
+			select {
+			case err := <-d.node.Failed():
+				failed <- err
+			case <-d.node.Closed():
+			}
+		}()
+	}
+	return failed
+}
+
+// untilEnd waits for what ends the daemon: it returns who has asked for it, or an error.
+func (d *daemon) untilEnd(signals, again <-chan os.Signal, failed <-chan error) (asked string, err error) {
+	for {
+		select {
+		case err := <-failed:
+			return "", err
+		case s := <-signals:
+			return s.String(), nil
+		case <-d.stop:
+			return "admin", nil
+		case <-again:
+			_, _, _ = d.reload() // the log tells
+		}
+	}
+}
+
+// drain has /readyz say that this server goes away, serves on for a while so that load
+// balancers see it, and then closes every connection and all else. The error says that
+// not all had ended in time.
+func (d *daemon) drain(delay time.Duration) error {
 	d.draining.Store(true)
-	ctx, cancel := context.WithTimeout(context.Background(), d.config.DrainTimeout)
+	time.Sleep(delay)
+	ctx, cancel := context.WithTimeout(context.Background(), d.live.Load().config.DrainTimeout)
 	defer cancel()
 	err := d.handler.Shutdown(ctx)
-	err = errors.Join(err, d.server.Shutdown(ctx), d.admin.Shutdown(ctx))
-	err = errors.Join(err, d.server.Close(), d.admin.Close())
+	err = errors.Join(err, d.server.Shutdown(ctx), d.admin.Shutdown(ctx), d.redirect.Shutdown(ctx))
+	err = errors.Join(err, d.server.Close(), d.admin.Close(), d.redirect.Close())
 	d.close(ctx)
 	return err
 }

@@ -61,7 +61,7 @@ func readyURL(c *config.Config) string {
 		host = "127.0.0.1"
 	}
 	scheme := "http"
-	if c.TLSCert != "" {
+	if c.TLS() {
 		scheme = "https"
 	}
 	return scheme + "://" + net.JoinHostPort(host, port) + "/readyz"

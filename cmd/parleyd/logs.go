@@ -25,17 +25,22 @@ const (
 	eventTLSFailed      = "tls not reloaded"    // error: the old certificate stays
 	eventSecretReloaded = "secret reloaded"     // setting
 	eventSecretFailed   = "secret not reloaded" // setting, error: the old one stays
+	eventNotKept        = "state not kept"      // setting, error: it lasts until the end of this process
+	eventReloaded       = "config reloaded"     // changed, restart: the settings that were taken over, and that need a restart
+	eventNotReloaded    = "config not reloaded" // error: nothing has changed
 	eventLogLevel       = "log level"           // log_level
 )
 
 // Names of fields in these lines.
 const (
+	fieldChanged     = "changed"
 	fieldComplete    = "complete"
 	fieldConnections = "connections"
 	fieldError       = "error"
 	fieldLines       = "lines"
 	fieldLogLevel    = "log_level"
 	fieldNotAfter    = "not_after"
+	fieldRestart     = "restart"
 	fieldSetting     = "setting"
 	fieldSignal      = "signal"
 )

@@ -84,13 +84,15 @@ over the file.`,
 	}
 	root.Flags().SortFlags = false
 	root.Flags().AddFlagSet(c.Flags())
-	root.AddCommand(newToken(), newPasscode(), newHealth(), newDoctor(), operate.New(), newMan(root))
+	root.AddCommand(newToken(), newPasscode(), newHealth(), newCheck(), newDoctor(), operate.New(), newMan(root))
 	return root
 }
 
 func serve(c *config.Config) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, syscall.SIGHUP)
 	if err := c.CheckEnvironment(os.Environ()); err != nil {
 		return err
 	}
@@ -101,7 +103,7 @@ func serve(c *config.Config) error {
 	if err != nil {
 		return err
 	}
-	if code := d.serve(signals); code != exitOK {
+	if code := d.serve(signals, again); code != exitOK {
 		return failed{}
 	}
 	return nil

@@ -52,6 +52,9 @@ var (
 	descNodes       = desc("cluster_nodes", "Nodes of the cluster that this one has a link with, itself among them.")
 	descPartitions  = desc("cluster_partitions", "Of 64 that rooms are divided into: those that this node owns.")
 	descLinks       = desc("cluster_link_bytes", "Bytes that wait for other nodes or are on their way to them.")
+	descNotBefore   = desc("certificate_not_before_seconds", "When the certificate that clients see begins to be valid, in seconds since 1970.", "name")
+	descNotAfter    = desc("certificate_not_after_seconds", "When the certificate that clients see expires, in seconds since 1970.", "name")
+	descACME        = desc("acme_total", "Attempts to obtain or renew a certificate.", "result")
 	descBuild       = desc("build_info", "1, with the version as a label.", "version")
 )
 
@@ -93,6 +96,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	c.access(metric)
 	c.relay(metric)
 	c.cluster(metric)
+	c.certificates(metric)
 	histogram := func(d *prometheus.Desc, h *stats.Histogram) {
 		count, sum, buckets := h.Snapshot()
 		ch <- prometheus.MustNewConstHistogram(d, count, sum, buckets)
@@ -106,13 +110,13 @@ type metricFunc func(d *prometheus.Desc, t prometheus.ValueType, v float64, labe
 
 // access collects what webhooks do.
 func (c *collector) access(metric metricFunc) {
-	if e := c.d.access.told; e != nil {
+	if e := c.d.live.Load().access.told; e != nil {
 		metric(descEvents, prometheus.CounterValue, float64(e.Stats.Delivered.Load()), "delivered")
 		metric(descEvents, prometheus.CounterValue, float64(e.Stats.Retried.Load()), "retried")
 		metric(descEvents, prometheus.CounterValue, float64(e.Stats.Dropped.Load()), "dropped")
 		metric(descEventsWait, prometheus.GaugeValue, float64(e.Stats.Waiting.Load()))
 	}
-	if j := c.d.access.asked; j != nil {
+	if j := c.d.live.Load().access.asked; j != nil {
 		metric(descAsked, prometheus.CounterValue, float64(j.Stats.Allowed.Load()), "allowed")
 		metric(descAsked, prometheus.CounterValue, float64(j.Stats.Refused.Load()), "refused")
 		metric(descAsked, prometheus.CounterValue, float64(j.Stats.Failed.Load()), "failed")
@@ -150,4 +154,17 @@ func (c *collector) cluster(metric metricFunc) {
 	metric(descNodes, prometheus.GaugeValue, float64(s.Nodes))
 	metric(descPartitions, prometheus.GaugeValue, float64(s.Partitions))
 	metric(descLinks, prometheus.GaugeValue, float64(s.Waiting))
+}
+
+// certificates collects how long those that clients see are good for.
+func (c *collector) certificates(metric metricFunc) {
+	for _, one := range c.d.certificates() {
+		name := certificateName(one)
+		metric(descNotBefore, prometheus.GaugeValue, float64(one.NotBefore.Unix()), name)
+		metric(descNotAfter, prometheus.GaugeValue, float64(one.NotAfter.Unix()), name)
+	}
+	if m := c.d.acme; m != nil {
+		metric(descACME, prometheus.CounterValue, float64(m.Stats.Obtained.Load()), "obtained")
+		metric(descACME, prometheus.CounterValue, float64(m.Stats.Failed.Load()), "failed")
+	}
 }

@@ -1,54 +1,105 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 
+	"go.uber.org/zap"
+
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/config"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/ice"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/proxyheader"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/publicip"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/relay"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/state"
 	"github.com/parley-rtc/parley/wsconn/clientip"
 )
 
-// newTURN starts the TURN server, if there is to be one, and makes the ICE servers
-// that members are handed.
+// newTURN starts the TURN server, if there is to be one.
 func (d *daemon) newTURN(certificates *tls.Config) error {
-	c := d.config
-	secret, err := newSecret("turn-secret-file", c.TURNSecretFile, asItIs, d.logs.Logger)
+	if !d.config.TURN.On() {
+		return nil
+	}
+	secrets, err := d.turnSecrets(d.config)
 	if err != nil {
 		return err
 	}
-	urls := c.ICEServers
-	if c.TURN.On() {
-		if secret == nil {
-			own := []byte(rand.Text())
-			secret = func() []byte { return own }
+	d.relay, err = newRelay(d, certificates, func() [][]byte {
+		if l := d.live.Load(); l != nil {
+			return l.secrets()
 		}
-		if d.relay, err = newRelay(d, certificates, secret); err != nil {
-			return err
-		}
-		urls = append(append([]string(nil), urls...), d.relay.URLs()...)
-	}
-	if len(urls) == 0 {
-		return nil
-	}
-	servers, err := ice.New(urls, secret, c.TURNTTL)
-	if err != nil {
-		return fmt.Errorf("ice-server: %w", err)
-	}
-	d.iceServers = servers.For
-	return nil
+		return secrets()
+	})
+	return err
 }
 
-func newRelay(d *daemon, certificates *tls.Config, secret func() []byte) (*relay.Server, error) {
+// newICE returns what makes the ICE servers that a member is handed; nil: there are none.
+func (d *daemon) newICE(l *live) (func(id string, until time.Time) json.RawMessage, error) {
+	c, own := l.config, d.turnURLs()
+	if len(c.ICEServers)+len(own) == 0 {
+		return nil, nil
+	}
+	servers, err := ice.New(c.ICEServers, own, l.secrets, c.TURNTTL)
+	if err != nil {
+		return nil, fmt.Errorf("ice-server: %w", err)
+	}
+	return servers.For, nil
+}
+
+// turnSecrets returns the secrets of credentials: those in the file, one a line, or else
+// one that this daemon keeps; nil: there are none.
+func (d *daemon) turnSecrets(c *config.Config) (func() [][]byte, error) {
+	text, err := newSecret("turn-secret-file", c.TURNSecretFile, asItIs, d.logs.Logger)
+	switch {
+	case err != nil:
+		return nil, err
+	case text != nil:
+		return func() (list [][]byte) {
+			for line := range bytes.Lines(text()) {
+				if line = bytes.TrimSpace(line); len(line) > 0 {
+					list = append(list, line)
+				}
+			}
+			return list
+		}, nil
+	case !c.TURN.On():
+		return nil, nil
+	}
+	return func() [][]byte { return [][]byte{d.ownSecret()} }, nil
+}
+
+// keptSecret returns the secret of this daemon's own, which is kept if there is a place.
+func (d *daemon) keptSecret() []byte {
+	if d.config.StateDir != "" {
+		kept, err := state.Secret(d.config.StateDir, "turn-secret")
+		if err == nil {
+			return kept
+		}
+		d.logs.Warn(eventNotKept, zap.String(fieldSetting, "state-dir"), zap.Error(err))
+	}
+	return []byte(rand.Text())
+}
+
+func newRelay(d *daemon, certificates *tls.Config, secrets func() [][]byte) (*relay.Server, error) {
 	c := d.config
-	public, err := c.TURNAddress()
+	public, auto, err := c.TURNAddresses()
+	if err == nil && auto {
+		public, err = publicip.Find(context.Background(), publicip.Options{Name: c.TURN.Host, STUN: c.ICEServers, Public: relay.Public})
+		if err != nil {
+			err = fmt.Errorf("turn-public-ip: %w", err)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
+	d.turnPublic = public
 	low, high, err := relay.ParsePorts(c.TURN.PortRange)
 	if err != nil {
 		return nil, err
@@ -64,13 +115,18 @@ func newRelay(d *daemon, certificates *tls.Config, secret func() []byte) (*relay
 	var streams func(net.Listener) net.Listener
 	if c.ProxyProtocol {
 		streams = func(l net.Listener) net.Listener {
-			return proxyheader.New(l, d.proxies.Trusts, d.logs.Logger).Named()
+			return proxyheader.New(l, d.trusts, d.logs.Logger).Named()
 		}
 	}
+	tlsListen := c.TURN.TLSListen
+	var beside net.Listener
+	if d.shared != nil {
+		tlsListen, beside = "", d.shared.STUN()
+	}
 	return relay.New(relay.Options{
-		Listen: c.TURN.Listen, TLSListen: c.TURN.TLSListen, TLS: certificates, Host: c.TURN.Host,
-		PublicIP: public, PortMin: low, PortMax: high,
-		Secret: secret, AllowPeers: allow, Streams: streams,
+		Listen: c.TURN.Listen, TLSListen: tlsListen, TLS: certificates, Beside: beside, Host: c.TURN.Host,
+		PublicIPs: public, PortMin: low, PortMax: high,
+		Secrets: secrets, Present: d.present.has, AllowPeers: allow, Streams: streams,
 		MaxAllocations: c.TURN.MaxAllocations, MaxPerAddress: c.TURN.MaxPerIP, BytesPerSecond: c.TURN.Rate,
 		Logger: d.logs.Logger,
 	})

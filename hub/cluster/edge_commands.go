@@ -265,7 +265,7 @@ func (e *edge) admits(t *tie, m frame.Refused) bool {
 		e.deliver(t, frame.Error(actor.ErrNotJoined, m))
 	case !e.n.available() && t.member.Session == "":
 		e.deliver(t, frame.Error(errUnavailable, m))
-	case !e.n.available():
+	case e.n.cutOff():
 		// An answer of ours would have no number in the membership (invariant 3). It goes
 		// on at a node that is not cut off.
 		e.detach(t, wire.CloseGoingAway, cutOffReason, event.ReasonLost)

@@ -53,10 +53,6 @@ func (c *control) registerLost() {
 // forgetAfter is how long a node that is gone is remembered.
 const forgetAfter = 10 * time.Minute
 
-// cutOffTime is how long the lease may have run out before members in rooms of this node are
-// sent to another: a slow register is no reason to.
-const cutOffTime = 500 * time.Millisecond
-
 // tick renews our lease, finds out who is lost, and sees to partitions.
 func (c *control) tick() {
 	now := time.Now()
@@ -67,7 +63,7 @@ func (c *control) tick() {
 	c.lease.set(c.says(), c.stuck(now))
 	c.tellWaiting(now)
 	if !c.n.available() {
-		if now.Sub(c.goodAt) > cutOffTime {
+		if c.n.cutOff() {
 			c.n.toEdge(c.n.edge.cutOff)
 		}
 		if c.state == "draining" && c.n.connections.Load() == 0 && now.Sub(c.goodAt) > fenceTime {

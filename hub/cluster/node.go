@@ -156,7 +156,7 @@ func (n *Node) end() {
 func (n *Node) Closed() <-chan struct{} { return n.closed }
 
 // Resumes reports whether memberships can be resumable.
-func (n *Node) Resumes() bool { return n.rooms.ResumeWindow > 0 }
+func (n *Node) Resumes() bool { return n.rooms.Current.Load().ResumeWindow > 0 }
 
 // NewSession makes a session for a room, that any node can find the way by.
 func (n *Node) NewSession(room string) string { return actor.NewSession(uint16(PartitionOf(room))) }
@@ -184,6 +184,15 @@ func (n *Node) Acknowledged(c *actor.Client) {
 
 // available reports whether our lease is good: then we know who owns what.
 func (n *Node) available() bool { return int64(time.Since(n.started)) < n.validUntil.Load() }
+
+// cutOffTime is how long the lease may have run out before members that can resume are sent
+// to another node: a slow register is no reason to.
+const cutOffTime = time.Second
+
+// cutOff reports whether the lease has run out for so long.
+func (n *Node) cutOff() bool {
+	return time.Since(n.started)-time.Duration(n.validUntil.Load()) > cutOffTime
+}
 
 // Ready reports whether this node can serve rooms of the whole cluster: every
 // partition has an owner that takes commands.

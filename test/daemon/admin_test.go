@@ -151,6 +151,7 @@ func TestAdminAPI(t *testing.T) {
 		o.ask("GET", "/api/v1/"+path, "", 400)
 	}
 	o.ask("GET", "/api/v1/openapi.json", "", 200)
+	o.ask("POST", "/api/v1/reload", "", 200)
 	o.ask("POST", "/api/v1/drain", "", 202)
 	if code := d.ExitCode(t); code != 0 {
 		t.Errorf("exit code %d", code)

@@ -52,6 +52,40 @@ func TestDrainTimeout(t *testing.T) {
 	_ = stays.conn.CloseNow()
 }
 
+// For --drain-delay the server says that it goes away, and serves those who come all the
+// same.
+func TestDrainDelay(t *testing.T) {
+	d := parleyd.Start(t, "--drain-delay", "10m")
+	a := connect(t, d)
+	a.join("r", "a")
+	d.Signal(syscall.SIGTERM)
+	d.Wait(t, "drain")
+	if status, _ := parleyd.Get(t, d.Address, "/readyz"); status != http.StatusServiceUnavailable {
+		t.Errorf("/readyz: %d", status)
+	}
+	if status, _ := parleyd.Get(t, d.Address, "/"); status != http.StatusOK {
+		t.Errorf("the page: %d", status)
+	}
+	b := connect(t, d)
+	b.join("r", "b")
+	a.sees("b")
+	a.send(`{"type":"offer","to":"b","sdp":1}`)
+	b.until(func(m message) bool { return m.Type == "offer" })
+	d.Signal(syscall.SIGTERM)
+	if code := d.ExitCode(t); code != 1 {
+		t.Errorf("a second signal: exit code %d", code)
+	}
+
+	brief := parleyd.Start(t, "--drain-delay", "100ms")
+	a = connect(t, brief)
+	a.join("r", "a")
+	brief.Signal(syscall.SIGTERM)
+	a.wantClose(websocket.StatusGoingAway)
+	if code := brief.ExitCode(t); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
 func TestSecondSignal(t *testing.T) {
 	d := parleyd.Start(t, "--drain-timeout", "10m")
 	connect(t, d)

@@ -1,12 +1,16 @@
 package daemon
 
 import (
+	"crypto/tls"
 	"fmt"
+	"net/http"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/parley-rtc/parley/test/internal/certificate"
 	"github.com/parley-rtc/parley/test/internal/parleyd"
 	"github.com/parley-rtc/parley/test/internal/process"
 )
@@ -84,5 +88,29 @@ func TestEmbeddedTURN(t *testing.T) {
 	}
 	if out, err := allocate(t, port, s.Username, s.Credential); err == nil {
 		t.Errorf("expired credentials were let in:\n%s", out)
+	}
+}
+
+// One TLS port serves the page's clients, those included that name no protocol, and
+// coturn's client.
+func TestTURNBesideThePage(t *testing.T) {
+	cert := certificate.New(t, t.TempDir())
+	port := process.FreePort(t)
+	d := parleyd.StartAt(t, "127.0.0.1:"+port, "--tls-cert", cert.CertFile, "--tls-key", cert.KeyFile,
+		"--turn-tls-listen", "127.0.0.1:"+port)
+	var s struct{ user, password string }
+	for _, protocols := range [][]string{nil, {"http/1.1"}} {
+		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: cert.Pool, NextProtos: protocols}}}
+		joined := dial(t, "wss://"+d.Address+"/ws", client).join("r", fmt.Sprintf("ann%d", len(protocols)))
+		s.user, s.password = joined.ICEServers[0].Username, joined.ICEServers[0].Credential
+	}
+	out, err := exec.Command("timeout", "20", "turnutils_uclient", "-t", "-S", "-y", "-c", "-n", "3", "-l", "100",
+		"-p", port, "-u", s.user, "-w", s.password, "127.0.0.1").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "Total lost packets 0 ") {
+		t.Errorf("coturn's client: %v\n%s", err, out)
+	}
+	d.Signal(syscall.SIGTERM)
+	if code := d.ExitCode(t); code != 0 {
+		t.Errorf("exit code %d", code)
 	}
 }

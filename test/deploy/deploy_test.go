@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/parley-rtc/parley/test/internal/certificate"
 	"github.com/parley-rtc/parley/test/internal/nodes"
 	"github.com/parley-rtc/parley/test/internal/parleyd"
 )
@@ -38,7 +39,7 @@ func TestAlerts(t *testing.T) {
 	run(t, "promtool", "test", "rules", "alerts_test.yml")
 }
 
-// Dashboard and alerts use metrics that a daemon of a cluster has.
+// Dashboard and alerts use metrics that there are.
 func TestMetricsExist(t *testing.T) {
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=\n"), 0o600); err != nil {
@@ -47,6 +48,15 @@ func TestMetricsExist(t *testing.T) {
 	c := nodes.Start(t, 3, "--turn-listen", "127.0.0.1:0", "--webhook-secret-file", secret,
 		"--event-webhook", "http://127.0.0.1:1/", "--join-webhook", "http://127.0.0.1:1/")
 	_, metrics := parleyd.Get(t, c.Daemons[0].Admin, "/metrics")
+	pair := certificate.New(t, t.TempDir())
+	for _, d := range []*parleyd.Daemon{
+		parleyd.Start(t, "--tls-cert", pair.CertFile, "--tls-key", pair.KeyFile),
+		parleyd.Start(t, "--acme-domain", "meet.parley.test", "--acme-directory", "https://127.0.0.1:1/dir",
+			"--acme-dir", t.TempDir(), "--redirect-listen", ""),
+	} {
+		_, more := parleyd.Get(t, d.Admin, "/metrics")
+		metrics += more
+	}
 	name := regexp.MustCompile(`\b(parley|process|go)_[a-z_]+`)
 	for _, file := range []string{"alerts.yml", "grafana/dashboard.json"} {
 		text, err := os.ReadFile(filepath.Join(folder, file))

@@ -154,6 +154,7 @@ func TestSameName(t *testing.T) {
 // relayOnly makes a page use TURN alone.
 const relayOnly = `window.RTCPeerConnection = class extends window.RTCPeerConnection {
   constructor(configuration) { super({ ...configuration, iceTransportPolicy: "relay" }); }
+  setConfiguration(configuration) { super.setConfiguration({ ...configuration, iceTransportPolicy: "relay" }); }
 };`
 
 // A call goes through a real TURN server, with the credentials that the server hands

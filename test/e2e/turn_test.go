@@ -7,11 +7,14 @@ import (
 
 	"testing"
 
+	"github.com/chromedp/chromedp"
 	"github.com/coder/websocket"
 	"github.com/pion/webrtc/v4"
 
 	"github.com/parley-rtc/parley/test/internal/browser"
+	"github.com/parley-rtc/parley/test/internal/certificate"
 	"github.com/parley-rtc/parley/test/internal/parleyd"
+	"github.com/parley-rtc/parley/test/internal/process"
 )
 
 // Two Chromiums that may use nothing else call each other through the TURN server
@@ -38,6 +41,26 @@ func TestEmbeddedTURN(t *testing.T) {
 				t.Error("nothing went through the relay")
 			}
 		})
+	}
+}
+
+// Two Chromiums in networks that let only the page's own port out call each other
+// through it: TURN over TLS is beside the page.
+func TestTURNBesideThePage(t *testing.T) {
+	pair := certificate.New(t, t.TempDir())
+	port := process.FreePort(t)
+	d := parleyd.StartAt(t, "127.0.0.1:"+port, "--tls-cert", pair.CertFile, "--tls-key", pair.KeyFile,
+		"--turn-tls-listen", "127.0.0.1:"+port, "--turn-public-ip", "127.0.0.1", "--turn-host", "localhost")
+	b := browser.Start(t, chromedp.Flag("ignore-certificate-errors-spki-list", pair.Hash))
+	ann := open(t, b, "Ann", "https://localhost:"+port+"/#garden", relayOnly)
+	bob := open(t, b, "Bob", "https://localhost:"+port+"/#garden", relayOnly)
+	ann.meet("garden")
+	bob.meet("garden")
+	ann.sees(1)
+	bob.sees(1)
+	d.Wait(t, "relay opened")
+	if urls, _ := d.Wait(t, "start")["turn"].([]any); len(urls) != 1 || urls[0] != "turns:localhost:"+port+"?transport=tcp" {
+		t.Errorf("the TURN server is at %v", urls)
 	}
 }
 

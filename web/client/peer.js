@@ -116,6 +116,20 @@ export class Peer extends Emitter {
     }
   }
 
+  /**
+   * Takes the ICE servers of now, for the next time that a way is looked for.
+   * @param {RTCConfiguration} configuration
+   */
+  configure(configuration) {
+    this.#configuration = configuration;
+    if (this.state === "closed") return;
+    try {
+      this.#pc.setConfiguration(configuration);
+    } catch (error) {
+      this.#warn(error);
+    }
+  }
+
   /** The connection itself, for what is not here. */
   get connection() { return this.#pc; }
 

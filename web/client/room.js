@@ -74,7 +74,11 @@ export class Room extends Emitter {
     this.configuration = configuration;
     this.#signaling = new Signaling(url, room, options);
     this.#signaling.on("state", (state) => this.emit("state", state));
-    this.#signaling.on("joined", () => { if (this.meeting) this.#announce(); });
+    this.#signaling.on("joined", () => {
+      this.#configure();
+      if (this.meeting) this.#announce();
+    });
+    this.#signaling.on("ice", () => this.#configure());
     this.#signaling.on("members", (rejoined) => this.#membersChanged(rejoined));
     this.#signaling.on("message", (message) => this.#receive(message));
     this.#signaling.on("error", (message) => this.#refused(message));
@@ -96,6 +100,11 @@ export class Room extends Emitter {
    * @param {string} id
    */
   nameOf(id) { return this.#signaling.nameOf(id); }
+
+  get #rtcConfiguration() { return { iceServers: this.iceServers, ...this.configuration }; }
+
+  /** Gives all connections the credentials of now, for when they need a new way. */
+  #configure() { for (const peer of this.peers.values()) peer.configure(this.#rtcConfiguration); }
 
   /** Connects, and keeps the membership until `leave`. */
   open() { this.#signaling.open(); }
@@ -240,7 +249,7 @@ export class Room extends Emitter {
   #start(id, role) {
     const peer = new Peer({
       self: this.id, id, role, tracks: this.#tracks,
-      configuration: { iceServers: this.iceServers, ...this.configuration },
+      configuration: this.#rtcConfiguration,
       send: (message) => this.#signaling.send({ ...message, to: id }),
     });
     this.peers.set(id, peer);

@@ -22,13 +22,14 @@ import { Emitter } from "./emitter.js";
  * What befalls the membership:
  * - state: it is "connecting", "joined", "waiting" (to try again) or "closed"
  * - joined: the server let us in, the first time or anew; `id` and `iceServers` are set
+ * - ice: `iceServers` has credentials that are good for longer
  * - members: who is in the room, a nickname or the lock has changed; with the ids of members
  *   who left and came back, as far as the server says so
  * - message: somebody sent us something
  * - error: the server refused something; final says that nothing more will come
  * - sent, received: a message, for those who keep a log
  * @typedef {{
- *   state: State, joined: undefined, members: string[], message: Message,
+ *   state: State, joined: undefined, ice: undefined, members: string[], message: Message,
  *   error: Message & {final?: boolean}, sent: Message, received: Message,
  * }} SignalingEvents
  */
@@ -47,6 +48,8 @@ const LONGEST_DELAY = 15_000; // ms
 const PING_INTERVAL = 20_000; // ms between signs of life
 const PING_TIMEOUT = 10_000; // ms for the answer to one
 const MAX_WAITING = 500; // messages kept while there is no connection
+const ICE_PAUSE = 10_000; // ms at least between requests for credentials: clocks may be apart
+const LONGEST_TIMER = 2 ** 31 - 1; // ms
 const ID_PATIENCE = 45_000; // ms that our id may look taken by our own lost connection
 
 /** What we may do where the server does not say. */
@@ -114,6 +117,8 @@ export class Signaling extends Emitter {
   #timer;
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   #pingTimer;
+  /** @type {ReturnType<typeof setTimeout>|undefined} */
+  #iceTimer;
 
   /**
    * @param {string} url of the server's WebSocket endpoint
@@ -149,6 +154,7 @@ export class Signaling extends Emitter {
     this.#wanted = false;
     globalThis.removeEventListener?.("pagehide", this.#hide);
     clearTimeout(this.#timer);
+    clearTimeout(this.#iceTimer);
     if (this.state === "joined") this.#write({ type: "leave" });
     this.#session = "";
     this.#unconfirmed = [];
@@ -282,6 +288,7 @@ export class Signaling extends Emitter {
   /** @param {{code?: string, error?: string}} reason */
   #giveUp(reason) {
     this.#wanted = false;
+    clearTimeout(this.#iceTimer);
     this.#drop();
     this.emit("error", { type: "error", ...reason, final: true });
     this.#setState("closed");
@@ -335,7 +342,8 @@ export class Signaling extends Emitter {
         this.emit("members", message.rejoined ?? []);
         break;
       case "ice":
-        this.iceServers = message.ice_servers ?? [];
+        this.#serversCame(message);
+        this.emit("ice", undefined);
         break;
       case "error":
         this.#refused(message);
@@ -369,7 +377,7 @@ export class Signaling extends Emitter {
   /** @param {Message} message */
   #joined(message) {
     this.id = message.from ?? "";
-    this.iceServers = message.ice_servers ?? [];
+    this.#serversCame(message);
     this.rights = message.rights ?? DEFAULT_RIGHTS;
     this.#session = message.session ?? "";
     this.#received = 1;
@@ -383,6 +391,25 @@ export class Signaling extends Emitter {
   #resumed(message) {
     this.#missing = (message.missed ?? 0) + 1; // and the members
     this.#in();
+    this.#askForIce(); // another machine may have taken us up, or the time is near
+  }
+
+  /**
+   * Takes over ICE servers, and asks for fresh credentials when half of their time is
+   * over. They begin with the second at which they expire.
+   * @param {Message} message
+   */
+  #serversCame({ ice_servers = [] }) {
+    this.iceServers = ice_servers;
+    clearTimeout(this.#iceTimer);
+    const ends = ice_servers.map(({ username = "" }) => parseInt(username, 10) * 1000).filter(Boolean);
+    if (!ends.length) return;
+    const half = (Math.min(...ends) - Date.now()) / 2;
+    this.#iceTimer = setTimeout(() => this.#askForIce(), Math.min(Math.max(half, ICE_PAUSE), LONGEST_TIMER));
+  }
+
+  #askForIce() {
+    if (this.state === "joined" && this.iceServers.length) this.#write({ type: "ice" });
   }
 
   #in() {

@@ -27,9 +27,8 @@ const sweepSize = 1024
 
 // Addresses counts what addresses do. Its methods may be called from any goroutine.
 type Addresses struct {
-	options Options
-
 	mu      sync.Mutex // guards what follows
+	options Options
 	entries map[netip.Addr]*entry
 	sweepAt int // number of entries at which to look for quiet ones
 }
@@ -43,6 +42,19 @@ type entry struct {
 // New makes a count.
 func New(o Options) *Addresses {
 	return &Addresses{options: o, entries: make(map[netip.Addr]*entry), sweepAt: sweepSize}
+}
+
+// Configure replaces the limits. Connections that came while there were none do not count.
+func (l *Addresses) Configure(o Options) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if o.Rate != l.options.Rate {
+		l.options.Rate = o.Rate
+		for _, e := range l.entries {
+			e.connects, e.joins = l.limiter(), l.limiter()
+		}
+	}
+	l.options = o
 }
 
 // Network returns what an address counts as: an IPv4 address as itself, an IPv6
@@ -64,11 +76,11 @@ const customerBits = 64
 // Connect counts a new connection of the address, at time now. It reports false if
 // the address is at a limit; otherwise Disconnect must be called in the end.
 func (l *Addresses) Connect(a netip.Addr, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.options.MaxConnections <= 0 && l.options.Rate <= 0 {
 		return true
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	e := l.entry(a, now)
 	if l.options.MaxConnections > 0 && e.connections >= l.options.MaxConnections {
 		return false
@@ -84,7 +96,8 @@ func (l *Addresses) Connect(a netip.Addr, now time.Time) bool {
 func (l *Addresses) Disconnect(a netip.Addr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if e := l.entries[Network(a, customerBits)]; e != nil {
+	// There were perhaps no limits when it came.
+	if e := l.entries[Network(a, customerBits)]; e != nil && e.connections > 0 {
 		e.connections--
 	}
 }
@@ -92,11 +105,11 @@ func (l *Addresses) Disconnect(a netip.Addr) {
 // Join counts a join by the address, at time now, and reports false if the address
 // is at the limit.
 func (l *Addresses) Join(a netip.Addr, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.options.Rate <= 0 {
 		return true
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	return l.entry(a, now).joins.AllowN(now, 1)
 }
 

@@ -61,3 +61,36 @@ func TestSweep(t *testing.T) {
 		t.Errorf("%d addresses are kept", n)
 	}
 }
+
+// Limits that change hold from then on: for connections that were counted, and not for
+// those from before there were any.
+func TestConfigure(t *testing.T) {
+	l := New(Options{})
+	now := time.Unix(0, 0)
+	a := netip.MustParseAddr("203.0.113.5")
+	l.Connect(a, now)
+	l.Configure(Options{MaxConnections: 2})
+	if !l.Connect(a, now) || !l.Connect(a, now) || l.Connect(a, now) {
+		t.Error("two connections are allowed, and one from before does not count")
+	}
+	l.Disconnect(a)
+	l.Disconnect(a)
+	l.Disconnect(a) // that from before
+	l.Configure(Options{MaxConnections: 3})
+	if !l.Connect(a, now) || !l.Connect(a, now) || !l.Connect(a, now) || l.Connect(a, now) {
+		t.Error("three connections are allowed")
+	}
+	l.Configure(Options{Rate: 1})
+	for i := range burstSeconds {
+		if !l.Join(a, now) {
+			t.Fatalf("refused at %d", i)
+		}
+	}
+	if l.Join(a, now) {
+		t.Error("more than the burst of the new rate")
+	}
+	l.Configure(Options{})
+	if !l.Join(a, now) || !l.Connect(a, now) {
+		t.Error("there is no limit any more")
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/parley-rtc/parley/hub/event"
@@ -14,12 +15,25 @@ import (
 // ErrClosed is returned for commands to a hub that has been closed.
 var ErrClosed = errors.New("hub: closed")
 
-// Options are the limits of a hub. The zero value has none.
-type Options struct {
+// Limits are the limits of a hub that may change while it runs. The zero value has none.
+type Limits struct {
 	MaxRooms       int           // rooms at one time; 0: no limit
 	MaxRoomMembers int           // members of one room; 0: no limit
 	ResumeWindow   time.Duration // how long a resumable membership outlives its connection; 0: none is resumable
 	KickBan        time.Duration // how long a kicked member is banned from the room
+}
+
+// Options are the settings of a hub. The zero value has no limits.
+type Options struct {
+	MaxRooms       int           // as in Limits, if Current is nil
+	MaxRoomMembers int           // likewise
+	ResumeWindow   time.Duration // likewise
+	KickBan        time.Duration // likewise
+
+	// Current has the limits of now. Hubs that share it change together. Nil: the hub has
+	// those above.
+	Current *atomic.Pointer[Limits]
+
 	// FanOut bounds the copies that one connection makes the hub send, in bytes of
 	// memory a second, FanOutBurst at once: see fanout.go. 0: no limit.
 	FanOut, FanOutBurst int
@@ -50,7 +64,7 @@ type Hub struct {
 	// Stats counts what the hub does.
 	Stats *stats.Hub
 
-	options  Options
+	options  Options // with Current set
 	commands chan Command
 	drained  chan struct{} // closed by the loop: draining, and every client is gone
 	closing  chan struct{} // closed by Close
@@ -68,6 +82,7 @@ func New(o Options) *Hub {
 	if o.Stats == nil {
 		o.Stats = new(stats.Hub)
 	}
+	o.share()
 	h := &Hub{
 		Stats:    o.Stats,
 		options:  o,
@@ -80,6 +95,14 @@ func New(o Options) *Hub {
 	return h
 }
 
+// share makes the limits that can change, unless there are any.
+func (o *Options) share() {
+	if o.Current == nil {
+		o.Current = new(atomic.Pointer[Limits])
+		o.Current.Store(&Limits{o.MaxRooms, o.MaxRoomMembers, o.ResumeWindow, o.KickBan})
+	}
+}
+
 // Command is something for the loop to do. The types that implement it are those
 // of this package.
 type Command interface {
@@ -88,7 +111,7 @@ type Command interface {
 }
 
 // Resumes reports whether memberships can be resumable.
-func (h *Hub) Resumes() bool { return h.options.ResumeWindow > 0 }
+func (h *Hub) Resumes() bool { return h.options.Current.Load().ResumeWindow > 0 }
 
 // Counters returns what the hub counts in.
 func (h *Hub) Counters() *stats.Hub { return h.Stats }
@@ -124,8 +147,12 @@ func (h *Hub) Do(c Command) error {
 }
 
 // Drain closes every client with 1001, also those that are registered later, and
-// returns when all are gone or ctx is done. It may be called more than once.
+// returns when all are gone or ctx is done. If ctx has a deadline, the closes are spread
+// over at most half of the time until then. It may be called more than once.
 func (h *Hub) Drain(ctx context.Context) error {
+	if err := h.thin(ctx); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
 	if err := h.Do(drain{}); err != nil {
 		return err
 	}

@@ -91,12 +91,13 @@ func (j *Join) makePlace(l *loop) *wire.Refusal {
 			return errDuplicateID
 		}
 	}
+	limits := l.options.Current.Load()
 	capacity := j.Capacity
 	if capacity == 0 {
-		capacity = l.options.MaxRoomMembers
+		capacity = limits.MaxRoomMembers
 	}
 	switch {
-	case r == nil && l.options.MaxRooms > 0 && len(l.rooms)+l.options.Elsewhere() >= l.options.MaxRooms:
+	case r == nil && limits.MaxRooms > 0 && len(l.rooms)+l.options.Elsewhere() >= limits.MaxRooms:
 		return errServerFull
 	case r == nil:
 		return nil

@@ -89,10 +89,11 @@ func (l *loop) seats(m *member) []seat {
 }
 
 func (l *loop) ban(m *member) {
-	if l.options.KickBan <= 0 {
+	length := l.options.Current.Load().KickBan
+	if length <= 0 {
 		return
 	}
-	until := l.now.Add(l.options.KickBan)
+	until := l.now.Add(length)
 	bans := map[string]time.Time{}
 	for _, s := range l.seats(m) {
 		l.banUntil(s, until)

@@ -40,6 +40,7 @@ type loop struct {
 }
 
 func newLoop(h *Hub, o Options) *loop {
+	o.share()
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}

@@ -64,6 +64,7 @@ type peer struct {
 	all     []message
 	read    int // of all, by next
 	closed  wire.CloseCode
+	ended   time.Time // when the close came
 }
 
 // quietLimit is what a peer's outbox holds in tests that are not about it.
@@ -136,6 +137,7 @@ func (p *peer) record(f *frame.Frame) {
 	defer p.come.Broadcast()
 	if f.Bytes()[0] == 0x88 {
 		p.closed = wire.CloseCode(f.Payload()[0])<<8 | wire.CloseCode(f.Payload()[1])
+		p.ended = time.Now()
 		return
 	}
 	if !f.IsMessage() {

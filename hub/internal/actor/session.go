@@ -98,7 +98,7 @@ func (l *loop) suspend(c *Client, reason string) {
 func (l *loop) expireLater(m *member) {
 	m.session.lost++
 	lost := m.session.lost
-	window := l.options.ResumeWindow
+	window := l.options.Current.Load().ResumeWindow
 	if until := m.grant.Expires; !until.IsZero() {
 		window = max(min(window, until.Sub(l.now)), 0)
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// Start runs a Chromium with a fake camera and microphone.
-func Start(t *testing.T) context.Context {
+// Start runs a Chromium with a fake camera and microphone, and further flags.
+func Start(t *testing.T, flags ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.NoSandbox, // tests may run as root
@@ -24,6 +24,7 @@ func Start(t *testing.T) context.Context {
 		chromedp.Flag("no-first-run", true),
 		chromedp.WindowSize(1280, 800),
 	)
+	options = append(options, flags...)
 	if path := os.Getenv("CHROMIUM"); path != "" {
 		options = append(options, chromedp.ExecPath(path))
 	}

@@ -46,6 +46,11 @@ func run(m *testing.M, others []string) int {
 	}
 	defer os.RemoveAll(dir)
 	folder, binary = dir, filepath.Join(dir, "parleyd")
+	// What daemons keep goes with the rest.
+	if err := os.Setenv("XDG_STATE_HOME", filepath.Join(dir, "state")); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	for _, command := range append([]string{"parleyd"}, others...) {
 		if err := Build(Built(command), "./cmd/"+command, "-race"); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -64,6 +69,27 @@ func Build(output, command string, flags ...string) error {
 		return fmt.Errorf("building %s: %w\n%s", command, err, out)
 	}
 	return nil
+}
+
+// Install installs a command of another module, as in example.org/tool/cmd/x@v1.2.3, for
+// the tests of this package, and returns its path.
+func Install(t testing.TB, command string) string {
+	t.Helper()
+	path, _, _ := strings.Cut(command, "@")
+	output := Built(filepath.Base(path))
+	if _, err := os.Stat(output); err == nil {
+		return output
+	}
+	dir, err := filepath.Abs(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	install := exec.Command("go", "install", command)
+	install.Env = append(os.Environ(), "GOBIN="+dir)
+	if out, err := install.CombinedOutput(); err != nil {
+		t.Fatalf("installing %s: %v\n%s", command, err, out)
+	}
+	return output
 }
 
 // root returns the folder of the main module: two above that of any test.

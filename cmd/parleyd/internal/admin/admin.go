@@ -30,9 +30,12 @@ type Options struct {
 	Started time.Time
 	Config  func() map[string]any // settings in force, without secrets
 	Drain   func()                // begins the end; returns at once
-	Extra   func() map[string]any // further figures for the status; nil: none
-	Token   func() []byte         // that requests must have; nil: none
-	Logger  *zap.Logger
+	// Reload reads the settings again. It returns the names of those that were taken over,
+	// and of those that need a restart, or an error: then nothing has changed.
+	Reload func() (taken, restart []string, err error)
+	Extra  func() map[string]any // further figures for the status; nil: none
+	Token  func() []byte         // that requests must have; nil or none returned: none
+	Logger *zap.Logger
 }
 
 // Rooms is what an API looks at and acts on: a [hub.Hub].
@@ -84,6 +87,7 @@ func (a *API) Routes() http.Handler {
 	mux.HandleFunc("POST /api/v1/close", a.closeRoom)
 	mux.HandleFunc("POST /api/v1/message", a.message)
 	mux.HandleFunc("POST /api/v1/drain", a.drain)
+	mux.HandleFunc("POST /api/v1/reload", a.reload)
 	return mux
 }
 
@@ -94,7 +98,8 @@ func (a *API) Routes() http.Handler {
 func (a *API) Guard(next http.Handler) http.Handler {
 	next = http.NewCrossOriginProtection().Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if a.options.Token == nil {
+		token := a.token()
+		if token == nil {
 			if !isLocalName(r.Host) {
 				fail(w, http.StatusForbidden, "without an admin token this listener answers to addresses and localhost only")
 				return
@@ -103,13 +108,21 @@ func (a *API) Guard(next http.Handler) http.Handler {
 			return
 		}
 		scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare([]byte(given), a.options.Token()) == 0 {
+		if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare([]byte(given), token) == 0 {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			fail(w, http.StatusUnauthorized, "the admin token is missing or wrong")
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// token returns the one that requests must have; nil: none.
+func (a *API) token() []byte {
+	if a.options.Token == nil {
+		return nil
+	}
+	return a.options.Token()
 }
 
 // isLocalName reports whether a Host header is an address or localhost: names that

@@ -110,3 +110,20 @@ func (a *API) drain(w http.ResponseWriter, r *http.Request) {
 	a.options.Drain()
 	reply(w, http.StatusAccepted, struct{}{})
 }
+
+// Reloaded is the answer to an order to read the settings again.
+type Reloaded struct {
+	Changed []string `json:"changed"`
+	Restart []string `json:"restart"`
+}
+
+// reload has the settings read again.
+func (a *API) reload(w http.ResponseWriter, r *http.Request) {
+	a.log(r, "reload", Order{})
+	taken, restart, err := a.options.Reload()
+	if err != nil {
+		fail(w, http.StatusUnprocessableEntity, err.Error())
+		return
+	}
+	reply(w, http.StatusOK, Reloaded{append([]string{}, taken...), append([]string{}, restart...)})
+}

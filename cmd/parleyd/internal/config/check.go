@@ -3,6 +3,9 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/url"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -44,6 +47,48 @@ func (c *Config) checkListeners() error {
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return fmt.Errorf("tls-cert and tls-key go together")
+	}
+	if c.Redirect != "" {
+		if err := address("redirect-listen", c.Redirect); err != nil {
+			return err
+		}
+		if !c.TLS() {
+			return fmt.Errorf("redirect-listen: there is no HTTPS to redirect to: that needs acme-domain or tls-cert")
+		}
+	}
+	return c.checkACME()
+}
+
+// hostName is a name of at least two labels, the last of which is no number.
+var hostName = regexp.MustCompile(`^(?i)([a-z0-9_]([a-z0-9-]*[a-z0-9])?\.)+[a-z]([a-z0-9-]*[a-z0-9])?$`)
+
+func (c *Config) checkACME() error {
+	a := &c.ACME
+	if !a.On() {
+		if a.Dir != "" || a.Directory != "" || a.Root != "" || a.Mail != "" {
+			return fmt.Errorf("acme-dir, acme-directory, acme-root and acme-email are for acme-domain")
+		}
+		return nil
+	}
+	for i, name := range a.Domains {
+		if strings.HasPrefix(name, "*.") {
+			return fmt.Errorf("acme-domain: %q: list each name: certificates for all need a change to the DNS, which parleyd does not make", name)
+		}
+		if !hostName.MatchString(name) {
+			return fmt.Errorf("acme-domain: %q is not a host name as in meet.example.org", name)
+		}
+		if slices.Contains(a.Domains[:i], name) {
+			return fmt.Errorf("acme-domain: %q stands twice", name)
+		}
+	}
+	if u, err := url.Parse(a.Directory); a.Directory != "" && (err != nil || u.Scheme != "https" || u.Host == "") {
+		return fmt.Errorf("acme-directory: %q is not an https URL", a.Directory)
+	}
+	switch {
+	case c.TLSCert != "":
+		return fmt.Errorf("acme-domain and tls-cert exclude each other")
+	case a.Dir == "":
+		return fmt.Errorf("acme-domain: that needs acme-dir or state-dir, where certificates are kept")
 	}
 	return nil
 }
@@ -109,6 +154,7 @@ func (c *Config) checkDurations() error {
 		{"ping-timeout", c.PingTimeout, time.Millisecond},
 		{"join-timeout", c.JoinTimeout, 0},
 		{"resume-window", c.ResumeWindow, 0},
+		{"drain-delay", c.DrainDelay, 0},
 		{"drain-timeout", c.DrainTimeout, 0},
 		{"kick-ban", c.KickBan, 0},
 		{"auth-jwks-refresh", c.Auth.Refresh, time.Second},

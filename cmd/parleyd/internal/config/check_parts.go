@@ -87,29 +87,45 @@ func (c *Config) checkTURN() error {
 		switch {
 		case len(c.ICEServers) == 0 && c.TURNSecretFile != "":
 			return errors.New("turn-secret-file: there is no ice-server and no turn-listen to use it for")
-		case t.PublicIP != "" || t.Host != "" || len(t.AllowPeers) > 0:
+		case len(t.PublicIPs) > 0 || t.Host != "" || len(t.AllowPeers) > 0:
 			return errors.New("turn-public-ip, turn-host and turn-allow-peer are for turn-listen or turn-tls-listen")
 		}
 		return nil
 	}
-	if t.TLSListen != "" && c.TLSCert == "" {
-		return errors.New("turn-tls-listen: it needs tls-cert and tls-key")
+	if t.TLSListen != "" && !c.TLS() {
+		return errors.New("turn-tls-listen: it needs acme-domain, or tls-cert and tls-key")
 	}
-	if _, err := c.TURNAddress(); err != nil {
-		return err
-	}
-	return nil
+	_, _, err := c.TURNAddresses()
+	return err
 }
 
-// TURNAddress returns the address at which relayed addresses are reached: what
-// turn-public-ip says, or the one that the server listens on.
-func (c *Config) TURNAddress() (netip.Addr, error) {
-	if c.TURN.PublicIP != "" {
-		a, err := netip.ParseAddr(c.TURN.PublicIP)
-		if err != nil || a.IsUnspecified() || a.Zone() != "" {
-			return a, fmt.Errorf("turn-public-ip: %q is not an IP address", c.TURN.PublicIP)
+// Auto, in place of an address, has the daemon find its own.
+const Auto = "auto"
+
+// TURNAddresses returns the addresses at which relayed addresses are reached, at most
+// one of each family: what turn-public-ip says, or the one that the server listens on.
+// auto: they are to be found.
+func (c *Config) TURNAddresses() (all []netip.Addr, auto bool, err error) {
+	given := c.TURN.PublicIPs
+	if slices.Contains(given, Auto) {
+		if len(given) > 1 {
+			return nil, false, errors.New("turn-public-ip: auto stands alone")
 		}
-		return a.Unmap(), nil
+		return nil, true, nil
+	}
+	for _, text := range given {
+		a, err := netip.ParseAddr(text)
+		if err != nil || a.IsUnspecified() || a.Zone() != "" {
+			return nil, false, fmt.Errorf("turn-public-ip: %q is not an IP address", text)
+		}
+		a = a.Unmap()
+		if slices.ContainsFunc(all, func(other netip.Addr) bool { return other.Is4() == a.Is4() }) {
+			return nil, false, fmt.Errorf("turn-public-ip: %q is the second of its family: give one of IPv4 and one of IPv6", text)
+		}
+		all = append(all, a)
+	}
+	if len(all) > 0 {
+		return all, false, nil
 	}
 	for _, l := range []string{c.TURN.Listen, c.TURN.TLSListen} {
 		host, _, err := net.SplitHostPort(l)
@@ -117,10 +133,10 @@ func (c *Config) TURNAddress() (netip.Addr, error) {
 			continue
 		}
 		if a, err := netip.ParseAddr(host); err == nil && !a.IsUnspecified() {
-			return a.Unmap(), nil
+			return []netip.Addr{a.Unmap()}, false, nil
 		}
 	}
-	return netip.Addr{}, errors.New("turn-public-ip: a TURN server needs it unless it listens on one address")
+	return nil, false, errors.New("turn-public-ip: a TURN server needs it unless it listens on one address")
 }
 
 func (c *Config) checkCluster() error {

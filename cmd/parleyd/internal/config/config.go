@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -23,6 +24,9 @@ type Config struct {
 	AdminToken  string
 	TLSCert     string
 	TLSKey      string
+	ACME        ACME
+	Redirect    string // listener that redirects to HTTPS
+	StateDir    string
 
 	AllowOrigins    []string
 	MaxMessageBytes int
@@ -47,6 +51,7 @@ type Config struct {
 	PingTimeout  time.Duration
 	JoinTimeout  time.Duration
 	ResumeWindow time.Duration
+	DrainDelay   time.Duration
 	DrainTimeout time.Duration
 
 	ICEServers     []string
@@ -67,8 +72,22 @@ type Config struct {
 	Version bool
 
 	file  string
-	flags *pflag.FlagSet // that the settings are tied to
+	flags *pflag.FlagSet      // that the settings are tied to
+	given map[string][]string // by the command line
 }
+
+// ACME says for which names certificates are obtained, and where.
+type ACME struct {
+	Domains               []string
+	Dir                   string
+	Directory, Root, Mail string
+}
+
+// On reports whether certificates are obtained.
+func (a *ACME) On() bool { return len(a.Domains) > 0 }
+
+// TLS reports whether clients connect with TLS.
+func (c *Config) TLS() bool { return c.TLSCert != "" || c.ACME.On() }
 
 // Auth says which tokens are taken.
 type Auth struct {
@@ -112,7 +131,8 @@ func (c *Cluster) On() bool { return c.Listen != "" || len(c.NATS) > 0 }
 // TURN says whether and how the daemon is a TURN server itself.
 type TURN struct {
 	Listen, TLSListen string
-	PublicIP, Host    string
+	PublicIPs         []string // addresses, or auto
+	Host              string
 	PortRange         string
 	AllowPeers        []string
 	MaxAllocations    int
@@ -122,6 +142,9 @@ type TURN struct {
 
 // On reports whether the daemon is a TURN server.
 func (t *TURN) On() bool { return t.Listen != "" || t.TLSListen != "" }
+
+// Shares reports whether TURN over TLS is on the page's port.
+func (t *TURN) Shares(listen string) bool { return t.TLSListen != "" && t.TLSListen == listen }
 
 // command names the flags that are no settings.
 var command = map[string]bool{"config": true, "version": true, "help": true}
@@ -156,6 +179,7 @@ func Load(args []string, lookup func(string) (string, bool)) (*Config, error) {
 // Complete reads what the flags have left open from the environment and the file
 // that either names, and checks all. The error is one line for people.
 func (c *Config) Complete(lookup func(string) (string, bool)) error {
+	c.remember()
 	if err := fromEnvironment(c.flags, lookup); err != nil {
 		return err
 	}
@@ -164,7 +188,58 @@ func (c *Config) Complete(lookup func(string) (string, bool)) error {
 			return err
 		}
 	}
+	c.derive()
 	return c.check()
+}
+
+// stateDir returns the folder that systemd has made for the service, or else one of the
+// user's (XDG Base Directory Specification); empty: there is none.
+func stateDir() string {
+	if dir, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":"); dir != "" {
+		return dir
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
+		return filepath.Join(dir, "parleyd")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(home, ".local", "state", "parleyd")
+}
+
+// derive gives settings that were left out the values that follow from others.
+func (c *Config) derive() {
+	given := c.flags.Changed
+	if !given("state-dir") {
+		c.StateDir = stateDir()
+	}
+	for i, name := range c.ACME.Domains {
+		c.ACME.Domains[i] = strings.ToLower(name)
+	}
+	if c.ACME.On() {
+		if !given("listen") {
+			c.Listen = ":443"
+		}
+		if !given("redirect-listen") {
+			c.Redirect = ":80"
+		}
+		if c.ACME.Dir == "" && c.StateDir != "" {
+			c.ACME.Dir = filepath.Join(c.StateDir, "acme")
+		}
+	}
+	t := &c.TURN
+	if len(t.PublicIPs) > 0 && !given("turn-listen") && !given("turn-tls-listen") {
+		t.Listen = ":3478"
+	}
+	if c.ACME.On() && t.On() {
+		if !given("turn-tls-listen") {
+			t.TLSListen = c.Listen
+		}
+		if t.Host == "" {
+			t.Host = c.ACME.Domains[0]
+		}
+	}
 }
 
 // set gives a flag the values of a list, or one value, unless it has been given

@@ -92,6 +92,13 @@ func TestBadSettings(t *testing.T) {
 		{"rate of changes", []string{"--rate-changes", "-1"}, nil, "", "rate-changes"},
 		{"burst of changes", []string{"--burst-changes", "0"}, nil, "", "burst-changes"},
 		{"certificate without a key", []string{"--tls-cert", "x"}, nil, "", "tls-key"},
+		{"certificate for an address", []string{"--acme-domain", "203.0.113.7"}, nil, "", "host name"},
+		{"certificate for all names", []string{"--acme-domain", "*.example.org"}, nil, "", "list each name"},
+		{"certificate twice", []string{"--acme-domain", "a.example.org", "--acme-domain", "A.example.org"}, nil, "", "twice"},
+		{"certificates from two sides", []string{"--acme-domain", "a.example.org", "--tls-cert", "x", "--tls-key", "y"}, nil, "", "exclude"},
+		{"authority without TLS", []string{"--acme-domain", "a.example.org", "--acme-directory", "http://a.org/dir"}, nil, "", "https"},
+		{"authority for nothing", []string{"--acme-email", "ann@example.org"}, nil, "", "acme-domain"},
+		{"redirect to nowhere", []string{"--redirect-listen", ":80"}, nil, "", "acme-domain"},
 		{"pattern", []string{"--allow-origin", "["}, nil, "", "allow-origin"},
 		{"origin with a path", []string{"--allow-origin", "https://app.example.org/"}, nil, "", "leave it out"},
 		{"host with a path", []string{"--allow-origin", "app.example.org/x"}, nil, "", "leave out"},
@@ -104,6 +111,8 @@ func TestBadSettings(t *testing.T) {
 		{"patient webhook", []string{"--join-webhook-timeout", "1m"}, nil, "", "join-webhook-timeout"},
 		{"TURN for nobody", []string{"--turn-listen", ":3478"}, nil, "", "turn-public-ip"},
 		{"TURN address", []string{"--turn-listen", ":3478", "--turn-public-ip", "turn.example.org"}, nil, "", "turn-public-ip"},
+		{"TURN addresses of one family", []string{"--turn-public-ip", "203.0.113.7", "--turn-public-ip", "203.0.113.8"}, nil, "", "second of its family"},
+		{"TURN address that is found, and another", []string{"--turn-public-ip", "auto", "--turn-public-ip", "203.0.113.8"}, nil, "", "alone"},
 		{"TURN over TLS without a certificate", []string{"--turn-tls-listen", "127.0.0.1:5349"}, nil, "", "tls-cert"},
 		{"TURN ports", []string{"--turn-port-range", "2000-1000"}, nil, "", "turn-port-range"},
 		{"TURN ports with more behind", []string{"--turn-port-range", "1000-2000x"}, nil, "", "turn-port-range"},
@@ -224,4 +233,57 @@ func FuzzFile(f *testing.F) {
 			t.Errorf("%q: %q", text, err)
 		}
 	})
+}
+
+// A host name is enough for HTTPS on the usual ports; what is given stays.
+func TestPublicServer(t *testing.T) {
+	for _, c := range []struct {
+		name, listen, redirect, dir string
+		args                        []string
+	}{
+		{"name alone", ":443", ":80", "/state/acme", nil},
+		{"other ports", ":8443", ":8080", "/state/acme", []string{"--listen", ":8443", "--redirect-listen", ":8080"}},
+		{"no redirect", ":443", "", "/state/acme", []string{"--redirect-listen", ""}},
+		{"the default's port", ":8080", ":80", "/state/acme", []string{"--listen", ":8080"}},
+		{"folder", ":443", ":80", "/x", []string{"--acme-dir", "/x"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := Load(append([]string{"--acme-domain", "Meet.example.org", "--state-dir", "/state"}, c.args...), none)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Listen != c.listen || got.Redirect != c.redirect || got.ACME.Dir != c.dir || got.ACME.Domains[0] != "meet.example.org" {
+				t.Errorf("%q %q %+v", got.Listen, got.Redirect, got.ACME)
+			}
+		})
+	}
+}
+
+// With a host name and a public address the TURN server is on its usual port, and beside
+// the page.
+func TestPublicTURN(t *testing.T) {
+	for _, c := range []struct {
+		name, listen, secure, host string
+		args                       []string
+	}{
+		{"with certificates", ":3478", ":443", "meet.example.org", []string{"--acme-domain", "meet.example.org"}},
+		{"with another port for TLS", ":3478", ":5349", "turn.example.org", []string{
+			"--acme-domain", "meet.example.org", "--turn-listen", ":3478", "--turn-tls-listen", ":5349", "--turn-host", "turn.example.org",
+		}},
+		{"without UDP", "", ":443", "meet.example.org", []string{"--acme-domain", "meet.example.org", "--turn-listen", "", "--turn-tls-listen", ":443"}},
+		{"without TLS", ":3478", "", "", nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := Load(append([]string{"--turn-public-ip", "203.0.113.7", "--state-dir", "/state"}, c.args...), none)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.TURN.Listen != c.listen || got.TURN.TLSListen != c.secure || got.TURN.Host != c.host {
+				t.Errorf("%+v", got.TURN)
+			}
+			if want := c.secure == ":443"; got.TURN.Shares(got.Listen) != want {
+				t.Errorf("one port: %v", !want)
+			}
+		})
+	}
 }

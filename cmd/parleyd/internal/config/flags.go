@@ -14,11 +14,14 @@ import (
 func (c *Config) define(f *pflag.FlagSet) {
 	f.StringVar(&c.file, "config", "", "YAML `file` with any of these settings")
 
-	f.StringVar(&c.Listen, "listen", ":8080", "`address` of the page, /ws, /healthz and /readyz")
+	f.StringVar(&c.Listen, "listen", ":8080", "`address` of the page, /ws, /healthz and /readyz; :443 with acme-domain")
 	f.StringVar(&c.AdminListen, "admin-listen", "127.0.0.1:8081", "`address` of the admin page, /api/v1/, /metrics, /debug/pprof/ and /log/level; empty: off")
 	f.StringVar(&c.AdminToken, "admin-token-file", "", "`file` with the token that the admin listener asks for; needed off loopback")
 	f.StringVar(&c.TLSCert, "tls-cert", "", "certificate chain `file` (PEM): HTTPS and WSS; reloaded when it changes")
 	f.StringVar(&c.TLSKey, "tls-key", "", "private key `file` (PEM)")
+	f.StringVar(&c.Redirect, "redirect-listen", "", "`address` that redirects http to https; :80 with acme-domain, unless it is set to nothing")
+	f.StringVar(&c.StateDir, "state-dir", "", "`folder` for what outlives a restart; the default is systemd's StateDirectory, else one of the user's")
+	c.defineACME(f)
 
 	f.StringArrayVar(&c.AllowOrigins, "allow-origin", nil, "`pattern` of other pages that may connect, such as app.example.org, *.example.org or localhost:5173, with the port unless it is 80 or 443; * allows all; repeatable")
 	f.IntVar(&c.MaxMessageBytes, "max-message-bytes", 64<<10, "longest message, in `bytes`")
@@ -44,6 +47,7 @@ func (c *Config) define(f *pflag.FlagSet) {
 	f.DurationVar(&c.PingTimeout, "ping-timeout", 10*time.Second, "time without a sign of life after a ping, after which the connection is dropped")
 	f.DurationVar(&c.JoinTimeout, "join-timeout", 30*time.Second, "how long a connection may be in no room; 0: no limit")
 	f.DurationVar(&c.ResumeWindow, "resume-window", 15*time.Second, "how long the membership of a lost connection stays")
+	f.DurationVar(&c.DrainDelay, "drain-delay", 0, "how long everything is served on at SIGTERM while /readyz answers 503, before connections are closed")
 	f.DurationVar(&c.DrainTimeout, "drain-timeout", 10*time.Second, "how long connections may take to end at SIGTERM")
 
 	c.defineAuth(f)
@@ -55,6 +59,15 @@ func (c *Config) define(f *pflag.FlagSet) {
 	f.StringVar(&c.LogFormat, "log-format", "json", "json, or console for people")
 
 	f.BoolVar(&c.Version, "version", false, "print the version and exit")
+}
+
+func (c *Config) defineACME(f *pflag.FlagSet) {
+	a := &c.ACME
+	f.StringArrayVar(&a.Domains, "acme-domain", nil, "`name` of this server: HTTPS and WSS with certificates from an ACME authority; repeatable")
+	f.StringVar(&a.Dir, "acme-dir", "", "`folder` for its account, keys and certificates; empty: acme in state-dir")
+	f.StringVar(&a.Directory, "acme-directory", "", "`URL` of the authority's directory; empty: Let's Encrypt")
+	f.StringVar(&a.Root, "acme-root", "", "`file` with the certificates that sign the authority's own; empty: the system's")
+	f.StringVar(&a.Mail, "acme-email", "", "`address` that the authority can write to")
 }
 
 func (c *Config) defineAuth(f *pflag.FlagSet) {
@@ -79,10 +92,11 @@ func (c *Config) defineWebhooks(f *pflag.FlagSet) {
 }
 
 // A member of a mesh of eight has 7 connections. For each of them a browser makes an
-// allocation at each of 3 URLs (UDP, TCP, TLS), and again, before the old ones are
-// gone, when ICE restarts: 42. Twenty such members may be behind one address.
+// allocation at each of 3 URLs (UDP, TCP, TLS) on each of 2 networks (cable and Wi-Fi),
+// and again, before the old ones are gone, when ICE restarts: 84. Ten such members may
+// be behind one address.
 const (
-	maxAllocations      = 50
+	maxAllocations      = 100
 	maxAllocationsPerIP = 1000
 )
 
@@ -91,14 +105,14 @@ func (c *Config) defineTURN(f *pflag.FlagSet) {
 	f.StringVar(&c.TURNSecretFile, "turn-secret-file", "", "`file` with the secret shared with the TURN servers; reloaded when it changes")
 	f.DurationVar(&c.TURNTTL, "turn-ttl", ice.DefaultTTL, "how long TURN credentials are valid")
 	t := &c.TURN
-	f.StringVar(&t.Listen, "turn-listen", "", "`address` of the TURN server in this daemon, UDP and TCP; empty: off")
-	f.StringVar(&t.TLSListen, "turn-tls-listen", "", "`address` of the TURN server in this daemon, TLS over TCP, with tls-cert; empty: off")
-	f.StringVar(&t.PublicIP, "turn-public-ip", "", "public `address` of the relay")
-	f.StringVar(&t.Host, "turn-host", "", "`name` of the TURN server in the URLs that members get; empty: turn-public-ip")
+	f.StringVar(&t.Listen, "turn-listen", "", "`address` of the TURN server in this daemon, UDP and TCP; :3478 with turn-public-ip; empty: off")
+	f.StringVar(&t.TLSListen, "turn-tls-listen", "", "`address` of the TURN server in this daemon, TLS over TCP; may be that of listen, and is with acme-domain; empty: off")
+	f.StringArrayVar(&t.PublicIPs, "turn-public-ip", nil, "public `address` of the relay: one, or one of IPv4 and one of IPv6, or auto; repeatable")
+	f.StringVar(&t.Host, "turn-host", "", "`name` of the TURN server in the URLs that members get; empty: the first acme-domain, or turn-public-ip")
 	f.StringVar(&t.PortRange, "turn-port-range", "49152-65535", "`ports` of relayed addresses")
 	f.StringArrayVar(&t.AllowPeers, "turn-allow-peer", nil, "`address` or prefix that the relay may reach although it is loopback, link-local, private or this machine's own; repeatable")
 	f.IntVar(&t.MaxAllocations, "turn-max-allocations", maxAllocations, "allocations of one member at one time; 0: no limit")
-	f.IntVar(&t.MaxPerIP, "turn-max-allocations-per-ip", maxAllocationsPerIP, "allocations of one client address at one time (IPv6: of one /64); 0: no limit")
+	f.IntVar(&t.MaxPerIP, "turn-max-allocations-per-ip", maxAllocationsPerIP, "allocations of one client address at one time (IPv6: of one /64), at most half of the ports; 0: no limit")
 	f.IntVar(&t.Rate, "turn-rate", 8_000_000, "`bytes` a second that are relayed for one member; 0: no limit")
 }
 

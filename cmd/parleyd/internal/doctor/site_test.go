@@ -39,7 +39,7 @@ func (s site) look(t *testing.T) map[string][]Finding {
 		t.Fatal(err)
 	}
 	if s.ice != nil {
-		servers, err := ice.New(s.ice, func() []byte { return []byte(s.secret) }, time.Hour)
+		servers, err := ice.New(s.ice, nil, func() [][]byte { return [][]byte{[]byte(s.secret)} }, time.Hour)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -22,8 +22,8 @@ func startRelay(t *testing.T, change func(*relay.Options)) *relay.Server {
 	t.Helper()
 	var none *authority
 	o := relay.Options{
-		Listen: "127.0.0.1:0", PublicIP: netip.MustParseAddr("127.0.0.1"), PortMin: 1024, PortMax: 65535,
-		Secret: func() []byte { return []byte(secret) }, TLSListen: "127.0.0.1:0", Host: "127.0.0.1",
+		Listen: "127.0.0.1:0", PublicIPs: []netip.Addr{netip.MustParseAddr("127.0.0.1")}, PortMin: 1024, PortMax: 65535,
+		Secrets: func() [][]byte { return [][]byte{[]byte(secret)} }, TLSListen: "127.0.0.1:0", Host: "127.0.0.1",
 		TLS: &tls.Config{Certificates: []tls.Certificate{none.issue(t, nil).chain()}},
 	}
 	if change != nil {

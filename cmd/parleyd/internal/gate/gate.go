@@ -61,6 +61,9 @@ type Gate struct {
 // New makes a gate.
 func New(o Options) *Gate { return &Gate{options: o, passcodes: newPasscodes(matches)} }
 
+// With returns a gate with other options that remembers the same wrong passcodes.
+func (g *Gate) With(o Options) *Gate { return &Gate{options: o, passcodes: g.passcodes} }
+
 const (
 	textOtherRoom = "your token is not for this room"
 	textOtherID   = "\"from\" is not the id that your token is for"

@@ -1,12 +1,15 @@
 // Package ice makes the ice_servers that members are handed: STUN servers as they
 // are, TURN servers with credentials that are good for a while (the TURN REST
 // scheme: the user name is "expiry:id", the password the base64 of its HMAC-SHA1
-// under a secret that the TURN server knows too).
+// under a secret that the TURN server knows too). For the daemon's own TURN server the
+// user name is "expiry.key:id", where key names the secret: so it knows which one.
 package ice
 
 import (
 	"crypto/hmac"
 	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/base32"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -24,9 +27,9 @@ const DefaultTTL = 12 * time.Hour
 
 // Servers are the ICE servers of one configuration.
 type Servers struct {
-	stun, turn []string
-	secret     func() []byte
-	ttl        time.Duration
+	stun, turn, own []string
+	secrets         func() [][]byte
+	ttl             time.Duration
 }
 
 // server is an RTCIceServer (WebRTC, 4.2.2).
@@ -36,13 +39,14 @@ type server struct {
 	Credential string   `json:"credential,omitempty"`
 }
 
-// New checks the URLs (RFC 7064, RFC 7065). TURN URLs need a secret, which may
-// change; their credentials are good for ttl; 0: [DefaultTTL].
-func New(urls []string, turnSecret func() []byte, ttl time.Duration) (*Servers, error) {
+// New checks the URLs (RFC 7064, RFC 7065); own are those of the daemon's TURN server.
+// TURN URLs need secrets, which may change: the first makes credentials. These are good
+// for ttl; 0: [DefaultTTL].
+func New(urls, own []string, secrets func() [][]byte, ttl time.Duration) (*Servers, error) {
 	if ttl <= 0 {
 		ttl = DefaultTTL
 	}
-	s := &Servers{secret: turnSecret, ttl: ttl}
+	s := &Servers{own: own, secrets: secrets, ttl: ttl}
 	for _, u := range urls {
 		isTURN, err := check(u)
 		switch {
@@ -50,7 +54,7 @@ func New(urls []string, turnSecret func() []byte, ttl time.Duration) (*Servers, 
 			return nil, fmt.Errorf("%q: %w", u, err)
 		case !isTURN:
 			s.stun = append(s.stun, u)
-		case turnSecret == nil:
+		case secrets == nil:
 			return nil, fmt.Errorf("%q: a TURN server needs a secret to make credentials", u)
 		default:
 			s.turn = append(s.turn, u)
@@ -89,21 +93,24 @@ func check(u string) (isTURN bool, err error) {
 // Its credentials are good from now on, for the time that New was told and not past
 // until, the end of what the member was granted; zero: it has none.
 func (s *Servers) For(id string, until time.Time) json.RawMessage {
-	list := make([]server, 0, 2)
+	list := make([]server, 0, 3)
 	if len(s.stun) > 0 {
 		list = append(list, server{URLs: s.stun})
 	}
-	if len(s.turn) > 0 {
+	if len(s.turn)+len(s.own) > 0 {
 		expires := time.Now().Add(s.ttl)
 		if !until.IsZero() && until.Before(expires) {
 			expires = until
 		}
-		user := strconv.FormatInt(expires.Unix(), 10) + ":" + id
-		list = append(list, server{
-			URLs:       s.turn,
-			Username:   user,
-			Credential: Password(s.secret(), user),
-		})
+		secret := s.secrets()[0]
+		add := func(urls []string, user string) {
+			if len(urls) > 0 {
+				list = append(list, server{URLs: urls, Username: user, Credential: Password(secret, user)})
+			}
+		}
+		expiry := strconv.FormatInt(expires.Unix(), 10)
+		add(s.turn, expiry+":"+id)
+		add(s.own, expiry+"."+Key(secret)+":"+id)
 	}
 	b, err := json.Marshal(list)
 	if err != nil {
@@ -117,4 +124,20 @@ func Password(secret []byte, user string) string {
 	mac := hmac.New(sha1.New, secret)
 	mac.Write([]byte(user))
 	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// Key names a secret, and does not tell it.
+func Key(secret []byte) string {
+	mac := hmac.New(sha256.New, secret)
+	mac.Write([]byte("name of the key"))
+	return base32.StdEncoding.EncodeToString(mac.Sum(nil)[:5])
+}
+
+// User reads a user name: when it expires, under which secret it was made ("": it does
+// not say), and whose it is.
+func User(name string) (expires time.Time, key, id string, ok bool) {
+	expiry, id, _ := strings.Cut(name, ":")
+	expiry, key, _ = strings.Cut(expiry, ".")
+	seconds, err := strconv.ParseInt(expiry, 10, 64)
+	return time.Unix(seconds, 0), key, id, err == nil && id != ""
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -254,4 +255,34 @@ func (c *client) drain() *cobra.Command {
 			return c.order(cmd.Context(), "drain", nil, "draining")
 		},
 	}
+}
+
+func (c *client) reload() *cobra.Command {
+	return &cobra.Command{
+		Use: "reload", Short: "Have the daemon read its settings again, as SIGHUP does", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			text, err := c.do(cmd.Context(), http.MethodPost, "reload", nil, nil)
+			if err != nil {
+				return err
+			}
+			if c.asJSON {
+				_, err := fmt.Fprintln(c.out, strings.TrimSpace(string(text)))
+				return err
+			}
+			var r admin.Reloaded
+			if err := json.Unmarshal(text, &r); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(c.out, "changed: %s\nneed a restart: %s\n", names(r.Changed), names(r.Restart))
+			return err
+		},
+	}
+}
+
+// names joins the names of settings.
+func names(list []string) string {
+	if len(list) == 0 {
+		return "nothing"
+	}
+	return strings.Join(list, ", ")
 }

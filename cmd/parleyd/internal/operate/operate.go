@@ -50,7 +50,7 @@ and PARLEY_ADMIN_TOKEN_FILE.`,
 	f.DurationVar(&c.timeout, "timeout", 30*time.Second, "time for an answer")
 	cmd.AddCommand(c.status(), c.nodes(), c.rooms(), c.room(), c.members(), c.connections(), c.config(),
 		c.kick(), c.lock("lock", "Lock a room: only moderators can join"), c.lock("unlock", "Unlock a room"),
-		c.closeRoom(), c.message(), c.drain())
+		c.closeRoom(), c.message(), c.drain(), c.reload())
 	return cmd
 }
 

@@ -49,10 +49,10 @@ type relays struct {
 	server *Server
 
 	mu   sync.RWMutex
-	live map[uint16]*conn // by port; guarded by mu
+	live map[netip.AddrPort]*conn // by relayed address; guarded by mu
 }
 
-func newRelays(s *Server) *relays { return &relays{server: s, live: make(map[uint16]*conn)} }
+func newRelays(s *Server) *relays { return &relays{server: s, live: make(map[netip.AddrPort]*conn)} }
 
 // Validate implements [turn.RelayAddressGenerator].
 func (*relays) Validate() error { return nil }
@@ -69,39 +69,36 @@ func (*relays) AllocateConn(turn.AllocateConnConfig) (net.Conn, error) {
 
 // AllocatePacketConn implements [turn.RelayAddressGenerator].
 func (r *relays) AllocatePacketConn(c turn.AllocateListenerConfig) (net.PacketConn, net.Addr, error) {
-	o := r.server.options
-	network := "udp6"
-	if o.PublicIP.Is4() {
-		network = "udp4"
-	}
-	if c.Network != network {
+	public := r.server.options.public(c.Network == "udp6")
+	if !public.IsValid() {
 		return nil, nil, errors.New("there are no relayed addresses of this family")
 	}
 	user := r.server.users.allocated(c.UserID)
 	if user == nil {
 		return nil, nil, errors.New("the id has as many allocations as it may have")
 	}
-	socket, port, err := r.open(network, c.RequestedPort)
+	socket, port, err := r.open(c.Network, public, c.RequestedPort)
 	if err != nil {
 		r.server.users.released(c.UserID)
 		return nil, nil, err
 	}
-	relayed := &conn{PacketConn: socket, relays: r, id: c.UserID, user: user, port: port, opened: time.Now()}
+	at := netip.AddrPortFrom(public, port)
+	relayed := &conn{PacketConn: socket, relays: r, id: c.UserID, user: user, at: at, opened: time.Now()}
 	r.mu.Lock()
-	r.live[port] = relayed
+	r.live[at] = relayed
 	r.mu.Unlock()
 	r.server.Stats.Allocations.Add(1)
 	r.server.Stats.Allocated.Add(1)
 	r.server.log.Info(EventAllocated, zap.String("id", c.UserID), zap.Uint16("port", port))
-	return relayed, net.UDPAddrFromAddrPort(netip.AddrPortFrom(o.PublicIP, port)), nil
+	return relayed, net.UDPAddrFromAddrPort(at), nil
 }
 
 // open binds a port of the range, at the public address if it is this machine's.
-func (r *relays) open(network string, requested int) (net.PacketConn, uint16, error) {
+func (r *relays) open(network string, public netip.Addr, requested int) (net.PacketConn, uint16, error) {
 	o := r.server.options
 	host := ""
-	if o.PublicIP.IsLoopback() || r.server.peers.isOwn(o.PublicIP) {
-		host = o.PublicIP.String()
+	if public.IsLoopback() || r.server.peers.isOwn(public) {
+		host = public.String()
 	}
 	var failed error
 	for range portTries {
@@ -118,10 +115,10 @@ func (r *relays) open(network string, requested int) (net.PacketConn, uint16, er
 	return nil, 0, failed
 }
 
-func (r *relays) at(port uint16) *conn {
+func (r *relays) at(a netip.AddrPort) *conn {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.live[port]
+	return r.live[a]
 }
 
 // conn is the socket behind one relayed address. It counts and bounds what passes,
@@ -133,7 +130,7 @@ type conn struct {
 	relays *relays
 	id     string
 	user   *user
-	port   uint16
+	at     netip.AddrPort // the relayed address
 	opened time.Time
 
 	in, out atomic.Uint64 // bytes from and to peers
@@ -159,14 +156,12 @@ func (c *conn) WriteTo(b []byte, to net.Addr) (int, error) {
 // allows.
 func (c *conn) route(peer netip.AddrPort) (netip.AddrPort, bool) {
 	s := c.relays.server
-	if peer.Addr() == s.options.PublicIP {
-		if other := c.relays.at(peer.Port()); other != nil {
-			local := addrPort(other.LocalAddr())
-			if local.Addr().IsUnspecified() {
-				local = netip.AddrPortFrom(loopback(peer.Addr()), peer.Port())
-			}
-			return local, true
+	if other := c.relays.at(peer); other != nil {
+		local := addrPort(other.LocalAddr())
+		if local.Addr().IsUnspecified() {
+			local = netip.AddrPortFrom(loopback(peer.Addr()), peer.Port())
 		}
+		return local, true
 	}
 	return peer, s.peers.may(peer.Addr())
 }
@@ -202,8 +197,9 @@ func (c *conn) ReadFrom(b []byte) (int, net.Addr, error) {
 func (c *conn) sender(from netip.AddrPort) (netip.AddrPort, bool) {
 	s := c.relays.server
 	a := from.Addr()
-	if c.relays.at(from.Port()) != nil && (a == s.options.PublicIP || a.IsLoopback() || s.peers.isOwn(a)) {
-		return netip.AddrPortFrom(s.options.PublicIP, from.Port()), true
+	relayed := netip.AddrPortFrom(s.options.public(a.Is6()), from.Port())
+	if c.relays.at(relayed) != nil && (from == relayed || a.IsLoopback() || s.peers.isOwn(a)) {
+		return relayed, true
 	}
 	return from, s.peers.may(a)
 }
@@ -215,11 +211,11 @@ func (c *conn) Close() error {
 	}
 	r := c.relays
 	r.mu.Lock()
-	delete(r.live, c.port)
+	delete(r.live, c.at)
 	r.mu.Unlock()
 	r.server.users.released(c.id)
 	r.server.Stats.Allocations.Add(-1)
-	r.server.log.Info(EventReleased, zap.String("id", c.id), zap.Uint16("port", c.port),
+	r.server.log.Info(EventReleased, zap.String("id", c.id), zap.Uint16("port", c.at.Port()),
 		zap.Duration("duration", time.Since(c.opened)), zap.Uint64("bytes_in", c.in.Load()), zap.Uint64("bytes_out", c.out.Load()))
 	return c.PacketConn.Close()
 }

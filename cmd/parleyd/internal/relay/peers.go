@@ -12,7 +12,7 @@ import (
 
 // peers knows whom may be relayed to.
 type peers struct {
-	public netip.Addr
+	public []netip.Addr
 	allow  []netip.Prefix
 
 	mu   sync.Mutex   // guards what follows
@@ -23,7 +23,7 @@ type peers struct {
 // ownInterval is how long the machine's list of addresses is good for.
 const ownInterval = time.Minute
 
-func newPeers(public netip.Addr, allow []netip.Prefix) *peers {
+func newPeers(public []netip.Addr, allow []netip.Prefix) *peers {
 	return &peers{public: public, allow: allow}
 }
 
@@ -56,7 +56,13 @@ func (p *peers) may(a netip.Addr) bool {
 	if contains(p.allow, a) {
 		return true
 	}
-	return a.IsGlobalUnicast() && (a.Is4() || globalUnicast.Contains(a)) && !contains(special, a) && a != p.public && !p.isOwn(a)
+	return Public(a) && !slices.Contains(p.public, a) && !p.isOwn(a)
+}
+
+// Public reports whether an address is one of the internet, and not of a special-purpose
+// range.
+func Public(a netip.Addr) bool {
+	return a.IsGlobalUnicast() && (a.Is4() || globalUnicast.Contains(a)) && !contains(special, a)
 }
 
 func (p *peers) isOwn(a netip.Addr) bool {
@@ -82,11 +88,11 @@ func ownAddresses() (own []netip.Addr) {
 }
 
 // permit is asked before a peer's address is let through. The server's own public
-// address is, since its other relays have it; which of its ports are relays is
+// addresses are, since its other relays have them; which of its ports are relays is
 // looked at with every packet.
 func (s *Server) permit(client net.Addr, peer net.IP) bool {
 	a, ok := netip.AddrFromSlice(peer)
-	if ok && (s.peers.may(a) || a.Unmap() == s.options.PublicIP) {
+	if ok && (s.peers.may(a) || slices.Contains(s.options.PublicIPs, a.Unmap())) {
 		return true
 	}
 	s.Stats.PeersRefused.Add(1)

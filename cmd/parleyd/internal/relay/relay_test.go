@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,11 +30,13 @@ var (
 	loopback4 = netip.MustParseAddr("127.0.0.1")
 )
 
+func only(secret []byte) func() [][]byte { return func() [][]byte { return [][]byte{secret} } }
+
 func start(t *testing.T, change func(*Options)) *Server {
 	t.Helper()
 	o := Options{
-		Listen: "127.0.0.1:0", PublicIP: loopback4, PortMin: 1024, PortMax: 65535,
-		Secret: func() []byte { return secret },
+		Listen: "127.0.0.1:0", PublicIPs: []netip.Addr{loopback4}, PortMin: 1024, PortMax: 65535,
+		Secrets: only(secret),
 	}
 	if change != nil {
 		change(&o)
@@ -256,7 +259,7 @@ func TestAllowPeer(t *testing.T) {
 
 func TestPeers(t *testing.T) {
 	public := netip.MustParseAddr("9.9.9.9")
-	p := newPeers(public, []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")})
+	p := newPeers([]netip.Addr{public}, []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")})
 	for text, want := range map[string]bool{
 		"8.8.8.8": true, "2606:4700::1": true, "10.1.2.3": true,
 		"127.0.0.1": false, "::1": false, "0.0.0.0": false, "::": false, "10.0.0.1": false, "172.16.0.1": false,
@@ -336,24 +339,74 @@ func await(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// Credentials that have expired make no new allocation; those that there are go on.
+// Credentials that have expired make no new allocation; those that there are go on, for
+// a while whoever has them, and then as long as their id is a member's.
 func TestAfterExpiry(t *testing.T) {
-	s := start(t, nil)
+	s := start(t, func(o *Options) { o.Present = func(id string) bool { return id == "ann" } })
 	for _, c := range []struct {
-		name   string
-		good   time.Duration
-		method stun.Method
-		want   bool
+		name, id string
+		good     time.Duration
+		method   stun.Method
+		want     bool
 	}{
-		{"new", time.Minute, stun.MethodAllocate, true},
-		{"new, expired", -time.Minute, stun.MethodAllocate, false},
-		{"refreshed, expired", -time.Minute, stun.MethodRefresh, true},
-		{"permission, expired", -time.Minute, stun.MethodCreatePermission, true},
-		{"refreshed, long expired", -afterExpiry - time.Minute, stun.MethodRefresh, false},
+		{"new", "ann", time.Minute, stun.MethodAllocate, true},
+		{"new, expired", "ann", -time.Minute, stun.MethodAllocate, false},
+		{"refreshed, expired", "bob", -time.Minute, stun.MethodRefresh, true},
+		{"permission, expired", "bob", -time.Minute, stun.MethodCreatePermission, true},
+		{"refreshed, long expired", "bob", -afterExpiry - time.Minute, stun.MethodRefresh, false},
+		{"refreshed, long expired, of a member", "ann", -afterExpiry - time.Minute, stun.MethodRefresh, true},
+		{"channel, long expired, of a member", "ann", -1000 * afterExpiry, stun.MethodChannelBind, true},
+		{"new, long expired, of a member", "ann", -afterExpiry - time.Minute, stun.MethodAllocate, false},
 	} {
-		if _, _, ok := s.authenticate(&turn.RequestAttributes{Username: userName("ann", c.good), Realm: Realm, Method: c.method}); ok != c.want {
+		if _, _, ok := s.authenticate(&turn.RequestAttributes{Username: userName(c.id, c.good), Realm: Realm, Method: c.method}); ok != c.want {
 			t.Errorf("%s: %v", c.name, ok)
 		}
+	}
+}
+
+// signed returns credentials that name their secret.
+func signed(secret []byte, id string) (user, password string) {
+	user = fmt.Sprintf("%d.%s:%s", time.Now().Add(time.Hour).Unix(), ice.Key(secret), id)
+	return user, ice.Password(secret, user)
+}
+
+// While two secrets are listed both make allocations. When one is taken out, what it
+// has made goes on, and nothing new is made with it.
+func TestSecretChanges(t *testing.T) {
+	older, newer := []byte("south wind"), []byte("west wind")
+	var list atomic.Pointer[[][]byte]
+	list.Store(&[][]byte{older})
+	s := start(t, func(o *Options) { o.Secrets = func() [][]byte { return *list.Load() } })
+	user, password := signed(older, "ann")
+	running := client(t, s, "udp", user, password)
+	relayed, err := running.Allocate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer relayed.Close()
+
+	allocates := func(secret []byte) bool {
+		user, password := signed(secret, "bob")
+		c, err := client(t, s, "udp", user, password).Allocate()
+		if err == nil {
+			_ = c.Close()
+		}
+		return err == nil
+	}
+	list.Store(&[][]byte{newer, older})
+	if !allocates(newer) || !allocates(older) {
+		t.Error("both are listed, and one is refused")
+	}
+	list.Store(&[][]byte{newer})
+	if !allocates(newer) || allocates(older) {
+		t.Error("the new one is refused, or the old one is taken")
+	}
+	if err := running.CreatePermission(echo(t).LocalAddr()); err != nil {
+		t.Errorf("the allocation under the old secret does not go on: %v", err)
+	}
+	list.Store(&[][]byte{[]byte("east wind")})
+	if err := running.CreatePermission(echo(t).LocalAddr()); err != nil {
+		t.Errorf("nor does it after another change: %v", err)
 	}
 }
 
@@ -379,7 +432,7 @@ func TestPeerRefusedIsLogged(t *testing.T) {
 // What can't work is refused with an error; what is left open has a default.
 func TestOptions(t *testing.T) {
 	whole := func() Options {
-		return Options{Listen: "127.0.0.1:0", PublicIP: loopback4, Secret: func() []byte { return secret }}
+		return Options{Listen: "127.0.0.1:0", PublicIPs: []netip.Addr{loopback4}, Secrets: only(secret)}
 	}
 	s, err := New(whole())
 	if err != nil {
@@ -391,8 +444,9 @@ func TestOptions(t *testing.T) {
 	for name, change := range map[string]func(*Options){
 		"nothing":              func(o *Options) { *o = Options{} },
 		"no listener":          func(o *Options) { o.Listen = "" },
-		"no address":           func(o *Options) { o.PublicIP = netip.Addr{} },
-		"no secret":            func(o *Options) { o.Secret = nil },
+		"no address":           func(o *Options) { o.PublicIPs = nil },
+		"two of one family":    func(o *Options) { o.PublicIPs = append(o.PublicIPs, netip.MustParseAddr("203.0.113.7")) },
+		"no secret":            func(o *Options) { o.Secrets = nil },
 		"TLS without a config": func(o *Options) { o.TLSListen = "127.0.0.1:0" },
 		"ports":                func(o *Options) { o.PortMin, o.PortMax = 2000, 1000 },
 	} {
@@ -425,7 +479,7 @@ func TestURLs(t *testing.T) {
 	if len(urls) != 2 || !strings.HasPrefix(urls[0], "turn:turn.example.org:") || !strings.HasSuffix(urls[1], "?transport=tcp") {
 		t.Errorf("%q", urls)
 	}
-	if _, err := ice.New(urls, func() []byte { return secret }, time.Hour); err != nil {
+	if _, err := ice.New(nil, urls, only(secret), time.Hour); err != nil {
 		t.Error(err)
 	}
 }
@@ -435,7 +489,7 @@ func TestPortsAreOfTheRange(t *testing.T) {
 	low := echo(t).LocalAddr().(*net.UDPAddr).Port // is taken; the next one is free, as a rule
 	s := start(t, func(o *Options) { o.PortMin, o.PortMax = uint16(low), uint16(low)+1 })
 	for range 20 {
-		socket, port, err := s.relays.open("udp4", 0)
+		socket, port, err := s.relays.open("udp4", s.options.PublicIPs[0], 0)
 		if err != nil {
 			t.Skip(err)
 		}
@@ -450,13 +504,14 @@ func TestPortsAreOfTheRange(t *testing.T) {
 // address, and from a port that is a relay: others have the same ports.
 func TestSenderOfPacket(t *testing.T) {
 	public := netip.MustParseAddr("9.9.9.9")
-	s := start(t, func(o *Options) { o.PublicIP = public })
-	socket, port, err := s.relays.open("udp4", 0)
+	s := start(t, func(o *Options) { o.PublicIPs = []netip.Addr{public} })
+	socket, port, err := s.relays.open("udp4", s.options.PublicIPs[0], 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &conn{PacketConn: socket, relays: s.relays, port: port, user: s.users.allocated("ann")}
-	s.relays.live[port] = c
+	at := netip.AddrPortFrom(public, port)
+	c := &conn{PacketConn: socket, relays: s.relays, at: at, user: s.users.allocated("ann")}
+	s.relays.live[at] = c
 	s.Stats.Allocations.Add(1)
 	defer c.Close()
 	for from, want := range map[string]struct {
@@ -481,7 +536,7 @@ func TestSenderOfPacket(t *testing.T) {
 
 // This machine's addresses are known, and looked up again after a while.
 func TestOwnAddresses(t *testing.T) {
-	p := newPeers(netip.MustParseAddr("9.9.9.9"), nil)
+	p := newPeers([]netip.Addr{netip.MustParseAddr("9.9.9.9")}, nil)
 	if !p.isOwn(loopback4) || p.isOwn(netip.MustParseAddr("8.8.8.8")) {
 		t.Errorf("this machine's addresses are said to be %v", p.own)
 	}
@@ -535,5 +590,17 @@ func TestLeastOptions(t *testing.T) {
 	})
 	if urls := s.URLs(); len(urls) != 1 || !strings.HasPrefix(urls[0], "turns:127.0.0.1:") {
 		t.Errorf("%q", urls)
+	}
+}
+
+// However few ports there are, no client address gets them all.
+func TestPortsForOthers(t *testing.T) {
+	for _, c := range []struct{ ports, limit, want int }{
+		{16384, 1000, 1000}, {100, 1000, 50}, {3, 1000, 2}, {2, 1000, 1}, {1, 1000, 1}, {100, 10, 10}, {100, 0, 0},
+	} {
+		o := Options{PortMin: 40000, PortMax: uint16(40000 + c.ports - 1), MaxPerAddress: c.limit}
+		if got := o.perAddress(); got != c.want {
+			t.Errorf("%d ports, limit %d: %d for one address, want %d", c.ports, c.limit, got, c.want)
+		}
 	}
 }

@@ -39,6 +39,7 @@ func newStreams(stats *Stats) *streams {
 type stream struct {
 	net.Conn
 	streams *streams
+	local   net.Addr // nil: the connection's own
 	client  netip.AddrPort
 	until   time.Time // for authentication
 
@@ -46,12 +47,16 @@ type stream struct {
 	authenticated, closed bool
 }
 
-// listen returns a listener whose connections are counted and bounded.
-func (s *streams) listen(l net.Listener) net.Listener { return streamListener{l, s} }
+// listen returns a listener whose connections are counted and bounded, and have local
+// as their own address, unless that is nil.
+func (s *streams) listen(l net.Listener, local net.Addr) net.Listener {
+	return streamListener{l, s, local}
+}
 
 type streamListener struct {
 	net.Listener
 	streams *streams
+	local   net.Addr
 }
 
 // Accept implements net.Listener. It closes connections of addresses that have too
@@ -63,6 +68,7 @@ func (l streamListener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		if st := l.streams.add(c); st != nil {
+			st.local = l.local
 			return st, nil
 		}
 		_ = c.Close()
@@ -123,6 +129,14 @@ func (st *stream) deadline(now time.Time) time.Time {
 		return st.until
 	}
 	return now.Add(silence)
+}
+
+// LocalAddr implements net.Conn.
+func (st *stream) LocalAddr() net.Addr {
+	if st.local != nil {
+		return st.local
+	}
+	return st.Conn.LocalAddr()
 }
 
 // Read implements net.Conn.

@@ -3,8 +3,6 @@ package relay
 import (
 	"net"
 	"net/netip"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -18,24 +16,29 @@ import (
 )
 
 // afterExpiry is how long allocations can be refreshed with credentials that have
-// expired: a call goes on, though its credentials end with the token that they were
-// made for. New allocations need new credentials.
-const afterExpiry = ice.DefaultTTL
+// expired, whoever has them. After that their id has to be a member's.
+const afterExpiry = time.Hour
 
-// authenticate looks up the key of a user name: "expiry:id", as package ice makes
-// it.
+// authenticate looks up the key of a user name, as package ice makes it. A new
+// allocation needs credentials that are good now. One that exists goes on with those
+// that it was made with: they may have expired, and their secret may have been replaced.
 func (s *Server) authenticate(r *turn.RequestAttributes) (id string, key []byte, ok bool) {
-	expiry, id, _ := strings.Cut(r.Username, ":")
-	seconds, err := strconv.ParseInt(expiry, 10, 64)
-	until := time.Unix(seconds, 0)
-	if r.Method != stun.MethodAllocate {
-		until = until.Add(afterExpiry) // the request is refused if there is no allocation of this id
+	until, name, id, ok := ice.User(r.Username)
+	secret, former := s.secrets.find(name)
+	late := time.Since(until)
+	switch {
+	case !ok || secret == nil:
+		ok = false
+	case r.Method == stun.MethodAllocate:
+		ok = late <= 0 && !former
+	default: // the request is refused if there is no allocation of this id
+		ok = late <= afterExpiry || s.options.Present != nil && s.options.Present(id)
 	}
-	if err != nil || id == "" || until.Before(time.Now()) {
+	if !ok {
 		s.Stats.Unauthorized.Add(1)
 		return "", nil, false
 	}
-	return id, turn.GenerateAuthKey(r.Username, r.Realm, ice.Password(s.options.Secret(), r.Username)), true
+	return id, turn.GenerateAuthKey(r.Username, r.Realm, ice.Password(secret, r.Username)), true
 }
 
 // authenticated is told of every request whose user name was not refused.

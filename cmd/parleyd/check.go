@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/auth"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/config"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/webhook"
+)
+
+// newCheck returns the command that validates settings.
+func newCheck() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check FILE",
+		Short: "Say whether a file of settings is valid",
+		Long: `Say whether a daemon would start with this YAML file and the environment as they
+are: settings, rules for rooms, and the files with certificates, keys and secrets that
+they name. Nothing is started. Exit code 0 if all is valid, else 2.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := config.New().CheckEnvironment(os.Environ()); err != nil {
+				return err
+			}
+			c, err := daemonConfig(args[0])
+			if err == nil {
+				err = checkFiles(c)
+			}
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is valid\n", args[0])
+			return err
+		},
+	}
+}
+
+// checkFiles reads the files that settings name.
+func checkFiles(c *config.Config) error {
+	log := zap.NewNop()
+	for _, s := range []struct {
+		setting, file string
+		parse         func(string) ([]byte, error)
+	}{
+		{"admin-token-file", c.AdminToken, asItIs},
+		{"turn-secret-file", c.TURNSecretFile, asItIs},
+		{"webhook-secret-file", c.Webhooks.SecretFile, webhook.ParseSecret},
+		{"cluster-secret-file", c.Cluster.SecretFile, asItIs},
+	} {
+		if _, err := newSecret(s.setting, s.file, s.parse, log); err != nil {
+			return err
+		}
+	}
+	for _, pair := range []struct{ name, cert, key string }{
+		{"", c.TLSCert, c.TLSKey}, {"cluster-", c.Cluster.TLSCert, c.Cluster.TLSKey},
+	} {
+		if pair.cert == "" {
+			continue
+		}
+		if _, err := newCertificates(pair.cert, pair.key, log); err != nil {
+			return fmt.Errorf("%s%w", pair.name, err)
+		}
+	}
+	if a := c.Auth; a.SecretFile != "" || a.JWKS != "" && !strings.Contains(a.JWKS, "://") {
+		o := auth.Options{SecretFile: a.SecretFile}
+		if !strings.Contains(a.JWKS, "://") {
+			o.JWKS = a.JWKS // what is behind a URL may be there later
+		}
+		v, err := auth.New(o)
+		if err != nil {
+			return err
+		}
+		v.Close()
+	}
+	return nil
+}

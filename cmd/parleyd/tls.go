@@ -1,0 +1,109 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/acme"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/tlsport"
+	"github.com/parley-rtc/parley/wsconn"
+)
+
+// newTLS sets up the certificates that clients see, if there are any.
+func (d *daemon) newTLS() (err error) {
+	c := d.config
+	switch {
+	case c.TLSCert != "":
+		d.server.TLSConfig, err = newCertificates(c.TLSCert, c.TLSKey, d.logs.Logger)
+	case c.ACME.On():
+		d.acme, err = acme.New(acme.Options{
+			Domains: c.ACME.Domains, Dir: c.ACME.Dir, Directory: c.ACME.Directory,
+			RootFile: c.ACME.Root, Email: c.ACME.Mail, Logger: d.logs.Logger,
+		})
+		if err == nil {
+			d.server.TLSConfig = d.acme.TLS()
+		}
+	}
+	if d.server.TLSConfig != nil {
+		// What waits together leaves in one record: a part of a message is of no use.
+		d.server.TLSConfig.DynamicRecordSizingDisabled = true
+	}
+	return err
+}
+
+// share has HTTPS and TURN over TLS come in on the one port.
+func (d *daemon) share() *tlsport.Listener {
+	o := tlsport.Options{Timeout: headerTimeout, ErrorLog: d.server.ErrorLog}
+	if d.named != nil {
+		o.Source = d.source
+	}
+	return tlsport.New(wsconn.UnderTLS(d.raw()), d.server.TLSConfig, o)
+}
+
+// listenPlain opens the listener that redirects to HTTPS.
+func (d *daemon) listenPlain() (err error) {
+	if d.config.Redirect == "" {
+		return nil
+	}
+	if d.redirectListener, err = net.Listen("tcp", d.config.Redirect); err != nil {
+		return fmt.Errorf("redirect-listen: %w", err)
+	}
+	return nil
+}
+
+// startACME begins to obtain certificates. The listeners are open.
+func (d *daemon) startACME() {
+	redirect := http.Handler(http.HandlerFunc(redirectToHTTPS))
+	if d.acme != nil {
+		var plain net.Addr
+		if d.redirectListener != nil {
+			plain = d.redirectListener.Addr()
+		}
+		d.acme.Start(d.listener.Addr(), plain)
+		redirect = d.acme.Challenges(redirect)
+	}
+	d.redirect.Handler = http.MaxBytesHandler(redirect, maxBodyBytes)
+}
+
+// redirectToHTTPS sends a client to the same address on port 443.
+func redirectToHTTPS(w http.ResponseWriter, r *http.Request) {
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	if host == "" {
+		http.Error(w, "which host?", http.StatusBadRequest)
+		return
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.To4() == nil {
+		host = "[" + host + "]"
+	}
+	http.Redirect(w, r, "https://"+host+r.URL.RequestURI(), http.StatusPermanentRedirect)
+}
+
+// certificates returns those that clients see now.
+func (d *daemon) certificates() []*x509.Certificate {
+	switch {
+	case d.acme != nil:
+		return d.acme.Certificates()
+	case d.server.TLSConfig != nil:
+		if c, err := d.server.TLSConfig.GetCertificate(&tls.ClientHelloInfo{}); err == nil && c.Leaf != nil {
+			return []*x509.Certificate{c.Leaf}
+		}
+	}
+	return nil
+}
+
+// certificateName returns what a certificate is for.
+func certificateName(c *x509.Certificate) string {
+	switch {
+	case len(c.DNSNames) > 0:
+		return c.DNSNames[0]
+	case len(c.IPAddresses) > 0:
+		return c.IPAddresses[0].String()
+	}
+	return c.Subject.CommonName
+}
