@@ -11,7 +11,7 @@ import (
 
 // UnderTLS returns a listener to serve TLS on, with [http.Server.ServeTLS] or
 // [tls.NewListener], in place of l. Over it an idle connection of a [Handler] takes a
-// quarter less memory, and is written by the few goroutines that write for plain sockets.
+// third less memory, and is written by the few goroutines that write for plain sockets.
 // It wraps plain sockets (*net.TCPConn and *net.UnixConn) and hands out all others as they
 // are. Anything but TLS over it works as over l.
 func UnderTLS(l net.Listener) net.Listener { return underTLS{l} }
