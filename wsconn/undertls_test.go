@@ -447,5 +447,25 @@ func TestSocketKeepsTheRest(t *testing.T) {
 	if err := <-flushed; err != nil || s.waits() {
 		t.Errorf("after flush (%v) something waits: %v", err, s.waits())
 	}
+	for full := false; !full; { // a client that does not read cannot have more and more kept
+		n, err := s.Write(make([]byte, sliceBytes))
+		if full = errors.Is(err, errRest); !full && (err != nil || n != sliceBytes || len(s.rest) > restBytes) {
+			t.Fatalf("%d %v, %d bytes are kept", n, err, len(s.rest))
+		}
+	}
 	_ = s.Close()
+}
+
+// What went to many waits its turn over TLS as over plain sockets.
+func TestTLSWaitsItsTurn(t *testing.T) {
+	h := &Handler{writers: writers{limit: 1, running: 1}} // the worker is this test
+	c := &conn{h: h, below: new(socket)}
+	c.WakeLater()
+	if h.writers.later.first != c {
+		t.Error("it goes before the others")
+	}
+	c.Hurry()
+	if got, _ := h.writers.next(); got != c || h.writers.later.first != nil {
+		t.Error("it waits although it is in a hurry")
+	}
 }

@@ -92,9 +92,13 @@ func (c *conn) Abort() { c.cut(event.ReasonDrain) }
 // block, and may be called from any goroutine.
 func (c *conn) Challenge(within time.Duration) { c.keepalive.ask(within) }
 
+// takesTurns reports whether the writers write for the connection: its writes need not
+// wait for the socket.
+func (c *conn) takesTurns() bool { return c.raw != nil || c.below != nil }
+
 // Wake implements [hub.Writer].
 func (c *conn) Wake() {
-	if c.raw == nil && c.below == nil {
+	if !c.takesTurns() {
 		go c.writeBlocking(0)
 		return
 	}
@@ -103,7 +107,7 @@ func (c *conn) Wake() {
 
 // WakeLater implements [hub.PatientWriter].
 func (c *conn) WakeLater() {
-	if c.raw == nil && c.below == nil {
+	if !c.takesTurns() {
 		c.Wake()
 		return
 	}

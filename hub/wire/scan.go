@@ -22,58 +22,62 @@ const (
 	highs = 0x8080808080808080
 )
 
-// plain returns the offset of the first quote, backslash or control character
-// at or after i, eight bytes at a time.
-func plain(b []byte, i int) int {
-	for i+8 <= len(b) {
-		x := binary.LittleEndian.Uint64(b[i:])
-		quote, slash := x^(ones*'"'), x^(ones*'\\')
-		// A byte's high bit comes out set where it is zero in quote or slash,
-		// or below 0x20 in x. A borrow can set wrong bits only above a right one.
-		m := ((quote - ones) & ^quote) | ((slash - ones) & ^slash) | ((x - ones*0x20) & ^x)
-		if m &= highs; m != 0 {
-			return i + bits.TrailingZeros64(m)/8
-		}
-		i += 8
-	}
-	for i < len(b) && b[i] != '"' && b[i] != '\\' && b[i] >= 0x20 {
-		i++
-	}
-	return i
+// special returns a word that is not zero if one of eight bytes is a quote, a backslash or
+// a control character: its lowest set bit is the high bit of the first such byte.
+func special(x uint64) uint64 {
+	quote, slash := x^(ones*'"'), x^(ones*'\\')
+	// A byte's high bit comes out set where it is zero in quote or slash,
+	// or below 0x20 in x. A borrow can set wrong bits only above a right one.
+	return (((quote - ones) & ^quote) | ((slash - ones) & ^slash) | ((x - ones*0x20) & ^x)) & highs
 }
 
+// isEscape tells the bytes that may follow a backslash, but for u.
+var isEscape = [256]bool{'"': true, '\\': true, '/': true, 'b': true, 'f': true, 'n': true, 'r': true, 't': true}
+
 // skipString reads the string that begins at b[i], a quote. escaped says that
-// it contains a backslash.
+// it contains a backslash. It looks at eight bytes at a time.
 func skipString(b []byte, i int) (end int, escaped bool) {
-	i++
-	for {
-		i = plain(b, i)
-		if i >= len(b) {
-			return -1, escaped
+	for i++; i < len(b); {
+		if len(b)-i >= 8 {
+			m := special(binary.LittleEndian.Uint64(b[i:]))
+			if m == 0 {
+				i += 8
+				continue
+			}
+			i += bits.TrailingZeros64(m) / 8
 		}
-		switch b[i] {
-		case '"':
+		// b[i] ends the plain part, or is near the end of all.
+		switch c := b[i]; {
+		case c == '"':
 			return i + 1, escaped
-		case '\\':
-			escaped = true
-			if i+1 >= len(b) {
-				return -1, true
-			}
-			switch b[i+1] {
-			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-				i += 2
-			case 'u':
-				if hex4(b, i+2) < 0 {
-					return -1, true
-				}
-				i += 6
-			default:
-				return -1, true
-			}
-		default:
+		case c < 0x20:
 			return -1, escaped
+		case c != '\\':
+			i++
+		default:
+			escaped = true
+			if i = skipEscapes(b, i); i < 0 {
+				return -1, true
+			}
 		}
 	}
+	return -1, escaped
+}
+
+// skipEscapes reads the escapes that begin at b[i], a backslash. They often come together:
+// lines of SDP end in two.
+func skipEscapes(b []byte, i int) int {
+	for i < len(b) && b[i] == '\\' {
+		switch {
+		case i+1 < len(b) && isEscape[b[i+1]]:
+			i += 2
+		case i+1 < len(b) && b[i+1] == 'u' && hex4(b, i+2) >= 0:
+			i += 6
+		default:
+			return -1
+		}
+	}
+	return i
 }
 
 // hex4 reads four hexadecimal digits at i, or returns -1.

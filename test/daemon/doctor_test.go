@@ -164,7 +164,7 @@ func TestDoctorForPeople(t *testing.T) {
 	}
 }
 
-// A daemon with TLS and TURN of its own has no problem; one whose relay listens elsewhere
+// A daemon with TLS and TURN of its own has no problem, on one port or on several; one whose relay listens elsewhere
 // than clients are told has one for each transport.
 func TestDoctorOfRelays(t *testing.T) {
 	cert := certificate.New(t, t.TempDir())
@@ -183,6 +183,14 @@ func TestDoctorOfRelays(t *testing.T) {
 	for _, check := range checks {
 		if v := healthy.verdict(check); v != "ok" {
 			t.Errorf("%s: %s", check, v)
+		}
+	}
+	address := "127.0.0.1:" + process.FreePort(t)
+	shared := look(parleyd.StartAt(t, address, "--tls-cert", cert.CertFile, "--tls-key", cert.KeyFile,
+		"--turn-public-ip", "127.0.0.1", "--turn-host", "localhost", "--turn-tls-listen", address))
+	for _, check := range []string{"page", "messages", "turn-tls"} {
+		if v := shared.verdict(check); v != "ok" {
+			t.Errorf("on one port: %s: %s", check, v)
 		}
 	}
 	found := look(start("--turn-host", "127.0.0.2"))

@@ -61,14 +61,15 @@ func TestBrokenRelays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer silent.Close()
+	t.Cleanup(func() { _ = silent.Close() })
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = closed.Close()
 	server, narrow := startRelay(t, nil), startRelay(t, func(o *relay.Options) { o.MaxAllocations = 1 })
-	soon := func(v *visit) { v.Quiet, v.Timeout = 0, 2*time.Second }
+	soon := func(v *visit) { v.Quiet, v.Timeout = 0, silence }
+	unwilling := deaf(t)
 	for _, c := range []struct {
 		name           string
 		site           site
@@ -82,9 +83,12 @@ func TestBrokenRelays(t *testing.T) {
 		{"the certificate is of nobody", site{ice: server.URLs(), secret: secret, visit: soon}, CheckTURNTLS, "certificate", "--turn-host"},
 		{"another secret", site{ice: server.URLs(), secret: "south wind", visit: soon}, CheckTURNUDP, "no relay", "--turn-secret-file"},
 		{"a quota of one", site{ice: narrow.URLs(), secret: secret, visit: soon}, CheckTURNUDP, "only one relay", "--turn-max-allocations"},
-		{"nothing is relayed", site{ice: []string{deaf(t)}, secret: secret, visit: soon}, CheckTURNUDP, "nothing comes through", "--turn-port-range"},
+		{"nothing is relayed", site{ice: []string{unwilling}, secret: secret, visit: soon}, CheckTURNUDP, "nothing comes through", "--turn-port-range"},
 	} {
-		t.Run(c.name, func(t *testing.T) { wantFinding(t, c.site.look(t), c.check, Problem, c.reason, c.advice) })
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			wantFinding(t, c.site.look(t), c.check, Problem, c.reason, c.advice)
+		})
 	}
 }
 
