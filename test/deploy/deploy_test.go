@@ -48,7 +48,7 @@ func TestMetricsExist(t *testing.T) {
 	c := nodes.Start(t, 3, "--turn-listen", "127.0.0.1:0", "--webhook-secret-file", secret,
 		"--event-webhook", "http://127.0.0.1:1/", "--join-webhook", "http://127.0.0.1:1/")
 	_, metrics := parleyd.Get(t, c.Daemons[0].Admin, "/metrics")
-	pair := certificate.New(t)
+	pair := certificate.New(t, t.TempDir())
 	for _, d := range []*parleyd.Daemon{
 		parleyd.Start(t, "--tls-cert", pair.CertFile, "--tls-key", pair.KeyFile),
 		parleyd.Start(t, "--acme-domain", "meet.parley.test", "--acme-directory", "https://127.0.0.1:1/dir",
@@ -126,6 +126,20 @@ func TestUnit(t *testing.T) {
 	out := run(t, "systemd-analyze", "security", "--offline=true", "--threshold=20", "parleyd.service")
 	if !strings.Contains(out, "Overall exposure level") {
 		t.Errorf("systemd-analyze said %s", out)
+	}
+	run(t, "systemd-analyze", "verify", "--man=no", "./parleyd.socket")
+	unit, err := os.ReadFile(filepath.Join(folder, "parleyd.service"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What hides /proc/sys makes Go fall back to a backlog of 128.
+	if regexp.MustCompile(`(?m)^ProcSubset=`).Match(unit) {
+		t.Error("the listen backlog is not the system's")
+	}
+	for _, want := range []string{"Type=notify", "WatchdogSec=", "ExecReload=/bin/kill -HUP $MAINPID"} {
+		if !strings.Contains(string(unit), "\n"+want) {
+			t.Errorf("the unit has no %s", want)
+		}
 	}
 }
 

@@ -5,61 +5,84 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/base64"
 	"encoding/pem"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 )
 
-// Pair is a certificate for localhost, signed by itself, in files.
-type Pair struct {
+// Certificate is a certificate for localhost, signed by itself, in files.
+type Certificate struct {
 	CertFile, KeyFile string
-
-	// Hash is the base64 of the SHA-256 of its public key, as browsers want it.
-	Hash string
+	Pool              *x509.CertPool
 }
 
-// New makes a certificate.
-func New(t testing.TB) Pair {
+// New makes a certificate with its key, of ECDSA P-256, in a folder.
+func New(t testing.TB, dir string) *Certificate {
 	t.Helper()
-	dir := t.TempDir()
-	p := Pair{CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}
+	c := &Certificate{CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}
+	c.Renew(t)
+	return c
+}
+
+// Renew puts a fresh certificate into the files.
+func (c *Certificate) Renew(t testing.TB) {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(time.Now().UnixNano()),
+		Subject:      pkix.Name{CommonName: "localhost"},
+		NotBefore:    time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		IsCA: true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	public, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	write(t, c.CertFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	write(t, c.KeyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}))
+	c.Pool = x509.NewCertPool()
+	cert, err := x509.ParseCertificate(der)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum := sha256.Sum256(public)
-	p.Hash = base64.StdEncoding.EncodeToString(sum[:])
-	for file, block := range map[string]*pem.Block{
-		p.CertFile: {Type: "CERTIFICATE", Bytes: der}, p.KeyFile: {Type: "PRIVATE KEY", Bytes: secret},
-	} {
-		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	c.Pool.AddCert(cert)
+}
+
+// Client returns an HTTP client that trusts the certificate.
+func (c *Certificate) Client(t testing.TB) *http.Client {
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: c.Pool}}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+// Used reports whether a server has the certificate.
+func (c *Certificate) Used(address string) bool {
+	conn, err := tls.Dial("tcp", address, &tls.Config{RootCAs: c.Pool})
+	if err == nil {
+		_ = conn.Close()
 	}
-	return p
+	return err == nil
+}
+
+func write(t testing.TB, path string, text []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
