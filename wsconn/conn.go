@@ -122,7 +122,7 @@ func (c *conn) frame(h wire.Header, payload []byte) error {
 		}
 		return c.pace(c.rates.frame(c.reader.readAt))
 	case wire.OpClose:
-		code, err := parseClose(payload)
+		code, err := closeCode(h, payload)
 		if err != nil {
 			return err
 		}
