@@ -10,6 +10,7 @@ declare -A packages=(
   [turnserver]=coturn
   [nginx]=nginx
   [caddy]=caddy
+  [buildah]=buildah
   [haproxy]=haproxy
   [gcc]=gcc
   [npm]=npm

@@ -20,14 +20,14 @@ import (
 var embedded embed.FS
 
 // policy allows what the page uses and nothing else: its own files, its own
-// origin's WebSocket, and media from the device and from peers.
+// origin's WebSocket, and media from the device and from peers. Who may embed the page
+// follows.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
 	"connect-src 'self'; media-src 'self' blob: mediastream:; manifest-src 'self'; " +
-	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	"base-uri 'none'; form-action 'none'; frame-ancestors "
 
 // headers stand on every answer.
 var headers = map[string]string{
-	"Content-Security-Policy": policy,
 	"Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self), fullscreen=(self), " +
 		"picture-in-picture=(self), clipboard-write=(self), speaker-selection=(self), geolocation=(), payment=(), usb=()",
 	"Referrer-Policy":              "no-referrer",
@@ -43,13 +43,19 @@ type file struct {
 	kind, tag     string
 }
 
-// Handler serves the page, its files and /qr, to be mounted at "/".
-func Handler() http.Handler {
+// Handler serves the page, its files and /qr, to be mounted at "/". Pages of the ancestors,
+// which are origins, may embed it; without any, none may.
+func Handler(ancestors ...string) http.Handler {
 	files := load()
+	policy := policy + "'none'"
+	if len(ancestors) > 0 {
+		policy = strings.TrimSuffix(policy, "'none'") + strings.Join(ancestors, " ")
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for name, value := range headers {
 			w.Header().Set(name, value)
 		}
+		w.Header().Set("Content-Security-Policy", policy)
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
 			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)

@@ -144,6 +144,23 @@ func TestLanguagesAreComplete(t *testing.T) {
 	}
 }
 
+// Who may embed the page is said to browsers, and nobody may unless it is set.
+func TestFrameAncestors(t *testing.T) {
+	for _, c := range []struct {
+		ancestors []string
+		want      string
+	}{
+		{nil, "frame-ancestors 'none'"},
+		{[]string{"https://portal.example.org", "https://*.example.com"}, "frame-ancestors https://portal.example.org https://*.example.com"},
+	} {
+		w := httptest.NewRecorder()
+		Handler(c.ancestors...).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		if got := w.Header().Get("Content-Security-Policy"); !strings.HasSuffix(got, "; "+c.want) {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}
+
 // The Chinese README is kept in step: it has the same sections, examples and tables.
 func TestReadmesAreInStep(t *testing.T) {
 	shape := func(name string) []string {

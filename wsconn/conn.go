@@ -131,7 +131,7 @@ func (c *conn) frame(h wire.Header, payload []byte) error {
 		c.reader.releaseTLS()
 		return c.pace(c.rates.frame(c.reader.readAt))
 	case wire.OpClose:
-		code, err := parseClose(payload)
+		code, err := closeCode(h, payload)
 		if err != nil {
 			return err
 		}

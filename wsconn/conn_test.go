@@ -162,3 +162,27 @@ func TestPingsGoTogether(t *testing.T) {
 		})
 	}
 }
+
+// A close frame must be masked like any other, but for the 1001 that a proxy sends for its
+// client.
+func TestCloseCode(t *testing.T) {
+	for _, c := range []struct {
+		payload string
+		masked  bool
+		want    wire.CloseCode
+		err     error
+	}{
+		{"\x03\xe9", true, wire.CloseGoingAway, nil},
+		{"\x03\xe9", false, wire.CloseGoingAway, nil},
+		{"\x03\xe8", true, 1000, nil},
+		{"\x03\xe8", false, 1000, errUnmasked},
+		{"", true, wire.CloseNoStatus, nil},
+		{"", false, wire.CloseNoStatus, errUnmasked},
+		{"\x03", false, 0, errClosePayload},
+	} {
+		got, err := closeCode(wire.Header{Opcode: wire.OpClose, Masked: c.masked}, []byte(c.payload))
+		if got != c.want || !errors.Is(err, c.err) {
+			t.Errorf("%q, masked %v: %d %v", c.payload, c.masked, got, err)
+		}
+	}
+}

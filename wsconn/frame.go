@@ -57,12 +57,22 @@ func parseHeader(b []byte) (h wire.Header, ok bool, err error) {
 		return h, false, nil
 	case h.Reserved || h.Opcode > wire.OpBinary && h.Opcode < wire.OpClose || h.Opcode > wire.OpPong:
 		return h, false, errReserved
-	case !h.Masked:
+	case !h.Masked && h.Opcode != wire.OpClose: // see closeCode
 		return h, false, errUnmasked
 	case h.Control() && (!h.Fin || b[1]&0x7F > wire.MaxControl):
 		return h, false, errControlFrame
 	}
 	return h, ok, nil
+}
+
+// closeCode returns the code of a client's close frame. Caddy 2.6, which Debian has, does
+// not mask the 1001 that it sends for its clients when it reloads: that one is taken.
+func closeCode(h wire.Header, payload []byte) (wire.CloseCode, error) {
+	code, err := parseClose(payload)
+	if err == nil && !h.Masked && code != wire.CloseGoingAway {
+		err = errUnmasked
+	}
+	return code, err
 }
 
 // parseClose reads the payload of a close frame: the code, CloseNoStatus where

@@ -15,12 +15,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	systemd "github.com/coreos/go-systemd/v22/daemon"
 	"go.uber.org/zap"
 
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/acme"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/config"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/proxyheader"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/relay"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/sockets"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/tlsport"
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/cluster"
@@ -66,9 +68,8 @@ type daemon struct {
 	reloading sync.Mutex           // held by reload
 	retiring  sync.WaitGroup       // parts that were replaced and have still something to tell
 
-	listener      *listener
-	named         *proxyheader.Listener // in front of listener; nil: no PROXY headers are read
-	shared        *tlsport.Listener     // in front of both, if the TURN server is on this port too; nil: it is not
+	entrances     []*entrance
+	shared        *tlsport.Listener // that of an entrance which is the TURN server's too; nil: there is none
 	adminListener net.Listener
 	server, admin *http.Server
 
@@ -113,19 +114,29 @@ func newDaemon(c *config.Config, stderr io.Writer) (_ *daemon, err error) {
 	return d, nil
 }
 
+// listen opens all listeners but those of the TURN server.
 func (d *daemon) listen() error {
 	c := d.config
-	plain, err := net.Listen("tcp", c.Listen)
+	addresses, err := c.Addresses()
+	if err != nil {
+		return err
+	}
+	opened, err := sockets.Listen(addresses)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	d.listener = newListener(plain.(*net.TCPListener), d.logs.Logger)
-	if c.ProxyProtocol {
-		d.named = proxyheader.New(d.listener, d.trusts, d.logs.Logger)
-		d.server.ConnContext = d.withPeer
-	}
-	if c.TURN.Shares(c.Listen) {
-		d.shared = d.share()
+	for _, l := range opened {
+		e := &entrance{listener: newListener(l, d.logs.Logger)}
+		_, tcp := l.(*net.TCPListener)
+		e.tls = tcp && d.server.TLSConfig != nil // on a Unix socket there is a proxy, which speaks TLS itself
+		d.entrances = append(d.entrances, e)
+		if c.ProxyProtocol {
+			e.named = proxyheader.New(e.listener, d.trusts, d.logs.Logger)
+			d.server.ConnContext = d.withPeer
+		}
+		if e.tls && d.shared == nil && c.Shares() {
+			d.shared = d.share(e)
+		}
 	}
 	if c.AdminListen != "" {
 		if d.adminListener, err = net.Listen("tcp", c.AdminListen); err != nil {
@@ -141,38 +152,27 @@ func (d *daemon) trusts(a netip.Addr) bool {
 	return l != nil && l.proxies.Trusts(a)
 }
 
-// accepting returns the listener that the server accepts from.
-func (d *daemon) accepting() net.Listener {
-	if d.shared != nil {
-		return d.shared
-	}
-	return d.raw()
-}
-
-// raw returns the listener of the connections as clients or proxies open them.
-func (d *daemon) raw() net.Listener {
-	if d.named != nil {
-		return d.named
-	}
-	return d.listener
-}
-
 // withPeer puts the address that a proxy's header had into the context of the
 // connection's requests.
 func (d *daemon) withPeer(ctx context.Context, c net.Conn) context.Context {
-	if source, ok := d.source(c); ok {
-		return clientip.WithPeer(ctx, source.Addr())
+	c = socketOf(c)
+	for _, e := range d.entrances {
+		if e.named == nil {
+			continue
+		}
+		if source, ok := e.named.Source(c); ok {
+			return clientip.WithPeer(ctx, source.Addr())
+		}
 	}
 	return ctx
 }
 
-// source returns the address that a proxy's header had, of the socket at the bottom of a
-// connection.
-func (d *daemon) source(c net.Conn) (netip.AddrPort, bool) {
+// socketOf returns the socket at the bottom of a connection, as it was accepted.
+func socketOf(c net.Conn) net.Conn {
 	for {
 		outer, ok := c.(interface{ NetConn() net.Conn })
 		if !ok {
-			return d.named.Source(c)
+			return c
 		}
 		c = outer.NetConn()
 	}
@@ -232,8 +232,8 @@ func (d *daemon) close(ctx context.Context) {
 	if d.redirectListener != nil {
 		_ = d.redirectListener.Close()
 	}
-	if d.listener != nil {
-		_ = d.accepting().Close()
+	for _, e := range d.entrances {
+		_ = e.Close()
 	}
 }
 
@@ -274,8 +274,20 @@ func (d *daemon) routes() http.Handler {
 		}
 		answer(w, http.StatusOK, "ready")
 	})
-	mux.Handle("/", web.Handler())
-	return http.MaxBytesHandler(mux, maxBodyBytes)
+	mux.Handle("/", web.Handler(d.config.Ancestors...))
+	return http.MaxBytesHandler(below(d.config.BasePath, mux), maxBodyBytes)
+}
+
+// below serves under a path, which begins with a slash; health checks are at the root too.
+func below(path string, h http.Handler) http.Handler {
+	if path == "" {
+		return h
+	}
+	mux := http.NewServeMux()
+	mux.Handle(path+"/", http.StripPrefix(path, h)) // and path is redirected there
+	mux.Handle("GET /healthz", h)
+	mux.Handle("GET /readyz", h)
+	return mux
 }
 
 func answer(w http.ResponseWriter, status int, text string) {
@@ -292,7 +304,12 @@ func (d *daemon) serve(signals, again <-chan os.Signal) int {
 	defer d.logs.close()
 	d.logStart()
 	failed := d.begin()
+	watched, stop := context.WithCancel(context.Background())
+	defer stop()
+	go d.watch(watched)
+	d.tell(systemd.SdNotifyReady)
 	asked, err := d.untilEnd(signals, again, failed)
+	d.tell(systemd.SdNotifyStopping)
 	if err != nil {
 		d.logs.Error(eventFailed, zap.Error(err))
 		if err := d.drain(0); err != nil {
@@ -316,14 +333,10 @@ func (d *daemon) serve(signals, again <-chan os.Signal) int {
 
 // begin has all listeners served. What ends one of them comes from the channel.
 func (d *daemon) begin() <-chan error {
-	failed := make(chan error, 4)
-	go func() {
-		l := d.accepting()
-		if d.server.TLSConfig != nil && d.shared == nil {
-			l = secured(l, d.server.TLSConfig)
-		}
-		failed <- d.server.Serve(l)
-	}()
+	failed := make(chan error, 3+len(d.entrances))
+	for _, e := range d.entrances {
+		go func() { failed <- d.server.Serve(e.accepting(d.server.TLSConfig)) }()
+	}
 	if d.adminListener != nil {
 		go func() { failed <- d.admin.Serve(d.adminListener) }()
 	}
@@ -353,7 +366,9 @@ func (d *daemon) untilEnd(signals, again <-chan os.Signal, failed <-chan error) 
 		case <-d.stop:
 			return "admin", nil
 		case <-again:
+			d.tell(systemd.SdNotifyReloading)
 			_, _, _ = d.reload() // the log tells
+			d.tell(systemd.SdNotifyReady)
 		}
 	}
 }

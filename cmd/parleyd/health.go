@@ -1,10 +1,15 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,18 +28,20 @@ func newHealth() *cobra.Command {
 		Short: "Ask a daemon whether it takes connections",
 		Long: `Ask a daemon whether it takes connections, for the health check of a container:
 exit code 0 if it does, else 1. Without --url it is the daemon on this machine that
-the environment or --config describes.`,
+the environment and --config describe, or in a container the flags of its first process.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			client := &http.Client{Timeout: timeout}
 			if url == "" {
-				c, err := daemonConfig(file)
+				c, err := runningConfig(file, firstProcess)
 				if err != nil {
 					return err
 				}
-				url = readyURL(c)
-				// The certificate is for the name that clients use, and not for this machine.
-				client.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+				var socket string
+				if url, socket, err = readyURL(c); err != nil {
+					return err
+				}
+				client.Transport = ownTransport(c, socket)
 			}
 			answer, err := client.Get(url)
 			if err != nil {
@@ -54,15 +61,64 @@ the environment or --config describes.`,
 	return cmd
 }
 
-// readyURL returns where a daemon with these settings is asked on its own machine.
-func readyURL(c *config.Config) string {
-	host, port, _ := net.SplitHostPort(c.Listen) // has been checked
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
+// firstProcess has the command line of the first process of a container (proc(5)).
+const firstProcess = "/proc/1/cmdline"
+
+// runningConfig returns the settings of the daemon on this machine: those that the file
+// describes, or else those of the first process, if that is the daemon.
+func runningConfig(file, process string) (*config.Config, error) {
+	if file != "" {
+		return daemonConfig(file)
 	}
-	scheme := "http"
-	if c.TLS() {
-		scheme = "https"
+	text, err := os.ReadFile(process)
+	if err != nil {
+		return daemonConfig("")
 	}
-	return scheme + "://" + net.JoinHostPort(host, port) + "/readyz"
+	words := strings.Split(strings.TrimSuffix(string(text), "\x00"), "\x00")
+	if filepath.Base(words[0]) != "parleyd" {
+		return daemonConfig("")
+	}
+	return config.Load(words[1:], os.LookupEnv)
+}
+
+// ownTransport asks a daemon on this machine: its certificate is for the name that clients
+// use, which a daemon with several certificates must be told.
+func ownTransport(c *config.Config, socket string) *http.Transport {
+	t := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	if c.ACME.On() {
+		t.TLSClientConfig.ServerName = c.ACME.Domains[0]
+	}
+	if socket != "" {
+		t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		}
+	}
+	return t
+}
+
+// readyURL returns where a daemon with these settings is asked on its own machine, and
+// the Unix socket to ask through; "": none.
+func readyURL(c *config.Config) (url, socket string, err error) {
+	addresses, err := c.Addresses()
+	if err != nil {
+		return "", "", err
+	}
+	for _, a := range addresses {
+		if a.Path != "" {
+			return "http://localhost" + c.BasePath + "/readyz", a.Path, nil
+		}
+		if a.TCP == "" {
+			continue
+		}
+		host, port, _ := net.SplitHostPort(a.TCP) // has been checked
+		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+			host = "127.0.0.1"
+		}
+		scheme := "http"
+		if c.TLS() {
+			scheme = "https"
+		}
+		return scheme + "://" + net.JoinHostPort(host, port) + c.BasePath + "/readyz", "", nil
+	}
+	return "", "", errors.New("health: only systemd knows where the daemon listens: name it with --url")
 }

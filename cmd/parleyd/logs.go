@@ -28,6 +28,7 @@ const (
 	eventNotKept        = "state not kept"      // setting, error: it lasts until the end of this process
 	eventReloaded       = "config reloaded"     // changed, restart: the settings that were taken over, and that need a restart
 	eventNotReloaded    = "config not reloaded" // error: nothing has changed
+	eventNotifyFailed   = "notify failed"       // error: the service manager was not told
 	eventLogLevel       = "log level"           // log_level
 )
 

@@ -85,7 +85,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		metric(descRefusals, prometheus.CounterValue, float64(h.Refusals[code].Load()), code.String())
 	}
 	metric(descUpgrades, prometheus.CounterValue, float64(w.Refused.Load()))
-	metric(descNoFile, prometheus.CounterValue, float64(c.d.listener.refused.Load()))
+	metric(descNoFile, prometheus.CounterValue, float64(c.d.refusedByListeners()))
 	w.Closes.Each(func(code string, n uint64) {
 		metric(descCloses, prometheus.CounterValue, float64(n), code)
 	})
@@ -167,4 +167,12 @@ func (c *collector) certificates(metric metricFunc) {
 		metric(descACME, prometheus.CounterValue, float64(m.Stats.Obtained.Load()), "obtained")
 		metric(descACME, prometheus.CounterValue, float64(m.Stats.Failed.Load()), "failed")
 	}
+}
+
+// refusedByListeners counts the connections that found no descriptor.
+func (d *daemon) refusedByListeners() (n uint64) {
+	for _, e := range d.entrances {
+		n += e.refused.Load()
+	}
+	return n
 }

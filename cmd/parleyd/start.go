@@ -5,6 +5,7 @@ import (
 	"net"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"go.uber.org/zap"
 )
@@ -15,7 +16,7 @@ func (d *daemon) logStart() {
 	d.logs.Info(eventStart,
 		zap.String("version", buildVersion()),
 		zap.String("go", runtime.Version()),
-		zap.String("listen", d.listener.Addr().String()),
+		zap.String("listen", d.addresses()),
 		zap.String("admin_listen", addressOf(d.adminListener)),
 		zap.String("redirect_listen", addressOf(d.redirectListener)),
 		zap.Bool("tls", d.server.TLSConfig != nil),
@@ -59,6 +60,19 @@ func (d *daemon) logStart() {
 		zap.Int64("memory_limit", memoryLimit()),
 		zap.Uint64("open_files", openFiles()),
 	)
+}
+
+// addresses are those of the page and of /ws.
+func (d *daemon) addresses() string {
+	var all []string
+	for _, e := range d.entrances {
+		text := e.Addr().String()
+		if e.Addr().Network() == "unix" {
+			text = "unix:" + text
+		}
+		all = append(all, text)
+	}
+	return strings.Join(all, ", ")
 }
 
 func addressOf(l net.Listener) string {

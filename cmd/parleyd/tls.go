@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/acme"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/tlsport"
@@ -17,7 +18,9 @@ func (d *daemon) newTLS() (err error) {
 	c := d.config
 	switch {
 	case c.TLSCert != "":
-		d.server.TLSConfig, err = newCertificates(c.TLSCert, c.TLSKey, d.logs.Logger)
+		if d.server.TLSConfig, err = newCertificates(c.TLSCert, c.TLSKey, d.logs.Logger); err == nil {
+			d.server.TLSConfig.NextProtos = []string{"http/1.1"} // WebSocket's handshake is HTTP/1.1
+		}
 	case c.ACME.On():
 		d.acme, err = acme.New(acme.Options{
 			Domains: c.ACME.Domains, Dir: c.ACME.Dir, Directory: c.ACME.Directory,
@@ -35,12 +38,13 @@ func (d *daemon) newTLS() (err error) {
 }
 
 // share has HTTPS and TURN over TLS come in on the one port.
-func (d *daemon) share() *tlsport.Listener {
+func (d *daemon) share(e *entrance) *tlsport.Listener {
 	o := tlsport.Options{Timeout: headerTimeout, ErrorLog: d.server.ErrorLog}
-	if d.named != nil {
-		o.Source = d.source
+	if e.named != nil {
+		o.Source = func(c net.Conn) (netip.AddrPort, bool) { return e.named.Source(socketOf(c)) }
 	}
-	return tlsport.New(wsconn.UnderTLS(d.raw()), d.server.TLSConfig, o)
+	e.shared = tlsport.New(wsconn.UnderTLS(e.raw()), d.server.TLSConfig, o)
+	return e.shared
 }
 
 // listenPlain opens the listener that redirects to HTTPS.
@@ -62,10 +66,20 @@ func (d *daemon) startACME() {
 		if d.redirectListener != nil {
 			plain = d.redirectListener.Addr()
 		}
-		d.acme.Start(d.listener.Addr(), plain)
+		d.acme.Start(d.secureAddr(), plain)
 		redirect = d.acme.Challenges(redirect)
 	}
 	d.redirect.Handler = http.MaxBytesHandler(redirect, maxBodyBytes)
+}
+
+// secureAddr returns the address of the first listener for TLS.
+func (d *daemon) secureAddr() net.Addr {
+	for _, e := range d.entrances {
+		if e.tls {
+			return e.Addr()
+		}
+	}
+	return &net.TCPAddr{Port: 443} // a proxy passes it on
 }
 
 // redirectToHTTPS sends a client to the same address on port 443.

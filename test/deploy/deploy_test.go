@@ -127,6 +127,20 @@ func TestUnit(t *testing.T) {
 	if !strings.Contains(out, "Overall exposure level") {
 		t.Errorf("systemd-analyze said %s", out)
 	}
+	run(t, "systemd-analyze", "verify", "--man=no", "./parleyd.socket")
+	unit, err := os.ReadFile(filepath.Join(folder, "parleyd.service"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What hides /proc/sys makes Go fall back to a backlog of 128.
+	if regexp.MustCompile(`(?m)^ProcSubset=`).Match(unit) {
+		t.Error("the listen backlog is not the system's")
+	}
+	for _, want := range []string{"Type=notify", "WatchdogSec=", "ExecReload=/bin/kill -HUP $MAINPID"} {
+		if !strings.Contains(string(unit), "\n"+want) {
+			t.Errorf("the unit has no %s", want)
+		}
+	}
 }
 
 // The settings that packages bring are ones that the daemon starts with.

@@ -55,7 +55,7 @@ func TestRelease(t *testing.T) {
 		}
 	}
 	for _, file := range []string{
-		"usr/lib/systemd/system/parleyd.service", "etc/parley/parley.yaml", "usr/share/man/man8/parleyd.8.gz",
+		"usr/lib/systemd/system/parleyd.service", "usr/lib/systemd/system/parleyd.socket", "etc/parley/parley.yaml", "usr/share/man/man8/parleyd.8.gz",
 		"usr/share/man/man8/parleyd-admin-kick.8.gz", "usr/share/bash-completion/completions/parleyd",
 	} {
 		if _, err := os.Stat(filepath.Join(root, file)); err != nil {

@@ -126,7 +126,7 @@ func TestAllocationsOfACall(t *testing.T) {
 	d := parleyd.Start(t, "--tls-cert", pair.CertFile, "--tls-key", pair.KeyFile, "--turn-host", "localhost",
 		"--turn-listen", "127.0.0.1:0", "--turn-tls-listen", "127.0.0.1:0")
 	_, port, _ := net.SplitHostPort(d.Address)
-	b := browser.Start(t, chromedp.Flag("ignore-certificate-errors-spki-list", pair.Hash))
+	b := browser.Start(t, chromedp.Flag("ignore-certificate-errors-spki-list", pair.Hash(t)))
 	ann := open(t, b, "Ann", "https://localhost:"+port+"/#garden", relayOnly)
 	bob := open(t, b, "Bob", "https://localhost:"+port+"/#garden", relayOnly)
 	both := []*window{ann, bob}

@@ -51,7 +51,7 @@ func TestTURNBesideThePage(t *testing.T) {
 	port := process.FreePort(t)
 	d := parleyd.StartAt(t, "127.0.0.1:"+port, "--tls-cert", pair.CertFile, "--tls-key", pair.KeyFile,
 		"--turn-tls-listen", "127.0.0.1:"+port, "--turn-public-ip", "127.0.0.1", "--turn-host", "localhost")
-	b := browser.Start(t, chromedp.Flag("ignore-certificate-errors-spki-list", pair.Hash))
+	b := browser.Start(t, chromedp.Flag("ignore-certificate-errors-spki-list", pair.Hash(t)))
 	ann := open(t, b, "Ann", "https://localhost:"+port+"/#garden", relayOnly)
 	bob := open(t, b, "Bob", "https://localhost:"+port+"/#garden", relayOnly)
 	ann.meet("garden")

@@ -5,11 +5,9 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/base64"
 	"encoding/pem"
 	"math/big"
 	"net"
@@ -24,9 +22,6 @@ import (
 type Certificate struct {
 	CertFile, KeyFile string
 	Pool              *x509.CertPool
-
-	// Hash is the base64 of the SHA-256 of its public key, as browsers want it.
-	Hash string
 }
 
 // New makes a certificate with its key, of ECDSA P-256, in a folder.
@@ -67,8 +62,6 @@ func (c *Certificate) Renew(t testing.TB) {
 		t.Fatal(err)
 	}
 	c.Pool.AddCert(cert)
-	sum := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
-	c.Hash = base64.StdEncoding.EncodeToString(sum[:])
 }
 
 // Client returns an HTTP client that trusts the certificate.

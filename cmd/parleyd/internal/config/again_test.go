@@ -53,8 +53,8 @@ func TestAgain(t *testing.T) {
 		t.Errorf("the command line comes first: %d %q", fresh.Burst, fresh.ICEServers)
 	}
 	fresh.Keep(c, restart)
-	if fresh.Listen != ":1" || fresh.MaxRooms != 6 {
-		t.Errorf("%s %d", fresh.Listen, fresh.MaxRooms)
+	if fresh.Listen[0] != ":1" || fresh.MaxRooms != 6 {
+		t.Errorf("%q %d", fresh.Listen, fresh.MaxRooms)
 	}
 	fresh.Keep(c, []string{"allow-origin"})
 	if len(fresh.AllowOrigins) != 1 {

@@ -24,7 +24,7 @@ const minQueueOver = 4 << 10
 // first fault.
 func (c *Config) check() error {
 	for _, check := range []func() error{
-		c.checkListeners, c.checkNumbers, c.checkDurations, c.checkWords, c.checkAuth, c.checkWebhooks, c.checkTURN, c.checkCluster,
+		c.checkListeners, c.checkPage, c.checkNumbers, c.checkDurations, c.checkWords, c.checkAuth, c.checkWebhooks, c.checkTURN, c.checkCluster,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -34,7 +34,7 @@ func (c *Config) check() error {
 }
 
 func (c *Config) checkListeners() error {
-	if err := address("listen", c.Listen); err != nil {
+	if _, err := c.Addresses(); err != nil {
 		return err
 	}
 	if c.AdminListen != "" {
@@ -164,6 +164,25 @@ func (c *Config) checkDurations() error {
 	} {
 		if d.value < d.min {
 			return fmt.Errorf("%s: %s is less than %s", d.name, d.value, d.min)
+		}
+	}
+	return nil
+}
+
+// basePath is one that needs no escapes.
+var basePath = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)*$`)
+
+// ancestor is a source that may frame a page (CSP Level 3): an origin, with a wildcard for
+// names below one.
+var ancestor = regexp.MustCompile(`^https?://(\*\.)?[A-Za-z0-9.-]+(:[0-9]+|:\*)?$`)
+
+func (c *Config) checkPage() error {
+	if !basePath.MatchString(c.BasePath) || strings.Contains(c.BasePath, "/.") {
+		return fmt.Errorf("base-path: %q is not a path as in /parley", c.BasePath)
+	}
+	for _, a := range c.Ancestors {
+		if !ancestor.MatchString(a) {
+			return fmt.Errorf("frame-ancestor: %q is not an origin as in https://portal.example.org", a)
 		}
 	}
 	return nil

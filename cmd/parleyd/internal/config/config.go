@@ -15,11 +15,12 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/gate"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/sockets"
 )
 
 // Config holds the daemon's settings.
 type Config struct {
-	Listen      string
+	Listen      []string
 	AdminListen string
 	AdminToken  string
 	TLSCert     string
@@ -27,6 +28,8 @@ type Config struct {
 	ACME        ACME
 	Redirect    string // listener that redirects to HTTPS
 	StateDir    string
+	BasePath    string // begins with a slash and does not end with one; empty: none
+	Ancestors   []string
 
 	AllowOrigins    []string
 	MaxMessageBytes int
@@ -89,6 +92,34 @@ func (a *ACME) On() bool { return len(a.Domains) > 0 }
 // TLS reports whether clients connect with TLS.
 func (c *Config) TLS() bool { return c.TLSCert != "" || c.ACME.On() }
 
+// Shares reports whether TURN over TLS is on the page's first TCP port.
+func (c *Config) Shares() bool { return c.TURN.TLSListen != "" && c.TURN.TLSListen == c.firstTCP() }
+
+// firstTCP returns the first TCP address of the page; empty: there is none.
+func (c *Config) firstTCP() string {
+	for _, text := range c.Listen {
+		if a, err := sockets.Parse(text); err == nil && a.TCP != "" {
+			return a.TCP
+		}
+	}
+	return ""
+}
+
+// Addresses returns what the page and /ws listen on.
+func (c *Config) Addresses() (all []sockets.Address, err error) {
+	for _, text := range c.Listen {
+		a, err := sockets.Parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("listen: %w", err)
+		}
+		all = append(all, a)
+	}
+	if len(all) == 0 {
+		return nil, errors.New("listen: there is no address")
+	}
+	return all, nil
+}
+
 // Auth says which tokens are taken.
 type Auth struct {
 	SecretFile, JWKS string
@@ -142,9 +173,6 @@ type TURN struct {
 
 // On reports whether the daemon is a TURN server.
 func (t *TURN) On() bool { return t.Listen != "" || t.TLSListen != "" }
-
-// Shares reports whether TURN over TLS is on the page's port.
-func (t *TURN) Shares(listen string) bool { return t.TLSListen != "" && t.TLSListen == listen }
 
 // command names the flags that are no settings.
 var command = map[string]bool{"config": true, "version": true, "help": true}
@@ -217,9 +245,10 @@ func (c *Config) derive() {
 	for i, name := range c.ACME.Domains {
 		c.ACME.Domains[i] = strings.ToLower(name)
 	}
+	c.BasePath = strings.TrimSuffix(c.BasePath, "/")
 	if c.ACME.On() {
 		if !given("listen") {
-			c.Listen = ":443"
+			c.Listen = []string{":443"}
 		}
 		if !given("redirect-listen") {
 			c.Redirect = ":80"
@@ -234,7 +263,7 @@ func (c *Config) derive() {
 	}
 	if c.ACME.On() && t.On() {
 		if !given("turn-tls-listen") {
-			t.TLSListen = c.Listen
+			t.TLSListen = c.firstTCP()
 		}
 		if t.Host == "" {
 			t.Host = c.ACME.Domains[0]

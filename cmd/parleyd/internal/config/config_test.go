@@ -32,7 +32,7 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Listen != ":8080" || c.AdminListen != "127.0.0.1:8081" || c.MaxMessageBytes != 65536 || c.MaxRoomMembers != 100 ||
+	if c.Listen[0] != ":8080" || c.AdminListen != "127.0.0.1:8081" || c.MaxMessageBytes != 65536 || c.MaxRoomMembers != 100 ||
 		c.QueueBytes != 1048576 || c.Rate != 200 || c.Burst != 1000 ||
 		c.RateBytes != 1048576 || c.BurstBytes != 4194304 || c.RateChanges != 5 || c.BurstChanges != 50 || c.PingInterval != 25*time.Second || c.LogLevel != "info" {
 		t.Errorf("%+v", c)
@@ -76,6 +76,14 @@ func TestBadSettings(t *testing.T) {
 		{"negative", []string{"--max-rooms", "-1"}, nil, "", "max-rooms: -1"},
 		{"address", []string{"--listen", "8080"}, nil, "", "listen"},
 		{"port", []string{"--listen", ":99999"}, nil, "", "listen"},
+		{"a second address", []string{"--listen", ":1", "--listen", "8080"}, nil, "", "listen"},
+		{"socket without a path", []string{"--listen", "unix:"}, nil, "", "listen"},
+		{"no address", nil, nil, "listen: []\n", "listen"},
+		{"base path", []string{"--base-path", "parley"}, nil, "", "base-path"},
+		{"base path that goes up", []string{"--base-path", "/a/../b"}, nil, "", "base-path"},
+		{"base path with a query", []string{"--base-path", "/a?b"}, nil, "", "base-path"},
+		{"ancestor without a scheme", []string{"--frame-ancestor", "portal.example.org"}, nil, "", "frame-ancestor"},
+		{"ancestor with more behind", []string{"--frame-ancestor", "https://a.org; script-src *"}, nil, "", "frame-ancestor"},
 		{"admin address", []string{"--admin-listen", "x"}, nil, "", "admin-listen"},
 		{"duration", []string{"--ping-timeout", "0s"}, nil, "", "ping-timeout"},
 		{"duration without a unit", []string{"--ping-timeout", "5"}, nil, "", "ping-timeout"},
@@ -252,7 +260,7 @@ func TestPublicServer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got.Listen != c.listen || got.Redirect != c.redirect || got.ACME.Dir != c.dir || got.ACME.Domains[0] != "meet.example.org" {
+			if len(got.Listen) != 1 || got.Listen[0] != c.listen || got.Redirect != c.redirect || got.ACME.Dir != c.dir || got.ACME.Domains[0] != "meet.example.org" {
 				t.Errorf("%q %q %+v", got.Listen, got.Redirect, got.ACME)
 			}
 		})
@@ -281,7 +289,7 @@ func TestPublicTURN(t *testing.T) {
 			if got.TURN.Listen != c.listen || got.TURN.TLSListen != c.secure || got.TURN.Host != c.host {
 				t.Errorf("%+v", got.TURN)
 			}
-			if want := c.secure == ":443"; got.TURN.Shares(got.Listen) != want {
+			if want := c.secure == ":443"; got.Shares() != want {
 				t.Errorf("one port: %v", !want)
 			}
 		})

@@ -14,7 +14,7 @@ import (
 func (c *Config) define(f *pflag.FlagSet) {
 	f.StringVar(&c.file, "config", "", "YAML `file` with any of these settings")
 
-	f.StringVar(&c.Listen, "listen", ":8080", "`address` of the page, /ws, /healthz and /readyz; :443 with acme-domain")
+	f.StringArrayVar(&c.Listen, "listen", []string{":8080"}, "`address` of the page, /ws, /healthz and /readyz: host:port, unix:/path?mode=0660&owner=user:group, or systemd:name; repeatable; :443 with acme-domain")
 	f.StringVar(&c.AdminListen, "admin-listen", "127.0.0.1:8081", "`address` of the admin page, /api/v1/, /metrics, /debug/pprof/ and /log/level; empty: off")
 	f.StringVar(&c.AdminToken, "admin-token-file", "", "`file` with the token that the admin listener asks for; needed off loopback")
 	f.StringVar(&c.TLSCert, "tls-cert", "", "certificate chain `file` (PEM): HTTPS and WSS; reloaded when it changes")
@@ -22,6 +22,8 @@ func (c *Config) define(f *pflag.FlagSet) {
 	f.StringVar(&c.Redirect, "redirect-listen", "", "`address` that redirects http to https; :80 with acme-domain, unless it is set to nothing")
 	f.StringVar(&c.StateDir, "state-dir", "", "`folder` for what outlives a restart; the default is systemd's StateDirectory, else one of the user's")
 	c.defineACME(f)
+	f.StringVar(&c.BasePath, "base-path", "", "`path` before all that the daemon serves, such as /parley, for a proxy that passes it on")
+	f.StringArrayVar(&c.Ancestors, "frame-ancestor", nil, "`origin` of pages that may embed the page, such as https://portal.example.org; repeatable")
 
 	f.StringArrayVar(&c.AllowOrigins, "allow-origin", nil, "`pattern` of other pages that may connect, such as app.example.org, *.example.org or localhost:5173, with the port unless it is 80 or 443; * allows all; repeatable")
 	f.IntVar(&c.MaxMessageBytes, "max-message-bytes", 64<<10, "longest message, in `bytes`")
