@@ -30,6 +30,8 @@ func TestBreath(t *testing.T) {
 			came.Add(1)
 		}
 	}()
+	// Far fewer than there are in the 10 ms after which the runtime looks by itself.
+	const breaths = 50
 	b := newBreath()
 	b.take() // the reader waits
 	b.take()
@@ -37,10 +39,11 @@ func TestBreath(t *testing.T) {
 		if _, err := out.Write([]byte{1}); err != nil {
 			t.Fatal(err)
 		}
-		b.take() // both can run
-		b.take() // both have run
-		if n := came.Load(); n != i+1 {
-			t.Fatalf("%d of %d bytes were read", n, i+1)
+		for n := 0; came.Load() <= i; n++ { // as a rule the second breath is enough
+			if n == breaths {
+				t.Fatalf("%d of %d bytes were read after %d breaths", came.Load(), i+1, n)
+			}
+			b.take()
 		}
 	}
 	_ = out.Close()
