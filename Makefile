@@ -38,7 +38,7 @@ screenshots: ## Take pictures of the page in all its states, into the folder DIR
 	mkdir -p $(DIR)
 	cd test && ARTIFACTS=$(abspath $(DIR)) $(GO) test -timeout 15m -count 1 ./e2e ./soak -run 'Mesh$$|Five|Devices|NoCamera|Share|Chat|Accessible|ReportInBrowser'
 
-bench: ## Measure parleyd beside three other servers, and in large rooms, in about ten minutes
+bench: ## Measure parleyd beside three other servers, and in large rooms, in about a quarter of an hour
 	cd test/bench && $(GO) run . $(ARGS)
 
 lint: ## Check format, vet, staticcheck, known vulnerabilities and the pages' types

@@ -8,8 +8,10 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/acme"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/auth"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/config"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/ice"
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/webhook"
 )
 
@@ -39,6 +41,19 @@ they name. Nothing is started. Exit code 0 if all is valid, else 2.`,
 	}
 }
 
+// checkICE holds the ICE servers against RFC 7064 and RFC 7065, and against the secret
+// that TURN URLs need. What the secret is does not matter.
+func checkICE(c *config.Config) error {
+	var secrets func() [][]byte
+	if c.TURNSecretFile != "" || c.TURN.On() {
+		secrets = func() [][]byte { return nil }
+	}
+	if _, err := ice.New(c.ICEServers, nil, secrets, c.TURNTTL); err != nil {
+		return fmt.Errorf("ice-server: %w", err)
+	}
+	return nil
+}
+
 // checkFiles reads the files that settings name.
 func checkFiles(c *config.Config) error {
 	log := zap.NewNop()
@@ -64,6 +79,14 @@ func checkFiles(c *config.Config) error {
 		if _, err := newCertificates(pair.cert, pair.key, log); err != nil {
 			return fmt.Errorf("%s%w", pair.name, err)
 		}
+	}
+	if c.ACME.Root != "" {
+		if _, err := acme.Roots(c.ACME.Root); err != nil {
+			return err
+		}
+	}
+	if err := checkICE(c); err != nil {
+		return err
 	}
 	if a := c.Auth; a.SecretFile != "" || a.JWKS != "" && !strings.Contains(a.JWKS, "://") {
 		o := auth.Options{SecretFile: a.SecretFile}

@@ -85,7 +85,26 @@ over the file.`,
 	root.Flags().SortFlags = false
 	root.Flags().AddFlagSet(c.Flags())
 	root.AddCommand(newToken(), newPasscode(), newHealth(), newCheck(), newDoctor(), operate.New(), newMan(root))
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
+	})
+	nameArguments(root)
 	return root
+}
+
+// nameArguments makes commands that take arguments say which where one is missing or too many.
+func nameArguments(parent *cobra.Command) {
+	for _, cmd := range parent.Commands() {
+		nameArguments(cmd)
+		if check := cmd.Args; check != nil && !cmd.HasSubCommands() {
+			cmd.Args = func(cmd *cobra.Command, args []string) error {
+				if err := check(cmd, args); err != nil {
+					return fmt.Errorf("%w; use: %s", err, cmd.UseLine())
+				}
+				return nil
+			}
+		}
+	}
 }
 
 func serve(c *config.Config) error {

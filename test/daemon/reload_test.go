@@ -205,6 +205,10 @@ func TestCheck(t *testing.T) {
 		"another's key":                     {"tls-cert: " + cert.CertFile + "\ntls-key: " + cert.CertFile + "\n", "tls-cert"},
 		"empty secret":                      {"admin-token-file: " + empty + "\n", "empty"},
 		"no key set":                        {"auth-jwks: /no/such\n", "/no/such"},
+		"STUN server without a scheme":      {"ice-server: turn.example.org\n", "ice-server"},
+		"TURN server without a secret":      {"ice-server: \"turn:turn.example.org\"\n", "turn-secret-file"},
+		"no root of the authority":          {"acme-domain: a.example.org\nacme-dir: /x\nacme-root: /no/such\n", "acme-root"},
+		"a root that is none":               {"acme-domain: a.example.org\nacme-dir: /x\nacme-root: " + empty + "\n", "acme-root"},
 		"a key set that may be there later": {"auth-jwks: https://127.0.0.1:1/keys\n", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -68,6 +68,20 @@ type Manager struct {
 	ctx     context.Context
 }
 
+// Roots reads the certificates that an authority's own is signed with. The error is for
+// people.
+func Roots(file string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("acme-root: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, errors.New("acme-root: there is no certificate in it")
+	}
+	return roots, nil
+}
+
 // New makes a manager that does nothing yet. The error is for people.
 func New(o Options) (*Manager, error) {
 	if o.Logger == nil {
@@ -78,13 +92,9 @@ func New(o Options) (*Manager, error) {
 		return nil, fmt.Errorf("acme-dir: %w", err)
 	}
 	if o.RootFile != "" {
-		text, err := os.ReadFile(o.RootFile)
-		if err != nil {
-			return nil, fmt.Errorf("acme-root: %w", err)
-		}
-		m.roots = x509.NewCertPool()
-		if !m.roots.AppendCertsFromPEM(text) {
-			return nil, errors.New("acme-root: there is no certificate in it")
+		var err error
+		if m.roots, err = Roots(o.RootFile); err != nil {
+			return nil, err
 		}
 	}
 	m.ctx, m.stop = context.WithCancel(context.Background())

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/mail"
 	"net/url"
 	"regexp"
 	"slices"
@@ -84,6 +85,9 @@ func (c *Config) checkACME() error {
 	if u, err := url.Parse(a.Directory); a.Directory != "" && (err != nil || u.Scheme != "https" || u.Host == "") {
 		return fmt.Errorf("acme-directory: %q is not an https URL", a.Directory)
 	}
+	if m, err := mail.ParseAddress(a.Mail); a.Mail != "" && (err != nil || m.Address != a.Mail) {
+		return fmt.Errorf("acme-email: %q is not an address as in admin@example.org", a.Mail)
+	}
 	switch {
 	case c.TLSCert != "":
 		return fmt.Errorf("acme-domain and tls-cert exclude each other")
@@ -123,7 +127,6 @@ func (c *Config) checkNumbers() error {
 		{"max-connections", c.MaxConnections, 0},
 		{"max-rooms", c.MaxRooms, 0},
 		{"max-room-members", c.MaxRoomMembers, 0},
-		{"queue-bytes", c.QueueBytes, c.MaxMessageBytes + minQueueOver},
 		{"max-connections-per-ip", c.PerIP, 0},
 		{"connect-rate-per-ip", c.ConnectRate, 0},
 		{"rate", c.Rate, 0},
@@ -141,6 +144,9 @@ func (c *Config) checkNumbers() error {
 		if n.value < n.min {
 			return fmt.Errorf("%s: %d is less than %d", n.name, n.value, n.min)
 		}
+	}
+	if least := c.MaxMessageBytes + minQueueOver; c.QueueBytes < least {
+		return fmt.Errorf("queue-bytes: %d is less than %d, which is max-message-bytes and %d", c.QueueBytes, least, minQueueOver)
 	}
 	return nil
 }

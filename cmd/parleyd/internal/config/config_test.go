@@ -88,7 +88,7 @@ func TestBadSettings(t *testing.T) {
 		{"duration", []string{"--ping-timeout", "0s"}, nil, "", "ping-timeout"},
 		{"duration without a unit", []string{"--ping-timeout", "5"}, nil, "", "ping-timeout"},
 		{"message size", []string{"--max-message-bytes", "0"}, nil, "", "max-message-bytes"},
-		{"queue smaller than a message", []string{"--queue-bytes", "65536"}, nil, "", "queue-bytes"},
+		{"queue smaller than a message", []string{"--queue-bytes", "65536"}, nil, "", "max-message-bytes and"},
 		{"admin listener for everybody", []string{"--admin-listen", ":8081"}, nil, "", "admin-token-file"},
 		{"trusted proxy", []string{"--trusted-proxy", "proxy"}, nil, "", "trusted-proxy"},
 		{"proxy header of nobody", []string{"--proxy-protocol"}, nil, "", "trusted-proxy"},
@@ -106,6 +106,8 @@ func TestBadSettings(t *testing.T) {
 		{"certificates from two sides", []string{"--acme-domain", "a.example.org", "--tls-cert", "x", "--tls-key", "y"}, nil, "", "exclude"},
 		{"authority without TLS", []string{"--acme-domain", "a.example.org", "--acme-directory", "http://a.org/dir"}, nil, "", "https"},
 		{"authority for nothing", []string{"--acme-email", "ann@example.org"}, nil, "", "acme-domain"},
+		{"mail address without a host", []string{"--acme-domain", "a.example.org", "--acme-email", "ann"}, nil, "", "acme-email"},
+		{"mail address with a name", []string{"--acme-domain", "a.example.org", "--acme-email", "Ann <ann@example.org>"}, nil, "", "acme-email"},
 		{"redirect to nowhere", []string{"--redirect-listen", ":80"}, nil, "", "acme-domain"},
 		{"pattern", []string{"--allow-origin", "["}, nil, "", "allow-origin"},
 		{"origin with a path", []string{"--allow-origin", "https://app.example.org/"}, nil, "", "leave it out"},
@@ -133,7 +135,7 @@ func TestBadSettings(t *testing.T) {
 		{"TURN settings for nothing", []string{"--turn-host", "x"}, nil, "", "turn-listen"},
 		{"room that can't be", nil, nil, "rooms: {' a': {max-members: 3}}\n", "no name of a room"},
 		{"rooms as a list", nil, nil, "rooms: [a]\n", "mapping"},
-		{"room with an unknown setting", nil, nil, "rooms: {a: {size: 3}}\n", `"size"`},
+		{"room with an unknown setting", nil, nil, "rooms: {a: {size: 3}}\n", `"size"; a rule has max-members`},
 		{"room twice", nil, nil, "rooms: {a: {}, a: {}}\n", "twice"},
 		{"capacity of a room", nil, nil, "rooms: {a: {max-members: few}}\n", "max-members"},
 		{"tokens for a room without keys", nil, nil, "rooms: {a: {token: required}}\n", "auth-secret-file"},
@@ -141,7 +143,7 @@ func TestBadSettings(t *testing.T) {
 		{"passcode beside tokens", nil, nil, "auth-secret-file: x\nrooms: {a: {token: required, passcode: x}}\n", "all need one"},
 		{"environment", nil, map[string]string{"PARLEY_RATE": "fast"}, "", "PARLEY_RATE"},
 		{"missing file", []string{"--config", "/no/such/file"}, nil, "", "/no/such/file"},
-		{"unknown key", nil, nil, "rates: 1\n", "unknown setting \"rates\""},
+		{"unknown key", nil, nil, "rates: 1\n", "unknown setting \"rates\"; see parleyd --help"},
 		{"a command as key", nil, nil, "version: true\n", "unknown setting \"version\""},
 		{"bad value", nil, nil, "listen: :1\nrate: fast\n", ":2: rate"},
 		{"list for a number", nil, nil, "rate: [1]\nburst: [1, 2]\n", ":2: burst"},
@@ -177,7 +179,7 @@ func TestEnvironment(t *testing.T) {
 	} {
 		err := New().CheckEnvironment([]string{"PATH=/bin", text})
 		name, _, _ := strings.Cut(text, "=")
-		if (err == nil) != want || err != nil && !strings.Contains(err.Error(), name) {
+		if (err == nil) != want || err != nil && !strings.Contains(err.Error(), name+": unknown setting; see parleyd --help") {
 			t.Errorf("%s: %v", text, err)
 		}
 	}

@@ -26,7 +26,7 @@ func (c *Config) CheckEnvironment(environment []string) error {
 			continue
 		}
 		if setting != strings.ToUpper(setting) || strings.Contains(setting, "-") || c.flags.Lookup(strings.ToLower(strings.ReplaceAll(setting, "_", "-"))) == nil {
-			return fmt.Errorf("%s: unknown setting", name)
+			return fmt.Errorf("%s: unknown setting; see parleyd --help", name)
 		}
 	}
 	return nil

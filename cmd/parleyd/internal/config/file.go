@@ -51,7 +51,7 @@ func (c *Config) settings(path string, nodes []*yaml.Node) error {
 		known := flag != nil && !command[key.Value] || key.Value == roomsKey
 		switch {
 		case key.Kind != yaml.ScalarNode || !known:
-			return fmt.Errorf("%s:%d: unknown setting %q", path, key.Line, key.Value)
+			return fmt.Errorf("%s:%d: unknown setting %q; see parleyd --help", path, key.Line, key.Value)
 		case seen[key.Value]:
 			return fmt.Errorf("%s:%d: %s stands twice", path, key.Line, key.Value)
 		}

@@ -52,7 +52,7 @@ func ruleSetting(r *gate.Rule, key, value string) (err error) {
 			return errors.New("passcode: the hash is empty")
 		}
 	default:
-		return fmt.Errorf("unknown setting %q", key)
+		return fmt.Errorf("unknown setting %q; a rule has max-members, token and passcode", key)
 	}
 	return nil
 }

@@ -92,6 +92,8 @@ func TestBrokenSites(t *testing.T) {
 			CheckPage, Warning, "https://other.example/", "URL"},
 		{"the upgrade is not passed on", site{wrap: header(func(r *http.Request) { r.Header.Del("Upgrade") })}, CheckWebSocket, Problem, "426", "Upgrade"},
 		{"/ws is not passed on", site{wrap: status("/ws", 404, "nothing")}, CheckWebSocket, Problem, "404", "/ws"},
+		{"the URL has no base path", site{wrap: status("/ws", 404, "nothing")}, CheckWebSocket, Problem, "404", "--base-path"},
+		{"HTTP to a server of HTTPS", site{wrap: status("/ws", 400, "Client sent an HTTP request to an HTTPS server.")}, CheckWebSocket, Problem, "400", "https://"},
 		{"/ws is a page", site{wrap: status("/ws", 200, "<html>")}, CheckWebSocket, Problem, "200", "/ws"},
 		{"no upstream for /ws", site{wrap: status("/ws", 502, "")}, CheckWebSocket, Problem, "502", "--listen"},
 		{"draining", site{wrap: status("/ws", 503, "")}, CheckWebSocket, Problem, "503", "draining"},

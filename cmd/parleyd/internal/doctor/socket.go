@@ -128,6 +128,9 @@ func (v *visit) checkUpgrade(ctx context.Context) (*socket, bool) {
 			body, _ := io.ReadAll(io.LimitReader(response.Body, 200))
 			reason = strings.TrimSpace(response.Status + ": " + strings.TrimSpace(firstLine(string(body))))
 			check, advice = refusal(response.StatusCode)
+			if response.StatusCode == http.StatusBadRequest && strings.Contains(string(body), "to an HTTPS server") {
+				advice = "Give the URL with https://." // the words are those of net/http
+			}
 		}
 		v.found(check, Problem, advice, "the connection was refused: %s", reason)
 		if check == CheckOrigin {
@@ -166,7 +169,7 @@ func refusal(status int) (check, advice string) {
 	case http.StatusBadGateway, http.StatusGatewayTimeout:
 		return CheckWebSocket, "The proxy does not reach the daemon: compare its target with --listen."
 	}
-	return CheckWebSocket, "Something else answers at this path: have the proxy pass /ws on to the daemon."
+	return CheckWebSocket, "Something else answers at this path: have the proxy pass /ws on to the daemon, or give the URL with the path of --base-path."
 }
 
 func firstLine(text string) string {

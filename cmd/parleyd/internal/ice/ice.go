@@ -55,7 +55,7 @@ func New(urls, own []string, secrets func() [][]byte, ttl time.Duration) (*Serve
 		case !isTURN:
 			s.stun = append(s.stun, u)
 		case secrets == nil:
-			return nil, fmt.Errorf("%q: a TURN server needs a secret to make credentials", u)
+			return nil, fmt.Errorf("%q: a TURN server needs turn-secret-file, the secret that credentials are made with", u)
 		default:
 			s.turn = append(s.turn, u)
 		}

@@ -15,6 +15,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -82,7 +83,10 @@ func (c *client) do(ctx context.Context, method, path string, query url.Values, 
 		request.Header.Set("Authorization", "Bearer "+string(bytes.TrimSpace(token)))
 	}
 	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return nil, fmt.Errorf("%w; --server names the daemon's --admin-listen", err)
+	case err != nil:
 		return nil, err
 	}
 	defer answer.Body.Close()
