@@ -205,7 +205,7 @@ func (c *conn) hangUp() {
 	}
 	if c.closed.Load() {
 		_ = c.nc.Close()
-	} else if half, ok := c.nc.(interface{ CloseWrite() error }); ok && c.client.CloseCode() != wire.CloseGoingAway {
+	} else if half, ok := c.nc.(closeWriter); ok && c.client.CloseCode() != wire.CloseGoingAway {
 		_ = half.CloseWrite()
 	}
 }

@@ -69,6 +69,13 @@ func (s *socket) NetConn() net.Conn { return s.Conn }
 // pause, and other errors for the end.
 var errNothingFed error = os.ErrDeadlineExceeded
 
+// CloseWrite ends our side of the plain socket. TLS does not call it: it is for those who
+// use the socket without TLS, such as [http.Server].
+func (s *socket) CloseWrite() error { return s.Conn.(closeWriter).CloseWrite() }
+
+// closeWriter is what can end one side: both kinds of plain sockets.
+type closeWriter interface{ CloseWrite() error }
+
 // Read implements net.Conn.
 func (s *socket) Read(b []byte) (int, error) {
 	if !s.taken {

@@ -400,6 +400,47 @@ func TestUnderTLSLeavesOthers(t *testing.T) {
 	}
 }
 
+// A socket that TLS does not use has its sides end one by one, as over the listener below:
+// what is still on its way to us is read.
+func TestSocketClosesOneSide(t *testing.T) {
+	if !nonblocking {
+		t.Skip("sockets are left as they are on this system")
+	}
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inner.Close()
+	far, err := net.Dial("tcp", inner.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer far.Close()
+	conn, err := UnderTLS(inner).Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	half, ok := conn.(interface{ CloseWrite() error })
+	if !ok {
+		t.Fatalf("a %T can't end its side", conn)
+	}
+	if err := half.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(patience)
+	_, _ = far.SetReadDeadline(deadline), conn.SetReadDeadline(deadline)
+	if _, err := far.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("the other side reads %v, want the end", err)
+	}
+	if _, err := far.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := conn.Read(make([]byte, 1)); n != 1 || err != nil {
+		t.Errorf("read %d bytes, %v: want what the other side wrote", n, err)
+	}
+}
+
 // What the plain socket does not take is kept and written by flush, in order, with what is
 // written meanwhile.
 func TestSocketKeepsTheRest(t *testing.T) {

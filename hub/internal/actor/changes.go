@@ -33,6 +33,7 @@ type changeLog struct {
 	// What follows is of the version encodedAt.
 	encoded   map[uint64]delta // by the version that they follow on
 	encodedAt uint64
+	folds     int // steps that were folded for it, see maxFolds
 }
 
 // delta is what has changed since some version, encoded for all who need the same.
@@ -44,9 +45,14 @@ type delta struct {
 // Bounds of what is kept and folded. A room keeps the last steps, as many as it has
 // members and at least minSteps: beyond that a whole list is shorter. A member that alone
 // is behind by more than maxFold steps is not worth the folding.
+//
+// For one version of a room, maxFolds times as many steps are folded as it has members, or
+// as maxFold if that is more. Members that each know another version would otherwise cost
+// the loop and the memory a message each; a whole list is made once for all of them.
 const (
 	minSteps = 16
 	maxFold  = 512
+	maxFolds = 4
 )
 
 // note adds the step to the room's present version.
@@ -75,24 +81,37 @@ func (g *changeLog) forgetEncoded() {
 
 // tellable reports whether what has changed since a version may be told to a member
 // that knows it. If not, there is too much of it, or it is not known any more.
-func (g *changeLog) tellable(since uint64) bool {
+func (r *room) tellable(since uint64) bool {
+	g := &r.log
 	if since == 0 || since < g.since {
 		return false
 	}
-	_, done := g.encoded[since]
-	return done || since >= g.told || g.since+uint64(len(g.steps))-since <= maxFold
+	r.freshen()
+	if _, done := g.encoded[since]; done || since == g.told || since == r.toldAll {
+		return true
+	}
+	n := g.behind(since)
+	return (n <= maxFold || since >= g.told) && g.folds+n <= maxFolds*max(len(r.members), maxFold)
+}
+
+// behind returns how many steps there are since a version.
+func (g *changeLog) behind(since uint64) int { return len(g.steps) - int(since-g.since) }
+
+// freshen forgets what was encoded for an earlier version.
+func (r *room) freshen() {
+	if g := &r.log; g.encodedAt != r.version {
+		g.forgetEncoded()
+		g.encodedAt, g.folds = r.version, 0
+	}
 }
 
 // delta returns what has changed in the room since a version, of which tellable holds.
 func (r *room) delta(since uint64) delta {
 	g := &r.log
-	if g.encodedAt != r.version {
-		g.forgetEncoded()
-		g.encodedAt = r.version
-	}
 	d, done := g.encoded[since]
 	if !done {
 		d = r.encodeDelta(since)
+		g.folds += g.behind(since)
 		if g.encoded == nil {
 			g.encoded = make(map[uint64]delta)
 		}
@@ -178,7 +197,7 @@ type Lister interface {
 // List implements [Lister].
 func (r *room) List(since uint64, fold bool) (f *frame.Frame, from uint64, ok bool) {
 	switch {
-	case since > 0 && r.log.tellable(since):
+	case since > 0 && r.tellable(since):
 		d := r.delta(since)
 		if d.empty && !fold {
 			return nil, since, true
@@ -197,7 +216,7 @@ func (r *room) List(since uint64, fold bool) (f *frame.Frame, from uint64, ok bo
 
 // listFor returns what a member has to be told, without a reference for the caller.
 func (r *room) listFor(m *member) *frame.Frame {
-	if m.changes && r.log.tellable(m.told) {
+	if m.changes && r.tellable(m.told) {
 		return r.delta(m.told).Frame
 	}
 	return r.roomState()

@@ -245,3 +245,38 @@ func TestChangesStayWithTheSession(t *testing.T) {
 	_, box = resume(fresh, 5)
 	changes(fresh, box, "y")
 }
+
+// Members that each know another version of their room do not make the loop fold and keep a
+// message for each of them: beyond a bound they share the one whole list.
+func TestManyVersionsShareAList(t *testing.T) {
+	l, clients, boxes := crowd(t, 300, sliceMembers)
+	r := l.rooms["r"]
+	r.heldTo = l.now.Add(time.Hour)
+	for i, c := range clients {
+		l.apply(&Rename{Client: clients[0], Name: fmt.Sprint("n", i)})
+		l.apply(CaughtUp{c})
+	}
+	for _, box := range boxes {
+		read(box)
+	}
+	x, _ := l.connect(1 << 20)
+	l.join(x, "r", "x", "")
+	l.apply(forwardIn(x, "r", "x", `{"type":"message","data":"hello"}`))
+	steps := 0
+	for since := range r.log.encoded {
+		steps += r.log.behind(since)
+	}
+	if most := (maxFolds + 1) * maxFold; steps == 0 || steps > most {
+		t.Errorf("%d steps were folded for one message, want at most %d", steps, most)
+	}
+	for range 20 {
+		l.finish()
+	}
+	for _, box := range boxes {
+		got := strings.Join(read(box), "\n")
+		told := max(strings.Index(got, `"joined":["x"]`), strings.Index(got, `room_members`))
+		if hello := strings.Index(got, "hello"); told < 0 || hello < told {
+			t.Fatalf("%s got %s", l.idOfBox(box), got)
+		}
+	}
+}

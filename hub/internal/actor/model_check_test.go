@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/parley-rtc/parley/hub/event"
 )
@@ -184,6 +185,9 @@ func (m *model) wantNext(expected *[]string, got message) {
 
 // check ends the script: everything arrives, and then all know the truth.
 func (m *model) check() {
+	for _, r := range m.loop.rooms {
+		r.heldTo = time.Time{}
+	}
 	m.finish()
 	for _, r := range m.loop.rooms {
 		m.loop.tellAll(r) // one that was held back

@@ -685,6 +685,15 @@ func (m *model) ping() {
 	}
 }
 
+// hold has the rooms tell only those who join, as rooms do that have sent too much of late,
+// or ends that.
+func (m *model) hold() {
+	until := m.loop.now.Add(time.Duration(rapid.IntRange(0, 1).Draw(m.t, "held")) * time.Second)
+	for _, r := range m.loop.rooms {
+		r.heldTo = until
+	}
+}
+
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := newModel(t)
@@ -711,6 +720,7 @@ func TestModel(t *testing.T) {
 			"write":   func(*rapid.T) { m.write() },
 			"receive": func(*rapid.T) { m.receive() },
 			"ping":    func(*rapid.T) { m.ping() },
+			"hold":    func(*rapid.T) { m.hold() },
 			"finish":  func(*rapid.T) { m.finish() },
 		})
 		m.check()

@@ -101,11 +101,15 @@ func (l *loop) catchAllUp(r *room) {
 }
 
 // finishSaying is called before a member leaves. What it has said to the whole room comes
-// to the others still, but those who have not been told of it yet could not be told any
-// more.
+// to the others still. But those who have not been told of it yet could not be told any
+// more, and those who must be told of somebody who spoke before it would be told first that
+// it has left.
 func (l *loop) finishSaying(m *member) {
+	strangers := false
 	for i := range m.room.sayings {
-		if s := &m.room.sayings[i]; s.from == m && s.strangers {
+		s := &m.room.sayings[i]
+		strangers = strangers || s.strangers
+		if s.from == m && strangers {
 			l.catchAllUp(m.room)
 			return
 		}

@@ -145,6 +145,31 @@ func TestStrangerSpeaksToALargeRoom(t *testing.T) {
 	}
 }
 
+// What a member says to a large room before it leaves comes before the list or the changes
+// without it, also if what somebody unknown said before is what needs those.
+func TestLastWordsComeBeforeTheLeave(t *testing.T) {
+	l, clients, boxes := crowd(t, 40, 10)
+	x, _ := l.connect(1 << 20)
+	l.rooms["r"].heldTo = l.now.Add(time.Second)
+	l.join(x, "r", "x", "")
+	l.finish() // tells x alone
+	l.apply(forwardIn(x, "r", "x", `{"type":"message","data":"hello"}`))
+	l.apply(forwardIn(clients[0], "r", "m0000", `{"type":"message","data":"bye"}`))
+	l.apply(Leave{clients[0]})
+	for range 20 {
+		l.finish()
+	}
+	for i, box := range boxes[1:] {
+		got := strings.Join(read(box), "\n")
+		l.apply(CaughtUp{clients[i+1]})
+		got += strings.Join(read(box), "\n")
+		hello, bye, left := strings.Index(got, "hello"), strings.Index(got, "bye"), strings.Index(got, `"left":["m0000"]`)
+		if hello < 0 || bye < hello || left < bye {
+			t.Fatalf("%s got %s", l.idOfBox(box), got)
+		}
+	}
+}
+
 // Newcomers of a large room that is being told get their list at once.
 func TestNewcomerInARound(t *testing.T) {
 	l, clients, _ := crowd(t, 100, 10)
