@@ -56,6 +56,7 @@ func TestChaos(t *testing.T) {
 	}
 	m.set(0, 0)
 	for _, k := range talks {
+		k.mayClose = true // where this machine stands still for long, a and b are taken for lost too
 		k.finish()
 	}
 }
