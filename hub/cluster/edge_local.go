@@ -118,14 +118,8 @@ func (e *edge) localCommand(t *tie, c any) bool {
 		}
 		e.fence(t)
 		return true
-	case actor.CaughtUp:
-		e.pass(t, c)
-		return true
-	case *actor.Disconnect:
-		e.pass(t, c)
-		return true
-	case *actor.GoAway:
-		e.pass(t, c)
+	case actor.CaughtUp, *actor.Disconnect, *actor.GoAway:
+		e.pass(t, c.(actor.Command))
 		return true
 	}
 	// It comes from the connection itself, which has had the answer to its join or resume: it
@@ -265,12 +259,8 @@ func (e *edge) sever(t *tie) {
 	t.out.Abandon(wire.CloseGoingAway, "the server was cut off: come again")
 	e.touch(t)
 	t.closed, t.hub, t.detached = true, nil, ""
-	if t.joined != nil {
-		give(t.joined, false)
-	}
-	if t.resumed != nil {
-		give(t.resumed, actor.Resumed{})
-	}
+	actor.Give(t.joined, false)
+	actor.Give(t.resumed, actor.Resumed{})
 	t.fences = 0
 	e.unfenced(t)
 }
@@ -281,13 +271,12 @@ func (e *edge) severAll() {
 		switch {
 		case t.state == tieLocal:
 			e.sever(t)
-		case t.fences > 0 && t.member.Session != "":
-			// What was on its way to the hub is lost, and not counted as handled.
-			t.fences, t.behind = 0, nil
-			e.detach(t, wire.CloseGoingAway, cutOffReason, event.ReasonLost)
 		case t.fences > 0:
-			t.fences, t.behind = 0, nil
-			e.close(t, wire.CloseGoingAway, cutOffReason, event.ReasonLost)
+			// What was on its way to the hub is lost, and not counted as handled. What waits
+			// behind it finds the connection closed, and the end of that is not to be missed.
+			t.fences = 0
+			e.closeGoingAway(t, wire.CloseGoingAway, cutOffReason, event.ReasonLost)
+			e.unfenced(t)
 		}
 	}
 }
@@ -311,12 +300,5 @@ func (e *edge) flushGated() {
 		if t.state == tieLocal {
 			t.out.Flush()
 		}
-	}
-}
-
-func give[T any](done chan<- T, word T) {
-	select {
-	case done <- word:
-	default:
 	}
 }

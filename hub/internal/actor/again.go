@@ -33,9 +33,9 @@ func Drop(c Command) {
 	switch c := c.(type) {
 	case *Join:
 		c.Welcome.Release()
-		give(c.Done, false)
+		Give(c.Done, false)
 	case *Resume:
-		give(c.Done, Resumed{})
+		Give(c.Done, Resumed{})
 	case *Forward:
 		c.Recycle()
 	case *Reply:
@@ -43,6 +43,6 @@ func Drop(c Command) {
 	case *Renew:
 		c.Frame.Release()
 	case *GoAway:
-		give(c.Done, false)
+		Give(c.Done, false)
 	}
 }

@@ -65,5 +65,5 @@ func (g *GoAway) apply(l *loop) {
 		l.close(c, wire.CloseGoingAway, "")
 		l.leaveRoom(m, event.ReasonClosed)
 	}
-	give(g.Done, stays)
+	Give(g.Done, stays)
 }

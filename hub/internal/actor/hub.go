@@ -176,9 +176,9 @@ func (h *Hub) Close() {
 // Closed is closed when the loop has ended.
 func (h *Hub) Closed() <-chan struct{} { return h.closed }
 
-// give puts the one result of a command where somebody may wait for it. It never
+// Give puts the one result of a command where somebody may wait for it. It never
 // waits: a channel that is nil or full gets nothing.
-func give[T any](done chan<- T, word T) {
+func Give[T any](done chan<- T, word T) {
 	select {
 	case done <- word:
 	default:

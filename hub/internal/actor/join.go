@@ -52,19 +52,19 @@ func (j *Join) apply(l *loop) {
 	c := j.Client
 	if c.closed {
 		j.Welcome.Release()
-		give(j.Done, false)
+		Give(j.Done, false)
 		return
 	}
 	if r := j.makePlace(l); r != nil {
 		j.Welcome.Release()
 		l.refuseJoin(c, r, j.Refused, j.Room, j.ID)
-		give(j.Done, false)
+		Give(j.Done, false)
 		return
 	}
 	l.enter(j)
 	l.answer(c, j.Welcome)
 	l.straighten(c)
-	give(j.Done, true)
+	Give(j.Done, true)
 }
 
 // challengeTime is how long the holder of an id that another client asks for may

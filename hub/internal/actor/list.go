@@ -54,7 +54,7 @@ type ask[T any] struct {
 	done chan<- T // needs a capacity of one
 }
 
-func (a ask[T]) apply(l *loop) { give(a.done, a.of(l)) }
+func (a ask[T]) apply(l *loop) { Give(a.done, a.of(l)) }
 
 // askLoop has the loop call of, and returns what it returns. The error is nil,
 // [ErrClosed], or that of ctx.

@@ -205,7 +205,7 @@ func (e *Export) apply(l *loop) {
 			delete(l.bans, s)
 		}
 	}
-	give(e.Done, out)
+	Give(e.Done, out)
 }
 
 // takeOut ends a membership here without a word to anybody, and with it its

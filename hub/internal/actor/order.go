@@ -63,11 +63,11 @@ func (o *Order) carryOut(l *loop, do func(r *room) *wire.Refusal) {
 	if o.Client == nil {
 		r := l.rooms[o.Room]
 		if r == nil {
-			give[error](o.Done, &wire.Refusal{Code: wire.CodeTargetNotFound, Text: fmt.Sprintf("there is no room %q", o.Room)})
+			Give[error](o.Done, &wire.Refusal{Code: wire.CodeTargetNotFound, Text: fmt.Sprintf("there is no room %q", o.Room)})
 		} else if refusal := do(r); refusal != nil {
-			give[error](o.Done, refusal)
+			Give[error](o.Done, refusal)
 		} else {
-			give[error](o.Done, nil)
+			Give[error](o.Done, nil)
 		}
 		return
 	}

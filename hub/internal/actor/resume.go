@@ -39,7 +39,7 @@ var ErrSessionExpired = &wire.Refusal{Code: wire.CodeSessionExpired, Text: "this
 func (r *Resume) apply(l *loop) {
 	c := r.Client
 	if c.closed {
-		give(r.Done, Resumed{})
+		Give(r.Done, Resumed{})
 		return
 	}
 	if r.awaitsOther(l) {
@@ -48,11 +48,11 @@ func (r *Resume) apply(l *loop) {
 	m, refusal := r.takeUp(l)
 	if refusal != nil {
 		l.refuse(c, refusal, r.Refused)
-		give(r.Done, Resumed{})
+		Give(r.Done, Resumed{})
 		return
 	}
 	l.straighten(c)
-	give(r.Done, Resumed{
+	Give(r.Done, Resumed{
 		Room: m.room.name, ID: m.id, Name: m.name, Meta: m.meta, Grant: m.grant, Joined: m.joinedAt, Handled: m.handled,
 	})
 }
