@@ -306,3 +306,25 @@ func (c *raw) wantClose(code wire.CloseCode) {
 		c.t.Errorf("after the close frame: %v", err)
 	}
 }
+
+// socketPair returns the two ends of a TCP connection; near is as the listener accepts it,
+// which wrap has wrapped; nil: it is plain. far is closed at the end of the test.
+func socketPair(t *testing.T, wrap func(net.Listener) net.Listener) (far, near net.Conn) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	if far, err = net.Dial("tcp", listener.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = far.Close() })
+	if wrap != nil {
+		listener = wrap(listener)
+	}
+	if near, err = listener.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	return far, near
+}

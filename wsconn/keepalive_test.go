@@ -684,20 +684,7 @@ func TestSlowestLine(t *testing.T) {
 // bytes that are read there.
 func transportOfSocket(t *testing.T) (arrived, under uint64, ok bool) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	far, err := net.Dial("tcp", listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer far.Close()
-	near, err := listener.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	far, near := socketPair(t, nil)
 	defer near.Close()
 	before, _, _ := transport(near)
 	if _, err := near.Write(make([]byte, 1000)); err != nil {
@@ -767,20 +754,7 @@ func TestTurnsAreSignsOfLife(t *testing.T) {
 // it is at the moment: in the queue, or with TCP.
 func TestNothingOfTheTrafficIsLost(t *testing.T) {
 	s := newServer(t, nil)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	client, err := net.Dial("tcp", listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	theirs, err := listener.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	client, theirs := socketPair(t, nil)
 	if _, _, ok := transport(theirs); !ok {
 		t.Skip("this system does not say what has arrived")
 	}

@@ -244,20 +244,7 @@ func TestWaitingHoldsNoBuffer(t *testing.T) {
 	if !nonblocking {
 		t.Skip("sockets are read in another way on this system")
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	client, err := net.Dial("tcp", listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	ours, err := listener.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	client, ours := socketPair(t, nil)
 	defer ours.Close()
 	var r reader
 	r.init(ours, nil, 1<<16, new(atomic.Uint64))

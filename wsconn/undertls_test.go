@@ -406,20 +406,7 @@ func TestSocketClosesOneSide(t *testing.T) {
 	if !nonblocking {
 		t.Skip("sockets are left as they are on this system")
 	}
-	inner, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer inner.Close()
-	far, err := net.Dial("tcp", inner.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer far.Close()
-	conn, err := UnderTLS(inner).Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	far, conn := socketPair(t, UnderTLS)
 	defer conn.Close()
 	half, ok := conn.(interface{ CloseWrite() error })
 	if !ok {
@@ -447,20 +434,7 @@ func TestSocketKeepsTheRest(t *testing.T) {
 	if !nonblocking {
 		t.Skip("sockets are written in another way on this system")
 	}
-	inner, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer inner.Close()
-	far, err := net.Dial("tcp", inner.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer far.Close()
-	conn, err := UnderTLS(inner).Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	far, conn := socketPair(t, UnderTLS)
 	s := conn.(*socket)
 	s.taken = true
 	var sent []byte

@@ -3,7 +3,6 @@ package wsconn
 import (
 	"bytes"
 	"encoding/json"
-	"net"
 	"net/netip"
 	"syscall"
 	"testing"
@@ -17,20 +16,7 @@ func TestFullSocket(t *testing.T) {
 		t.Skip("sockets are written in another way on this system")
 	}
 	s := newServer(t, nil)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	client, err := net.Dial("tcp", listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	theirs, err := listener.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	client, theirs := socketPair(t, nil)
 	if _, reason := s.handler.admit(netip.Addr{}); reason != "" {
 		t.Fatal(reason)
 	}
