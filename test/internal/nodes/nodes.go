@@ -40,9 +40,11 @@ func Start(t *testing.T, n int, args ...string) *Cluster {
 	if err := os.WriteFile(c.secret, []byte("open sesame\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for range n {
+	for i := range n {
 		c.listen = append(c.listen, "127.0.0.1:"+process.FreePort(t))
-		c.broker = append(c.broker, "127.0.0.1:"+process.FreePort(t))
+		// Brokers tell each other of third ones by the address that a connection comes from.
+		// That leads nowhere here, or it would lead around the wires.
+		c.broker = append(c.broker, fmt.Sprintf("127.0.1.%d:%s", i+1, process.FreePort(t)))
 		c.dirs = append(c.dirs, t.TempDir())
 	}
 	for range n {
