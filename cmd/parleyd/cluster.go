@@ -14,6 +14,7 @@ import (
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/cluster"
 	"github.com/parley-rtc/parley/hub/cluster/broker"
+	"github.com/parley-rtc/parley/hub/cluster/direct"
 )
 
 // gcPercentOfNode is GOGC for a node of a cluster where the environment sets none: what
@@ -34,7 +35,7 @@ func (d *daemon) newNode(o hub.Options) (err error) {
 			return err
 		}
 	}
-	b, err := broker.New(options)
+	b, err := d.backplane(options)
 	if err != nil {
 		return fmt.Errorf("cluster: %w", err)
 	}
@@ -47,6 +48,25 @@ func (d *daemon) newNode(o hub.Options) (err error) {
 	}
 	d.hub = d.node.Hub()
 	return nil
+}
+
+// backplane returns the way to the other nodes: the broker, and direct connections where
+// there are to be any.
+func (d *daemon) backplane(o broker.Options) (cluster.Backplane, error) {
+	b, err := broker.New(o)
+	if err != nil {
+		return nil, err
+	}
+	k := &d.config.Cluster
+	if k.DirectListen() == "" {
+		return b, nil
+	}
+	d.direct, err = direct.New(b, direct.Options{Node: k.Node, Listen: k.DirectListen(), Advertise: k.Advertise, Logger: d.logs.Logger})
+	if err != nil {
+		b.Close()
+		return nil, err
+	}
+	return d.direct, nil
 }
 
 // allAddresses adds to names of several machines the addresses that they have now; each

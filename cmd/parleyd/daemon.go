@@ -26,6 +26,7 @@ import (
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/tlsport"
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/cluster"
+	"github.com/parley-rtc/parley/hub/cluster/direct"
 	"github.com/parley-rtc/parley/web"
 	"github.com/parley-rtc/parley/wsconn"
 	"github.com/parley-rtc/parley/wsconn/clientip"
@@ -49,7 +50,8 @@ type daemon struct {
 	config  *config.Config // of the start
 	logs    *logs
 	hub     *hub.Hub
-	node    *cluster.Node // nil: this daemon is the only one
+	node    *cluster.Node     // nil: this daemon is the only one
+	direct  *direct.Backplane // nil: other nodes are reached by the broker only
 	handler *wsconn.Handler
 	relay   *relay.Server // nil: none
 	present *presence     // who is a member, for the relay

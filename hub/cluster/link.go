@@ -40,7 +40,8 @@ type link struct {
 
 	unfinished unfinished
 
-	partial []byte // of a record that is not whole; owned by whoever calls receive
+	receiving sync.Mutex // held while a packet is taken: some may come by another way
+	partial   []byte     // of a record that is not whole; guarded by receiving
 }
 
 // chunk is what one packet carries.
@@ -320,6 +321,8 @@ func incarnations(packet []byte) (from, to uint64, ok bool) {
 
 // receive takes a packet of this link, which is the link's from now on.
 func (l *link) receive(packet []byte) {
+	l.receiving.Lock()
+	defer l.receiving.Unlock()
 	le := binary.LittleEndian
 	kind, seq, ack := packet[16], le.Uint64(packet[17:]), le.Uint64(packet[25:])
 	l.mu.Lock()

@@ -64,6 +64,11 @@ func TestLoad(t *testing.T) {
 	c := nodes.Start(t, 3)
 	startSoak(t, c.Balanced, "--profile", "rolling", "--duration", "8s").passes()
 	startSoak(t, c.Balanced, "--profile", "rolling", "--duration", "8s", "--changes").passes()
+	for i, d := range c.Daemons {
+		if _, text := parleyd.Get(t, d.Admin, "/metrics"); !strings.Contains(text, "\nparley_cluster_nodes_direct 2\n") {
+			t.Errorf("node %d is not connected to the others directly", i)
+		}
+	}
 	var list struct {
 		Items []struct {
 			Name       string

@@ -28,6 +28,8 @@ type Cluster struct {
 	listen []string       // of clients, by node
 	broker []string       // of the other nodes
 	wires  [][]*wire.Wire // by the node that calls and the one that is called
+	direct []string       // of direct connections, by node
+	shorts []*wire.Wire   // that lead there
 	extra  []string       // arguments
 	dirs   []string
 }
@@ -46,6 +48,8 @@ func Start(t *testing.T, n int, args ...string) *Cluster {
 		// That leads nowhere here, or it would lead around the wires.
 		c.broker = append(c.broker, fmt.Sprintf("127.0.1.%d:%s", i+1, process.FreePort(t)))
 		c.dirs = append(c.dirs, t.TempDir())
+		c.direct = append(c.direct, "127.0.0.1:"+process.FreePort(t))
+		c.shorts = append(c.shorts, wire.New(t, c.direct[i]))
 	}
 	for range n {
 		var row []*wire.Wire
@@ -69,6 +73,7 @@ func (c *Cluster) Restart(i int) {
 	c.t.Helper()
 	args := append([]string{
 		"--node", fmt.Sprint("n", i), "--cluster-listen", c.broker[i], "--cluster-dir", c.dirs[i], "--cluster-secret-file", c.secret,
+		"--cluster-direct-listen", c.direct[i], "--cluster-direct-advertise", c.shorts[i].Address,
 	}, c.extra...)
 	for j := range c.broker {
 		if j != i {
@@ -98,8 +103,12 @@ func (c *Cluster) AwaitReady(i int) {
 	}
 }
 
-// Cut cuts a node off from the others, or mends that.
+// Cut cuts a node off from the others, or mends that. The others reach each other through
+// their brokers alone meanwhile: whose a direct connection is can't be told on the way.
 func (c *Cluster) Cut(i int, cut bool) {
+	for _, short := range c.shorts {
+		short.Cut(cut)
+	}
 	for j := range c.wires {
 		if j != i {
 			c.wires[i][j].Cut(cut)

@@ -132,4 +132,6 @@ func (c *Config) defineCluster(f *pflag.FlagSet) {
 	f.StringVar(&k.TLSCA, "cluster-tls-ca", "", "`file` with the certificates of the authority that signs those of the nodes")
 	f.StringArrayVar(&k.NATS, "cluster-nats", nil, "`URL` of an outside NATS server with JetStream, in place of cluster-listen; repeatable")
 	f.StringVar(&k.NATSCreds, "cluster-nats-creds", "", "credentials `file` for it")
+	f.StringVar(&k.Direct, "cluster-direct-listen", Auto, "`address` on which the other nodes connect directly; auto: the host of cluster-listen and any free port, none with cluster-nats; off: everything goes through NATS")
+	f.StringArrayVar(&k.Advertise, "cluster-direct-advertise", nil, "`address` at which the other nodes reach cluster-direct-listen, where that is another; repeatable")
 }
