@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"encoding/binary"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -216,6 +217,7 @@ func (l *link) run() {
 		case <-l.stop:
 			return
 		case <-l.wake:
+			runtime.Gosched() // whoever has more to write does so first: it goes in the same packet
 		case <-tick.C:
 			ticks = false
 		}
