@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"runtime/debug"
+	"time"
 
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/cluster"
@@ -20,6 +21,9 @@ import (
 // gcPercentOfNode is GOGC for a node of a cluster where the environment sets none: what
 // passes between nodes leaves more garbage than what passes inside of one.
 const gcPercentOfNode = 200
+
+// followTime is the time between two looks at where the members of rooms are.
+const followTime = 5 * time.Second
 
 // newNode makes this daemon a node of its cluster.
 func (d *daemon) newNode(o hub.Options) (err error) {
@@ -40,7 +44,7 @@ func (d *daemon) newNode(o hub.Options) (err error) {
 		return fmt.Errorf("cluster: %w", err)
 	}
 	d.node, err = cluster.New(cluster.Options{
-		Name: k.Node, Backplane: b, Hub: o, QueueBytes: d.config.QueueBytes, Logger: d.logs.Logger,
+		Name: k.Node, Backplane: b, Hub: o, QueueBytes: d.config.QueueBytes, Follow: followTime, Logger: d.logs.Logger,
 	})
 	if err != nil {
 		b.Close()

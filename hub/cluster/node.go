@@ -29,8 +29,9 @@ import (
 	"github.com/parley-rtc/parley/hub/stats"
 )
 
-// Partitions is how many parts the rooms are divided into; each has one owner.
-const Partitions = 64
+// Partitions is how many parts the rooms are divided into; each has one owner. A hundred
+// nodes have two or three each.
+const Partitions = 256
 
 // PartitionOf returns the partition of a room.
 func PartitionOf(room string) int {
@@ -45,9 +46,10 @@ func PartitionOf(room string) int {
 type Options struct {
 	Name       string // of the node; no other that lives has it
 	Backplane  Backplane
-	Hub        hub.Options // of the rooms that this node owns
-	QueueBytes int         // that may wait for the owner of a connection's room; at least 1
-	LinkBytes  int         // that may wait for one node; 0: 16 MiB
+	Hub        hub.Options   // of the rooms that this node owns
+	QueueBytes int           // that may wait for the owner of a connection's room; at least 1
+	LinkBytes  int           // that may wait for one node; 0: 16 MiB
+	Follow     time.Duration // between two looks at where members are: rooms move there, a partition at a time; 0: they do not
 	Logger     *zap.Logger
 }
 

@@ -83,11 +83,11 @@ func TestLoad(t *testing.T) {
 	sum := 0
 	for _, n := range list.Items {
 		sum += n.Partitions
-		if n.Partitions < 8 || n.State != "up" {
+		if n.Partitions < 85 || n.State != "up" {
 			t.Errorf("%+v", n)
 		}
 	}
-	if len(list.Items) != 3 || sum != 64 {
+	if len(list.Items) != 3 || sum != 256 {
 		t.Errorf("nodes: %s", text)
 	}
 }
