@@ -15,7 +15,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
-	"hash/fnv"
 	"net/netip"
 	"slices"
 	"sync"
@@ -27,20 +26,14 @@ import (
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/internal/actor"
 	"github.com/parley-rtc/parley/hub/stats"
+	"github.com/parley-rtc/parley/hub/wire"
 )
 
-// Partitions is how many parts the rooms are divided into; each has one owner. A hundred
-// nodes have two or three each.
-const Partitions = 256
+// Partitions is how many parts the rooms are divided into; each has one owner.
+const Partitions = wire.Partitions
 
 // PartitionOf returns the partition of a room.
-func PartitionOf(room string) int {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(room))
-	x := h.Sum64()
-	x ^= x >> 32
-	return int(x % Partitions)
-}
+func PartitionOf(room string) int { return wire.PartitionOf(room) }
 
 // Options are those of a node.
 type Options struct {

@@ -125,8 +125,20 @@ func (c *Cluster) balance() {
 // Balance runs a load balancer (nginx) before servers, and returns its address.
 func Balance(t *testing.T, servers ...string) string {
 	t.Helper()
+	return balance(t, "", servers)
+}
+
+// Hashed is Balance for all that say the same partition to be brought to one server.
+func Hashed(t *testing.T, servers ...string) string {
+	t.Helper()
+	return balance(t, "hash $arg_partition consistent; ", servers)
+}
+
+func balance(t *testing.T, method string, servers []string) string {
+	t.Helper()
 	dir, port := t.TempDir(), process.FreePort(t)
 	var upstream strings.Builder
+	upstream.WriteString(method)
 	for _, s := range servers {
 		fmt.Fprintf(&upstream, "server %s max_fails=1 fail_timeout=1s; ", s)
 	}

@@ -13,6 +13,8 @@ import (
 	"github.com/coder/websocket"
 	"github.com/coder/websocket/wsjson"
 	"github.com/pion/webrtc/v4"
+
+	"github.com/parley-rtc/parley/cmd/soak/internal/dialect"
 )
 
 // message is what goes through the signaling server.
@@ -53,7 +55,7 @@ const leaveTime = 2 * time.Second
 // counts the peers, from 0.
 func enter(ctx context.Context, o *Options, turn int, room, id string) (*peer, error) {
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: o.TLS}}
-	socket, _, err := websocket.Dial(ctx, o.Target.String(), &websocket.DialOptions{HTTPClient: client, HTTPHeader: o.Header})
+	socket, _, err := websocket.Dial(ctx, dialect.Hinted(o.Target, room, id).String(), &websocket.DialOptions{HTTPClient: client, HTTPHeader: o.Header})
 	if err != nil {
 		return nil, err
 	}
