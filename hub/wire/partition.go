@@ -7,8 +7,8 @@ import "hash/fnv"
 const Partitions = 256
 
 // PartitionOf returns the partition of a room, 0 to Partitions-1: the FNV-1a hash of its name,
-// 64 bits, both halves of it joined by exclusive or. Clients that tell it in the URL let a load
-// balancer bring all members of a room to one node.
+// 64 bits, both halves of it joined by exclusive or. Clients name it in the URL, so that a load balancer
+// can bring all members of a room to one node without learning the room.
 func PartitionOf(room string) int {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(room))

@@ -128,10 +128,10 @@ func Balance(t *testing.T, servers ...string) string {
 	return balance(t, "", servers)
 }
 
-// Hashed is Balance for all that say the same partition to be brought to one server.
+// Hashed is Balance for all that name the same partition to be brought to one server.
 func Hashed(t *testing.T, servers ...string) string {
 	t.Helper()
-	return balance(t, "hash $arg_partition consistent; ", servers)
+	return balance(t, "hash $arg_room consistent; ", servers)
 }
 
 func balance(t *testing.T, method string, servers []string) string {

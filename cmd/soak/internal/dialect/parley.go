@@ -46,13 +46,12 @@ var _ = register(&Dialect{
 	Read: readParley,
 })
 
-// Hinted is the address of a server that may be several: a load balancer before them can
-// bring all who say the same room, or partition, to one.
+// Hinted is the address of a server that may be several: it names the room's partition, so that
+// a load balancer before them can bring all members of a room to one.
 func Hinted(base *url.URL, room, _ string) *url.URL {
 	u := *base
 	q := u.Query()
-	q.Set("room", room)
-	q.Set("partition", strconv.Itoa(wire.PartitionOf(room)))
+	q.Set("room", strconv.Itoa(wire.PartitionOf(room)))
 	u.RawQuery = q.Encode()
 	return &u
 }
