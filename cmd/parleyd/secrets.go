@@ -43,3 +43,20 @@ func newSecret(setting, file string, parse func(string) ([]byte, error), log *za
 
 // asItIs is for secrets of any form.
 func asItIs(text string) ([]byte, error) { return []byte(text), nil }
+
+// newSecrets is newSecret for a file with a secret on each line; the first is used, and
+// all are accepted.
+func newSecrets(setting, file string, log *zap.Logger) (func() [][]byte, error) {
+	text, err := newSecret(setting, file, asItIs, log)
+	if text == nil || err != nil {
+		return nil, err
+	}
+	return func() (list [][]byte) {
+		for line := range bytes.Lines(text()) {
+			if line = bytes.TrimSpace(line); len(line) > 0 {
+				list = append(list, line)
+			}
+		}
+		return list
+	}, nil
+}
