@@ -110,8 +110,7 @@ func newDaemon(c *config.Config, stderr io.Writer) (_ *daemon, err error) {
 	}
 	d.server.Handler = d.routes()
 	d.admin.Handler = d.adminRoutes()
-	d.startACME()
-	return d, nil
+	return d, d.startACME()
 }
 
 // listen opens all listeners but those of the TURN server.

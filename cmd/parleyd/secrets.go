@@ -27,18 +27,21 @@ func newSecret(setting, file string, parse func(string) ([]byte, error), log *za
 		}
 		return parse(string(text))
 	}
-	told := func(_ []byte, err error) {
-		if err != nil {
-			log.Error(eventSecretFailed, zap.String(fieldSetting, setting), zap.Error(err))
-			return
-		}
-		log.Info(eventSecretReloaded, zap.String(fieldSetting, setting))
-	}
+	told := func(_ []byte, err error) { toldOfSecret(log, setting, err) }
 	secret, err := reload.New(load, told, file)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", setting, err)
 	}
 	return secret.Get, nil
+}
+
+// toldOfSecret logs that the file of a setting was read again, or could not be.
+func toldOfSecret(log *zap.Logger, setting string, err error) {
+	if err != nil {
+		log.Error(eventSecretFailed, zap.String(fieldSetting, setting), zap.Error(err))
+		return
+	}
+	log.Info(eventSecretReloaded, zap.String(fieldSetting, setting))
 }
 
 // asItIs is for secrets of any form.
