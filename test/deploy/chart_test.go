@@ -377,3 +377,20 @@ func TestChartRefuses(t *testing.T) {
 		}
 	}
 }
+
+// The values in the deployment guide are ones that work.
+func TestChartInTheGuide(t *testing.T) {
+	guide, err := os.ReadFile(filepath.Join(folder, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```yaml values\n(.*?)```").FindAllStringSubmatch(string(guide), -1)
+	if len(blocks) == 0 {
+		t.Fatal("the guide has no values")
+	}
+	for _, block := range blocks {
+		r := render(t, block[1])
+		r.fits(t)
+		r.settings(t)
+	}
+}

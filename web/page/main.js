@@ -67,6 +67,17 @@ function address(room) {
   return `${location.origin}${location.pathname}${location.search}#${encodeURIComponent(room)}`;
 }
 
+/**
+ * Returns which of 1,024 kinds of rooms a room is, for load balancers that bring one room
+ * to one server. It does not tell the room's name.
+ * @param {string} room
+ */
+function bucket(room) {
+  let hash = 0x811c9dc5; // FNV-1a
+  for (const byte of new TextEncoder().encode(room)) hash = Math.imul(hash ^ byte, 0x01000193);
+  return String((hash >>> 0) % 1024);
+}
+
 /** @param {string} room */
 function enter(room) {
   showError("");
@@ -75,6 +86,7 @@ function enter(room) {
   const url = new URL("ws", location.href);
   url.protocol = url.protocol.replace("http", "ws");
   url.hash = "";
+  url.searchParams.set("room", bucket(room));
   const { token } = link();
   const meet = new FormData(view.join).get("mode") === "meet";
   const passcode = view.passcodeField.hidden ? "" : view.passcode.value;
