@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -110,4 +111,29 @@ func TestRoomInTheAddress(t *testing.T) {
 	if len(asked) != 3 || asked[0] == "" || asked[0] != asked[1] || asked[0] == asked[2] || slices.Contains(asked, "garden") {
 		t.Errorf("the pages asked for %q", asked)
 	}
+}
+
+// Where WebSockets are blocked and all else is not, the page says so; it goes on when they
+// are let through.
+func TestBlockedWebSockets(t *testing.T) {
+	d := parleyd.Start(t)
+	backend := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(&url.URL{Scheme: "http", Host: d.Address})
+		r.Out.Host = r.In.Host
+	}}
+	var passes atomic.Bool
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/ws" && !passes.Load() {
+			http.Error(w, "the policy of this network", http.StatusForbidden)
+			return
+		}
+		backend.ServeHTTP(w, r)
+	}))
+	t.Cleanup(proxy.Close)
+	ann := open(t, browser.Start(t), "Ann", proxy.URL+"/#garden")
+	ann.until("the preview is there", `document.querySelector("select[data-device=audioinput]").options.length > 0`)
+	ann.click("#join button[type=submit]")
+	ann.until("the reason is shown", shows("#state", "WebSockets"))
+	passes.Store(true)
+	ann.inRoom()
 }
