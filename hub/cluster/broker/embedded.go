@@ -74,6 +74,14 @@ func (e *Embedded) options(cluster, node, token string, with security) (*server.
 // start runs the server. Only who knows token, which is this process, can connect to
 // it as a client.
 func (e *Embedded) start(cluster, node, token string, with security) (*server.Server, error) {
+	// The server would only not be ready in time.
+	probe, err := net.Listen("tcp", e.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("cluster-listen: %w", err)
+	}
+	if err := probe.Close(); err != nil {
+		return nil, err
+	}
 	e.accepted.secrets = e.Secrets
 	o, err := e.options(cluster, node, token, with)
 	if err != nil {
@@ -86,7 +94,7 @@ func (e *Embedded) start(cluster, node, token string, with security) (*server.Se
 	go s.Start()
 	if !s.ReadyForConnections(startTime) {
 		s.Shutdown()
-		return nil, errors.New("the embedded broker does not start: is cluster-listen taken?")
+		return nil, errors.New("the embedded broker does not start")
 	}
 	return s, nil
 }
