@@ -61,6 +61,9 @@ func commands(t *testing.T, document, script string) (all [][]string) {
 		for len(words) > 0 && (words[0] == "sudo" || words[0] == "docker" && words[1] == "compose") {
 			words = words[1:]
 		}
+		if inside := slices.Index(words, "--"); inside >= 0 && words[0] == "kubectl" {
+			words = words[inside+1:]
+		}
 		all = append(all, words)
 		return true
 	})
