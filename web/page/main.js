@@ -67,6 +67,17 @@ function address(room) {
   return `${location.origin}${location.pathname}${location.search}#${encodeURIComponent(room)}`;
 }
 
+/**
+ * Returns which of 1,024 kinds of rooms a room is, for load balancers that bring one room
+ * to one server. It does not tell the room's name.
+ * @param {string} room
+ */
+function bucket(room) {
+  let hash = 0x811c9dc5; // FNV-1a
+  for (const byte of new TextEncoder().encode(room)) hash = Math.imul(hash ^ byte, 0x01000193);
+  return String((hash >>> 0) % 1024);
+}
+
 /** @param {string} room */
 function enter(room) {
   showError("");
@@ -75,6 +86,7 @@ function enter(room) {
   const url = new URL("ws", location.href);
   url.protocol = url.protocol.replace("http", "ws");
   url.hash = "";
+  url.searchParams.set("room", bucket(room));
   const { token } = link();
   const meet = new FormData(view.join).get("mode") === "meet";
   const passcode = view.passcodeField.hidden ? "" : view.passcode.value;
@@ -162,6 +174,7 @@ function status(v) {
   const { room } = v;
   const names = [...room.peers.keys()].map((id) => room.nameOf(id)).join(", ");
   if (room.state === "connecting") return ["waiting", t("state.connecting")];
+  if (room.state === "waiting" && v.blocked) return ["waiting", t("state.blocked")];
   if (room.state === "waiting") return ["waiting", t(room.peers.size ? "state.waitingCall" : "state.waiting")];
   if (v.incoming) return ["waiting", t("call.incoming", { name: room.nameOf(v.incoming.from) })];
   const peers = [...room.peers.values()];

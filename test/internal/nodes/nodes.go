@@ -34,12 +34,15 @@ type Cluster struct {
 	dirs   []string
 }
 
+// Secret is what nodes know each other by at the start.
+const Secret = "open sesame"
+
 // Start runs n daemons with brokers of their own, waits until all are ready, and ends
 // them after the test.
 func Start(t *testing.T, n int, args ...string) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t, secret: filepath.Join(t.TempDir(), "secret"), extra: args, Daemons: make([]*parleyd.Daemon, n)}
-	if err := os.WriteFile(c.secret, []byte("open sesame\n"), 0o600); err != nil {
+	if err := os.WriteFile(c.secret, []byte(Secret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for i := range n {
@@ -81,6 +84,38 @@ func (c *Cluster) Restart(i int) {
 		}
 	}
 	c.Daemons[i] = parleyd.StartAt(c.t, c.listen[i], args...)
+}
+
+// ChangeSecrets writes others into the file that all nodes have, and waits until they
+// have read them.
+func (c *Cluster) ChangeSecrets(secrets ...string) {
+	c.t.Helper()
+	var before []int
+	reloads := func(d *parleyd.Daemon) (n int) {
+		for _, line := range d.Lines() {
+			if line["msg"] == "secret reloaded" {
+				n++
+			}
+		}
+		return n
+	}
+	for _, d := range c.Daemons {
+		before = append(before, reloads(d))
+	}
+	fresh := c.secret + ".new"
+	if err := os.WriteFile(fresh, []byte(strings.Join(secrets, "\n")+"\n"), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	if err := os.Rename(fresh, c.secret); err != nil {
+		c.t.Fatal(err)
+	}
+	for i, d := range c.Daemons {
+		for deadline := time.Now().Add(parleyd.Patience); reloads(d) == before[i]; time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				c.t.Fatalf("node %d does not read its secrets again", i)
+			}
+		}
+	}
 }
 
 // Ready reports whether a node is.
