@@ -68,14 +68,14 @@ function address(room) {
 }
 
 /**
- * Returns which of 1,024 kinds of rooms a room is, for load balancers that bring one room
- * to one server. It does not tell the room's name.
+ * Returns the partition of a room, for load balancers that bring the members of a room to one
+ * server. It does not tell the room's name.
  * @param {string} room
  */
-function bucket(room) {
-  let hash = 0x811c9dc5; // FNV-1a
-  for (const byte of new TextEncoder().encode(room)) hash = Math.imul(hash ^ byte, 0x01000193);
-  return String((hash >>> 0) % 1024);
+function partitionOf(room) {
+  let hash = 0xcbf29ce484222325n; // FNV-1a, 64 bits
+  for (const byte of new TextEncoder().encode(room)) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
+  return String((hash ^ hash >> 32n) & 255n);
 }
 
 /** @param {string} room */
@@ -86,7 +86,7 @@ function enter(room) {
   const url = new URL("ws", location.href);
   url.protocol = url.protocol.replace("http", "ws");
   url.hash = "";
-  url.searchParams.set("room", bucket(room));
+  url.searchParams.set("room", partitionOf(room));
   const { token } = link();
   const meet = new FormData(view.join).get("mode") === "meet";
   const passcode = view.passcodeField.hidden ? "" : view.passcode.value;
