@@ -20,8 +20,8 @@ type Call struct {
 	Reason   string       // how it ended: one of the reasons of this package
 	By       string       // id of the member that ended it: by hanging up, or because its membership ended
 	Cause    string       // why it failed or ended, a word of a client
-	Setup    time.Duration
-	Path     wire.Path     // first reported by a connected side
+	Setup    time.Duration // until it was connected, as the first side that says so
+	Path     wire.Path     // as the first connected side that says so
 	Protocol wire.Protocol // likewise
 	Quality  Quality       // of an ended call
 	Sides    [2]CallSide   // what From and To have reported

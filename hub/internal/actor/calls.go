@@ -150,16 +150,11 @@ func (s callSink) Answered(c *event.Call) {
 	s.notify(event.CallAnswered, c.Answered, c)
 }
 
-// Connected implements [calls.Sink].
-func (s callSink) Connected(c *event.Call, setup bool) {
-	n := &s.l.hub.Stats.Calls
-	if setup {
-		n.Setup.Observe(c.Setup.Seconds())
-	}
-	if c.Path != wire.NoPath || c.Protocol != wire.NoProtocol {
-		n.Paths[c.Path][c.Protocol].Add(1)
-	}
-}
+// SetUp implements [calls.Sink].
+func (s callSink) SetUp(c *event.Call) { s.l.hub.Stats.Calls.Setup.Observe(c.Setup.Seconds()) }
+
+// Routed implements [calls.Sink].
+func (s callSink) Routed(c *event.Call) { s.l.hub.Stats.Calls.Paths[c.Path][c.Protocol].Add(1) }
 
 // Failed implements [calls.Sink].
 func (s callSink) Failed(c *event.Call, side int) {

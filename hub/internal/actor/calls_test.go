@@ -82,6 +82,14 @@ func (p *peer) says(typ, to, fields string) {
 	p.do(NewForward(p.client, &e, frame.Forward(&e, &s)))
 }
 
+// got returns all that has come to the peer, once nothing more does.
+func (p *peer) got() []message {
+	synctest.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.all)
+}
+
 func (p *peer) reports(to, data string) { p.says("report", to, `,"data":`+data) }
 
 func (p *peer) calls(to string)   { p.says("offer", to, `,"sdp":"x"`) }
@@ -191,8 +199,7 @@ func TestCallOutlastsConnection(t *testing.T) {
 	withCalls(t, Options{}, func(t *testing.T, h *callsHub) {
 		ann, bob := h.peer("ann"), h.peer("bob")
 		ann.calls("bob")
-		bob.sync()
-		received := len(bob.all)
+		received := len(bob.got())
 		bob.lose()
 		time.Sleep(time.Second)
 		again := newPeer(t, h.Hub, quietLimit)
@@ -314,8 +321,7 @@ func TestReportsThatAreRefused(t *testing.T) {
 		if handled := ann.client.member.handled; handled != 1+1+1+100 {
 			t.Errorf("%d messages are handled", handled)
 		}
-		bob.sync()
-		for _, m := range bob.all {
+		for _, m := range bob.got() {
 			if m.Type == "report" {
 				t.Error("a report was forwarded")
 			}
@@ -365,29 +371,47 @@ func TestCallsMove(t *testing.T) {
 // A list has the calls that are live and those that are over, each once, the first first.
 func TestListOfCalls(t *testing.T) {
 	withCalls(t, Options{}, func(t *testing.T, h *callsHub) {
-		ann := h.peer("ann")
-		const n = 300 // more than a slice
-		for i := range n {
-			p := h.peer(fmt.Sprint(i))
-			p.calls("ann")
-			if i >= calls.MaxPerMember-10 {
-				ann.says("hangup", fmt.Sprint(i), "")
-				p.do(Leave{p.client})
-			}
-			time.Sleep(time.Millisecond)
+		var peers []*peer
+		for i := range 24 { // who have more calls than a slice of the list has
+			peers = append(peers, h.peer(fmt.Sprint(i)))
 		}
-		all, err := h.Calls(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, c := range all {
-			if c.From != fmt.Sprint(i) || c.To != "ann" || c.Story != nil || c.Ended.IsZero() != (i < calls.MaxPerMember-10) {
-				t.Fatalf("call %d: %+v", i, c)
+		var want []string
+		for i, p := range peers {
+			for _, to := range peers[:i] {
+				p.calls(to.id)
+				want = append(want, p.id+" "+to.id)
+				time.Sleep(time.Millisecond)
 			}
 		}
-		if len(all) != n-int(h.Stats.Calls.Untracked.Load()) || len(all) < calls.MaxPerMember {
-			t.Errorf("%d calls, %d were not followed", len(all), h.Stats.Calls.Untracked.Load())
+		over := 0
+		check := func() {
+			t.Helper()
+			all, err := h.Calls(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for i, c := range all {
+				got = append(got, c.From+" "+c.To)
+				if c.Story != nil || c.Ended.IsZero() != (i >= over) {
+					t.Fatalf("call %d: %+v", i, c)
+				}
+			}
+			if len(got) <= sliceSize || !slices.Equal(got, want) {
+				t.Errorf("%d calls, want %d", len(got), len(want))
+			}
 		}
+		check()
+		for i, p := range peers[:23] { // some calls end, the first ones
+			for _, to := range peers[:i] {
+				p.says("hangup", to.id, "")
+				over++
+			}
+		}
+		synctest.Wait()
+		check()
+		time.Sleep(calls.LastWords) // and are finished
+		check()
 		if c, err := h.Call(t.Context(), "none"); c != nil || err != nil {
 			t.Errorf("a call that is none: %v, %v", c, err)
 		}

@@ -44,9 +44,10 @@ const (
 type Sink interface {
 	Started(*event.Call)
 	Answered(*event.Call)
-	// Connected is called once for a call, when the first side has reported it connected.
-	// setup is false if that report has no time.
-	Connected(c *event.Call, setup bool)
+	// SetUp and Routed are called once for a connected call at most: when a side first reports
+	// how long it took, and over which path and protocol it goes.
+	SetUp(*event.Call)
+	Routed(*event.Call)
 	// Failed is called when a side, an index of Sides, reports a failure.
 	Failed(c *event.Call, side int)
 	Ended(*event.Call)    // no more signaling belongs to it
@@ -101,6 +102,7 @@ type Record struct {
 	Offered [2]bool // who has sent an offer
 	Done    [2]bool // who has left, or has said its last word
 	Failed  [2]int  // how often the sink was told of a failure
+	Timed   bool    // the sink was told of the set-up time
 	Samples [2]Samples
 }
 

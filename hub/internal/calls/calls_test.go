@@ -22,12 +22,13 @@ type diary struct {
 
 func (d *diary) note(what string, c *event.Call) { d.lines = append(d.lines, what+" "+c.From+c.To) }
 
-func (d *diary) Started(c *event.Call)           { d.note("started", c) }
-func (d *diary) Answered(c *event.Call)          { d.note("answered", c) }
-func (d *diary) Connected(c *event.Call, _ bool) { d.note("connected", c) }
-func (d *diary) Failed(c *event.Call, side int)  { d.note("failed "+strconv.Itoa(side), c) }
-func (d *diary) Ended(c *event.Call)             { d.note("ended", c) }
-func (d *diary) Untracked()                      { d.untracked++ }
+func (d *diary) Started(c *event.Call)          { d.note("started", c) }
+func (d *diary) Answered(c *event.Call)         { d.note("answered", c) }
+func (d *diary) SetUp(c *event.Call)            { d.note("set up", c) }
+func (d *diary) Routed(c *event.Call)           { d.note("routed", c) }
+func (d *diary) Failed(c *event.Call, side int) { d.note("failed "+strconv.Itoa(side), c) }
+func (d *diary) Ended(c *event.Call)            { d.note("ended", c) }
+func (d *diary) Untracked()                     { d.untracked++ }
 func (d *diary) Finished(c *event.Call) {
 	d.note("finished", c)
 	d.finished = append(d.finished, *c)
@@ -154,13 +155,16 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-// A call is told of when it starts, is answered, connected, fails, ends and is finished:
-// each once.
+// A call is told of when it starts, is answered, set up, routed, fails, ends and is finished:
+// each once, set-up time and path by the side that reports them first.
 func TestSinkIsTold(t *testing.T) {
 	s := newScene(t)
 	s.offer("a", "b")
 	s.answer("b", "a")
-	s.report("a", "b", `{"outcome":"connected","setup_ms":250,"path":"host","protocol":"udp"}`)
+	s.report("b", "a", `{"outcome":"connected"}`)
+	s.report("a", "b", `{"path":"relay"}`) // of a call that this side has not reported connected
+	s.report("a", "b", `{"outcome":"connected","path":"host","protocol":"udp"}`)
+	s.report("a", "b", `{"outcome":"connected","setup_ms":250}`)
 	s.report("b", "a", `{"outcome":"connected","setup_ms":9000,"path":"relay","protocol":"tcp"}`)
 	s.offer("b", "a")
 	s.answer("a", "b")
@@ -169,7 +173,7 @@ func TestSinkIsTold(t *testing.T) {
 	s.hangup("b", "a")
 	s.hangup("a", "b") // crosses it
 	s.answer("a", "b") // comes too late
-	want := []string{"started ab", "answered ab", "connected ab", "failed 1 ab", "ended ab"}
+	want := []string{"started ab", "answered ab", "routed ab", "set up ab", "failed 1 ab", "ended ab"}
 	if !slices.Equal(s.diary.lines, want) {
 		t.Errorf("told %q", s.diary.lines)
 	}

@@ -46,7 +46,6 @@ func (t *Tracker) take(now time.Time, c *call, from string, r *wire.Report) {
 	i := c.side(from)
 	side := &c.Call.Sides[i]
 	before := side.Outcome
-	first := !c.Call.Sides[0].Connected && !c.Call.Sides[1].Connected
 	side.Last = r
 	c.step(event.CallStep{Time: now, What: event.StepReport, By: from, Report: r})
 	c.Samples[i].add(r)
@@ -59,14 +58,22 @@ func (t *Tracker) take(now time.Time, c *call, from string, r *wire.Report) {
 	switch {
 	case isConnected(r):
 		side.Connected = true
-		if first {
-			setup, ok := r.Figure(wire.SetupMS)
-			c.Call.Setup, c.Call.Path, c.Call.Protocol = milliseconds(setup), r.Path, r.Protocol
-			t.sink.Connected(&c.Call, ok)
-		}
+		t.connected(c, r)
 	case r.Outcome == wire.OutcomeFailed && before != wire.OutcomeFailed && c.Failed[i] < maxFailures:
 		c.Failed[i]++
 		t.sink.Failed(&c.Call, i)
+	}
+}
+
+// connected takes from a report of a connected call what no other has told yet.
+func (t *Tracker) connected(c *call, r *wire.Report) {
+	if setup, ok := r.Figure(wire.SetupMS); ok && !c.Timed {
+		c.Timed, c.Call.Setup = true, milliseconds(setup)
+		t.sink.SetUp(&c.Call)
+	}
+	if c.Call.Path == wire.NoPath && c.Call.Protocol == wire.NoProtocol && (r.Path != wire.NoPath || r.Protocol != wire.NoProtocol) {
+		c.Call.Path, c.Call.Protocol = r.Path, r.Protocol
+		t.sink.Routed(&c.Call)
 	}
 }
 
