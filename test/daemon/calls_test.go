@@ -72,6 +72,11 @@ func TestCall(t *testing.T) {
 	if c := o.ask("GET", "/api/v1/calls?live=false", "", 200)["items"].([]any)[0].(map[string]any); c["id"] != id || c["state"] != "connected" || c["rtt"] != line["rtt"] {
 		t.Errorf("over: %v", c)
 	}
+	for query, want := range map[string]float64{"contains=gard": 1, "contains=bo": 1, "contains=nobody": 0, "member=carl": 0, "room=attic": 0} {
+		if n := o.ask("GET", "/api/v1/calls?"+query, "", 200)["total"]; n != want {
+			t.Errorf("%v calls with %s, want %v", n, query, want)
+		}
+	}
 	c := o.ask("GET", "/api/v1/call?id="+id, "", 200)
 	var story []string
 	for _, s := range c["story"].([]any) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/parley-rtc/parley/hub/event"
@@ -148,11 +149,13 @@ func (a *API) calls(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	room, member := string(wire.Normal([]byte(r.FormValue("room")))), string(wire.Normal([]byte(r.FormValue("member"))))
+	contains := r.FormValue("contains")
 	list := []Call{}
 	for i := range all {
 		c := callOf(&all[i])
 		switch {
 		case room != "" && c.Room != room:
+		case !strings.Contains(c.Room, contains) && !strings.Contains(c.From, contains) && !strings.Contains(c.To, contains):
 		case member != "" && c.From != member && c.To != member:
 		case r.FormValue("live") != "" && r.FormValue("live") != strconv.FormatBool(c.Live):
 		case r.FormValue("state") != "" && r.FormValue("state") != c.State:

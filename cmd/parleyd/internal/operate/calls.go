@@ -16,7 +16,8 @@ func (c *client) calls() *cobra.Command {
 	cmd := &cobra.Command{Use: "calls", Short: "List calls: those that are live and those of the last hour", Args: cobra.NoArgs}
 	f := newFilters(cmd, map[string]string{
 		"room": "only calls in this room", "member": "only calls from or to this id",
-		"live": "true: only live calls; false: only others", "state": "only calls in this state, such as ringing, connected or failed",
+		"contains": "only calls whose room or one of whose ids has this in it",
+		"live":     "true: only live calls; false: only others", "state": "only calls in this state, such as ringing, connected or failed",
 	})
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return list(cmd.Context(), c, "calls", f.query(), f.most, func(calls []admin.Call) error {
