@@ -34,6 +34,11 @@ type Options struct {
 	// The daemon's defaults are 8 MiB and 32 MiB.
 	RateFanOut, BurstFanOut int
 
+	// TrackCalls follows the calls between members, from their offers, answers and
+	// hang-ups, and from what they report: for the log, [stats.Hub.Calls], [Hub.Calls] and
+	// Notify. Candidates are not looked at, and descriptions are not kept.
+	TrackCalls bool
+
 	// Logger gets the events of rooms and members, see package event. Nil: nothing is
 	// logged. Its core must not block: the hub loop calls it.
 	Logger *zap.Logger
@@ -107,7 +112,7 @@ func (o *Options) limits() *actor.Limits {
 // actor makes the options of the loop.
 func (h *Hub) actor(o Options) actor.Options {
 	a := actor.Options{
-		Current: h.limits, Logger: o.Logger, Stats: h.stats,
+		Current: h.limits, TrackCalls: o.TrackCalls, Logger: o.Logger, Stats: h.stats,
 	}
 	if h.events != nil {
 		a.Notify = h.events.add
@@ -199,6 +204,15 @@ func (h *Hub) Clients(ctx context.Context) ([]ClientInfo, error) {
 	clients, err := h.core.Clients(ctx)
 	return convert(clients, clientInfo), err
 }
+
+// Calls returns the calls that are not over and those of the last hour (at most 4,096
+// for each node), the first that started first, without their stories. It collects them in
+// steps, as in [Hub.Rooms]. There are none without [Options.TrackCalls].
+func (h *Hub) Calls(ctx context.Context) ([]event.Call, error) { return h.core.Calls(ctx) }
+
+// Call returns the call with an id, with its story. It returns nil and no error if there
+// is no such call, or it is over for more than an hour.
+func (h *Hub) Call(ctx context.Context, id string) (*event.Call, error) { return h.core.Call(ctx, id) }
 
 // Kick removes a member from a room: its connection is closed with 4002, its session
 // ends, and it is banned from the room for [Options.KickBan]. The ban covers its id, the

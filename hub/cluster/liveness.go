@@ -26,7 +26,8 @@ func (c *control) fenced(enters time.Time) {
 		}
 	}
 	c.owner.hub.Close()
-	for _, gauge := range []*atomic.Int64{&c.n.stats.Clients, &c.n.stats.Rooms, &c.n.stats.Members, &c.n.stats.Suspended} {
+	s := c.n.stats
+	for _, gauge := range []*atomic.Int64{&s.Clients, &s.Rooms, &s.Members, &s.Suspended, &s.Calls.Active} {
 		gauge.Store(0)
 	}
 	for p := range c.parts {

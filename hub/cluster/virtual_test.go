@@ -61,7 +61,7 @@ func (v *virtualCluster) start(name string) *Node {
 	v.t.Helper()
 	n, err := New(Options{
 		Name: name, Backplane: v.net.join(name), QueueBytes: 1 << 20, Follow: v.follow, Logger: v.logger,
-		Hub: hub.Options{ResumeWindow: window, KickBan: time.Minute},
+		Hub: hub.Options{ResumeWindow: window, KickBan: time.Minute, TrackCalls: true},
 	})
 	if err != nil {
 		v.t.Fatal(err)

@@ -40,6 +40,8 @@ type Options struct {
 
 	FanOut, FanOutBurst int // likewise
 
+	TrackCalls bool // follow calls, see calls.go
+
 	Logger *zap.Logger // events of rooms and members; nil: none. Its core must not block.
 	Stats  *stats.Hub  // to count in; nil: the hub's own
 	// The loop calls these. They must neither block nor panic. Nil: nobody is called.
@@ -215,6 +217,8 @@ type Core interface {
 	Rooms(context.Context) ([]RoomInfo, error)
 	Room(ctx context.Context, name string) (*RoomDetail, error)
 	Clients(context.Context) ([]ClientInfo, error)
+	Calls(context.Context) ([]event.Call, error)
+	Call(ctx context.Context, id string) (*event.Call, error)
 	CarryOut(context.Context, Ordered) error
 
 	Drain(context.Context) error

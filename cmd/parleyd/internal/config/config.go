@@ -68,6 +68,7 @@ type Config struct {
 	Webhooks Webhooks
 	Rooms    gate.Rules // from the file only
 	Cluster  Cluster
+	Calls    bool
 
 	LogLevel  string
 	LogFormat string

@@ -57,6 +57,7 @@ func (c *Config) define(f *pflag.FlagSet) {
 	c.defineTURN(f)
 	c.defineCluster(f)
 
+	f.BoolVar(&c.Calls, "calls", true, "follow calls between members, for the log, metrics, the admin API and webhooks; false: nothing is kept of them")
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&c.LogFormat, "log-format", "json", "json, or console for people")
 
@@ -89,7 +90,7 @@ func (c *Config) defineWebhooks(f *pflag.FlagSet) {
 	f.DurationVar(&w.Timeout, "join-webhook-timeout", 3*time.Second, "time for its answer")
 	f.DurationVar(&w.Cache, "join-webhook-cache", 10*time.Second, "how long its answer about a token is kept; 0: every join asks")
 	f.BoolVar(&w.FailOpen, "join-webhook-fail-open", false, "let members in when it does not answer")
-	f.StringVar(&w.Event, "event-webhook", "", "`URL` that gets the events of rooms and members")
+	f.StringVar(&w.Event, "event-webhook", "", "`URL` that gets the events of rooms, members and calls")
 	f.StringVar(&w.SecretFile, "webhook-secret-file", "", "`file` with the secret (whsec_…) that webhooks are signed with; reloaded when it changes")
 }
 
