@@ -418,6 +418,21 @@ func TestListOfCalls(t *testing.T) {
 	})
 }
 
+// A call that is finished while a list is taken is in it once, as it is then.
+func TestListOfACallThatIsFinishedMeanwhile(t *testing.T) {
+	first := time.Unix(1e9, 0)
+	list := inOrder([]event.Call{
+		{ID: "b", Started: first}, {ID: "c", Started: first.Add(1)}, {ID: "a", Started: first}, {ID: "b", Started: first, Outcome: wire.OutcomeFailed},
+	})
+	var got []string
+	for _, c := range list {
+		got = append(got, c.ID+c.Outcome.String())
+	}
+	if want := []string{"a", "bfailed", "c"}; !slices.Equal(got, want) {
+		t.Errorf("the list has %q, want %q", got, want)
+	}
+}
+
 // Where calls are not followed nothing is kept, counted or told of them, and reports are
 // taken all the same.
 func TestCallsAreOff(t *testing.T) {
