@@ -15,11 +15,11 @@ type Call struct {
 	Started  time.Time
 	Answered time.Time
 	Ended    time.Time
-	Offers   int          // with those that renegotiate
-	Outcome  wire.Outcome // of an ended call
-	Reason   string       // how it ended: one of the reasons of this package
-	By       string       // id of the member that ended it: by hanging up, or because its membership ended
-	Cause    string       // why it failed or ended, a word of a client
+	Offers   int           // with those that renegotiate
+	Outcome  wire.Outcome  // of an ended call
+	Reason   string        // how it ended: one of the reasons of this package
+	By       string        // id of the member that ended it: by hanging up, or because its membership ended
+	Cause    string        // why it failed or ended, a word of a client
 	Setup    time.Duration // until it was connected, as the first side that says so
 	Path     wire.Path     // as the first connected side that says so
 	Protocol wire.Protocol // likewise

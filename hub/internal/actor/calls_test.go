@@ -114,11 +114,11 @@ func TestCallIsLogged(t *testing.T) {
 		bob.reports("ann", `{"outcome":"connected","rtt_ms":120,"freezes":4}`)
 		time.Sleep(8 * time.Second)
 		bob.says("hangup", "ann", "")
-		time.Sleep(calls.LastWords - 1)
+		time.Sleep(calls.LastWords - time.Nanosecond)
 		if n := len(h.lines(event.CallDone)); n != 0 {
 			t.Errorf("%d lines before the last words", n)
 		}
-		time.Sleep(2)
+		time.Sleep(2 * time.Nanosecond)
 		synctest.Wait()
 		lines := h.lines(event.CallDone)
 		if len(lines) != 1 {
