@@ -114,6 +114,13 @@ func TestOutcomes(t *testing.T) {
 			s.report("a", "b", `{"outcome":"ended"}`)
 			s.hangup("a", "b")
 		}, wire.OutcomeFailed, "hangup", "a"},
+		"failed, and then given up": {func(s *scene) {
+			s.answer("b", "a")
+			s.report("a", "b", failed)
+			s.hangup("a", "b")
+			s.report("a", "b", `{"outcome":"canceled","reason":"left"}`)
+			s.report("b", "a", `{"outcome":"canceled","reason":"left"}`)
+		}, wire.OutcomeFailed, "hangup", "a"},
 		"failed and connected at last": {func(s *scene) {
 			s.answer("b", "a")
 			s.report("a", "b", failed)
@@ -148,7 +155,11 @@ func TestOutcomes(t *testing.T) {
 			s := newScene(t)
 			s.offer("a", "b")
 			c.script(s)
-			if got := s.only(); got.Outcome != c.want || got.Reason != c.reason || got.By != c.by {
+			got := s.only()
+			if got.Outcome == wire.OutcomeFailed && got.Cause != "no_relay" {
+				t.Errorf("the cause is %q", got.Cause)
+			}
+			if got.Outcome != c.want || got.Reason != c.reason || got.By != c.by {
 				t.Errorf("%s, %s by %q; want %s, %s by %q", got.Outcome, got.Reason, got.By, c.want, c.reason, c.by)
 			}
 		})
