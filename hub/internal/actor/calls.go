@@ -283,12 +283,16 @@ func (h *Hub) Calls(ctx context.Context) ([]event.Call, error) {
 			at = p.next
 		}
 	}
-	// Of two copies of a call the later says more.
-	slices.Reverse(all)
-	slices.SortStableFunc(all, func(a, b event.Call) int {
-		return cmp.Or(a.Started.Compare(b.Started), strings.Compare(a.ID, b.ID))
+	return inOrder(all), nil
+}
+
+// inOrder sorts calls by their starts. Of two copies of a call, one of which was taken
+// before it was finished, the other stays.
+func inOrder(all []event.Call) []event.Call {
+	slices.SortFunc(all, func(a, b event.Call) int {
+		return cmp.Or(a.Started.Compare(b.Started), strings.Compare(a.ID, b.ID), cmp.Compare(b.Outcome, a.Outcome))
 	})
-	return slices.CompactFunc(all, func(a, b event.Call) bool { return a.ID == b.ID }), nil
+	return slices.CompactFunc(all, func(a, b event.Call) bool { return a.ID == b.ID })
 }
 
 // Call returns a call with its story; nil: it is not known.

@@ -114,11 +114,11 @@ func TestCallIsLogged(t *testing.T) {
 		bob.reports("ann", `{"outcome":"connected","rtt_ms":120,"freezes":4}`)
 		time.Sleep(8 * time.Second)
 		bob.says("hangup", "ann", "")
-		time.Sleep(calls.LastWords - 1)
+		time.Sleep(calls.LastWords - time.Nanosecond)
 		if n := len(h.lines(event.CallDone)); n != 0 {
 			t.Errorf("%d lines before the last words", n)
 		}
-		time.Sleep(2)
+		time.Sleep(2 * time.Nanosecond)
 		synctest.Wait()
 		lines := h.lines(event.CallDone)
 		if len(lines) != 1 {
@@ -416,6 +416,21 @@ func TestListOfCalls(t *testing.T) {
 			t.Errorf("a call that is none: %v, %v", c, err)
 		}
 	})
+}
+
+// A call that is finished while a list is taken is in it once, as it is then.
+func TestListOfACallThatIsFinishedMeanwhile(t *testing.T) {
+	first := time.Unix(1e9, 0)
+	list := inOrder([]event.Call{
+		{ID: "b", Started: first}, {ID: "c", Started: first.Add(1)}, {ID: "a", Started: first}, {ID: "b", Started: first, Outcome: wire.OutcomeFailed},
+	})
+	var got []string
+	for _, c := range list {
+		got = append(got, c.ID+c.Outcome.String())
+	}
+	if want := []string{"a", "bfailed", "c"}; !slices.Equal(got, want) {
+		t.Errorf("the list has %q, want %q", got, want)
+	}
 }
 
 // Where calls are not followed nothing is kept, counted or told of them, and reports are

@@ -114,6 +114,13 @@ func TestOutcomes(t *testing.T) {
 			s.report("a", "b", `{"outcome":"ended"}`)
 			s.hangup("a", "b")
 		}, wire.OutcomeFailed, "hangup", "a"},
+		"failed, and then given up": {func(s *scene) {
+			s.answer("b", "a")
+			s.report("a", "b", failed)
+			s.hangup("a", "b")
+			s.report("a", "b", `{"outcome":"canceled","reason":"left"}`)
+			s.report("b", "a", `{"outcome":"canceled","reason":"left"}`)
+		}, wire.OutcomeFailed, "hangup", "a"},
 		"failed and connected at last": {func(s *scene) {
 			s.answer("b", "a")
 			s.report("a", "b", failed)
@@ -148,7 +155,11 @@ func TestOutcomes(t *testing.T) {
 			s := newScene(t)
 			s.offer("a", "b")
 			c.script(s)
-			if got := s.only(); got.Outcome != c.want || got.Reason != c.reason || got.By != c.by {
+			got := s.only()
+			if got.Outcome == wire.OutcomeFailed && got.Cause != "no_relay" {
+				t.Errorf("the cause is %q", got.Cause)
+			}
+			if got.Outcome != c.want || got.Reason != c.reason || got.By != c.by {
 				t.Errorf("%s, %s by %q; want %s, %s by %q", got.Outcome, got.Reason, got.By, c.want, c.reason, c.by)
 			}
 		})
@@ -246,13 +257,24 @@ func TestCallAgainAtOnce(t *testing.T) {
 	if first.Cause != "first" || first.Path != wire.NoPath || second.Cause != "" || second.Path != wire.PathRelay {
 		t.Errorf("first %+v, second %+v", first, second)
 	}
-	// A third call of theirs ends before the second one is finished.
+	// A side that has said its last word about the first speaks of the second.
+	s.offer("a", "b")
+	s.report("a", "b", `{"outcome":"ended"}`)
+	s.hangup("a", "b")
+	s.offer("a", "b")
+	s.report("a", "b", `{"outcome":"failed"}`)
+	s.hangup("a", "b")
+	s.pass(LastWords)
+	if third, fourth := s.diary.finished[2], s.diary.finished[3]; third.Outcome != wire.OutcomeCanceled || fourth.Outcome != wire.OutcomeFailed {
+		t.Errorf("third %+v, fourth %+v", third, fourth)
+	}
+	// Another call of theirs ends before the second one is finished.
 	s.offer("a", "b")
 	s.hangup("a", "b")
 	s.offer("b", "a")
 	s.hangup("b", "a")
 	s.pass(LastWords)
-	if len(s.diary.finished) != 4 || len(s.pairs) != 0 || len(s.members) != 0 || len(s.open) != 0 {
+	if len(s.diary.finished) != 6 || len(s.pairs) != 0 || len(s.members) != 0 || len(s.open) != 0 {
 		t.Errorf("%d finished, %d pairs, %d members, %d open", len(s.diary.finished), len(s.pairs), len(s.members), len(s.open))
 	}
 }
@@ -278,6 +300,9 @@ func TestAnswerToNothing(t *testing.T) {
 	s.offer("a", "b")
 	s.answer("a", "b")
 	s.offer("c", "c") // nobody calls itself
+	if len(s.open) != 1 {
+		t.Errorf("%d calls have begun", len(s.open))
+	}
 	s.hangup("a", "b")
 	if c := s.only(); c.Outcome != wire.OutcomeCanceled || !c.Answered.IsZero() {
 		t.Errorf("%+v", c)
@@ -442,8 +467,15 @@ func TestQuality(t *testing.T) {
 	if q.Loss != 0.2 || q.WorstLoss != 0.9 || q.Jitter != 4500*time.Microsecond || q.Freezes != 3 || q.Reports != 2001 {
 		t.Errorf("%+v", q)
 	}
-	if n := len(s.finished); n != 1 {
-		t.Errorf("%d calls", n)
+	var spread Samples
+	for i := range 1000 {
+		r, _ := wire.ParseReport(fmt.Appendf(nil, `{"rtt_ms":%d}`, i))
+		spread.add(&r)
+	}
+	for i, one := range spread.List[1:] {
+		if got := int(one.RTT - spread.List[i].RTT); got != spread.Stride || len(spread.List) < maxSamples/2 {
+			t.Errorf("%d reports lie between two of %d that were kept, want %d", got, len(spread.List), spread.Stride)
+		}
 	}
 
 	s = newScene(t)

@@ -49,11 +49,11 @@ func (t *Tracker) take(now time.Time, c *call, from string, r *wire.Report) {
 	side.Last = r
 	c.step(event.CallStep{Time: now, What: event.StepReport, By: from, Report: r})
 	c.Samples[i].add(r)
-	if r.Reason != "" {
+	if r.Reason != "" && (c.Failed == [2]int{} || r.Outcome == wire.OutcomeFailed) { // that of a failure stays
 		c.Call.Cause = r.Reason
 	}
-	if o := r.Outcome; o != wire.NoOutcome && !(o == wire.OutcomeEnded && isLast(before)) { // ended says less
-		side.Outcome = o
+	if replaces(r.Outcome, before) {
+		side.Outcome = r.Outcome
 	}
 	switch {
 	case isConnected(r):
@@ -63,6 +63,18 @@ func (t *Tracker) take(now time.Time, c *call, from string, r *wire.Report) {
 		c.Failed[i]++
 		t.sink.Failed(&c.Call, i)
 	}
+}
+
+// replaces reports whether a side that has reported one outcome and then another means the
+// later: what it says of the end of a call that has failed, or was declined, says less.
+func replaces(o, before wire.Outcome) bool {
+	switch o {
+	case wire.NoOutcome:
+		return false
+	case wire.OutcomeConnected, wire.OutcomeFailed:
+		return true
+	}
+	return !isLast(before)
 }
 
 // connected takes from a report of a connected call what no other has told yet.

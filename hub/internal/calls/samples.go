@@ -48,7 +48,9 @@ func (s *Samples) add(r *wire.Report) {
 			s.List[i] = s.List[2*i+1]
 		}
 		s.List = s.List[:maxSamples/2]
-		s.Stride = max(s.Stride, 1) * 2
+		s.Skipped = max(s.Stride, 1) // so that all lie equally far apart
+		s.Stride = 2 * s.Skipped
+		return
 	}
 	s.List = append(s.List, one)
 }
