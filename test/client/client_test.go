@@ -28,11 +28,17 @@ func TestMain(m *testing.M) { parleyd.Main(m) }
 // module is the folder of the client module.
 var module = filepath.Join("..", "..", "web", "client")
 
-// It works in Node, over a server that is restarted and connections that break.
+// It works in Node, over connections that break, with a server that is played, and in calls with
+// a WebRTC implementation of npm's.
 func TestNode(t *testing.T) {
 	d := parleyd.Start(t)
-	node := exec.Command("node", "--experimental-websocket", "--no-warnings", "--test-timeout=30000", "--test", "--test-reporter=tap", "node.test.mjs", "signaling.test.mjs")
-	node.Env = append(os.Environ(), "PARLEY_URL=ws://"+d.Address+"/ws")
+	wrtc := npm.Install(t, "@roamhq/wrtc@0.10.0")
+	tests, err := filepath.Glob("*.test.mjs")
+	if err != nil || len(tests) < 4 {
+		t.Fatal(tests, err)
+	}
+	node := exec.Command("node", append([]string{"--experimental-websocket", "--no-warnings", "--test-timeout=60000", "--test", "--test-reporter=tap"}, tests...)...)
+	node.Env = append(os.Environ(), "PARLEY_URL=ws://"+d.Address+"/ws", "PARLEY_WRTC="+filepath.Join(wrtc, "node_modules"))
 	if out, err := node.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}

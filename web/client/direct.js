@@ -4,6 +4,7 @@
 import { ParleyError } from "./errors.js";
 
 const ENOUGH = 256 << 10; // bytes in the buffer up to which a send is done at once
+const LOOK = 100; // ms between looks at the buffer
 const MOST = 16 << 20; // bytes in the buffer, beyond which browsers close the channel
 
 /** @typedef {{open: () => void, data: (data: any) => void, frame: (frame: any) => void, warn: (error: unknown) => void}} DirectEvents */
@@ -35,19 +36,19 @@ export class Direct {
   get bufferedAmount() { return this.#channel.bufferedAmount; }
 
   /** Resolves when the buffer has room; rejects when the channel closes before. */
-  drain() {
+  async drain() {
     const channel = this.#channel;
-    return new Promise((/** @type {(nothing: void) => void} */ resolve, reject) => {
-      if (channel.bufferedAmount <= ENOUGH) return resolve();
-      const done = () => {
-        channel.removeEventListener("bufferedamountlow", done);
-        channel.removeEventListener("close", done);
-        if (channel.readyState === "open") resolve();
-        else reject(new ParleyError("closed", "the connection has ended"));
-      };
-      channel.addEventListener("bufferedamountlow", done);
-      channel.addEventListener("close", done);
-    });
+    while (channel.bufferedAmount > ENOUGH) {
+      if (channel.readyState !== "open") throw new ParleyError("closed", "the connection has ended");
+      await new Promise((/** @type {(nothing: void) => void} */ resolve) => {
+        const done = () => {
+          channel.removeEventListener("bufferedamountlow", done);
+          resolve();
+        };
+        channel.addEventListener("bufferedamountlow", done);
+        setTimeout(done, LOOK); // Node's implementations have no such event
+      });
+    }
   }
 
   /**

@@ -32,6 +32,7 @@ export class Link {
   #Socket;
   #events;
   #delay = FIRST_DELAY;
+  #opened = false;
   #began = 0; // when the try began
   #joined = 0; // when the membership began or went on, on this WebSocket; 0: it did not
   #probing = false;
@@ -60,9 +61,11 @@ export class Link {
     this.#events.state("connecting");
     this.#began = Date.now();
     this.#joined = 0;
+    this.#opened = false;
     const socket = new this.#Socket(this.#url, "parley.v1");
     this.#socket = socket;
     socket.onopen = () => {
+      this.#opened = true;
       this.#listen(QUIET);
       this.#events.open();
     };
@@ -71,6 +74,7 @@ export class Link {
       this.#events.message(String(data));
     };
     socket.onclose = ({ code, reason }) => this.#lost(code, reason);
+    socket.onerror = () => { if (!this.#opened) this.#lost(1006); }; // Node 20 closes no socket that could not be opened
     this.#signOfLife = setTimeout(() => this.#lost(1006), PATIENCE);
   }
 
@@ -138,7 +142,7 @@ export class Link {
     const socket = this.#socket;
     if (!socket) return;
     this.#socket = undefined;
-    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.onopen = socket.onmessage = socket.onclose = socket.onerror = null;
     this.#abandoned.push(socket);
   }
 

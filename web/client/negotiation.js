@@ -12,7 +12,7 @@
  * - stale: the other side has sent an offer to a former connection of ours
  * - warn: of what went wrong
  * @typedef {{
- *   tell: (message: Message) => void, answered: () => void, settled: () => void,
+ *   tell: (message: Message) => void, answered: () => void, settled: () => unknown,
  *   renewed: (message: Message) => void, stale: () => void, warn: (error: unknown) => void,
  * }} NegotiationEvents
  */
@@ -133,7 +133,7 @@ export class Negotiation {
       await this.#setLocal("answer");
       this.#tell();
     }
-    this.#events.settled();
+    await this.#events.settled();
   }
 
   /** @param {any} candidate */

@@ -114,7 +114,10 @@ export class Peer extends Emitter {
         if (this.state === "ringing") this.#setState("connecting");
         this.#mendLater(RETRY);
       },
-      settled: () => this.#senders.apply(),
+      settled: () => {
+        this.#sift();
+        return this.#senders.apply();
+      },
       renewed: options.renewed, stale: options.stale, warn: (error) => this.#warn(error),
     });
     pc.ontrack = ({ track, streams }) => this.#came(track, streams);
@@ -307,15 +310,16 @@ export class Peer extends Emitter {
     const incoming = { track, streams: [stream] };
     for (const former of this.#incoming) if (former.track === track) this.#incoming.delete(former);
     this.#incoming.add(incoming);
-    const gone = () => {
-      if (stream.getTracks().includes(track) && track.readyState === "live") return; // another one of the stream
-      stream.removeEventListener?.("removetrack", gone);
-      if (this.#incoming.delete(incoming)) this.#listStreams();
-    };
-    stream.addEventListener?.("removetrack", gone);
-    track.addEventListener("ended", gone);
     this.#listStreams();
     this.emit("track", incoming);
+  }
+
+  /** Forgets the tracks that the other does not send any more. */
+  #sift() {
+    const sends = new Map(this.connection.getTransceivers().map(({ receiver, currentDirection }) => [receiver.track, currentDirection]));
+    const gone = [...this.#incoming].filter(({ track }) => !/recv/.test(sends.get(track) ?? ""));
+    for (const incoming of gone) this.#incoming.delete(incoming);
+    if (gone.length) this.#listStreams();
   }
 
   #listStreams() {

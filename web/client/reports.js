@@ -34,8 +34,8 @@ export class Reporter {
     this.#send = send;
     const pc = peer.connection;
     pc.addEventListener("iceconnectionstatechange", () => {
-      if (pc.iceConnectionState === "checking") this.#checking ||= Date.now();
-      if (pc.iceConnectionState === "connected") this.#found ||= Date.now();
+      this.#checking ||= Date.now();
+      if (/connected|completed/.test(pc.iceConnectionState)) this.#found ||= Date.now();
     });
     peer.on("state", (state) => {
       if (state === "connecting") this.#began = Date.now(); // ringing is not set-up
@@ -49,7 +49,7 @@ export class Reporter {
     this.#connected ||= Date.now();
     clearInterval(this.#timer);
     this.#timer = setInterval(() => this.#tell("connected"), EVERY);
-    const since = (/** @type {number} */ from, /** @type {number} */ to) => from && to ? to - from : undefined;
+    const since = (/** @type {number} */ from, /** @type {number} */ to) => from && to ? Math.max(0, to - from) : undefined;
     this.#tell("connected", first ? {
       setup_ms: this.#connected - this.#began, ice_ms: since(this.#checking, this.#found), dtls_ms: since(this.#found, this.#connected),
     } : {});
