@@ -104,7 +104,7 @@ if (await word !== "hello") throw new Error("no echo on the channel");
 // The example in React draws two that meet, from snapshots alone.
 func TestReact(t *testing.T) {
 	d := parleyd.Start(t)
-	react := npm.Install(t, "react-dom@19.2.0")
+	react := npm.Install(t, "react@19.3.1", "react-dom@19.3.1")
 	dir := t.TempDir()
 	example, err := filepath.Abs(filepath.Join(module, "examples", "react.jsx"))
 	if err != nil {
