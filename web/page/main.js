@@ -93,11 +93,11 @@ function enter(room) {
   const v = visit = new Visit({ url: url.href, room, name, token, passcode, meet }, media, stage);
   v.on("change", refresh);
   v.on("notice", notice);
-  v.on("refused", ({ code = "", error = "" }) => showError(refusal(code, sentence(error))));
-  v.on("over", ({ code = "", error = "", needs }) => {
+  v.on("refused", ({ code, message }) => showError(refusal(code, sentence(message))));
+  v.on("over", ({ code, message, needs }) => {
     leave();
     if (needs === "passcode") askPasscode(passcode !== "");
-    else showError(code === "forbidden" ? sentence(error) : refusal(code, sentence(error)));
+    else showError(code === "forbidden" ? sentence(message) : refusal(code, sentence(message)));
   });
   history.replaceState(null, "", `#${encodeURIComponent(room)}${token && `&token=${token}`}`);
   view.join.hidden = true;
@@ -390,10 +390,6 @@ media.on("change", () => {
   visit?.draw();
 });
 addEventListener("hashchange", followLink);
-addEventListener("online", () => visit?.room.retryNow());
-document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) visit?.room.retryNow(); // a page that slept may have missed its timers
-});
 addEventListener("pagehide", () => visit?.leave());
 addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
