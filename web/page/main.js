@@ -67,17 +67,6 @@ function address(room) {
   return `${location.origin}${location.pathname}${location.search}#${encodeURIComponent(room)}`;
 }
 
-/**
- * Returns the partition of a room, for load balancers that bring the members of a room to one
- * server. It does not tell the room's name.
- * @param {string} room
- */
-function partitionOf(room) {
-  let hash = 0xcbf29ce484222325n; // FNV-1a, 64 bits
-  for (const byte of new TextEncoder().encode(room)) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
-  return String((hash ^ hash >> 32n) & 255n);
-}
-
 /** @param {string} room */
 function enter(room) {
   showError("");
@@ -86,7 +75,6 @@ function enter(room) {
   const url = new URL("ws", location.href);
   url.protocol = url.protocol.replace("http", "ws");
   url.hash = "";
-  url.searchParams.set("room", partitionOf(room));
   const { token } = link();
   const meet = new FormData(view.join).get("mode") === "meet";
   const passcode = view.passcodeField.hidden ? "" : view.passcode.value;
