@@ -227,16 +227,16 @@ func TestAdmin(t *testing.T) {
 	s.passes()
 }
 
-// Two daemons on an outside NATS server, which goes away for a while: they refuse, keep
-// their clients, and go on when it is back.
-func TestOutsideNATS(t *testing.T) {
+// outsideNATS returns the port of a NATS server that is started, and again, by a call.
+func outsideNATS(t *testing.T) (port string, start func() *exec.Cmd) {
+	t.Helper()
 	dir := t.TempDir()
 	binary := filepath.Join(dir, "nats-server")
 	if err := parleyd.Build(binary, "github.com/nats-io/nats-server/v2"); err != nil {
 		t.Fatal(err)
 	}
-	port := process.FreePort(t)
-	startNATS := func() *exec.Cmd {
+	port = process.FreePort(t)
+	return port, func() *exec.Cmd {
 		cmd := exec.Command(binary, "-a", "127.0.0.1", "-p", port, "-js", "-sd", dir)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
@@ -245,6 +245,12 @@ func TestOutsideNATS(t *testing.T) {
 		process.AwaitTCP(t, "127.0.0.1:"+port)
 		return cmd
 	}
+}
+
+// Two daemons on an outside NATS server, which goes away for a while: they refuse, keep
+// their clients, and go on when it is back.
+func TestOutsideNATS(t *testing.T) {
+	port, startNATS := outsideNATS(t)
 	server := startNATS()
 	var all []*parleyd.Daemon
 	for i := range 2 {

@@ -19,7 +19,17 @@ func rollingArgs(duration string) []string {
 // another: no message is lost, repeated or out of order, no session ends, and nobody is
 // told that somebody has left who has not.
 func TestRollingRestart(t *testing.T) {
-	c := nodes.Start(t, 3)
+	t.Run("embedded", func(t *testing.T) { rolls(t, nodes.Start(t, 3)) })
+	t.Run("outside NATS", func(t *testing.T) {
+		port, startNATS := outsideNATS(t)
+		startNATS()
+		rolls(t, nodes.StartOn(t, "nats://127.0.0.1:"+port, 3))
+	})
+}
+
+// rolls restarts each node in turn under load.
+func rolls(t *testing.T, c *nodes.Cluster) {
+	t.Helper()
 	s := startSoak(t, c.Balanced, rollingArgs("36s")...)
 	time.Sleep(7 * time.Second)
 	for i := range 3 {

@@ -47,8 +47,9 @@ func (e *Embedded) options(cluster, node, token string, with security) (*server.
 	if err != nil {
 		return nil, err
 	}
+	// It listens for clients too, on loopback: without that it would have no routes.
 	o := &server.Options{
-		ServerName: node, DontListen: true, Authorization: token, NoSigs: true, NoLog: true, MaxPayload: maxPayload,
+		ServerName: node, Host: "127.0.0.1", Port: server.RANDOM_PORT, Authorization: token, NoSigs: true, NoLog: true, MaxPayload: maxPayload,
 		JetStream: true, StoreDir: e.Dir, SyncAlways: true,
 		Cluster: server.ClusterOpts{
 			Name: "parley-" + cluster, Host: host, Port: port, NoAdvertise: true,

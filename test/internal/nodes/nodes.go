@@ -24,6 +24,7 @@ type Cluster struct {
 	Balanced string // host:port of a load balancer (nginx) before them
 
 	t      *testing.T
+	nats   string // URL of an outside NATS server; empty: they have brokers of their own
 	secret string
 	listen []string       // of clients, by node
 	broker []string       // of the other nodes
@@ -41,7 +42,18 @@ const Secret = "open sesame"
 // them after the test.
 func Start(t *testing.T, n int, args ...string) *Cluster {
 	t.Helper()
-	c := &Cluster{t: t, secret: filepath.Join(t.TempDir(), "secret"), extra: args, Daemons: make([]*parleyd.Daemon, n)}
+	return start(t, n, "", args)
+}
+
+// StartOn is Start for daemons on an outside NATS server.
+func StartOn(t *testing.T, nats string, n int, args ...string) *Cluster {
+	t.Helper()
+	return start(t, n, nats, args)
+}
+
+func start(t *testing.T, n int, nats string, args []string) *Cluster {
+	t.Helper()
+	c := &Cluster{t: t, nats: nats, secret: filepath.Join(t.TempDir(), "secret"), extra: args, Daemons: make([]*parleyd.Daemon, n)}
 	if err := os.WriteFile(c.secret, []byte(Secret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -75,12 +87,16 @@ func Start(t *testing.T, n int, args ...string) *Cluster {
 func (c *Cluster) Restart(i int) {
 	c.t.Helper()
 	args := append([]string{
-		"--node", fmt.Sprint("n", i), "--cluster-listen", c.broker[i], "--cluster-dir", c.dirs[i], "--cluster-secret-file", c.secret,
-		"--cluster-direct-listen", c.direct[i], "--cluster-direct-advertise", c.shorts[i].Address,
+		"--node", fmt.Sprint("n", i), "--cluster-direct-listen", c.direct[i], "--cluster-direct-advertise", c.shorts[i].Address,
 	}, c.extra...)
-	for j := range c.broker {
-		if j != i {
-			args = append(args, "--cluster-peer", c.wires[i][j].Address)
+	if c.nats != "" {
+		args = append(args, "--cluster-nats", c.nats)
+	} else {
+		args = append(args, "--cluster-listen", c.broker[i], "--cluster-dir", c.dirs[i], "--cluster-secret-file", c.secret)
+		for j := range c.broker {
+			if j != i {
+				args = append(args, "--cluster-peer", c.wires[i][j].Address)
+			}
 		}
 	}
 	c.Daemons[i] = parleyd.StartAt(c.t, c.listen[i], args...)
