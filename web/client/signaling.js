@@ -63,7 +63,7 @@ const LONGEST_TIMER = 2 ** 31 - 1; // ms
 /** What we may do where the server does not say. */
 const DEFAULT_RIGHTS = ["send", "message"];
 /** Refusals of a join that trying again does not mend. */
-const FINAL = new Set(["invalid_room", "invalid_id", "invalid_name", "unauthorized", "forbidden", "bad_message"]);
+const FINAL = /^(invalid_|unauthorized|forbidden|bad_message)/;
 /**
  * Close codes after which a retry would be closed again, or is not wanted.
  * @type {Record<number, ErrorCode>}
@@ -262,7 +262,7 @@ export class Signaling extends Emitter {
     this.#leave();
     const final = FINAL_CLOSES[code];
     if (final && !(code === 4008 && this.#options.getToken)) this.#giveUp(new ParleyError(final, reason || final));
-    else if (!this.#mayWait) this.#giveUp(new ParleyError("unreachable", "the server can't be reached at this URL, or does not allow this origin"));
+    else if (!this.#mayWait) this.#giveUp(new ParleyError("unreachable", "the server can't be reached, or does not allow this origin"));
     return this.#wanted;
   }
 
@@ -421,7 +421,7 @@ export class Signaling extends Emitter {
 
   /** @param {ParleyError} error */
   #refusedJoin(error) {
-    if (FINAL.has(error.code) || !this.#mayWait) {
+    if (FINAL.test(error.code) || !this.#mayWait) {
       this.#giveUp(error);
       return;
     }
