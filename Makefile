@@ -58,6 +58,7 @@ lint: ## Check format, vet, staticcheck, known vulnerabilities and the pages' ty
 fuzz: ## Fuzz all that reads bytes from outside, FUZZTIME (30s) each, and the hub's model
 	$(GO) test ./hub/wire -run '^$$' -fuzz FuzzParse -fuzztime $(FUZZTIME)
 	$(GO) test ./hub/wire -run '^$$' -fuzz FuzzQuoted -fuzztime $(FUZZTIME)
+	$(GO) test ./hub/wire -run '^$$' -fuzz FuzzReport -fuzztime $(FUZZTIME)
 	$(GO) test ./wsconn -run '^$$' -fuzz FuzzReader -fuzztime $(FUZZTIME)
 	$(GO) test ./wsconn -run '^$$' -fuzz FuzzConnection -fuzztime $(FUZZTIME)
 	$(GO) test ./cmd/parleyd/internal/auth -run '^$$' -fuzz FuzzCheck -fuzztime $(FUZZTIME)
@@ -66,6 +67,7 @@ fuzz: ## Fuzz all that reads bytes from outside, FUZZTIME (30s) each, and the hu
 	$(GO) test ./cmd/soak/internal/plan -run '^$$' -fuzz FuzzScenario -fuzztime $(FUZZTIME)
 	$(GO) test ./cmd/soak/internal/dialect -run '^$$' -fuzz FuzzFields -fuzztime $(FUZZTIME)
 	$(GO) test ./hub/internal/actor -run TestModel -rapid.checks 100000 -rapid.steps 100
+	$(GO) test ./hub/internal/calls -run TestModel -rapid.checks 100000 -rapid.steps 100
 
 simulate: ## Run the cluster's simulation with fresh seeds until one fails, or SEED alone
 	$(GO) test ./hub/cluster -run '^TestSimulation$$' -timeout 0 $(if $(SEED),-simulate.seed $(SEED),-simulate.time 1000h)

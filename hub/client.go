@@ -175,6 +175,12 @@ func (c *Client) Renew(g *Grant, name string, meta json.RawMessage, answer []byt
 	})
 }
 
+// Report tells how the client's call with the member to goes. It is not answered, but for
+// refusals.
+func (c *Client) Report(to string, report wire.Report, r Request) error {
+	return c.core.Do(&actor.Report{Client: c.client, To: to, Report: &report, Refused: r.refused()})
+}
+
 // Kick removes a member from the client's room, if the client has the right to moderate.
 func (c *Client) Kick(to string, r Request) error {
 	return c.core.Do(&actor.Kick{Order: c.order(r), To: to})

@@ -34,6 +34,11 @@ type Options struct {
 	// The daemon's defaults are 8 MiB and 32 MiB.
 	RateFanOut, BurstFanOut int
 
+	// TrackCalls follows the calls between members, from their offers, answers and
+	// hang-ups, and from what they report: for the log, [stats.Hub.Calls], [Hub.Calls] and
+	// Notify. Candidates are not looked at, and descriptions are not kept.
+	TrackCalls bool
+
 	// Logger gets the events of rooms and members, see package event. Nil: nothing is
 	// logged. Its core must not block: the hub loop calls it.
 	Logger *zap.Logger
@@ -92,16 +97,22 @@ func New(o Options) (*Hub, error) {
 func makeHub(o Options) *Hub {
 	h := &Hub{stats: new(stats.Hub), limits: new(atomic.Pointer[actor.Limits])}
 	h.events = newEvents(o, h.stats)
-	h.limits.Store(&actor.Limits{
-		MaxRooms: o.MaxRooms, MaxRoomMembers: o.MaxRoomMembers, ResumeWindow: o.ResumeWindow, KickBan: o.KickBan,
-	})
+	h.limits.Store(o.limits())
 	return h
+}
+
+// limits returns those that can change.
+func (o *Options) limits() *actor.Limits {
+	return &actor.Limits{
+		MaxRooms: o.MaxRooms, MaxRoomMembers: o.MaxRoomMembers, ResumeWindow: o.ResumeWindow, KickBan: o.KickBan,
+		FanOut: o.RateFanOut, FanOutBurst: o.BurstFanOut,
+	}
 }
 
 // actor makes the options of the loop.
 func (h *Hub) actor(o Options) actor.Options {
 	a := actor.Options{
-		Current: h.limits, FanOut: o.RateFanOut, FanOutBurst: o.BurstFanOut, Logger: o.Logger, Stats: h.stats,
+		Current: h.limits, TrackCalls: o.TrackCalls, Logger: o.Logger, Stats: h.stats,
 	}
 	if h.events != nil {
 		a.Notify = h.events.add
@@ -109,17 +120,16 @@ func (h *Hub) actor(o Options) actor.Options {
 	return a
 }
 
-// SetLimits takes over MaxRooms, MaxRoomMembers, ResumeWindow and KickBan, all at once,
-// for joins, lost connections and kicks from now on; the other options stay as they are.
+// SetLimits takes over MaxRooms, MaxRoomMembers, ResumeWindow, KickBan, RateFanOut and
+// BurstFanOut, all at once, for joins, lost connections, kicks and messages from now on;
+// the other options stay as they are.
 // No member has to leave. The error names an option that is invalid: then nothing
 // changes. In a cluster it holds for the rooms that this node owns.
 func (h *Hub) SetLimits(o Options) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	h.limits.Store(&actor.Limits{
-		MaxRooms: o.MaxRooms, MaxRoomMembers: o.MaxRoomMembers, ResumeWindow: o.ResumeWindow, KickBan: o.KickBan,
-	})
+	h.limits.Store(o.limits())
 	return nil
 }
 
@@ -194,6 +204,15 @@ func (h *Hub) Clients(ctx context.Context) ([]ClientInfo, error) {
 	clients, err := h.core.Clients(ctx)
 	return convert(clients, clientInfo), err
 }
+
+// Calls returns the calls that are not over and those of the last hour (at most 4,096
+// for each node), the first that started first, without their stories. It collects them in
+// steps, as in [Hub.Rooms]. There are none without [Options.TrackCalls].
+func (h *Hub) Calls(ctx context.Context) ([]event.Call, error) { return h.core.Calls(ctx) }
+
+// Call returns the call with an id, with its story. It returns nil and no error if there
+// is no such call, or it is over for more than an hour.
+func (h *Hub) Call(ctx context.Context, id string) (*event.Call, error) { return h.core.Call(ctx, id) }
 
 // Kick removes a member from a room: its connection is closed with 4002, its session
 // ends, and it is banned from the room for [Options.KickBan]. The ban covers its id, the

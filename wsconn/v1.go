@@ -125,6 +125,8 @@ func (v *v1) command(e *wire.Envelope) error {
 		return c.Rename(string(e.Name), request(e))
 	case wire.TypeUpdate:
 		return c.Update(bytes.Clone(e.Meta), request(e))
+	case wire.TypeReport:
+		return v.report(e)
 	case wire.TypeICE:
 		return v.ice(e)
 	case wire.TypeToken:
@@ -226,6 +228,21 @@ func (v *v1) ice(e *wire.Envelope) error {
 		return err
 	}
 	return v.c.client.Reply(wire.ICEText(servers, string(e.Ref)))
+}
+
+// report takes what the client says of a call.
+func (v *v1) report(e *wire.Envelope) error {
+	report, refusal := wire.ParseReport(e.Data)
+	switch {
+	case !v.joined:
+		refusal = hub.ErrNotJoined
+	case refusal == nil && len(e.To) > wire.MaxID:
+		refusal = hub.ErrTargetNotFound
+	}
+	if refusal != nil {
+		return v.refuse(refusal, e)
+	}
+	return v.c.client.Report(string(e.To), report, request(e))
 }
 
 // renew takes a fresh token for the membership.

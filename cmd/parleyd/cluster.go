@@ -1,24 +1,33 @@
 package main
 
 import (
-	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"runtime/debug"
+	"time"
 
+	"go.uber.org/zap"
+
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/config"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/reload"
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/cluster"
 	"github.com/parley-rtc/parley/hub/cluster/broker"
+	"github.com/parley-rtc/parley/hub/cluster/direct"
 )
 
 // gcPercentOfNode is GOGC for a node of a cluster where the environment sets none: what
 // passes between nodes leaves more garbage than what passes inside of one.
 const gcPercentOfNode = 200
+
+// followTime is the time between two looks at where the members of rooms are.
+const followTime = 5 * time.Second
 
 // newNode makes this daemon a node of its cluster.
 func (d *daemon) newNode(o hub.Options) (err error) {
@@ -30,16 +39,19 @@ func (d *daemon) newNode(o hub.Options) (err error) {
 		Cluster: k.Name, Node: k.Node, URLs: k.NATS, Credentials: k.NATSCreds, Logger: d.logs.Logger,
 	}
 	if k.Listen != "" {
-		if options.Embedded, err = d.embedded(); err != nil {
-			return err
-		}
+		options.Embedded, err = d.embedded()
+	} else {
+		options.TLS, err = clusterTLS(k, d.logs.Logger)
 	}
-	b, err := broker.New(options)
+	if err != nil {
+		return err
+	}
+	b, err := d.backplane(options)
 	if err != nil {
 		return fmt.Errorf("cluster: %w", err)
 	}
 	d.node, err = cluster.New(cluster.Options{
-		Name: k.Node, Backplane: b, Hub: o, QueueBytes: d.config.QueueBytes, Logger: d.logs.Logger,
+		Name: k.Node, Backplane: b, Hub: o, QueueBytes: d.config.QueueBytes, Follow: followTime, Logger: d.logs.Logger,
 	})
 	if err != nil {
 		b.Close()
@@ -47,6 +59,25 @@ func (d *daemon) newNode(o hub.Options) (err error) {
 	}
 	d.hub = d.node.Hub()
 	return nil
+}
+
+// backplane returns the way to the other nodes: the broker, and direct connections where
+// there are to be any.
+func (d *daemon) backplane(o broker.Options) (cluster.Backplane, error) {
+	b, err := broker.New(o)
+	if err != nil {
+		return nil, err
+	}
+	k := &d.config.Cluster
+	if k.DirectListen() == "" {
+		return b, nil
+	}
+	d.direct, err = direct.New(b, direct.Options{Node: k.Node, Listen: k.DirectListen(), Advertise: k.Advertise, Logger: d.logs.Logger})
+	if err != nil {
+		b.Close()
+		return nil, err
+	}
+	return d.direct, nil
 }
 
 // allAddresses adds to names of several machines the addresses that they have now; each
@@ -69,22 +100,6 @@ func allAddresses(peers []string) (all []string) {
 	return all
 }
 
-// clusterSecret reads the secret of the nodes, which the broker takes at the start only;
-// empty: there is none.
-func clusterSecret(file string) (string, error) {
-	if file == "" {
-		return "", nil
-	}
-	secret, err := os.ReadFile(file)
-	if secret = bytes.TrimSpace(secret); err == nil && len(secret) == 0 {
-		err = fmt.Errorf("%s is empty", file)
-	}
-	if err != nil {
-		return "", fmt.Errorf("cluster-secret-file: %w", err)
-	}
-	return string(secret), nil
-}
-
 // embedded returns how the broker in this process is set up.
 func (d *daemon) embedded() (_ *broker.Embedded, err error) {
 	k := &d.config.Cluster
@@ -95,28 +110,86 @@ func (d *daemon) embedded() (_ *broker.Embedded, err error) {
 		}
 		d.temporary = e.Dir
 	}
-	if e.Secret, err = clusterSecret(k.SecretFile); err != nil {
+	if e.Secrets, err = clusterSecrets(k.SecretFile, d.logs.Logger); err != nil {
 		return nil, err
 	}
-	if k.TLSCert == "" {
-		return e, nil
+	if e.TLS, err = clusterTLS(k, d.logs.Logger); err != nil {
+		return nil, err
 	}
-	if e.TLS, err = newCertificates(k.TLSCert, k.TLSKey, d.logs.Logger); err != nil {
-		return nil, fmt.Errorf("cluster-%w", err)
+	return e, nil
+}
+
+// clusterSecrets returns those of the nodes, as the file has them; nil: there are none.
+func clusterSecrets(file string, log *zap.Logger) (func() []string, error) {
+	secrets, err := newSecrets("cluster-secret-file", file, log)
+	if secrets == nil || err != nil {
+		return nil, err
 	}
+	return func() (list []string) {
+		for _, secret := range secrets() {
+			list = append(list, string(secret))
+		}
+		return list
+	}, nil
+}
+
+// clusterSecurity is what secures connections between nodes, or to an outside NATS server.
+type clusterSecurity struct {
+	config *tls.Config
+	until  time.Time // when the first certificate of it ends: the node's, or else the authority's
+}
+
+// clusterTLS returns what secures the connections between nodes, or to an outside NATS
+// server, as the files have it; nil: nothing does. Nodes are clients of each other, with
+// the same certificate; to a NATS server a node may have none.
+func clusterTLS(k *config.Cluster, log *zap.Logger) (func() *tls.Config, error) {
+	if k.TLSCA == "" {
+		return nil, nil
+	}
+	files := []string{k.TLSCA}
+	if k.TLSCert != "" {
+		files = append(files, k.TLSCert, k.TLSKey)
+	}
+	told := func(fresh clusterSecurity, err error) {
+		if err != nil {
+			log.Error(eventTLSFailed, zap.Error(err))
+			return
+		}
+		log.Info(eventTLSReloaded, zap.Time(fieldNotAfter, fresh.until))
+	}
+	current, err := reload.New(func() (clusterSecurity, error) { return loadClusterTLS(k) }, told, files...)
+	if err != nil {
+		return nil, err
+	}
+	return func() *tls.Config { return current.Get().config }, nil
+}
+
+func loadClusterTLS(k *config.Cluster) (s clusterSecurity, err error) {
 	text, err := os.ReadFile(k.TLSCA)
 	if err != nil {
-		return nil, fmt.Errorf("cluster-tls-ca: %w", err)
+		return s, fmt.Errorf("cluster-tls-ca: %w", err)
 	}
 	ca := x509.NewCertPool()
-	if !ca.AppendCertsFromPEM(text) {
-		return nil, errors.New("cluster-tls-ca: there is no certificate in it")
+	block, _ := pem.Decode(text)
+	if !ca.AppendCertsFromPEM(text) || block == nil {
+		return s, errors.New("cluster-tls-ca: there is no certificate in it")
 	}
-	// Nodes are clients of each other, with the same certificate.
-	e.TLS.RootCAs, e.TLS.ClientCAs, e.TLS.ClientAuth = ca, ca, tls.RequireAndVerifyClientCert
-	own := e.TLS.GetCertificate
-	e.TLS.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return own(nil) }
-	return e, nil
+	s.config = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: ca}
+	if k.TLSCert == "" {
+		if first, err := x509.ParseCertificate(block.Bytes); err == nil {
+			s.until = first.NotAfter
+		}
+		return s, nil
+	}
+	own, err := tls.LoadX509KeyPair(k.TLSCert, k.TLSKey)
+	if err != nil {
+		return s, fmt.Errorf("cluster-tls-cert: %w", err)
+	}
+	s.until = own.Leaf.NotAfter
+	s.config.Certificates = []tls.Certificate{own}
+	s.config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &own, nil }
+	s.config.ClientCAs, s.config.ClientAuth = ca, tls.RequireAndVerifyClientCert
+	return s, nil
 }
 
 // whenServing answers with 503 while this node of a cluster can't serve connections: load

@@ -82,6 +82,7 @@ func (d *daemon) hubOptions(c *config.Config) hub.Options {
 		Logger:         d.logs.Logger,
 		RateFanOut:     c.RateFanOut,
 		BurstFanOut:    c.BurstFanOut,
+		TrackCalls:     c.Calls,
 		Notify:         d.notify(c),
 	}
 }

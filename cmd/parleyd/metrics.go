@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
@@ -37,6 +39,14 @@ var (
 	descCloses      = desc("closes_total", "Connections ended, by close code.", "code")
 	descBytesIn     = desc("received_bytes_total", "Bytes read from connections.")
 	descBytesOut    = desc("sent_bytes_total", "Bytes written to connections.")
+	descCalls       = desc("calls_total", "Calls between members that are over, by what became of them.", "outcome")
+	descCallsActive = desc("calls_active", "Calls between members that are not over.")
+	descCallsNot    = desc("calls_untracked_total", "Calls that are not followed because there are too many.")
+	descCallAnswer  = desc("call_answer_seconds", "Time from a call's offer to its answer.")
+	descCallSetup   = desc("call_setup_seconds", "Time until a call was connected, as a client reports it.")
+	descCallPath    = desc("call_path_total", "Connected calls, by the path and the protocol that a client reports.", "path", "protocol")
+	descCallRTT     = desc("call_rtt_seconds", "Median round-trip time of a call, as clients report it; of the side that has it worse.")
+	descCallLoss    = desc("call_loss_ratio", "Median share of packets that a call loses, as clients report it; of the side that has it worse.")
 	descBatchSize   = desc("hub_batch_commands", "Commands in a batch of the hub's loop.")
 	descBatchTime   = desc("hub_batch_seconds", "Time that a batch of the hub's loop took.")
 	descTransit     = desc("transit_seconds", "Time that a forwarded message spent inside the server, from its arrival to its write.")
@@ -50,7 +60,8 @@ var (
 	descRelayed     = desc("turn_bytes_total", "Bytes that the TURN server relayed.", "direction")
 	descAvailable   = desc("cluster_available", "1 if this node's lease is good, else 0.")
 	descNodes       = desc("cluster_nodes", "Nodes of the cluster that this one has a link with, itself among them.")
-	descPartitions  = desc("cluster_partitions", "Of 64 that rooms are divided into: those that this node owns.")
+	descPartitions  = desc("cluster_partitions", "Of 256 that rooms are divided into: those that this node owns.")
+	descDirect      = desc("cluster_nodes_direct", "Nodes of the cluster that this one has a direct connection to.")
 	descLinks       = desc("cluster_link_bytes", "Bytes that wait for other nodes or are on their way to them.")
 	descNotBefore   = desc("certificate_not_before_seconds", "When the certificate that clients see begins to be valid, in seconds since 1970.", "name")
 	descNotAfter    = desc("certificate_not_after_seconds", "When the certificate that clients see expires, in seconds since 1970.", "name")
@@ -97,6 +108,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	c.relay(metric)
 	c.cluster(metric)
 	c.certificates(metric)
+	c.calls(metric)
 	histogram := func(d *prometheus.Desc, h *stats.Histogram) {
 		count, sum, buckets := h.Snapshot()
 		ch <- prometheus.MustNewConstHistogram(d, count, sum, buckets)
@@ -104,6 +116,10 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	histogram(descBatchSize, &h.BatchSize)
 	histogram(descBatchTime, &h.BatchTime)
 	histogram(descTransit, &h.Transit)
+	histogram(descCallAnswer, &h.Calls.Answer)
+	histogram(descCallSetup, &h.Calls.Setup)
+	histogram(descCallRTT, &h.Calls.RTT)
+	histogram(descCallLoss, &h.Calls.Loss)
 }
 
 type metricFunc func(d *prometheus.Desc, t prometheus.ValueType, v float64, labels ...string)
@@ -152,8 +168,33 @@ func (c *collector) cluster(metric metricFunc) {
 	}
 	metric(descAvailable, prometheus.GaugeValue, available)
 	metric(descNodes, prometheus.GaugeValue, float64(s.Nodes))
+	if c.d.direct != nil {
+		metric(descDirect, prometheus.GaugeValue, float64(c.d.direct.Connected()))
+	}
 	metric(descPartitions, prometheus.GaugeValue, float64(s.Partitions))
 	metric(descLinks, prometheus.GaugeValue, float64(s.Waiting))
+}
+
+// calls collects what becomes of calls between members.
+func (c *collector) calls(metric metricFunc) {
+	n := &c.d.hub.Stats().Calls
+	metric(descCallsActive, prometheus.GaugeValue, float64(n.Active.Load()))
+	metric(descCallsNot, prometheus.CounterValue, float64(n.Untracked.Load()))
+	for o := range wire.Outcome(wire.NumOutcomes) {
+		if o != wire.NoOutcome && o != wire.OutcomeEnded { // these say nothing of a call that is over
+			metric(descCalls, prometheus.CounterValue, float64(n.Outcomes[o].Load()), o.String())
+		}
+	}
+	for path := range n.Paths {
+		for protocol := range n.Paths[path] {
+			count := n.Paths[path][protocol].Load()
+			if count == 0 && (path == 0 || protocol == 0) {
+				continue
+			}
+			metric(descCallPath, prometheus.CounterValue, float64(count),
+				cmp.Or(wire.Path(path).String(), "unknown"), cmp.Or(wire.Protocol(protocol).String(), "unknown"))
+		}
+	}
 }
 
 // certificates collects how long those that clients see are good for.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/parley-rtc/parley/cmd/soak/internal/crowd"
@@ -228,9 +229,13 @@ func (t *loadTest) webrtc(ctx context.Context, p *plan.Phase) *report.WebRTC {
 	if p.WebRTC == 0 {
 		return nil
 	}
+	var kinds []rtc.Kind
+	for _, kind := range strings.Split(p.WebRTCCalls, ",") {
+		kinds = append(kinds, rtc.Kind(kind))
+	}
 	w := rtc.Run(ctx, rtc.Options{
 		Target: t.plan.Target, TLS: t.tls, Header: t.plan.Headers, Credentials: t.plan.Credentials, Pairs: p.WebRTC, Over: p.Duration,
-		ICEServers: t.plan.ICEServers, User: t.plan.ICEUser, Password: t.plan.ICEPassword, RelayOnly: t.plan.RelayOnly,
+		ICEServers: t.plan.ICEServers, User: t.plan.ICEUser, Password: t.plan.ICEPassword, RelayOnly: t.plan.RelayOnly, Kinds: kinds,
 	})
 	for reason, n := range w.Failures {
 		for range n {

@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
+	"github.com/parley-rtc/parley/hub/event"
 	"github.com/parley-rtc/parley/hub/internal/actor"
 	"github.com/parley-rtc/parley/hub/wire"
 )
@@ -29,7 +31,7 @@ type NodeInfo struct {
 
 // question is what one node asks another.
 type question struct {
-	What string          // "rooms", "room", "clients", "node", "kick", "lock", "unlock", "close", "announce"
+	What string          // "rooms", "room", "clients", "calls", "call", "node", "kick", "lock", "unlock", "close", "announce"
 	Room string          `json:",omitempty"`
 	ID   string          `json:",omitempty"`
 	Data json.RawMessage `json:",omitempty"`
@@ -142,6 +144,10 @@ func (n *Node) valueOf(ctx context.Context, body []byte) (answer any, err error)
 		answer, err = h.Room(ctx, q.Room)
 	case "clients":
 		answer, err = n.ownClients(ctx, h)
+	case "calls":
+		answer, err = h.Calls(ctx)
+	case "call":
+		answer, err = h.Call(ctx, q.ID)
 	case "node":
 		answer, err = n.info()
 	default:
@@ -288,6 +294,33 @@ func (n *Node) Clients(ctx context.Context) ([]actor.ClientInfo, error) {
 		return cmp.Or(strings.Compare(a.Node, b.Node), cmp.Compare(a.Conn, b.Conn))
 	})
 	return list, err
+}
+
+// Calls returns the calls of the rooms of all nodes, the first that started first.
+func (n *Node) Calls(ctx context.Context) ([]event.Call, error) {
+	list, err := all[event.Call](ctx, n, question{What: "calls"})
+	slices.SortFunc(list, func(a, b event.Call) int {
+		return cmp.Or(a.Started.Compare(b.Started), strings.Compare(a.ID, b.ID))
+	})
+	return list, err
+}
+
+// Call returns a call with its story; nil: no node knows it.
+func (n *Node) Call(ctx context.Context, id string) (*event.Call, error) {
+	n.mu.RLock()
+	links := slices.Collect(maps.Values(n.links))
+	n.mu.RUnlock()
+	for _, l := range links {
+		b, err := n.ask(ctx, l, question{What: "call", ID: id})
+		if err != nil {
+			return nil, err
+		}
+		var c *event.Call
+		if err := json.Unmarshal(b, &c); c != nil || err != nil {
+			return c, err
+		}
+	}
+	return nil, nil
 }
 
 // ownClients returns the connections of this node. Its hub knows most of the local ones.

@@ -152,6 +152,11 @@ func messageOf(kind byte, r *reader, c *actor.Client, o frame.Origin) actor.Comm
 		return &actor.Update{Client: c, Meta: r.profile(), Refused: r.refused(o)}
 	case recRenew:
 		return &actor.Renew{Client: c, Grant: r.grant(), Name: r.text(), Meta: r.profile(), Frame: r.frameOf(o), Refused: r.refused(o)}
+	case recReport:
+		report := new(wire.Report)
+		c := &actor.Report{Client: c, To: r.text(), Report: report, Refused: r.refused(o)}
+		r.json(report)
+		return c
 	case recReply:
 		return &actor.Reply{Client: c, Frame: r.frameOf(o)}
 	case recRefuse:

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"time"
 )
 
@@ -22,6 +23,18 @@ func (w *writer) flag(is bool) {
 		n = 1
 	}
 	w.b = append(w.b, n)
+}
+
+// json writes something rare as JSON.
+func (w *writer) json(v any) {
+	b, _ := json.Marshal(v) // can't fail
+	w.bytes(b)
+}
+
+func (r *reader) json(v any) {
+	if json.Unmarshal(r.bytes(), v) != nil {
+		r.bad = true
+	}
 }
 
 // nanoseconds is the time since 1970; 0 is no time.

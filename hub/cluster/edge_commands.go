@@ -100,6 +100,10 @@ func (e *edge) act(t *tie, c any) {
 		}
 	case *actor.Renew:
 		e.renew(t, c)
+	case *actor.Report:
+		if e.admits(t, c.Refused) {
+			e.submit(t, recReport, func(w *writer) { w.text(c.To); w.refused(c.Refused); w.json(c.Report) })
+		}
 	case *actor.Reply:
 		switch {
 		case t.state != tieIn:

@@ -26,7 +26,8 @@ func (c *control) fenced(enters time.Time) {
 		}
 	}
 	c.owner.hub.Close()
-	for _, gauge := range []*atomic.Int64{&c.n.stats.Clients, &c.n.stats.Rooms, &c.n.stats.Members, &c.n.stats.Suspended} {
+	s := c.n.stats
+	for _, gauge := range []*atomic.Int64{&s.Clients, &s.Rooms, &s.Members, &s.Suspended, &s.Calls.Active} {
 		gauge.Store(0)
 	}
 	for p := range c.parts {
@@ -44,7 +45,7 @@ func (c *control) registerLost() {
 	c.n.options.Logger.Error(EventRegisterLost)
 	c.n.toEdge(c.n.edge.forgetEpochs)
 	c.fenced(time.Time{})
-	c.nodes, c.parts = map[string]*nodeView{}, [Partitions]partView{}
+	c.nodes, c.parts, c.claims = map[string]*nodeView{}, [Partitions]partView{}, 0
 	c.restUntil = time.Time{}
 	c.claimFrom = time.Now().Add(fenceTime)
 	c.registers++
@@ -91,6 +92,7 @@ func (c *control) tick() {
 	if c.yields(now) {
 		return
 	}
+	c.lookAtMembers(now)
 	c.assign()
 }
 

@@ -254,7 +254,7 @@ func (o *owner) checkReady(p int) {
 	restore := &actor.Restore{}
 	known := map[string]bool{} // rooms of which the owner before has said all
 	if in := part.inherited; in != nil {
-		restore.Rooms, restore.Members = in.Rooms, in.Members
+		restore.Rooms, restore.Members, restore.Calls = in.Rooms, in.Members, in.Calls
 		for _, m := range in.Rooms {
 			known[m.Room] = true
 		}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/parley-rtc/parley/hub/internal/actor"
+	"github.com/parley-rtc/parley/hub/internal/calls"
 	"github.com/parley-rtc/parley/hub/internal/frame"
 	"github.com/parley-rtc/parley/hub/wire"
 )
@@ -32,6 +33,7 @@ const (
 	recRoom    byte = 16 // what is known of a room with such memberships
 
 	recDepart byte = 19 // the client of a session that goes on has left
+	recReport byte = 20
 
 	// For an owner: all memberships of a partition that this edge has come between these
 	// two, with those of their commands that are not confirmed.
@@ -257,6 +259,10 @@ func (w *writer) handover(p int, epoch uint64, out actor.Exported) {
 		w.frames(frames)
 		releaseAll(frames)
 	}
+	w.number(uint64(len(out.Calls)))
+	for i := range out.Calls {
+		w.json(&out.Calls[i])
+	}
 }
 
 // handover reads what the owner before has written, as far as it can be read; nil: not even
@@ -275,6 +281,12 @@ func (r *reader) handover(limit int) (p int, in *inheritance) {
 		out.restore(r.number(), r.frames(), nil, true)
 		m.Out = out
 		in.Members = append(in.Members, m)
+	}
+	for n := r.number(); n > 0 && !r.bad; n-- {
+		var c calls.Record
+		if r.json(&c); !r.bad {
+			in.Calls = append(in.Calls, c)
+		}
 	}
 	return p, in
 }

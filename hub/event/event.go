@@ -2,7 +2,7 @@ package event
 
 import "time"
 
-// Kind says what happened to a room or a member.
+// Kind says what happened to a room, a member or a call.
 type Kind int
 
 // The kinds of an [Event].
@@ -12,9 +12,12 @@ const (
 	MemberJoined
 	MemberLeft
 	MemberKicked
+	CallStarted
+	CallAnswered
+	CallEnded
 )
 
-// Event is something that happened to a room or a member. Fields that its kind does not
+// Event is something that happened to a room, a member or a call. Fields that its kind does not
 // have are zero.
 type Event struct {
 	Kind     Kind
@@ -25,9 +28,13 @@ type Event struct {
 	Reason   string        // why the membership ended: one of the reasons of this package
 	By       string        // the moderator's id, of MemberKicked; empty: the operator kicked the member
 	Duration time.Duration // of the membership, of MemberLeft; of the room, of ClosedRoom
+	Call     *Call         // of CallStarted, CallAnswered and CallEnded, without its story; it must not be changed
 }
 
-var kindNames = [...]string{"room opened", "room closed", "member joined", "member left", "member kicked"}
+var kindNames = [...]string{
+	"room opened", "room closed", "member joined", "member left", "member kicked",
+	"call started", "call answered", "call ended",
+}
 
 // String names the kind in words.
 func (k Kind) String() string { return kindNames[k] }

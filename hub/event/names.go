@@ -1,4 +1,4 @@
-// Package event names the log events of rooms, members and connections: messages, fields
+// Package event names the log events of rooms, members, connections and calls: messages, fields
 // and reasons. What clients send in confidence is in none of them. [Event] is the same
 // for programs, see hub.Options.Notify.
 package event
@@ -24,6 +24,12 @@ const (
 	GateFailed = "gate failed" // warn level: conn, error: a join or a token could not be decided on
 	Panic      = "panic"       // error level: conn if one was ended, reason (the callback), panic, stack
 	Forward    = "forward"     // debug level: conn, room, id, type, to, bytes
+
+	// Of a call, when it is over: call, room, from, to, outcome, reason, by, duration and
+	// offers; answered and setup, path and protocol, cause, and rtt, rtt_worst, jitter, loss,
+	// loss_worst and freezes where they are known.
+	CallDone   = "call"
+	CallFailed = "call failed" // warn level: call, room, from, to, by, and cause if by has said it; a member reports a failure
 )
 
 // The names of fields in log lines.
@@ -41,11 +47,28 @@ const (
 	FieldType       = "type"       // a message's type
 	FieldTo         = "to"         // the receiver's id; empty: all other members
 	FieldBytes      = "bytes"      // length of a message
-	FieldBy         = "by"         // the moderator's id; absent: the operator
+	FieldBy         = "by"         // the moderator's id; absent: the operator. Of a call: who ended it, or reports the failure
 	FieldSuppressed = "suppressed" // refusals of the client since its last line
+
+	// Of calls. Times are in seconds.
+	FieldCall      = "call"       // the call's id
+	FieldFrom      = "from"       // the id of the member that sent the first offer; to is the other's
+	FieldOutcome   = "outcome"    // what became of the call
+	FieldCause     = "cause"      // why it failed or ended, a word of a client
+	FieldAnswered  = "answered"   // from the offer to the answer
+	FieldSetup     = "setup"      // until it was connected, as a client reports it
+	FieldPath      = "path"       // host, srflx, prflx or relay
+	FieldProtocol  = "protocol"   // udp, tcp or tls
+	FieldOffers    = "offers"     // with those that renegotiated
+	FieldRTT       = "rtt"        // median round-trip time
+	FieldRTTWorst  = "rtt_worst"  // worst round-trip time
+	FieldJitter    = "jitter"     // median
+	FieldLoss      = "loss"       // median share of packets lost
+	FieldLossWorst = "loss_worst" // worst share of packets lost
+	FieldFreezes   = "freezes"    // of the video
 )
 
-// Why a membership or a connection ended, in the field reason.
+// Why a membership, a connection or a call ended, in the field reason.
 const (
 	ReasonLeft = "left" // the member sent leave
 
@@ -65,4 +88,6 @@ const (
 	ReasonRateLimit    = "rate_limit"      // over a limit for too long
 	ReasonBadFrame     = "protocol_error"  // invalid WebSocket frames, or messages that the server does not accept
 	ReasonPanic        = "panic"           // a callback of the embedding program panicked
+	ReasonHangup       = "hangup"          // of a call: a member hung up
+	ReasonNoAnswer     = "no_answer"       // of a call: nobody answered in time
 )

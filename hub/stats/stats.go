@@ -20,10 +20,24 @@ type Hub struct {
 
 	EventsDropped atomic.Uint64 // events that were dropped because Options.Notify was too slow
 
+	Calls Calls
+
 	OutboxBytes atomic.Int64 // memory of the frames that wait now, of all connections
 	BatchSize   Histogram    // commands in a batch of the loop
 	BatchTime   Histogram    // seconds that a batch took
 	Transit     Histogram    // seconds from a forwarded message's arrival to its last byte's write
+}
+
+// Calls counts calls between members. What members report counts once for each call.
+type Calls struct {
+	Active    atomic.Int64                                    // live now
+	Outcomes  [wire.NumOutcomes]atomic.Uint64                 // of calls that are over
+	Paths     [wire.NumPaths][wire.NumProtocols]atomic.Uint64 // of connected calls
+	Untracked atomic.Uint64                                   // not followed: there were too many
+	Answer    Histogram                                       // seconds from the offer to the answer
+	Setup     Histogram                                       // seconds until a call was connected
+	RTT       Histogram                                       // median round-trip time of a call, in seconds
+	Loss      Histogram                                       // median share of packets that a call has lost
 }
 
 // Histogram counts observations in buckets whose bounds double. It may be used

@@ -22,6 +22,7 @@ type Envelope struct {
 	Resumable bool
 	Takeover  bool
 	Changes   bool
+	Data      []byte // JSON
 	Meta      []byte // JSON, at most MaxMeta bytes in a join and an update; nil: absent or null
 
 	has, wrong Field // the fields that are there; those whose value has the wrong type

@@ -169,6 +169,8 @@ func (e *Envelope) set(f Field, value []byte, at span) {
 		e.Takeover, ok = boolValue(value)
 	case FieldChanges:
 		e.Changes, ok = boolValue(value)
+	case FieldData:
+		e.Data = value
 	case FieldMeta:
 		if value[0] != 'n' {
 			e.Meta = value

@@ -60,6 +60,7 @@ var types = [NumTypes]struct {
 	TypeLock:      {name: "lock", client: true, needs: MayModerate},
 	TypeUnlock:    {name: "unlock", client: true, needs: MayModerate},
 	TypeUpdate:    {name: "update", client: true, required: FieldMeta},
+	TypeReport:    {name: "report", client: true, required: FieldTo | FieldData},
 
 	TypeJoined:      {name: "joined"},
 	TypeRoomMembers: {name: "room_members"},
@@ -67,9 +68,6 @@ var types = [NumTypes]struct {
 	TypePong:        {name: "pong"},
 	TypeResumed:     {name: "resumed"},
 	TypeError:       {name: "error"},
-
-	// The hub does not take it yet, so for a client it is unknown.
-	TypeReport: {name: "report", required: FieldTo | FieldData},
 }
 
 // String returns the type as it stands on the wire, or "unknown".
@@ -78,6 +76,9 @@ func (t Type) String() string { return types[t].name }
 // Forwarded reports whether a message of this type is passed on to other
 // members.
 func (t Type) Forwarded() bool { return types[t].forwarded }
+
+// InCalls reports whether a message of this type begins, answers or ends a call.
+func (t Type) InCalls() bool { return t == TypeOffer || t == TypeAnswer || t == TypeHangup }
 
 // Needs returns the right that it takes to send a message of this type; 0: none.
 func (t Type) Needs() Rights { return types[t].needs }

@@ -27,7 +27,7 @@ func TestNumbersOnTheWire(t *testing.T) {
 
 // A client's types are known by their names, and no other names are.
 func TestClientTypes(t *testing.T) {
-	server := []Type{TypeUnknown, TypeJoined, TypeRoomMembers, TypePong, TypeResumed, TypeError, TypeReport, TypeRoomChanges}
+	server := []Type{TypeUnknown, TypeJoined, TypeRoomMembers, TypePong, TypeResumed, TypeError, TypeRoomChanges}
 	for typ := TypeUnknown; int(typ) < NumTypes; typ++ {
 		want := typ
 		if slices.Contains(server, typ) {

@@ -2,6 +2,7 @@
 // plays.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { partitionOf, withPartition } from "../../web/client/partition.js";
 import { Signaling } from "../../web/client/signaling.js";
 
 /** A server: `sockets` are the WebSockets that the module has opened, newest first. */
@@ -13,7 +14,10 @@ function play(t, options = {}) {
     readyState = 0;
     sent = [];
     closed = false;
-    constructor() { server.sockets.unshift(this); }
+    constructor(url) {
+      this.url = url;
+      server.sockets.unshift(this);
+    }
     send(text) { this.sent.push(JSON.parse(text)); }
     close() { this.closed = true; }
     open() {
@@ -41,6 +45,14 @@ function play(t, options = {}) {
   };
   return server;
 }
+
+test("the URL names the partition of the room, as the server has it, and not the room", (t) => {
+  assert.deepEqual(["", "a", "lobby", "Füße 🚪"].map(partitionOf), [193, 192, 133, 130]);
+  const server = play(t);
+  assert.equal(server.sockets[0].url, `ws://server/ws?room=${partitionOf("r")}`);
+  assert.equal(withPartition("wss://server/ws?key=x", "lobby"), "wss://server/ws?key=x&room=133");
+  assert.equal(withPartition("wss://server/ws?room=mine", "lobby"), "wss://server/ws?room=mine");
+});
 
 test("what the server has handled is not sent again, and the rest in order", async (t) => {
   const server = play(t), s = server.signaling;

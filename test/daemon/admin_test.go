@@ -121,6 +121,9 @@ func TestAdminAPI(t *testing.T) {
 	if c := o.ask("GET", "/api/v1/connections?joined=true&sort=backlog", "", 200); c["total"] != 2.0 {
 		t.Errorf("connections: %v", c)
 	}
+	if c := o.ask("GET", "/api/v1/calls", "", 200); c["total"] != 0.0 {
+		t.Errorf("calls: %v", c)
+	}
 	if r := o.ask("GET", "/api/v1/rooms?prefix=gar&sort=members", "", 200); r["total"] != 1.0 {
 		t.Errorf("rooms: %v", r)
 	}
@@ -147,7 +150,8 @@ func TestAdminAPI(t *testing.T) {
 	o.ask("POST", "/api/v1/kick", `{"room":"attic","id":"nobody"}`, 404)
 	o.ask("POST", "/api/v1/lock", `{"room":"nowhere"}`, 404)
 	o.ask("GET", "/api/v1/room?name=nowhere", "", 404)
-	for _, path := range []string{"room", "rooms?limit=0", "rooms?limit=x", "rooms?sort=color", "members?cursor=x", "connections?cursor=AAAA"} {
+	o.ask("GET", "/api/v1/call?id=nothing", "", 404)
+	for _, path := range []string{"room", "rooms?limit=0", "rooms?limit=x", "rooms?sort=color", "members?cursor=x", "connections?cursor=AAAA", "calls?limit=0"} {
 		o.ask("GET", "/api/v1/"+path, "", 400)
 	}
 	o.ask("GET", "/api/v1/openapi.json", "", 200)

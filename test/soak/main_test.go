@@ -31,7 +31,14 @@ type result struct {
 type report struct {
 	Phases []struct {
 		Counts struct{ Sent, Received, Joins, Resumes, Renewals, Calls, Answered, Lost int }
-		WebRTC *struct{ Pairs, Up, Failed, Relayed, Echoes int }
+		WebRTC *struct {
+			Pairs, Up, Failed, Relayed, Echoes int
+			Outcomes                           map[string]int
+			Stages                             map[string]struct {
+				Count int
+				Max   float64 `json:"max_ms"`
+			}
+		}
 		Closes map[string]int
 	}
 	Faults []struct {

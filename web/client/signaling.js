@@ -7,6 +7,7 @@ import { Emitter } from "./emitter.js";
 import { ParleyError } from "./errors.js";
 import { Link } from "./link.js";
 import { Outbox } from "./outbox.js";
+import { withPartition } from "./partition.js";
 
 /** @typedef {import("./errors.js").ErrorCode} ErrorCode */
 
@@ -127,7 +128,7 @@ export class Signaling extends Emitter {
       this.#link.write(text);
       this.emit("sent", message);
     });
-    this.#link = new Link(url, options.WebSocket, {
+    this.#link = new Link(withPartition(url, room), options.WebSocket, {
       open: () => this.#enter(),
       message: (text) => this.#receive(JSON.parse(text)),
       ping: () => this.#outbox.ping(),

@@ -162,6 +162,7 @@ function status(v) {
   const { room } = v;
   const names = [...room.peers.keys()].map((id) => room.nameOf(id)).join(", ");
   if (room.state === "connecting") return ["waiting", t("state.connecting")];
+  if (room.state === "waiting" && v.blocked) return ["waiting", t("state.blocked")];
   if (room.state === "waiting") return ["waiting", t(room.peers.size ? "state.waitingCall" : "state.waiting")];
   if (v.incoming) return ["waiting", t("call.incoming", { name: room.nameOf(v.incoming.from) })];
   const peers = [...room.peers.values()];

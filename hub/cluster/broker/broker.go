@@ -5,6 +5,8 @@ package broker
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"regexp"
@@ -30,6 +32,11 @@ type Options struct {
 	URLs        []string // of outside servers
 	Credentials string   // file for them; empty: none
 
+	// TLS returns what secures the connections to them: their authority, and a certificate of
+	// this node if they ask for one. It is called for each connection; nil: the system's
+	// authorities, and no certificate.
+	TLS func() *tls.Config
+
 	Logger *zap.Logger
 }
 
@@ -54,6 +61,8 @@ type Broker struct {
 	changed func(cluster.Entry)
 	renewed func()
 	again   chan struct{} // the register is to be watched anew
+
+	connecting atomic.Pointer[error] // why the last try to connect has failed; nil: none has
 
 	unseen atomic.Int64 // when the first write went through that the watch has not shown; 0: there is none
 
@@ -94,6 +103,7 @@ func New(o Options) (*Broker, error) {
 			o.Logger.Info(EventConnected)
 			b.watchAgain() // it may be another register
 		}),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { b.connecting.Store(&err) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { o.Logger.Warn(EventError, zap.Error(err)) }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
@@ -101,14 +111,27 @@ func New(o Options) (*Broker, error) {
 			}
 		}),
 	}
+	if o.TLS != nil {
+		settings = append(settings, nats.ClientTLSConfig(
+			func() (own tls.Certificate, _ error) {
+				if all := o.TLS().Certificates; len(all) > 0 {
+					own = all[0]
+				}
+				return own, nil
+			},
+			func() (*x509.CertPool, error) { return o.TLS().RootCAs, nil },
+		))
+	}
 	if o.Credentials != "" {
 		settings = append(settings, nats.UserCredentials(o.Credentials))
 	}
 	urls := ""
+	var token string // of this process's own connection to its server
+	var with security
 	if o.Embedded != nil {
 		var err error
-		token := rand.Text()
-		if b.server, err = o.Embedded.start(o.Cluster, o.Node, token); err != nil {
+		token, with = rand.Text(), o.Embedded.security()
+		if b.server, err = o.Embedded.start(o.Cluster, o.Node, token, with); err != nil {
 			return nil, err
 		}
 		settings = append(settings, nats.InProcessServer(b.server), nats.Token(token))
@@ -126,6 +149,9 @@ func New(o Options) (*Broker, error) {
 			b.server.Shutdown()
 		}
 		return nil, err
+	}
+	if b.server != nil {
+		b.done.Go(func() { b.secure(token, with) })
 	}
 	return b, nil
 }

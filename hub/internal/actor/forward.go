@@ -114,6 +114,9 @@ func (f *Forward) carryOut(l *loop, c *Client) *wire.Refusal {
 		return errFanOut
 	}
 	f.deliver(l, from, to)
+	if f.typ.InCalls() {
+		l.follow(f.typ, from, to)
+	}
 	return nil
 }
 

@@ -130,6 +130,7 @@ func (d *Detach) apply(l *loop) {
 	aside.SetGate(aside.never)
 	aside.Adopt(k, received, frames)
 	l.log.Info(event.Suspend, c.fields(zap.String(event.FieldReason, d.Reason))...)
+	l.callsLost(m, d.Reason)
 	if d.Unsent {
 		c.out.(*Outbox).Abandon(d.Code, d.Text)
 	}
@@ -184,6 +185,8 @@ func ClientOf(c Command) *Client {
 	case *Update:
 		return c.Client
 	case *Renew:
+		return c.Client
+	case *Report:
 		return c.Client
 	case *Reply:
 		return c.Client

@@ -33,6 +33,8 @@ type loop struct {
 	owned    map[int]bool       // partitions that are here: see local.go
 	bans     map[seat]time.Time // until when somebody may not join a room
 	draining bool
+	calls    *callWatch           // nil: calls are not followed
+	notifies bool                 // somebody is notified
 	after    []func(batch uint64) // to be called at the end of this batch
 	batches  uint64               // that have begun
 
@@ -50,10 +52,11 @@ func newLoop(h *Hub, o Options) *loop {
 	if o.Share == nil {
 		o.Share = func(RoomMeta) {}
 	}
-	if o.Notify == nil {
+	notifies := o.Notify != nil
+	if !notifies {
 		o.Notify = func(event.Event) {}
 	}
-	return &loop{
+	l := &loop{
 		hub:      h,
 		options:  o,
 		log:      o.Logger,
@@ -62,7 +65,12 @@ func newLoop(h *Hub, o Options) *loop {
 		owned:    make(map[int]bool),
 		bans:     make(map[seat]time.Time),
 		sessions: make(map[handle]*member),
+		notifies: notifies,
 	}
+	if o.TrackCalls {
+		l.calls = newCallWatch(l)
+	}
+	return l
 }
 
 func (l *loop) run() {
@@ -117,6 +125,9 @@ func (l *loop) abort() {
 		default:
 		}
 		break
+	}
+	if l.calls != nil && l.calls.timer != nil {
+		l.calls.timer.Stop()
 	}
 	for _, c := range l.clients {
 		if !c.local { // those are the edge's
@@ -174,6 +185,7 @@ func (l *loop) leaveEvicted() {
 // finish ends a batch: what its commands have queued may go.
 func (l *loop) finish() {
 	l.settle()
+	l.watchCalls()
 	for i, c := range l.touched {
 		c.touched = false
 		if c.later {

@@ -6,6 +6,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/parley-rtc/parley/hub/event"
+	"github.com/parley-rtc/parley/hub/internal/calls"
 	"github.com/parley-rtc/parley/hub/internal/frame"
 	"github.com/parley-rtc/parley/hub/wire"
 )
@@ -58,6 +59,7 @@ func (m *member) membership() *Membership {
 type Restore struct {
 	Rooms   []RoomMeta
 	Members []Membership
+	Calls   []calls.Record
 }
 
 func (r *Restore) apply(l *loop) {
@@ -89,6 +91,7 @@ func (r *Restore) apply(l *loop) {
 			room.opened = meta.Opened
 		}
 	}
+	l.restoreCalls(r.Calls)
 }
 
 // restore makes a member of what was one elsewhere, and reports false if its id is
@@ -176,11 +179,13 @@ type Export struct {
 type Exported struct {
 	Rooms   []RoomMeta
 	Members []Membership
+	Calls   []calls.Record
 }
 
 func (e *Export) apply(l *loop) {
 	var out Exported
 	delete(l.owned, e.Partition)
+	out.Calls = l.exportCalls(e.Of)
 	for i := len(l.roomList) - 1; i >= 0; i-- {
 		r := l.roomList[i]
 		if !e.Of(r.name) {

@@ -121,6 +121,7 @@ func (l *loop) move(m *member, r *Resume, missed []*frame.Frame) {
 	c.member, m.client, m.out, m.remote = m, c, c.out, c.remote
 	l.touch(c)
 	l.log.Info(event.Resume, c.fields(zap.Int(event.FieldMissed, len(missed)))...)
+	l.callsResumed(m)
 	m.told = 0
 	l.tell(m, List{})
 }

@@ -145,6 +145,7 @@ func (l *loop) leaveRoom(m *member, reason string) {
 		zap.String(event.FieldReason, reason),
 		zap.Duration(event.FieldDuration, l.now.Sub(m.joinedAt)),
 	)...)
+	l.callsLeft(m, reason)
 	i, _ := find(r, m.id)
 	r.members = slices.Delete(r.members, i, i+1)
 	r.textBytes -= m.textBytes()

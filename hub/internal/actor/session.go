@@ -87,6 +87,7 @@ func (l *loop) sessionOf(text string) *member {
 func (l *loop) suspend(c *Client, reason string) {
 	m := c.member
 	l.log.Info(event.Suspend, c.fields(zap.String(event.FieldReason, reason))...)
+	l.callsLost(m, reason)
 	c.member, m.client, c.suspended = nil, nil, true
 	c.out.Suspend()
 	l.hub.Stats.Suspended.Add(1)

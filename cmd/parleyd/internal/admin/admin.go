@@ -1,5 +1,5 @@
 // Package admin serves those who run the server: an API (see openapi.json) to look
-// at rooms, members and connections and to act on them, and a page that uses it.
+// at rooms, members, connections and calls and to act on them, and a page that uses it.
 // What it tells comes from the hub by commands, a slice at a time.
 package admin
 
@@ -17,6 +17,7 @@ import (
 
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/cluster"
+	"github.com/parley-rtc/parley/hub/event"
 	"github.com/parley-rtc/parley/hub/stats"
 	"github.com/parley-rtc/parley/wsconn"
 )
@@ -44,6 +45,8 @@ type Rooms interface {
 	Rooms(context.Context) ([]hub.RoomInfo, error)
 	Room(ctx context.Context, name string) (*hub.RoomDetail, error)
 	Clients(context.Context) ([]hub.ClientInfo, error)
+	Calls(context.Context) ([]event.Call, error)
+	Call(ctx context.Context, id string) (*event.Call, error)
 	Kick(ctx context.Context, room, id string) error
 	Lock(ctx context.Context, room string) error
 	Unlock(ctx context.Context, room string) error
@@ -81,6 +84,8 @@ func (a *API) Routes() http.Handler {
 	mux.HandleFunc("GET /api/v1/room", a.room)
 	mux.HandleFunc("GET /api/v1/members", a.members)
 	mux.HandleFunc("GET /api/v1/connections", a.connections)
+	mux.HandleFunc("GET /api/v1/calls", a.calls)
+	mux.HandleFunc("GET /api/v1/call", a.call)
 	mux.HandleFunc("POST /api/v1/kick", a.kick)
 	mux.HandleFunc("POST /api/v1/lock", a.lock)
 	mux.HandleFunc("POST /api/v1/unlock", a.unlock)

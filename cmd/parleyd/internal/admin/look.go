@@ -37,6 +37,7 @@ type Status struct {
 	Rooms       int64          `json:"rooms"`
 	Members     int64          `json:"members"`
 	Suspended   int64          `json:"suspended"` // of the members
+	Calls       int64          `json:"calls"`     // that are not over
 	OutboxBytes int64          `json:"outbox_bytes"`
 	Messages    uint64         `json:"messages_total"`
 	Refusals    uint64         `json:"refusals_total"`
@@ -80,7 +81,7 @@ func (a *API) status(w http.ResponseWriter, _ *http.Request) {
 	s := Status{
 		Version: a.options.Version, Started: a.options.Started.UTC(), Now: time.Now().UTC(),
 		Connections: c.Connections.Load(), Rooms: h.Rooms.Load(), Members: h.Members.Load(), Suspended: h.Suspended.Load(),
-		OutboxBytes: h.OutboxBytes.Load(), BytesIn: c.BytesIn.Load(), BytesOut: c.BytesOut.Load(),
+		Calls: h.Calls.Active.Load(), OutboxBytes: h.OutboxBytes.Load(), BytesIn: c.BytesIn.Load(), BytesOut: c.BytesOut.Load(),
 		Loop: histogramOf(&h.BatchTime), Transit: histogramOf(&h.Transit), Goroutines: runtime.NumGoroutine(),
 	}
 	for t := range h.Messages {

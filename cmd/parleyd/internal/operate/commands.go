@@ -48,7 +48,7 @@ func newFilters(cmd *cobra.Command, flags map[string]string) *filters {
 
 func (f *filters) query() url.Values {
 	q := url.Values{}
-	for _, name := range []string{"prefix", "contains", "locked", "room", "remote", "joined", "sort"} {
+	for _, name := range []string{"prefix", "contains", "locked", "room", "member", "live", "state", "remote", "joined", "sort"} {
 		if flag := f.cmd.Flags().Lookup(name); flag != nil && flag.Changed {
 			q.Set(name, flag.Value.String())
 		}
@@ -171,6 +171,7 @@ func (c *client) status() *cobra.Command {
 					[]string{"rooms", fmt.Sprint(s.Rooms)},
 					[]string{"members", fmt.Sprint(s.Members)},
 					[]string{"suspended", fmt.Sprint(s.Suspended)},
+					[]string{"calls", fmt.Sprint(s.Calls)},
 					[]string{"messages", fmt.Sprint(s.Messages)},
 					[]string{"refusals", fmt.Sprint(s.Refusals)},
 					[]string{"waiting bytes", fmt.Sprint(s.OutboxBytes)},

@@ -49,7 +49,7 @@ and PARLEY_ADMIN_TOKEN_FILE.`,
 	f.StringVar(&c.tokenFile, "token-file", os.Getenv("PARLEY_ADMIN_TOKEN_FILE"), "`file` with the admin token")
 	f.BoolVar(&c.asJSON, "json", false, "write JSON, as the API has it")
 	f.DurationVar(&c.timeout, "timeout", 30*time.Second, "time for an answer")
-	cmd.AddCommand(c.status(), c.nodes(), c.rooms(), c.room(), c.members(), c.connections(), c.config(),
+	cmd.AddCommand(c.status(), c.nodes(), c.rooms(), c.room(), c.members(), c.connections(), c.calls(), c.call(), c.config(),
 		c.kick(), c.lock("lock", "Lock a room: only moderators can join"), c.lock("unlock", "Unlock a room"),
 		c.closeRoom(), c.message(), c.drain(), c.reload())
 	return cmd

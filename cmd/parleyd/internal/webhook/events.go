@@ -256,6 +256,16 @@ type data struct {
 	Reason   string  `json:"reason,omitempty"`
 	By       string  `json:"by,omitempty"`
 	Duration float64 `json:"duration,omitempty"` // seconds
+
+	Call     string  `json:"call,omitempty"` // id of the call, of an event about one
+	From     string  `json:"from,omitempty"` // id of the member that sent the first offer
+	To       string  `json:"to,omitempty"`
+	Answered float64 `json:"answered,omitempty"` // seconds from the first offer
+	Outcome  string  `json:"outcome,omitempty"`  // this and what follows: of a call that is over
+	Cause    string  `json:"cause,omitempty"`
+	Setup    float64 `json:"setup,omitempty"` // seconds
+	Path     string  `json:"path,omitempty"`
+	Protocol string  `json:"protocol,omitempty"`
 }
 
 // types are the names of events for applications.
@@ -265,6 +275,9 @@ var types = map[event.Kind]string{
 	event.MemberJoined: "member.joined",
 	event.MemberLeft:   "member.left",
 	event.MemberKicked: "member.kicked",
+	event.CallStarted:  "call.started",
+	event.CallAnswered: "call.answered",
+	event.CallEnded:    "call.ended",
 }
 
 func messageOf(e event.Event) message {
@@ -274,5 +287,21 @@ func messageOf(e event.Event) message {
 	if e.Kind == event.MemberJoined || e.Kind == event.MemberLeft {
 		m.Data.Members = &e.Members
 	}
+	if e.Call != nil {
+		m.Data.call(e.Call)
+	}
 	return m
+}
+
+// call puts in what is known of a call.
+func (d *data) call(c *event.Call) {
+	d.Call, d.From, d.To = c.ID, c.From, c.To
+	if !c.Answered.IsZero() {
+		d.Answered = c.Answered.Sub(c.Started).Seconds()
+	}
+	if c.Ended.IsZero() {
+		return
+	}
+	d.Outcome, d.Reason, d.By, d.Cause, d.Duration = c.Outcome.String(), c.Reason, c.By, c.Cause, c.Ended.Sub(c.Started).Seconds()
+	d.Setup, d.Path, d.Protocol = c.Setup.Seconds(), c.Path.String(), c.Protocol.String()
 }

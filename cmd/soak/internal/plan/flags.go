@@ -34,6 +34,7 @@ func flags(c *Common, p *Phase) (all, phase *pflag.FlagSet) {
 	phase.IntVar(&p.ExpectBreaks, "expect-breaks", 0, "connections that the server may break in the phase (rolling: 4 for each member)")
 	phase.DurationVar(&p.Step, "step", 3*time.Second, "time that a flood keeps each rate")
 	phase.IntVar(&p.WebRTC, "webrtc", 0, "real peer connections with data channels, besides")
+	phase.StringVar(&p.WebRTCCalls, "webrtc-calls", WebRTCKinds[0], "what is to become of their calls, in turn, with commas: "+strings.Join(WebRTCKinds, ", "))
 
 	all.StringVar(&c.URL, "url", "ws://127.0.0.1:8080/ws", "WebSocket `URL` of the server")
 	all.StringVar(&c.DialectName, "dialect", "parley", "protocol of the server: "+strings.Join(dialect.Names(), ", "))

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,7 +83,11 @@ type Phase struct {
 	ExpectBreaks int           // connections that may break without that being a fault
 	Step         time.Duration // of a flood's rate
 	WebRTC       int           // real peer connections
+	WebRTCCalls  string        // what is to become of them, in turn: of WebRTCKinds, with commas
 }
+
+// WebRTCKinds are what can become of the calls of real peer connections.
+var WebRTCKinds = []string{"connected", "resumed", "declined", "unanswered", "no-candidate", "no-relay"}
 
 // Profile is a kind of traffic.
 type Profile string
@@ -278,6 +283,11 @@ func (p *Phase) check() error {
 		return errors.New("step: at least 1s")
 	case p.WebRTC < 0:
 		return errors.New("webrtc: must not be negative")
+	}
+	for _, kind := range strings.Split(p.WebRTCCalls, ",") {
+		if !slices.Contains(WebRTCKinds, kind) {
+			return fmt.Errorf("webrtc-calls: %q is none of %s", kind, strings.Join(WebRTCKinds, ", "))
+		}
 	}
 	return nil
 }

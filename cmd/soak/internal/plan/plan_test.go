@@ -24,7 +24,7 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Phase{Name: "call", Profile: Call, Rooms: 50, Peers: 3, Rate: 500, Duration: 30 * time.Second, Ramp: 5 * time.Second, SlowRate: 1000, Step: 3 * time.Second}
+	want := Phase{Name: "call", Profile: Call, Rooms: 50, Peers: 3, Rate: 500, Duration: 30 * time.Second, Ramp: 5 * time.Second, SlowRate: 1000, Step: 3 * time.Second, WebRTCCalls: "connected"}
 	if p.URL != "ws://127.0.0.1:8080/ws" || len(p.Phases) != 1 || p.Phases[0] != want || p.Late != time.Second {
 		t.Errorf("%+v", p)
 	}
@@ -67,7 +67,7 @@ phases:
 		{Name: "b", Profile: Mesh, Rooms: 7, Peers: 9, Rate: 3, Duration: 4 * time.Second},
 	} {
 		got := p.Phases[i]
-		got.Ramp, got.SlowRate, got.Step = 0, 0, 0
+		got.Ramp, got.SlowRate, got.Step, got.WebRTCCalls = 0, 0, 0, ""
 		if got != want {
 			t.Errorf("phase %d is %+v, want %+v", i, got, want)
 		}
@@ -86,7 +86,7 @@ func TestRefused(t *testing.T) {
 		{"--ramp", "-1s"}, {"--profile", "party"}, {"--dialect", "klingon"}, {"--url", "ws://"}, {"--url", "http://x"}, {"--source", "here"},
 		{"--header", "x"}, {"--header", "a: b\r\nc: d"}, {"--objective", "p99"}, {"--objective", "speed>1"}, {"--objective", "p99<1"},
 		{"--objective", "rate>1%"}, {"--objective", "sent>1"}, {"--metrics-url", "x"}, {"--start-at", "noon"}, {"--late", "-1s"}, {"--churn", "-1"}, {"--cuts", "NaN"},
-		{"--slow-share", "101"}, {"--slow-rate", "0"}, {"--step", "1ms"}, {"--webrtc", "-1"}, {"--webrtc", "1", "--dialect", "peerserver"}, {"more"},
+		{"--slow-share", "101"}, {"--slow-rate", "0"}, {"--step", "1ms"}, {"--webrtc", "-1"}, {"--webrtc-calls", "connected,lost"}, {"--webrtc-calls", ""}, {"--webrtc", "1", "--dialect", "peerserver"}, {"more"},
 		{"--token-file", "/no/such"}, {"--auth-secret-file", "/no/such"}, {"--passcode", "p", "--dialect", "peerserver"},
 		{"--token-ttl", "1ms", "--auth-secret-file", "/no/such"},
 	} {

@@ -105,7 +105,7 @@ func mergePhases(parts []part, objectives []plan.Objective) (*Phase, error) {
 		}
 		if p.WebRTC != nil {
 			if out.WebRTC == nil {
-				out.WebRTC = &WebRTC{Stages: map[string]Times{}, Failures: map[string]int{}}
+				out.WebRTC = &WebRTC{Stages: map[string]Times{}, Failures: map[string]int{}, Outcomes: map[string]int{}}
 			}
 			if err := out.WebRTC.add(p.WebRTC); err != nil {
 				return nil, err
@@ -184,6 +184,7 @@ func (w *WebRTC) add(o *WebRTC) error {
 	w.Echoes += o.Echoes
 	w.Relayed += o.Relayed
 	addCounts(w.Failures, o.Failures)
+	addCounts(w.Outcomes, o.Outcomes)
 	return addTimes(w.Stages, o.Stages)
 }
 

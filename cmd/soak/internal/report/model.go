@@ -184,6 +184,7 @@ type WebRTC struct {
 	Relayed  int              `json:"relayed"`
 	Stages   map[string]Times `json:"stages"` // join, answer, ice, dtls, channel, setup
 	Failures map[string]int   `json:"failures,omitempty"`
+	Outcomes map[string]int   `json:"outcomes,omitempty"` // of calls: connected, declined, unanswered, failed
 }
 
 // Objective is something that had to hold, and whether it did.

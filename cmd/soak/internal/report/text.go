@@ -140,6 +140,9 @@ func (p *Phase) text(line func(label, format string, args ...any)) {
 				line("", "%-8s %s", stage, t.String())
 			}
 		}
+		if len(v.Outcomes) > 1 {
+			line("", "outcomes: %s", CountsText(v.Outcomes))
+		}
 		if len(v.Failures) > 0 {
 			line("", "failures: %s", CountsText(v.Failures))
 		}

@@ -13,6 +13,8 @@ import (
 	"github.com/coder/websocket"
 	"github.com/coder/websocket/wsjson"
 	"github.com/pion/webrtc/v4"
+
+	"github.com/parley-rtc/parley/cmd/soak/internal/dialect"
 )
 
 // message is what goes through the signaling server.
@@ -28,6 +30,9 @@ type message struct {
 	Members    []string                 `json:"members,omitempty"`
 	ICEServers []iceServer              `json:"ice_servers,omitempty"`
 	Code       string                   `json:"code,omitempty"`
+	Re         string                   `json:"re,omitempty"`
+	Session    string                   `json:"session,omitempty"`
+	Resumable  bool                     `json:"resumable,omitempty"`
 	Error      string                   `json:"error,omitempty"`
 }
 
@@ -41,25 +46,38 @@ type iceServer struct {
 // peer is one end: a place in a room, and a peer connection.
 type peer struct {
 	room, id string
+	kind     Kind
 	socket   *websocket.Conn
 	pc       *webrtc.PeerConnection
 	waiting  []webrtc.ICECandidateInit // for a remote description; owned by who reads the socket
+	session  string                    // to resume with; empty: it can't
+	received uint64                    // messages since and including joined; owned by who reads the socket
+	idle     chan struct{}             // closed when a caller's signaling has ended
 }
 
 // leaveTime bounds the closing handshake.
 const leaveTime = 2 * time.Second
 
+func dial(ctx context.Context, o *Options, room string) (*websocket.Conn, error) {
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: o.TLS}}
+	socket, _, err := websocket.Dial(ctx, dialect.Hinted(o.Target, room, "").String(), &websocket.DialOptions{HTTPClient: client, HTTPHeader: o.Header})
+	if err == nil {
+		socket.SetReadLimit(1 << 20)
+	}
+	return socket, err
+}
+
 // enter joins a room and makes a peer connection with what the server hands out. Turn
 // counts the peers, from 0.
-func enter(ctx context.Context, o *Options, turn int, room, id string) (*peer, error) {
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: o.TLS}}
-	socket, _, err := websocket.Dial(ctx, o.Target.String(), &websocket.DialOptions{HTTPClient: client, HTTPHeader: o.Header})
+func enter(ctx context.Context, o *Options, kind Kind, turn int, room, id string) (*peer, error) {
+	socket, err := dial(ctx, o, room)
 	if err != nil {
 		return nil, err
 	}
-	p := &peer{room: room, id: id, socket: socket}
-	socket.SetReadLimit(1 << 20)
-	if err := p.send(ctx, message{Type: "join", Token: o.Credentials.Token(turn, room, id).Text, Passcode: o.Credentials.Passcode()}); err != nil {
+	p := &peer{room: room, id: id, kind: kind, socket: socket, idle: make(chan struct{})}
+	if err := p.send(ctx, message{
+		Type: "join", Token: o.Credentials.Token(turn, room, id).Text, Passcode: o.Credentials.Passcode(), Resumable: kind == Resumed,
+	}); err != nil {
 		p.leave()
 		return nil, err
 	}
@@ -70,6 +88,9 @@ func enter(ctx context.Context, o *Options, turn int, room, id string) (*peer, e
 			p.leave()
 			return nil, err
 		}
+		if m.Session != "" {
+			p.session = m.Session
+		}
 		for _, s := range m.ICEServers {
 			handed = append(handed, webrtc.ICEServer{URLs: s.URLs, Username: s.Username, Credential: s.Credential})
 		}
@@ -79,7 +100,8 @@ func enter(ctx context.Context, o *Options, turn int, room, id string) (*peer, e
 	}
 	c, err := o.configuration(handed)
 	if err == nil {
-		p.pc, err = api.NewPeerConnection(c)
+		kind.configure(&c)
+		p.pc, err = kind.api().NewPeerConnection(c)
 	}
 	if err != nil {
 		p.leave()
@@ -103,20 +125,36 @@ func (p *peer) send(ctx context.Context, m message) error {
 	return wsjson.Write(ctx, p.socket, m)
 }
 
-// read returns the next message; an error of the server is one here too.
+// read returns the next message; an error of the server is one here too, but for one about
+// a report.
 func (p *peer) read(ctx context.Context) (m message, err error) {
-	if err = wsjson.Read(ctx, p.socket, &m); err == nil && m.Type == "error" {
-		err = fmt.Errorf("the server answered %s: %s", m.Code, m.Error)
+	for {
+		m = message{}
+		if err = wsjson.Read(ctx, p.socket, &m); err != nil {
+			return m, err
+		}
+		p.received++
+		switch {
+		case m.Type != "error":
+			return m, nil
+		case m.Re != "report":
+			return m, fmt.Errorf("the server answered %s: %s", m.Code, m.Error)
+		}
 	}
-	return m, err
 }
 
-// trickle sends candidates as they are gathered.
-func (p *peer) trickle(ctx context.Context, to string) {
+// trickle sends candidates as they are gathered. none is called when all are and there are
+// none.
+func (p *peer) trickle(ctx context.Context, to string, none func()) {
+	found := false // pion calls one at a time
 	p.pc.OnICECandidate(func(c *webrtc.ICECandidate) {
-		if c != nil {
+		switch {
+		case c != nil:
+			found = true
 			init := c.ToJSON()
 			_ = p.send(ctx, message{Type: "candidate", To: to, Candidate: &init})
+		case !found:
+			none()
 		}
 	})
 }
@@ -149,6 +187,13 @@ func (p *peer) candidate(c *webrtc.ICECandidateInit) error {
 
 // answerCalls answers an offer and sends back what comes on its data channel.
 func (p *peer) answerCalls(ctx context.Context) {
+	caller := ""
+	p.pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
+		if s == webrtc.PeerConnectionStateConnected {
+			path, protocol := p.path()
+			p.report(ctx, caller, map[string]any{"outcome": "connected", "path": path, "protocol": protocol})
+		}
+	})
 	p.pc.OnDataChannel(func(d *webrtc.DataChannel) {
 		d.OnMessage(func(m webrtc.DataChannelMessage) { _ = d.Send(m.Data) })
 	})
@@ -161,7 +206,16 @@ func (p *peer) answerCalls(ctx context.Context) {
 		case "candidate":
 			err = p.candidate(m.Candidate)
 		case "offer":
-			p.trickle(ctx, m.From)
+			switch p.kind {
+			case Unanswered:
+				continue
+			case Declined:
+				_ = p.send(ctx, message{Type: "hangup", To: m.From})
+				p.report(ctx, m.From, map[string]any{"outcome": "declined"})
+				continue
+			}
+			caller = m.From
+			p.trickle(ctx, m.From, func() {})
 			if err = p.describe(webrtc.SDPTypeOffer, m.SDP); err != nil {
 				return
 			}
@@ -219,7 +273,7 @@ func (p *peer) call(ctx context.Context, m *marks, to string) error {
 		return err
 	}
 	p.echo(d, m, fail, done)
-	p.trickle(ctx, to)
+	p.trickle(ctx, to, func() { fail(errNoCandidate) })
 	offer, err := p.pc.CreateOffer(nil)
 	if err != nil {
 		return err
@@ -232,11 +286,18 @@ func (p *peer) call(ctx context.Context, m *marks, to string) error {
 		return err
 	}
 	go func() {
+		defer close(p.idle)
 		fail(p.signaling(ctx, m))
 	}()
+	var givesUp <-chan time.Time // never, unless there is to be no answer
+	if p.kind == Unanswered {
+		givesUp = time.After(ringTime)
+	}
 	select {
 	case <-done:
 		return nil
+	case <-givesUp:
+		return errUnanswered
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
@@ -296,6 +357,8 @@ func (p *peer) signaling(ctx context.Context, m *marks) error {
 			err = p.describe(webrtc.SDPTypeAnswer, in.SDP)
 		case "candidate":
 			err = p.candidate(in.Candidate)
+		case "hangup":
+			err = errDeclined
 		}
 		if err != nil {
 			return err

@@ -29,6 +29,7 @@ type Options struct {
 	Header         http.Header
 	Credentials    *credential.Source // that peers show to be let in; nil: none
 	Pairs          int
+	Kinds          []Kind        // what is to become of their calls, in turn; none: all are to be connected
 	Over           time.Duration // in which pairs begin, evenly
 	ICEServers     []string      // none: what the server hands out
 	User, Password string        // for TURN
@@ -48,7 +49,7 @@ type outcome struct {
 // Run brings all pairs up, and down again, and returns what came of it.
 func Run(ctx context.Context, o Options) *report.WebRTC {
 	out := &outcome{stages: map[string]*hdr.Histogram{}}
-	out.result = report.WebRTC{Pairs: o.Pairs, Stages: map[string]report.Times{}, Failures: map[string]int{}}
+	out.result = report.WebRTC{Pairs: o.Pairs, Stages: map[string]report.Times{}, Failures: map[string]int{}, Outcomes: map[string]int{}}
 	for _, stage := range report.Stages {
 		out.stages[stage] = crowd.NewHistogram()
 	}
@@ -73,20 +74,26 @@ func Run(ctx context.Context, o Options) *report.WebRTC {
 	return &out.result
 }
 
-// note takes one pair's outcome.
-func (out *outcome) note(m *marks, err error) {
+// note takes one pair's outcome: what came of its call, "" if there was none, and why it is
+// not as it should be.
+func (out *outcome) note(m *marks, became string, err error) {
 	out.mu.Lock()
 	defer out.mu.Unlock()
 	for stage, d := range m.stages() {
 		_ = out.stages[stage].RecordValue(max(d.Microseconds(), 1))
 	}
 	out.result.Echoes += m.echoes
+	if became != "" {
+		out.result.Outcomes[became]++
+	}
 	if err != nil {
 		out.result.Failed++
 		out.result.Failures[err.Error()]++
 		return
 	}
-	out.result.Up++
+	if became == connectedOutcome {
+		out.result.Up++
+	}
 	if m.relayed {
 		out.result.Relayed++
 	}
@@ -118,6 +125,16 @@ func (m *marks) mark(name string) {
 	if _, ok := m.at[name]; !ok {
 		m.at[name] = time.Now()
 	}
+}
+
+// since returns how long ago a moment was; 0: it has not come.
+func (m *marks) since(name string) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if at, ok := m.at[name]; ok {
+		return time.Since(at)
+	}
+	return 0
 }
 
 func (m *marks) has(name string) bool {
@@ -160,28 +177,45 @@ func (m *marks) failure(err error) error {
 	return fmt.Errorf("echo: %w", err)
 }
 
-// call brings the pair with a number up and checks its echo.
-func call(ctx context.Context, o *Options, number int, room string) (*marks, error) {
-	m := &marks{at: map[string]time.Time{}}
+// kind returns what is to become of the pair with a number.
+func (o *Options) kind(number int) Kind {
+	if len(o.Kinds) == 0 {
+		return Connected
+	}
+	return o.Kinds[number%len(o.Kinds)]
+}
+
+// call has the pair with a number call, and checks its echo. It returns what came of the call,
+// and why that is not as it should be.
+func call(ctx context.Context, o *Options, number int, room string) (m *marks, became string, err error) {
+	kind := o.kind(number)
+	m = &marks{at: map[string]time.Time{}}
 	ctx, cancel := context.WithTimeoutCause(ctx, pairTime, context.DeadlineExceeded)
 	defer cancel()
 	m.mark(began)
-	callee, err := enter(ctx, o, 2*number, room, "callee")
+	callee, err := enter(ctx, o, kind, 2*number, room, "callee")
 	if err != nil {
-		return m, m.failure(err)
+		return m, "", m.failure(err)
 	}
 	defer callee.leave()
-	caller, err := enter(ctx, o, 2*number+1, room, "caller")
+	caller, err := enter(ctx, o, kind, 2*number+1, room, "caller")
 	if err != nil {
-		return m, m.failure(err)
+		return m, "", m.failure(err)
 	}
 	defer caller.leave()
 	m.mark(joined)
 	go callee.answerCalls(ctx)
-	if err := caller.call(ctx, m, "callee"); err != nil {
-		return m, m.failure(err)
+	err = caller.call(ctx, m, "callee")
+	became = outcomeOf(err)
+	caller.reportOutcome(ctx, m, "callee", err)
+	if err == nil && kind == Resumed {
+		err = caller.resume(ctx, o)
 	}
-	return m, nil
+	caller.hangUp(ctx, m, "callee")
+	if err = kind.became(err); err != nil {
+		err = m.failure(err)
+	}
+	return m, became, err
 }
 
 // api makes peer connections; loopback counts, so that a machine without a network

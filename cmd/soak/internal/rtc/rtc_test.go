@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/pion/webrtc/v4"
+
+	"github.com/parley-rtc/parley/cmd/soak/internal/plan"
 )
 
 // A call that fails says at which stage, and what it has gone through is measured.
@@ -52,6 +54,32 @@ func TestConfiguration(t *testing.T) {
 		if (err == nil) != c.ok || got.ICEServers[0].URLs[0] != c.urls || got.ICEServers[0].Username != c.options.User {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
+	}
+}
+
+// A call of a kind is as it should be if it ends in that way, and no other; the report says
+// what came of it.
+func TestKinds(t *testing.T) {
+	words := map[Kind]string{
+		Connected: "connected", Resumed: "connected", Declined: "declined", Unanswered: "unanswered", NoCandidate: "failed", NoRelay: "failed",
+	}
+	if len(words) != len(plan.WebRTCKinds) {
+		t.Errorf("there are %q", plan.WebRTCKinds)
+	}
+	for _, name := range plan.WebRTCKinds {
+		k := Kind(name)
+		for _, err := range []error{nil, errDeclined, errUnanswered, errNoCandidate, errEcho} {
+			if right := k.became(err) == nil; right != (err == k.wanted()) {
+				t.Errorf("%s ends with %v: right is %v", k, err, right)
+			}
+		}
+		if got := outcomeOf(k.wanted()); got != words[k] {
+			t.Errorf("%s is reported as %s, want %s", k, got, words[k])
+		}
+	}
+	o := Options{Kinds: []Kind{Declined, NoRelay}}
+	if o.kind(0) != Declined || o.kind(3) != NoRelay || new(Options).kind(7) != Connected {
+		t.Error("kinds are not taken in turn")
 	}
 }
 

@@ -1,7 +1,9 @@
 // @ts-check
 // The page for operators: figures, rooms, members, and what can be done about them.
 
+import { Calls } from "./calls.js";
 import { Figures } from "./figures.js";
+import { age, button, element, fill, row } from "./table.js";
 
 /**
  * @typedef {{name: string, members: number, locked: boolean, opened: string}} Room
@@ -12,18 +14,6 @@ import { Figures } from "./figures.js";
 const INTERVAL = 2_000; // ms between two looks
 const TOKEN_KEY = "parleyd.admin-token";
 
-/**
- * @template {HTMLElement} T
- * @param {string} id
- * @param {new () => T} [kind]
- * @returns {T}
- */
-function element(id, kind) {
-  const found = document.getElementById(id);
-  if (!(found instanceof (kind ?? HTMLElement))) throw new Error(`#${id} is not there`);
-  return /** @type {T} */ (found);
-}
-
 const view = {
   state: element("state"), error: element("error"), signIn: element("sign-in", HTMLFormElement), token: element("token", HTMLInputElement),
   rooms: element("rooms"), more: element("rooms-more"), contains: element("contains", HTMLInputElement), sort: element("sort", HTMLSelectElement),
@@ -31,6 +21,7 @@ const view = {
   words: element("words", HTMLInputElement), slow: element("slow"), confirm: element("confirm", HTMLDialogElement), question: element("question"),
 };
 const figures = new Figures(element("figures"));
+const calls = new Calls(look);
 let shown = ""; // the room in detail
 let locked = false;
 
@@ -86,59 +77,6 @@ async function give(path, order) {
   await look();
 }
 
-/** @param {string} since */
-function age(since) {
-  const seconds = Math.max(0, Math.round((Date.now() - Date.parse(since)) / 1000));
-  if (seconds < 120) return `${seconds} s`;
-  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
-  return `${Math.round(seconds / 3600)} h`;
-}
-
-/**
- * @param {(string|number|HTMLElement)[]} cells
- * @param {number[]} numbers which of them are right-aligned
- */
-function row(cells, numbers) {
-  const tr = document.createElement("tr");
-  cells.forEach((cell, i) => {
-    const td = document.createElement("td");
-    td.append(typeof cell === "number" ? cell.toLocaleString("en") : cell);
-    if (numbers.includes(i)) td.className = "number";
-    tr.append(td);
-  });
-  return tr;
-}
-
-/**
- * @param {string} words
- * @param {string} kind
- * @param {() => void} act
- * @param {string} [label]
- */
-function button(words, kind, act, label) {
-  const b = document.createElement("button");
-  b.type = "button";
-  b.className = kind;
-  b.textContent = words;
-  if (label) b.setAttribute("aria-label", label);
-  b.dataset.key = label ?? words;
-  b.addEventListener("click", act);
-  return b;
-}
-
-/**
- * Puts rows in place of those that are there; the focus stays where it was.
- * @param {HTMLElement} body
- * @param {HTMLElement[]} rows
- */
-function fill(body, rows) {
-  const active = document.activeElement;
-  const key = active instanceof HTMLElement && body.contains(active) ? active.dataset.key : undefined;
-  body.replaceChildren(...rows);
-  if (key === undefined) return;
-  for (const b of body.querySelectorAll("button")) if (b.dataset.key === key) b.focus();
-}
-
 /** @param {Room[]} rooms */
 function drawRooms(rooms) {
   fill(view.rooms, rooms.map((r) => row([
@@ -186,11 +124,23 @@ async function detail() {
   }
 }
 
+/** @param {string} id of a call; empty: none */
+async function storyOf(id) {
+  if (!id) return undefined;
+  try {
+    return await ask(`call?id=${encodeURIComponent(id)}`);
+  } catch (error) {
+    if (error instanceof Unauthorized) throw error;
+    return undefined;
+  }
+}
+
 async function look() {
   try {
     const query = new URLSearchParams({ limit: "100", sort: view.sort.value, contains: view.contains.value });
-    const [status, rooms, room, slow] = await Promise.all([
+    const [status, rooms, room, slow, recent, story] = await Promise.all([
       ask("status"), ask(`rooms?${query}`), detail(), ask("connections?sort=backlog&limit=5"),
+      ask(`calls?${calls.query()}`), storyOf(calls.shown),
     ]);
     figures.add(status);
     view.state.textContent = `${status.version}, up for ${age(status.started)}`;
@@ -200,6 +150,7 @@ async function look() {
     view.more.textContent = rooms.total === 0 ? "No rooms." : more > 0 ? `and ${more.toLocaleString("en")} more` : "";
     drawDetail(room);
     drawSlow(slow.items);
+    calls.draw(recent, story);
     if (view.error.dataset.kind === "lost") showError("");
     view.error.dataset.kind = "";
   } catch (error) {

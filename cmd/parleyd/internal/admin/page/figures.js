@@ -5,7 +5,7 @@ const KEPT = 150; // looks that a line shows
 
 /**
  * @typedef {{count: number, buckets: {le: number, count: number}[]}} Histogram
- * @typedef {{now: string, connections: number, rooms: number, members: number, suspended: number, outbox_bytes: number,
+ * @typedef {{now: string, connections: number, rooms: number, members: number, suspended: number, calls: number, outbox_bytes: number,
  *   messages_total: number, refusals_total: number, sent_bytes_total: number, heap_bytes: number,
  *   loop_seconds: Histogram, transit_seconds: Histogram}} Status
  */
@@ -43,6 +43,7 @@ const SHOWN = [
   { name: "Rooms", of: (s) => s.rooms, show: amount },
   { name: "Members", of: (s) => s.members, show: amount },
   { name: "Lost, may resume", of: (s) => s.suspended, show: amount },
+  { name: "Live calls", of: (s) => s.calls, show: amount },
   { name: "Messages a second", of: (s, b, t) => (s.messages_total - b.messages_total) / t, show: amount },
   { name: "Refusals a second", of: (s, b, t) => (s.refusals_total - b.refusals_total) / t, show: amount },
   { name: "Bytes a second", of: (s, b, t) => (s.sent_bytes_total - b.sent_bytes_total) / t, show: amount },

@@ -1,0 +1,407 @@
+// Package calls follows the calls between members: a state machine that is fed with
+// offers, answers, hang-ups, reports and the ends of memberships. It knows no clock, no
+// goroutine and no connection: the hub loop owns a [Tracker], tells it the time, and is
+// told of what happens by a [Sink].
+//
+// A call is between two members of a room. It begins with an offer, and ends when one of
+// them hangs up or leaves, or nobody answers. Reports and the words of signaling say what
+// became of it. They never end it: a client that lies changes only what is said of its own
+// calls. A call that has ended waits for the last reports of those who are still there,
+// for [LastWords] at most, and then it is finished: told to the sink, and kept for
+// [Kept].
+package calls
+
+import (
+	"container/list"
+	"slices"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/parley-rtc/parley/hub/event"
+)
+
+// Times and bounds.
+const (
+	RingTime  = 2 * time.Minute // a call that is not answered ends then
+	LastWords = 3 * time.Second // how long a call that has ended waits for reports
+	Kept      = time.Hour       // how long a finished call is kept
+
+	MaxOpen      = 16384 // calls that are not finished; further ones are not followed
+	MaxPerMember = 256   // of those, of one member
+	MaxFinished  = 4096  // the oldest is dropped for another
+
+	maxStory    = 24 // steps of a call
+	maxFailures = 4  // times that the sink is told of a failure of one side
+	maxTick     = 256
+
+	reportRate  = 4 // a second, of one member
+	reportBurst = 64
+)
+
+// Sink is told what happens to calls. It must not keep or change what it gets: it may
+// take a [Copy].
+type Sink interface {
+	Started(*event.Call)
+	Answered(*event.Call)
+	// SetUp and Routed are called once for a connected call at most: when a side first reports
+	// how long it took, and over which path and protocol it goes.
+	SetUp(*event.Call)
+	Routed(*event.Call)
+	// Failed is called when a side, an index of Sides, reports a failure.
+	Failed(c *event.Call, side int)
+	Ended(*event.Call)    // no more signaling belongs to it
+	Finished(*event.Call) // all is known of it
+	Untracked()           // a call is not followed: there are too many
+}
+
+// Tracker follows calls. It is for one goroutine.
+type Tracker struct {
+	sink  Sink
+	newID func() string
+
+	pairs    map[pairKey]*pair
+	members  map[member]*place // of pairs alone: a member without a call is not there
+	open     []*call           // not finished, in no order
+	ringing  list.List         // calls without an answer, the oldest first
+	closing  list.List         // calls that have ended, the first that ended first
+	finished []*event.Call     // the first that ended first
+}
+
+// member names a member of a room.
+type member struct{ room, id string }
+
+// pairKey names two members of a room, the smaller id first.
+type pairKey struct{ room, low, high string }
+
+// pair has the calls of two members.
+type pair struct {
+	key     pairKey
+	live    *call // nil: none
+	closing *call // ended, and waits for last words; nil: none
+}
+
+// place has what is known of a member that is part of a pair.
+type place struct {
+	pairs   []*pair
+	reports *rate.Limiter // nil: it has not reported yet
+}
+
+// call is a call that is not finished.
+type call struct {
+	Record
+	index int           // in Tracker.open
+	timer *list.Element // in ringing or closing; nil: in neither
+	due   time.Time
+}
+
+// Record is all that is known of a call that is not finished. It can be passed on to
+// another tracker.
+type Record struct {
+	Call    event.Call
+	Offered [2]bool // who has sent an offer
+	Done    [2]bool // who has left, or has said its last word
+	Failed  [2]int  // how often the sink was told of a failure
+	Timed   bool    // the sink was told of the set-up time
+	Samples [2]Samples
+}
+
+// New makes a tracker. newID makes ids of calls, unique also among other trackers.
+func New(sink Sink, newID func() string) *Tracker {
+	return &Tracker{sink: sink, newID: newID, pairs: map[pairKey]*pair{}, members: map[member]*place{}}
+}
+
+func keyOf(room, a, b string) pairKey { return pairKey{room, min(a, b), max(a, b)} }
+
+// side returns which side of the call a member is.
+func (c *call) side(id string) int {
+	if c.Call.To == id {
+		return 1
+	}
+	return 0
+}
+
+// step adds to the story of a call.
+func (c *call) step(s event.CallStep) {
+	if len(c.Call.Story) == maxStory {
+		c.Call.Story = slices.Delete(c.Call.Story, maxStory/2, maxStory/2+1)
+		c.Call.Omitted++
+	}
+	c.Call.Story = append(c.Call.Story, s)
+}
+
+// Member is a side of an offer.
+type Member struct {
+	ID     string
+	Joined time.Time
+}
+
+// Offer takes an offer. It begins a call, or renegotiates one.
+func (t *Tracker) Offer(now time.Time, room string, from, to Member) {
+	if from.ID == to.ID {
+		return
+	}
+	key := keyOf(room, from.ID, to.ID)
+	p := t.pairs[key]
+	if p == nil || p.live == nil {
+		if !t.hasRoom(room, from.ID, to.ID) {
+			t.sink.Untracked()
+			return
+		}
+		t.begin(now, key, from, to)
+		return
+	}
+	c := p.live
+	c.Call.Offers++
+	c.Offered[c.side(from.ID)] = true
+	c.step(event.CallStep{Time: now, What: event.StepOffer, By: from.ID})
+}
+
+// hasRoom reports whether another call can be followed.
+func (t *Tracker) hasRoom(room, a, b string) bool {
+	if len(t.open) >= MaxOpen {
+		return false
+	}
+	for _, id := range []string{a, b} {
+		if m := t.members[member{room, id}]; m != nil && len(m.pairs) >= MaxPerMember {
+			return false
+		}
+	}
+	return true
+}
+
+func (t *Tracker) begin(now time.Time, key pairKey, from, to Member) {
+	c := &call{Record: Record{
+		Call:    event.Call{ID: t.newID(), Room: key.room, From: from.ID, To: to.ID, Started: now, Offers: 1},
+		Offered: [2]bool{true, false},
+	}}
+	for _, m := range []Member{from, to} {
+		if !m.Joined.IsZero() {
+			c.step(event.CallStep{Time: m.Joined, What: event.StepJoined, By: m.ID})
+		}
+	}
+	slices.SortStableFunc(c.Call.Story, func(a, b event.CallStep) int { return a.Time.Compare(b.Time) })
+	c.step(event.CallStep{Time: now, What: event.StepOffer, By: from.ID})
+	t.add(now, c)
+	t.sink.Started(&c.Call)
+}
+
+// add puts a call among those that are followed.
+func (t *Tracker) add(now time.Time, c *call) {
+	t.pairOf(keyOf(c.Call.Room, c.Call.From, c.Call.To)).live = c
+	c.index = len(t.open)
+	t.open = append(t.open, c)
+	if c.Call.Answered.IsZero() {
+		c.due = now.Add(RingTime)
+		c.timer = t.ringing.PushBack(c)
+	}
+}
+
+// pairOf returns the pair with a key, a new one if there is none.
+func (t *Tracker) pairOf(key pairKey) *pair {
+	p := t.pairs[key]
+	if p != nil {
+		return p
+	}
+	p = &pair{key: key}
+	t.pairs[key] = p
+	for _, id := range []string{key.low, key.high} {
+		m := t.members[member{key.room, id}]
+		if m == nil {
+			m = new(place)
+			t.members[member{key.room, id}] = m
+		}
+		m.pairs = append(m.pairs, p)
+	}
+	return p
+}
+
+// Answer takes an answer. One that no offer has asked for is none.
+func (t *Tracker) Answer(now time.Time, room, from, to string) {
+	p := t.pairs[keyOf(room, from, to)]
+	if p == nil || p.live == nil || !p.live.Offered[p.live.side(to)] {
+		return
+	}
+	c := p.live
+	c.step(event.CallStep{Time: now, What: event.StepAnswer, By: from})
+	if !c.Call.Answered.IsZero() {
+		return
+	}
+	c.Call.Answered = now
+	t.ringing.Remove(c.timer)
+	c.timer = nil
+	t.sink.Answered(&c.Call)
+}
+
+// Hangup takes a hang-up.
+func (t *Tracker) Hangup(now time.Time, room, from, to string) {
+	if p := t.pairs[keyOf(room, from, to)]; p != nil && p.live != nil {
+		t.end(now, p, event.ReasonHangup, from)
+	}
+}
+
+// Left takes the end of a membership.
+func (t *Tracker) Left(now time.Time, room, id, reason string) {
+	m := t.members[member{room, id}]
+	if m == nil {
+		return
+	}
+	for _, p := range slices.Clone(m.pairs) { // it shrinks meanwhile
+		if c := p.closing; c != nil {
+			t.done(c, p, id)
+		}
+		if c := p.live; c != nil {
+			c.Done[c.side(id)] = true
+			t.end(now, p, reason, id)
+		}
+	}
+}
+
+// Lost takes the loss of a member's connection, where the membership stays, and Resumed
+// its return.
+func (t *Tracker) Lost(now time.Time, room, id, reason string) {
+	t.tell(room, id, event.CallStep{Time: now, What: event.StepLost, By: id, Reason: reason})
+}
+
+// Resumed takes the return of a member whose connection was lost.
+func (t *Tracker) Resumed(now time.Time, room, id string) {
+	t.tell(room, id, event.CallStep{Time: now, What: event.StepResumed, By: id})
+}
+
+func (t *Tracker) tell(room, id string, s event.CallStep) {
+	if m := t.members[member{room, id}]; m != nil {
+		for _, p := range m.pairs {
+			if p.live != nil {
+				p.live.step(s)
+			}
+		}
+	}
+}
+
+// end ends the live call of a pair.
+func (t *Tracker) end(now time.Time, p *pair, reason, by string) {
+	c := p.live
+	p.live = nil
+	if c.timer != nil {
+		t.ringing.Remove(c.timer)
+	}
+	c.Call.Ended, c.Call.Reason, c.Call.By = now, reason, by
+	c.step(event.CallStep{Time: now, What: event.StepEnd, By: by, Reason: reason})
+	for i := range c.Done {
+		c.Done[i] = c.Done[i] || isLast(c.Call.Sides[i].Outcome)
+	}
+	before := p.closing
+	p.closing = c
+	if before != nil {
+		t.finish(before, p)
+	}
+	c.due = now.Add(LastWords)
+	c.timer = t.closing.PushBack(c)
+	t.sink.Ended(&c.Call)
+	t.finishIfDone(c, p)
+}
+
+// done notes that no more reports of a member will come for a call that has ended.
+func (t *Tracker) done(c *call, p *pair, id string) {
+	c.Done[c.side(id)] = true
+	t.finishIfDone(c, p)
+}
+
+func (t *Tracker) finishIfDone(c *call, p *pair) {
+	if c.Done[0] && c.Done[1] {
+		t.finish(c, p)
+	}
+}
+
+// finish concludes a call that has ended.
+func (t *Tracker) finish(c *call, p *pair) {
+	if p.closing == c {
+		p.closing = nil
+	}
+	t.closing.Remove(c.timer)
+	t.drop(c)
+	c.conclude()
+	t.finished = append(t.finished, &c.Call)
+	if len(t.finished) > MaxFinished {
+		t.forget(1)
+	}
+	t.sink.Finished(&c.Call)
+	t.dropPair(p)
+}
+
+// drop takes a call out of the list of those that are open.
+func (t *Tracker) drop(c *call) {
+	last := len(t.open) - 1
+	t.open[c.index] = t.open[last]
+	t.open[c.index].index = c.index
+	t.open[last] = nil
+	t.open = t.open[:last]
+}
+
+// dropPair forgets a pair without calls.
+func (t *Tracker) dropPair(p *pair) {
+	if p.live != nil || p.closing != nil {
+		return
+	}
+	delete(t.pairs, p.key)
+	for _, id := range []string{p.key.low, p.key.high} {
+		key := member{p.key.room, id}
+		m := t.members[key]
+		i := slices.Index(m.pairs, p)
+		m.pairs = slices.Delete(m.pairs, i, i+1)
+		if len(m.pairs) == 0 {
+			delete(t.members, key)
+		}
+	}
+}
+
+// forget drops the oldest finished calls.
+func (t *Tracker) forget(n int) {
+	clear(t.finished[:n])
+	if t.finished = t.finished[n:]; len(t.finished) == 0 {
+		t.finished = nil
+	}
+}
+
+// Next returns when Tick has something to do; zero: at no time.
+func (t *Tracker) Next() (next time.Time) {
+	earlier := func(at time.Time) {
+		if next.IsZero() || at.Before(next) {
+			next = at
+		}
+	}
+	for _, l := range []*list.List{&t.ringing, &t.closing} {
+		if first := l.Front(); first != nil {
+			earlier(first.Value.(*call).due)
+		}
+	}
+	if len(t.finished) > 0 {
+		earlier(t.finished[0].Ended.Add(Kept + LastWords))
+	}
+	return next
+}
+
+// Tick does what is due: some of it, if that is much.
+func (t *Tracker) Tick(now time.Time) {
+	for range maxTick {
+		if c := due(&t.ringing, now); c != nil {
+			t.end(now, t.pairs[keyOf(c.Call.Room, c.Call.From, c.Call.To)], event.ReasonNoAnswer, "")
+		} else if c := due(&t.closing, now); c != nil {
+			t.finish(c, t.pairs[keyOf(c.Call.Room, c.Call.From, c.Call.To)])
+		} else if len(t.finished) > 0 && !now.Before(t.finished[0].Ended.Add(Kept+LastWords)) {
+			t.forget(1)
+		} else {
+			return
+		}
+	}
+}
+
+// due returns the first call of a list if its time has come, or nil.
+func due(l *list.List, now time.Time) *call {
+	if first := l.Front(); first != nil {
+		if c := first.Value.(*call); !now.Before(c.due) {
+			return c
+		}
+	}
+	return nil
+}

@@ -1,0 +1,488 @@
+package calls
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/parley-rtc/parley/hub/event"
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+// diary is a sink that notes what it is told.
+type diary struct {
+	lines     []string
+	finished  []event.Call
+	untracked int
+}
+
+func (d *diary) note(what string, c *event.Call) { d.lines = append(d.lines, what+" "+c.From+c.To) }
+
+func (d *diary) Started(c *event.Call)          { d.note("started", c) }
+func (d *diary) Answered(c *event.Call)         { d.note("answered", c) }
+func (d *diary) SetUp(c *event.Call)            { d.note("set up", c) }
+func (d *diary) Routed(c *event.Call)           { d.note("routed", c) }
+func (d *diary) Failed(c *event.Call, side int) { d.note("failed "+strconv.Itoa(side), c) }
+func (d *diary) Ended(c *event.Call)            { d.note("ended", c) }
+func (d *diary) Untracked()                     { d.untracked++ }
+func (d *diary) Finished(c *event.Call) {
+	d.note("finished", c)
+	d.finished = append(d.finished, *c)
+}
+
+// scene is a tracker with a clock, and short ways to feed it. All is in room r.
+type scene struct {
+	*Tracker
+	t     rapid.TB
+	diary *diary
+	now   time.Time
+}
+
+func newScene(t rapid.TB) *scene {
+	n := 0
+	d := new(diary)
+	return &scene{New(d, func() string { n++; return strconv.Itoa(n) }), t, d, time.Unix(1e9, 0)}
+}
+
+func (s *scene) offer(from, to string)  { s.Offer(s.now, "r", Member{ID: from}, Member{ID: to}) }
+func (s *scene) answer(from, to string) { s.Answer(s.now, "r", from, to) }
+func (s *scene) hangup(from, to string) { s.Hangup(s.now, "r", from, to) }
+func (s *scene) leave(id string)        { s.Left(s.now, "r", id, event.ReasonLeft) }
+
+func (s *scene) report(from, to, data string) {
+	r, refusal := wire.ParseReport([]byte(data))
+	if refusal != nil {
+		s.t.Fatal(refusal)
+	}
+	if !s.Report(s.now, "r", from, to, &r) {
+		s.t.Fatalf("a report of %s was refused", from)
+	}
+}
+
+// pass lets time go by, with all that is due.
+func (s *scene) pass(d time.Duration) {
+	until := s.now.Add(d)
+	for next := s.Next(); !next.IsZero() && !next.After(until); next = s.Next() {
+		s.now = next
+		s.Tick(s.now)
+	}
+	s.now = until
+}
+
+// only returns the one call that is finished, after the time for last words.
+func (s *scene) only() event.Call {
+	s.t.Helper()
+	s.pass(LastWords)
+	if len(s.diary.finished) != 1 {
+		s.t.Fatalf("finished: %+v", s.diary.finished)
+	}
+	return s.diary.finished[0]
+}
+
+// What became of a call, from signaling alone and from reports.
+func TestOutcomes(t *testing.T) {
+	const (
+		up     = `{"outcome":"connected","setup_ms":900,"path":"relay","protocol":"tls"}`
+		failed = `{"outcome":"failed","reason":"no_relay"}`
+		over   = `{"outcome":"ended","duration_ms":5000}`
+	)
+	for name, c := range map[string]struct {
+		script func(s *scene)
+		want   wire.Outcome
+		reason string
+		by     string
+	}{
+		"answered and hung up": {func(s *scene) { s.answer("b", "a"); s.hangup("b", "a") }, wire.OutcomeAnswered, "hangup", "b"},
+		"caller gives up":      {func(s *scene) { s.hangup("a", "b") }, wire.OutcomeCanceled, "hangup", "a"},
+		"caller leaves":        {func(s *scene) { s.leave("a") }, wire.OutcomeCanceled, "left", "a"},
+		"callee hangs up":      {func(s *scene) { s.hangup("b", "a") }, wire.OutcomeDeclined, "hangup", "b"},
+		"callee leaves":        {func(s *scene) { s.leave("b") }, wire.OutcomeUnanswered, "left", "b"},
+		"nobody answers":       {func(s *scene) { s.pass(RingTime) }, wire.OutcomeUnanswered, "no_answer", ""},
+		"connected": {func(s *scene) { s.answer("b", "a"); s.report("b", "a", up); s.hangup("a", "b") },
+			wire.OutcomeConnected, "hangup", "a"},
+		"connected and left": {func(s *scene) { s.answer("b", "a"); s.report("a", "b", up); s.leave("b") },
+			wire.OutcomeConnected, "left", "b"},
+		"failed": {func(s *scene) { s.answer("b", "a"); s.report("a", "b", failed); s.hangup("a", "b") },
+			wire.OutcomeFailed, "hangup", "a"},
+		"failed, and said to be over": {func(s *scene) {
+			s.answer("b", "a")
+			s.report("a", "b", failed)
+			s.report("a", "b", `{"outcome":"ended"}`)
+			s.hangup("a", "b")
+		}, wire.OutcomeFailed, "hangup", "a"},
+		"failed, and then given up": {func(s *scene) {
+			s.answer("b", "a")
+			s.report("a", "b", failed)
+			s.hangup("a", "b")
+			s.report("a", "b", `{"outcome":"canceled","reason":"left"}`)
+			s.report("b", "a", `{"outcome":"canceled","reason":"left"}`)
+		}, wire.OutcomeFailed, "hangup", "a"},
+		"failed and connected at last": {func(s *scene) {
+			s.answer("b", "a")
+			s.report("a", "b", failed)
+			s.offer("a", "b")
+			s.report("a", "b", up)
+			s.hangup("a", "b")
+		}, wire.OutcomeConnected, "hangup", "a"},
+		"dropped": {func(s *scene) {
+			s.answer("b", "a")
+			s.report("a", "b", up)
+			s.report("b", "a", up)
+			s.report("b", "a", failed)
+			s.leave("a")
+		}, wire.OutcomeDropped, "left", "a"},
+		"the first report comes after the end": {func(s *scene) {
+			s.answer("b", "a")
+			s.hangup("a", "b")
+			s.report("b", "a", over)
+		}, wire.OutcomeConnected, "hangup", "a"},
+		"busy": {func(s *scene) { s.report("b", "a", `{"outcome":"busy"}`); s.hangup("b", "a") }, wire.OutcomeBusy, "hangup", "b"},
+		"declined by one who answers first": {func(s *scene) {
+			s.answer("b", "a")
+			s.hangup("b", "a")
+			s.report("a", "b", `{"outcome":"declined"}`)
+		}, wire.OutcomeDeclined, "hangup", "b"},
+		"not answered in the caller's time": {func(s *scene) { s.hangup("a", "b"); s.report("a", "b", `{"outcome":"unanswered"}`) },
+			wire.OutcomeUnanswered, "hangup", "a"},
+		"the callee cannot say that it was canceled": {func(s *scene) { s.report("b", "a", `{"outcome":"canceled"}`); s.hangup("b", "a") },
+			wire.OutcomeDeclined, "hangup", "b"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t)
+			s.offer("a", "b")
+			c.script(s)
+			got := s.only()
+			if got.Outcome == wire.OutcomeFailed && got.Cause != "no_relay" {
+				t.Errorf("the cause is %q", got.Cause)
+			}
+			if got.Outcome != c.want || got.Reason != c.reason || got.By != c.by {
+				t.Errorf("%s, %s by %q; want %s, %s by %q", got.Outcome, got.Reason, got.By, c.want, c.reason, c.by)
+			}
+		})
+	}
+}
+
+// A call is told of when it starts, is answered, set up, routed, fails, ends and is finished:
+// each once, set-up time and path by the side that reports them first.
+func TestSinkIsTold(t *testing.T) {
+	s := newScene(t)
+	s.offer("a", "b")
+	s.answer("b", "a")
+	s.report("b", "a", `{"outcome":"connected"}`)
+	s.report("a", "b", `{"path":"relay"}`) // of a call that this side has not reported connected
+	s.report("a", "b", `{"outcome":"connected","path":"host","protocol":"udp"}`)
+	s.report("a", "b", `{"outcome":"connected","setup_ms":250}`)
+	s.report("b", "a", `{"outcome":"connected","setup_ms":9000,"path":"relay","protocol":"tcp"}`)
+	s.offer("b", "a")
+	s.answer("a", "b")
+	s.report("b", "a", `{"outcome":"failed"}`)
+	s.report("b", "a", `{"outcome":"failed"}`)
+	s.hangup("b", "a")
+	s.hangup("a", "b") // crosses it
+	s.answer("a", "b") // comes too late
+	want := []string{"started ab", "answered ab", "routed ab", "set up ab", "failed 1 ab", "ended ab"}
+	if !slices.Equal(s.diary.lines, want) {
+		t.Errorf("told %q", s.diary.lines)
+	}
+	c := s.only()
+	if c.Offers != 2 || c.Setup != 250*time.Millisecond || c.Path != wire.PathHost || c.Protocol != wire.ProtocolUDP {
+		t.Errorf("%+v", c)
+	}
+}
+
+// A call that has ended waits for the last reports of those who are still there, and for
+// no one else's.
+func TestLastWords(t *testing.T) {
+	finished := func(s *scene) bool { return len(s.diary.finished) == 1 }
+	s := newScene(t)
+	s.offer("a", "b")
+	s.answer("b", "a")
+	s.report("a", "b", `{"outcome":"ended","duration_ms":1000}`)
+	s.hangup("a", "b")
+	if finished(s) {
+		t.Fatal("finished without the word of b")
+	}
+	s.pass(LastWords / 2)
+	s.report("b", "a", `{"outcome":"ended","rtt_ms":70}`)
+	if !finished(s) || s.diary.finished[0].Quality.RTT != 70*time.Millisecond {
+		t.Errorf("after the word of b: %+v", s.diary.finished)
+	}
+
+	s = newScene(t)
+	s.offer("a", "b")
+	s.hangup("b", "a")
+	s.leave("a")
+	if finished(s) {
+		t.Error("finished although b is still there")
+	}
+	s.leave("b")
+	if !finished(s) {
+		t.Error("not finished although nobody is there")
+	}
+
+	s = newScene(t)
+	s.offer("a", "b")
+	s.hangup("a", "b")
+	s.pass(LastWords - 1)
+	if finished(s) {
+		t.Error("finished too early")
+	}
+	s.pass(1)
+	if !finished(s) || !s.Next().Equal(s.now.Add(Kept)) {
+		t.Errorf("not finished in time; next at %s", s.Next())
+	}
+}
+
+// The last words about a call do not count for the next one of the same two.
+func TestCallAgainAtOnce(t *testing.T) {
+	s := newScene(t)
+	s.offer("a", "b")
+	s.answer("b", "a")
+	s.report("a", "b", `{"outcome":"connected"}`)
+	s.hangup("a", "b")
+	s.offer("a", "b")
+	s.report("b", "a", `{"outcome":"ended","duration_ms":4000,"reason":"first"}`)
+	s.report("a", "b", `{"outcome":"connected","path":"relay"}`) // of the second
+	s.report("a", "b", `{"outcome":"ended"}`)                    // of the first
+	if n := len(s.diary.finished); n != 1 {
+		t.Fatalf("%d calls are finished", n)
+	}
+	s.hangup("b", "a")
+	s.pass(LastWords)
+	first, second := s.diary.finished[0], s.diary.finished[1]
+	if first.Cause != "first" || first.Path != wire.NoPath || second.Cause != "" || second.Path != wire.PathRelay {
+		t.Errorf("first %+v, second %+v", first, second)
+	}
+	// A side that has said its last word about the first speaks of the second.
+	s.offer("a", "b")
+	s.report("a", "b", `{"outcome":"ended"}`)
+	s.hangup("a", "b")
+	s.offer("a", "b")
+	s.report("a", "b", `{"outcome":"failed"}`)
+	s.hangup("a", "b")
+	s.pass(LastWords)
+	if third, fourth := s.diary.finished[2], s.diary.finished[3]; third.Outcome != wire.OutcomeCanceled || fourth.Outcome != wire.OutcomeFailed {
+		t.Errorf("third %+v, fourth %+v", third, fourth)
+	}
+	// Another call of theirs ends before the second one is finished.
+	s.offer("a", "b")
+	s.hangup("a", "b")
+	s.offer("b", "a")
+	s.hangup("b", "a")
+	s.pass(LastWords)
+	if len(s.diary.finished) != 6 || len(s.pairs) != 0 || len(s.members) != 0 || len(s.open) != 0 {
+		t.Errorf("%d finished, %d pairs, %d members, %d open", len(s.diary.finished), len(s.pairs), len(s.members), len(s.open))
+	}
+}
+
+// If both call at the same moment it is one call, whoever answers.
+func TestGlare(t *testing.T) {
+	for _, answers := range []string{"a", "b"} {
+		s := newScene(t)
+		s.offer("a", "b")
+		s.offer("b", "a")
+		s.answer(answers, map[string]string{"a": "b", "b": "a"}[answers])
+		s.hangup("a", "b")
+		if c := s.only(); c.From != "a" || c.Offers != 2 || c.Outcome != wire.OutcomeAnswered {
+			t.Errorf("%s answers: %+v", answers, c)
+		}
+	}
+}
+
+// An answer that no offer has asked for does not answer a call.
+func TestAnswerToNothing(t *testing.T) {
+	s := newScene(t)
+	s.answer("b", "a")
+	s.offer("a", "b")
+	s.answer("a", "b")
+	s.offer("c", "c") // nobody calls itself
+	if len(s.open) != 1 {
+		t.Errorf("%d calls have begun", len(s.open))
+	}
+	s.hangup("a", "b")
+	if c := s.only(); c.Outcome != wire.OutcomeCanceled || !c.Answered.IsZero() {
+		t.Errorf("%+v", c)
+	}
+}
+
+// A report is its sender's, about one call: it changes neither the other side's words nor
+// another call.
+func TestLiarSpoilsItsOwn(t *testing.T) {
+	s := newScene(t)
+	s.offer("a", "b")
+	s.answer("b", "a")
+	s.offer("a", "liar")
+	s.answer("liar", "a")
+	s.report("a", "b", `{"outcome":"connected","rtt_ms":20}`)
+	s.report("b", "a", `{"outcome":"connected","rtt_ms":20}`)
+	for _, to := range []string{"a", "b", "nobody", "liar"} {
+		s.report("liar", to, `{"outcome":"failed","rtt_ms":3000000,"loss":1}`)
+	}
+	s.leave("a")
+	s.leave("b")
+	s.leave("liar")
+	for _, c := range s.diary.finished {
+		switch {
+		case c.To == "b" && (c.Outcome != wire.OutcomeConnected || c.Quality.WorstRTT != 20*time.Millisecond || c.Quality.HasLoss):
+			t.Errorf("a's call with b: %+v", c)
+		case c.To == "liar" && (c.Outcome != wire.OutcomeFailed || c.Sides[0] != (event.CallSide{})):
+			t.Errorf("a's call with the liar: %+v", c)
+		}
+	}
+	if n := len(s.diary.finished); n != 2 {
+		t.Errorf("%d calls", n)
+	}
+}
+
+// Reports of one member are limited, over all of its calls; those of others are not.
+func TestReportsAreLimited(t *testing.T) {
+	s := newScene(t)
+	for _, to := range []string{"b", "c"} {
+		s.offer("a", to)
+	}
+	r := new(wire.Report)
+	for i := range reportBurst {
+		if !s.Report(s.now, "r", "a", []string{"b", "c"}[i%2], r) {
+			t.Fatalf("report %d is refused", i)
+		}
+	}
+	if s.Report(s.now, "r", "a", "b", r) {
+		t.Error("one report too many is taken")
+	}
+	if !s.Report(s.now, "r", "b", "a", r) {
+		t.Error("b is refused for what a has sent")
+	}
+	s.now = s.now.Add(time.Second)
+	for i := range reportRate {
+		if !s.Report(s.now, "r", "a", "b", r) {
+			t.Errorf("report %d of the next second is refused", i)
+		}
+	}
+	if s.Report(s.now, "r", "a", "b", r) {
+		t.Error("too many a second are taken")
+	}
+}
+
+// What is kept is bounded: calls in all and of one member, steps of a story, failures that
+// are told, finished calls and how long they are kept.
+func TestBounds(t *testing.T) {
+	s := newScene(t)
+	for i := range MaxPerMember + 10 {
+		s.offer("a", "b"+strconv.Itoa(i))
+	}
+	if len(s.open) != MaxPerMember || s.diary.untracked != 10 {
+		t.Errorf("%d calls of one member, %d are not followed", len(s.open), s.diary.untracked)
+	}
+	s.offer("c", "a")
+	if s.diary.untracked != 11 {
+		t.Error("a call to one with too many is followed")
+	}
+	for i := 0; len(s.open) < MaxOpen; i++ {
+		s.offer(fmt.Sprint("x", i), fmt.Sprint("y", i))
+	}
+	s.offer("d", "e")
+	if len(s.open) != MaxOpen || s.diary.untracked != 12 {
+		t.Errorf("%d calls in all", len(s.open))
+	}
+
+	s.leave("a")
+	s.pass(RingTime + LastWords)
+	if len(s.open) != 0 || len(s.finished) != MaxFinished || len(s.members) != 0 {
+		t.Errorf("%d open, %d finished, %d members", len(s.open), len(s.finished), len(s.members))
+	}
+	s.pass(Kept + LastWords)
+	if len(s.finished) != 0 || !s.Next().IsZero() {
+		t.Errorf("after an hour %d are kept, next at %s", len(s.finished), s.Next())
+	}
+
+	s = newScene(t)
+	s.offer("a", "b")
+	for range 3 * maxStory {
+		s.report("a", "b", `{"outcome":"failed"}`)
+		s.report("a", "b", `{"outcome":"connected","rtt_ms":1}`)
+		s.pass(time.Second)
+	}
+	s.hangup("b", "a")
+	c := s.only()
+	if len(c.Story) != maxStory || c.Omitted != 6*maxStory+2-maxStory || c.Story[0].What != event.StepOffer || c.Story[maxStory-1].What != event.StepEnd {
+		t.Errorf("%d steps, %d omitted", len(c.Story), c.Omitted)
+	}
+	told := 0
+	for _, line := range s.diary.lines {
+		if line == "failed 0 ab" {
+			told++
+		}
+	}
+	if told != maxFailures {
+		t.Errorf("%d failures are told", told)
+	}
+}
+
+// The story has who joined when, what was said and lost, and how it ended.
+func TestStory(t *testing.T) {
+	s := newScene(t)
+	began := s.now
+	s.now = began.Add(time.Minute)
+	s.Offer(s.now, "r", Member{"a", began.Add(time.Second)}, Member{"b", began})
+	s.answer("b", "a")
+	s.Lost(s.now, "r", "b", event.ReasonPingTimeout)
+	s.Resumed(s.now, "r", "b")
+	s.Lost(s.now, "r", "other", event.ReasonLost)
+	s.report("b", "a", `{"loss":0.5}`)
+	s.hangup("a", "b")
+	var story []string
+	for _, step := range s.only().Story {
+		story = append(story, step.What+" "+step.By+" "+step.Reason)
+		if (step.Report != nil) != (step.What == event.StepReport) {
+			t.Errorf("%+v", step)
+		}
+	}
+	want := []string{"joined b ", "joined a ", "offer a ", "answer b ", "lost b ping_timeout", "resumed b ", "report b ", "end a hangup"}
+	if !slices.Equal(story, want) {
+		t.Errorf("the story is %q", story)
+	}
+}
+
+// The quality of a call is that of the side that had it worse; many reports stand for the
+// whole call.
+func TestQuality(t *testing.T) {
+	s := newScene(t)
+	s.offer("a", "b")
+	s.answer("b", "a")
+	for i := range 1000 {
+		s.pass(30 * time.Second)
+		s.report("a", "b", fmt.Sprintf(`{"rtt_ms":%d,"loss":0.01}`, i))
+		s.report("b", "a", `{"rtt_ms":100,"loss":0.2,"jitter_ms":4.5,"freezes":3}`)
+	}
+	s.report("b", "a", `{"loss":0.9}`)
+	s.hangup("a", "b")
+	q := s.only().Quality
+	if q.RTT < 450*time.Millisecond || q.RTT > 550*time.Millisecond || q.WorstRTT != 999*time.Millisecond {
+		t.Errorf("round-trip time: median %s, worst %s", q.RTT, q.WorstRTT)
+	}
+	if q.Loss != 0.2 || q.WorstLoss != 0.9 || q.Jitter != 4500*time.Microsecond || q.Freezes != 3 || q.Reports != 2001 {
+		t.Errorf("%+v", q)
+	}
+	var spread Samples
+	for i := range 1000 {
+		r, _ := wire.ParseReport(fmt.Appendf(nil, `{"rtt_ms":%d}`, i))
+		spread.add(&r)
+	}
+	for i, one := range spread.List[1:] {
+		if got := int(one.RTT - spread.List[i].RTT); got != spread.Stride || len(spread.List) < maxSamples/2 {
+			t.Errorf("%d reports lie between two of %d that were kept, want %d", got, len(spread.List), spread.Stride)
+		}
+	}
+
+	s = newScene(t)
+	s.offer("a", "b")
+	s.report("a", "b", `{"outcome":"connected"}`)
+	s.hangup("a", "b")
+	if q := s.only().Quality; q != (event.Quality{}) {
+		t.Errorf("without figures: %+v", q)
+	}
+}
