@@ -210,6 +210,22 @@ test("an expired token ends no call that can go on, and a new one brings the roo
   assert.deepEqual([ann.state, ann.peers.get("bob")], ["joined", toBob]);
 });
 
+test("one that begins to meet while its connection is lost is met when it is back", async (t) => {
+  const sockets = [];
+  class Watched extends WebSocket {
+    constructor(...args) {
+      super(...args);
+      sockets.push(this);
+    }
+  }
+  const [ann, bob] = await rooms(t, "offline", ["ann", "bob"], { WebSocket: Watched });
+  bob.meet();
+  sockets[0].onclose({ code: 1006, reason: "" });
+  assert.equal(ann.state, "waiting");
+  ann.meet();
+  await Promise.all([await ann.once("peer"), await bob.once("peer")].map(connected));
+});
+
 /** The reports that a room sends. */
 function reports(room) {
   const all = [];

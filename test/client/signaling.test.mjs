@@ -235,6 +235,9 @@ test("a room that was left with its token is joined again with another", async (
   server.sockets[0].open();
   await server.tick(0);
   assert.equal(server.sockets[0].sent[0].token, "new");
+  server.signaling.close();
+  server.signaling.change("token", { token: "newer" });
+  assert.equal(server.sockets.length, 2, "one that was left on purpose is not joined again");
 });
 
 test("a join says what it was given, and nothing else", async (t) => {

@@ -107,6 +107,8 @@ export class Signaling extends Emitter {
   /** Counts connections: what was begun on an earlier one is of no use. */
   #attempt = 0;
   #wanted = false;
+  /** Whether we are out of the room since our token was not good any more. */
+  #expired = false;
   /** @type {Map<string, ReturnType<typeof setTimeout>>} by what they are for */
   #timers = new Map();
   /** @type {string|undefined} what `getToken` gave last */
@@ -143,6 +145,7 @@ export class Signaling extends Emitter {
   /** Connects, and stays connected until close. */
   open() {
     this.#wanted = true;
+    this.#expired = false;
     this.#outbox.pause();
     this.#watch();
     try {
@@ -181,6 +184,7 @@ export class Signaling extends Emitter {
 
   #stop() {
     this.#leave();
+    this.#expired = false;
     this.#wanted = false;
     this.#session = "";
     this.#watching?.abort();
@@ -214,7 +218,7 @@ export class Signaling extends Emitter {
    */
   change(type, change) {
     Object.assign(this.#options, change);
-    if (type === "token" && !this.#wanted) this.open();
+    if (type === "token" && this.#expired) this.open();
     return this.send({ type, ...change });
   }
 
@@ -236,7 +240,7 @@ export class Signaling extends Emitter {
       try {
         token = await getToken();
       } catch (error) {
-        this.#refusedJoin(new ParleyError("no_token", `getToken failed: ${/** @type {any} */ (error)?.message ?? error}`));
+        if (attempt === this.#attempt) this.#refusedJoin(new ParleyError("no_token", `getToken failed: ${/** @type {any} */ (error)?.message ?? error}`));
         return;
       }
       if (attempt !== this.#attempt) return;
@@ -282,6 +286,7 @@ export class Signaling extends Emitter {
     this.#stop();
     this.#link.close();
     error.final = true;
+    this.#expired = this.#entered && /^(token_exp|unauth)/.test(error.code);
     this.emit("error", error);
     this.#setState("closed");
   }
