@@ -189,6 +189,43 @@ test("a server that stands between the two is seen", async (t) => {
   assert.notDeepEqual(codes[0].words, codes[1].words);
 });
 
+test("an expired token ends no call that can go on, and a new one brings the room back", async (t) => {
+  const sockets = [];
+  class Watched extends WebSocket {
+    constructor(...args) {
+      super(...args);
+      sockets.push(this);
+    }
+  }
+  const { ann, toBob, toAnn } = await meeting(t, "expired", { WebSocket: Watched });
+  const over = ann.once("error", ({ final }) => final);
+  sockets[0].onclose({ code: 4008, reason: "the token has expired" });
+  assert.equal((await over).code, "token_expired");
+  assert.deepEqual([ann.state, ann.peers.get("bob"), toBob.state], ["closed", toBob, "connected"]);
+  const heard = toAnn.once("data");
+  await toBob.send("still here");
+  assert.equal(await heard, "still here");
+  ann.renew("another");
+  await ann.once("members");
+  assert.deepEqual([ann.state, ann.peers.get("bob")], ["joined", toBob]);
+});
+
+test("one that begins to meet while its connection is lost is met when it is back", async (t) => {
+  const sockets = [];
+  class Watched extends WebSocket {
+    constructor(...args) {
+      super(...args);
+      sockets.push(this);
+    }
+  }
+  const [ann, bob] = await rooms(t, "offline", ["ann", "bob"], { WebSocket: Watched });
+  bob.meet();
+  sockets[0].onclose({ code: 1006, reason: "" });
+  assert.equal(ann.state, "waiting");
+  ann.meet();
+  await Promise.all([await ann.once("peer"), await bob.once("peer")].map(connected));
+});
+
 /** The reports that a room sends. */
 function reports(room) {
   const all = [];

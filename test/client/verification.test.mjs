@@ -83,3 +83,14 @@ test("what a middle changes its mind to does not count", async () => {
   b.receive(a.sent[1]);
   await assert.rejects(done, refused);
 });
+
+test("the code covers the fingerprints beside the nonces", async (t) => {
+  t.mock.method(crypto, "getRandomValues", (bytes) => bytes.fill(7));
+  const codes = [];
+  for (const other of ["B", "C"]) {
+    const [a, b] = ends([["A"], [other]], [[other], ["A"]]);
+    const [code] = await Promise.all([a.start(), b.start()]);
+    codes.push(code.words.join());
+  }
+  assert.notEqual(codes[0], codes[1]);
+});

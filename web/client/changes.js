@@ -29,8 +29,11 @@ export function apply({ members, names, metas, locked }, { joined = [], left = [
  * @param {Record<string, T|null>} [changed]
  */
 function merged(have, left, changed) {
-  if (!changed && !left.some((id) => Object.hasOwn(have, id))) return have;
-  const all = Object.entries({ ...have, ...changed });
-  return /** @type {Record<string, T>} */ (Object.fromEntries(all.filter(([id, value]) =>
-    value !== "" && value !== null && (!left.includes(id) || Object.hasOwn(changed ?? {}, id)))));
+  const all = { ...have };
+  for (const id of left) delete all[id];
+  for (const [id, value] of Object.entries(changed ?? {})) {
+    if (value === "" || value === null) delete all[id];
+    else all[id] = value;
+  }
+  return all;
 }

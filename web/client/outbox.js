@@ -157,9 +157,9 @@ export class Outbox {
 /** @type {Record<string, string>} */
 const SENTENCES = {
   closed: "the room was left",
-  queue_full: "too much waits for the connection",
-  too_large: "the message is over the server's limit",
-  unconfirmed: "the membership was lost, and the message perhaps with it",
+  queue_full: "too much is waiting",
+  too_large: "the message is too large for the server",
+  unconfirmed: "the message was perhaps lost",
 };
 
 /**

@@ -14,14 +14,12 @@ import { Verifier } from "./verification.js";
 /** @typedef {import("./signaling.js").Message} Message */
 /** @typedef {import("./stats.js").Statistics} Statistics */
 /** @typedef {import("./verification.js").Verification} Verification */
-
 /**
  * - ringing: we have called, and the other has not answered
  * - connecting: it has, and no way between the two is found yet
  * - connected; interrupted: for a moment; failed: and being mended; closed
  * @typedef {"ringing"|"connecting"|"connected"|"interrupted"|"failed"|"closed"} PeerState
  */
-
 /** @typedef {{track: MediaStreamTrack, streams: readonly MediaStream[]}} TrackEvent a track that the other sends */
 
 /**
@@ -56,7 +54,9 @@ import { Verifier } from "./verification.js";
 
 const RETRY = 8_000; // ms until the first try to mend a connection that does not come up; doubled for each further one
 const LONGEST_RETRY = 60_000; // ms
-const PATIENCE = 2_000; // ms that a connection may be interrupted before it looks for a new way
+const PATIENCE = 250; // ms that a connection may be interrupted before it looks for a new way: the old one is not lost by that
+const LOOK = 1_000; // ms between looks at what comes
+const SILENCE = 2; // looks without anything new
 const AGAIN = 1_000; // ms until a message that the server could not take is sent again
 const ENVELOPE = 512; // bytes of a message through the server besides the data
 /** Refusals after which a description or a candidate may be sent again. */
@@ -92,6 +92,10 @@ export class Peer extends Emitter {
   #restarted = 0;
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   #mending;
+  /** @type {ReturnType<typeof setInterval>|undefined} */
+  #looking;
+  #heard = 0; // when the last of what comes was heard
+  #silent = 0; // looks since then
   /** @type {import("./stats.js").Measured|undefined} when the statistics were last read */
   #measured;
 
@@ -139,7 +143,6 @@ export class Peer extends Emitter {
 
   /** Whether `send` goes straight to the other. */
   get direct() { return this.#direct.open; }
-
   /** Bytes that `send` has still to put on the way. */
   get bufferedAmount() { return this.#direct.bufferedAmount; }
 
@@ -267,6 +270,7 @@ export class Peer extends Emitter {
   close() {
     if (this.state === "closed") return;
     clearTimeout(this.#mending);
+    clearInterval(this.#looking);
     const pc = this.connection;
     pc.onnegotiationneeded = pc.onicecandidate = pc.onconnectionstatechange = pc.ontrack = pc.ondatachannel = null;
     this.#direct.close();
@@ -357,6 +361,8 @@ export class Peer extends Emitter {
       case "connected":
         clearTimeout(this.#mending);
         this.#delay = RETRY;
+        clearInterval(this.#looking);
+        this.#looking = setInterval(() => this.#look(), LOOK);
         this.#setState("connected");
         break;
       case "disconnected":
@@ -366,10 +372,24 @@ export class Peer extends Emitter {
         break;
       case "failed":
         this.#setState("failed");
-        if (Date.now() - this.#restarted > PATIENCE) this.restartIce();
+        if (Date.now() - this.#restarted > RETRY / 2) this.restartIce();
         this.#mendLater();
         break;
     }
+  }
+
+  /**
+   * Looks for a new way when nothing is heard any more: browsers take six seconds to notice. What
+   * pauses by itself costs a restart of ICE now and then, which loses nothing.
+   */
+  #look() {
+    const sources = this.connection.getReceivers().flatMap((receiver) => receiver.getSynchronizationSources?.() ?? []);
+    const heard = Math.max(0, ...sources.map(({ timestamp }) => timestamp));
+    this.#silent = heard > this.#heard || !heard ? 0 : this.#silent + 1;
+    this.#heard = heard;
+    if (this.#silent !== SILENCE || Date.now() - this.#restarted < LONGEST_RETRY) return;
+    this.#options.lost();
+    this.restartIce();
   }
 
   /** @param {PeerState} state */

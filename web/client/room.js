@@ -312,7 +312,7 @@ export class Room extends Emitter {
   }
 
   /** @param {string} [to] */
-  #announce(to) { if (this.state === "joined") this.#say({ parley: "meet", answer: to !== undefined, instance: this.#instance }, to); }
+  #announce(to) { this.#say({ parley: "meet", answer: to !== undefined, instance: this.#instance }, to); }
 
   /**
    * Says something of the module's own.
@@ -370,8 +370,6 @@ export class Room extends Emitter {
     this.#present.add(id);
     peer.on("state", (state) => {
       this.#changed();
-      if (state === "connected") clearTimeout(this.#timers.get(id));
-      else if (state === "connecting") this.#after(id, 0, () => {}); // it does not ring any more
       if (state !== "ringing" && state !== "closed") this.#watch(peer);
     });
     for (const event of /** @type {const} */ (["streams", "open"])) peer.on(event, () => this.#changed());
@@ -540,7 +538,8 @@ export class Room extends Emitter {
     const peer = to ? this.peers.get(to) : undefined;
     if (re === "offer" && code === "target_not_found" && peer?.state === "ringing") this.#end(peer, "absent");
     // What is said to one who has just gone is of no interest.
-    else if (code !== "target_not_found" || re === "message") this.emit("error", error);
+    // What a lost connection leaves in doubt of a negotiation is sent again.
+    else if (re === "message" || code !== "target_not_found" && code !== "unconfirmed") this.emit("error", error);
   }
 
   /** @param {string[]} rejoined who left and came back */

@@ -64,7 +64,7 @@ const LONGEST_TIMER = 2 ** 31 - 1; // ms
 /** What we may do where the server does not say. */
 const DEFAULT_RIGHTS = ["send", "message"];
 /** Refusals of a join that trying again does not mend. */
-const FINAL = new Set(["invalid_room", "invalid_id", "invalid_name", "unauthorized", "forbidden", "bad_message"]);
+const FINAL = /^(invalid_|unauthorized|forbidden|bad_message)/;
 /**
  * Close codes after which a retry would be closed again, or is not wanted.
  * @type {Record<number, ErrorCode>}
@@ -107,6 +107,8 @@ export class Signaling extends Emitter {
   /** Counts connections: what was begun on an earlier one is of no use. */
   #attempt = 0;
   #wanted = false;
+  /** Whether we are out of the room since our token was not good any more. */
+  #expired = false;
   /** @type {Map<string, ReturnType<typeof setTimeout>>} by what they are for */
   #timers = new Map();
   /** @type {string|undefined} what `getToken` gave last */
@@ -143,6 +145,7 @@ export class Signaling extends Emitter {
   /** Connects, and stays connected until close. */
   open() {
     this.#wanted = true;
+    this.#expired = false;
     this.#outbox.pause();
     this.#watch();
     try {
@@ -181,6 +184,7 @@ export class Signaling extends Emitter {
 
   #stop() {
     this.#leave();
+    this.#expired = false;
     this.#wanted = false;
     this.#session = "";
     this.#watching?.abort();
@@ -214,7 +218,7 @@ export class Signaling extends Emitter {
    */
   change(type, change) {
     Object.assign(this.#options, change);
-    if (type === "token" && !this.#wanted) this.open();
+    if (type === "token" && this.#expired) this.open();
     return this.send({ type, ...change });
   }
 
@@ -236,7 +240,7 @@ export class Signaling extends Emitter {
       try {
         token = await getToken();
       } catch (error) {
-        this.#refusedJoin(new ParleyError("no_token", `getToken failed: ${/** @type {any} */ (error)?.message ?? error}`));
+        if (attempt === this.#attempt) this.#refusedJoin(new ParleyError("no_token", `getToken failed: ${/** @type {any} */ (error)?.message ?? error}`));
         return;
       }
       if (attempt !== this.#attempt) return;
@@ -263,7 +267,7 @@ export class Signaling extends Emitter {
     this.#leave();
     const final = FINAL_CLOSES[code];
     if (final && !(code === 4008 && this.#options.getToken)) this.#giveUp(new ParleyError(final, reason || final));
-    else if (!this.#mayWait) this.#giveUp(new ParleyError("unreachable", "the server can't be reached at this URL, or does not allow this origin"));
+    else if (!this.#mayWait) this.#giveUp(new ParleyError("unreachable", "the server can't be reached, or does not allow this origin"));
     return this.#wanted;
   }
 
@@ -282,6 +286,7 @@ export class Signaling extends Emitter {
     this.#stop();
     this.#link.close();
     error.final = true;
+    this.#expired = this.#entered && /^(token_exp|unauth)/.test(error.code);
     this.emit("error", error);
     this.#setState("closed");
   }
@@ -422,7 +427,7 @@ export class Signaling extends Emitter {
 
   /** @param {ParleyError} error */
   #refusedJoin(error) {
-    if (FINAL.has(error.code) || !this.#mayWait) {
+    if (FINAL.test(error.code) || !this.#mayWait) {
       this.#giveUp(error);
       return;
     }

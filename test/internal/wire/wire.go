@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -15,7 +16,7 @@ type Wire struct {
 
 	mu    sync.Mutex // guards what follows
 	cut   bool
-	conns map[net.Conn]struct{}
+	conns map[net.Conn]*atomic.Bool // whether each is silent
 }
 
 // New makes a wire to an address, and ends it after the test.
@@ -25,7 +26,7 @@ func New(t *testing.T, to string) *Wire {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &Wire{Address: l.Addr().String(), conns: map[net.Conn]struct{}{}}
+	w := &Wire{Address: l.Addr().String(), conns: map[net.Conn]*atomic.Bool{}}
 	t.Cleanup(func() {
 		_ = l.Close()
 		w.Cut(true)
@@ -54,17 +55,41 @@ func (w *Wire) carry(down net.Conn, to string) {
 		w.mu.Unlock()
 		return
 	}
-	w.conns[down], w.conns[up] = struct{}{}, struct{}{}
+	silent := new(atomic.Bool)
+	w.conns[down], w.conns[up] = silent, silent
 	w.mu.Unlock()
 	go func() {
-		_, _ = io.Copy(up, down)
+		_, _ = io.Copy(gate{up, silent}, down)
 		_ = up.Close()
 	}()
-	_, _ = io.Copy(down, up)
+	_, _ = io.Copy(gate{down, silent}, up)
 	w.mu.Lock()
 	delete(w.conns, down)
 	delete(w.conns, up)
 	w.mu.Unlock()
+}
+
+// gate lets nothing through while it is silent.
+type gate struct {
+	to     io.Writer
+	silent *atomic.Bool
+}
+
+func (g gate) Write(b []byte) (int, error) {
+	if g.silent.Load() {
+		return len(b), nil
+	}
+	return g.to.Write(b)
+}
+
+// Silence lets nothing through on the connections of now, which stay open, as when a phone
+// has gone over to another network; new ones work.
+func (w *Wire) Silence() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, silent := range w.conns {
+		silent.Store(true)
+	}
 }
 
 // Cut cuts the wire, resetting all connections, or mends it.
