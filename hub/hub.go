@@ -97,16 +97,22 @@ func New(o Options) (*Hub, error) {
 func makeHub(o Options) *Hub {
 	h := &Hub{stats: new(stats.Hub), limits: new(atomic.Pointer[actor.Limits])}
 	h.events = newEvents(o, h.stats)
-	h.limits.Store(&actor.Limits{
-		MaxRooms: o.MaxRooms, MaxRoomMembers: o.MaxRoomMembers, ResumeWindow: o.ResumeWindow, KickBan: o.KickBan,
-	})
+	h.limits.Store(o.limits())
 	return h
+}
+
+// limits returns those that can change.
+func (o *Options) limits() *actor.Limits {
+	return &actor.Limits{
+		MaxRooms: o.MaxRooms, MaxRoomMembers: o.MaxRoomMembers, ResumeWindow: o.ResumeWindow, KickBan: o.KickBan,
+		FanOut: o.RateFanOut, FanOutBurst: o.BurstFanOut,
+	}
 }
 
 // actor makes the options of the loop.
 func (h *Hub) actor(o Options) actor.Options {
 	a := actor.Options{
-		Current: h.limits, FanOut: o.RateFanOut, FanOutBurst: o.BurstFanOut, TrackCalls: o.TrackCalls, Logger: o.Logger, Stats: h.stats,
+		Current: h.limits, TrackCalls: o.TrackCalls, Logger: o.Logger, Stats: h.stats,
 	}
 	if h.events != nil {
 		a.Notify = h.events.add
@@ -114,17 +120,16 @@ func (h *Hub) actor(o Options) actor.Options {
 	return a
 }
 
-// SetLimits takes over MaxRooms, MaxRoomMembers, ResumeWindow and KickBan, all at once,
-// for joins, lost connections and kicks from now on; the other options stay as they are.
+// SetLimits takes over MaxRooms, MaxRoomMembers, ResumeWindow, KickBan, RateFanOut and
+// BurstFanOut, all at once, for joins, lost connections, kicks and messages from now on;
+// the other options stay as they are.
 // No member has to leave. The error names an option that is invalid: then nothing
 // changes. In a cluster it holds for the rooms that this node owns.
 func (h *Hub) SetLimits(o Options) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	h.limits.Store(&actor.Limits{
-		MaxRooms: o.MaxRooms, MaxRoomMembers: o.MaxRoomMembers, ResumeWindow: o.ResumeWindow, KickBan: o.KickBan,
-	})
+	h.limits.Store(o.limits())
 	return nil
 }
 

@@ -26,7 +26,7 @@ for i in 1 2 3; do
   jobs+=($!)
 done
 
-servers=
+servers="hash \$arg_room consistent; " # all members of a room come to one node
 for port in 8085 8086 8087; do servers+="server 127.0.0.1:$port max_fails=1 fail_timeout=1s; "; done
 sed "s/SERVERS/$servers/; s/PORT/8080/" test/internal/nodes/balancer.conf >"$dir/nginx.conf"
 nginx -p "$dir" -c "$dir/nginx.conf" -e stderr -g 'daemon off; pid nginx.pid;' &

@@ -21,6 +21,8 @@ declare -A packages=(
   [rpm]=rpm
   [man]=man-db
   [zip]=zip
+  [jq]=jq
+  [python3]=python3
   [envsubst]=gettext-base
 )
 

@@ -70,15 +70,13 @@ func checkFiles(c *config.Config) error {
 			return err
 		}
 	}
-	for _, pair := range []struct{ name, cert, key string }{
-		{"", c.TLSCert, c.TLSKey}, {"cluster-", c.Cluster.TLSCert, c.Cluster.TLSKey},
-	} {
-		if pair.cert == "" {
-			continue
+	if c.TLSCert != "" {
+		if _, err := newCertificates(c.TLSCert, c.TLSKey, log); err != nil {
+			return err
 		}
-		if _, err := newCertificates(pair.cert, pair.key, log); err != nil {
-			return fmt.Errorf("%s%w", pair.name, err)
-		}
+	}
+	if _, err := clusterTLS(&c.Cluster, log); err != nil {
+		return err
 	}
 	if c.ACME.Root != "" {
 		if _, err := acme.Roots(c.ACME.Root); err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -10,15 +9,24 @@ import (
 	"net/http"
 	"os"
 	"runtime/debug"
+	"time"
 
+	"go.uber.org/zap"
+
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/config"
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/reload"
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/cluster"
 	"github.com/parley-rtc/parley/hub/cluster/broker"
+	"github.com/parley-rtc/parley/hub/cluster/direct"
 )
 
 // gcPercentOfNode is GOGC for a node of a cluster where the environment sets none: what
 // passes between nodes leaves more garbage than what passes inside of one.
 const gcPercentOfNode = 200
+
+// followTime is the time between two looks at where the members of rooms are.
+const followTime = 5 * time.Second
 
 // newNode makes this daemon a node of its cluster.
 func (d *daemon) newNode(o hub.Options) (err error) {
@@ -34,12 +42,12 @@ func (d *daemon) newNode(o hub.Options) (err error) {
 			return err
 		}
 	}
-	b, err := broker.New(options)
+	b, err := d.backplane(options)
 	if err != nil {
 		return fmt.Errorf("cluster: %w", err)
 	}
 	d.node, err = cluster.New(cluster.Options{
-		Name: k.Node, Backplane: b, Hub: o, QueueBytes: d.config.QueueBytes, Logger: d.logs.Logger,
+		Name: k.Node, Backplane: b, Hub: o, QueueBytes: d.config.QueueBytes, Follow: followTime, Logger: d.logs.Logger,
 	})
 	if err != nil {
 		b.Close()
@@ -47,6 +55,25 @@ func (d *daemon) newNode(o hub.Options) (err error) {
 	}
 	d.hub = d.node.Hub()
 	return nil
+}
+
+// backplane returns the way to the other nodes: the broker, and direct connections where
+// there are to be any.
+func (d *daemon) backplane(o broker.Options) (cluster.Backplane, error) {
+	b, err := broker.New(o)
+	if err != nil {
+		return nil, err
+	}
+	k := &d.config.Cluster
+	if k.DirectListen() == "" {
+		return b, nil
+	}
+	d.direct, err = direct.New(b, direct.Options{Node: k.Node, Listen: k.DirectListen(), Advertise: k.Advertise, Logger: d.logs.Logger})
+	if err != nil {
+		b.Close()
+		return nil, err
+	}
+	return d.direct, nil
 }
 
 // allAddresses adds to names of several machines the addresses that they have now; each
@@ -69,22 +96,6 @@ func allAddresses(peers []string) (all []string) {
 	return all
 }
 
-// clusterSecret reads the secret of the nodes, which the broker takes at the start only;
-// empty: there is none.
-func clusterSecret(file string) (string, error) {
-	if file == "" {
-		return "", nil
-	}
-	secret, err := os.ReadFile(file)
-	if secret = bytes.TrimSpace(secret); err == nil && len(secret) == 0 {
-		err = fmt.Errorf("%s is empty", file)
-	}
-	if err != nil {
-		return "", fmt.Errorf("cluster-secret-file: %w", err)
-	}
-	return string(secret), nil
-}
-
 // embedded returns how the broker in this process is set up.
 func (d *daemon) embedded() (_ *broker.Embedded, err error) {
 	k := &d.config.Cluster
@@ -95,28 +106,66 @@ func (d *daemon) embedded() (_ *broker.Embedded, err error) {
 		}
 		d.temporary = e.Dir
 	}
-	if e.Secret, err = clusterSecret(k.SecretFile); err != nil {
+	if e.Secrets, err = clusterSecrets(k.SecretFile, d.logs.Logger); err != nil {
 		return nil, err
 	}
-	if k.TLSCert == "" {
-		return e, nil
+	if e.TLS, err = clusterTLS(k, d.logs.Logger); err != nil {
+		return nil, err
 	}
-	if e.TLS, err = newCertificates(k.TLSCert, k.TLSKey, d.logs.Logger); err != nil {
-		return nil, fmt.Errorf("cluster-%w", err)
-	}
-	text, err := os.ReadFile(k.TLSCA)
-	if err != nil {
-		return nil, fmt.Errorf("cluster-tls-ca: %w", err)
-	}
-	ca := x509.NewCertPool()
-	if !ca.AppendCertsFromPEM(text) {
-		return nil, errors.New("cluster-tls-ca: there is no certificate in it")
-	}
-	// Nodes are clients of each other, with the same certificate.
-	e.TLS.RootCAs, e.TLS.ClientCAs, e.TLS.ClientAuth = ca, ca, tls.RequireAndVerifyClientCert
-	own := e.TLS.GetCertificate
-	e.TLS.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return own(nil) }
 	return e, nil
+}
+
+// clusterSecrets returns those of the nodes, as the file has them; nil: there are none.
+func clusterSecrets(file string, log *zap.Logger) (func() []string, error) {
+	secrets, err := newSecrets("cluster-secret-file", file, log)
+	if secrets == nil || err != nil {
+		return nil, err
+	}
+	return func() (list []string) {
+		for _, secret := range secrets() {
+			list = append(list, string(secret))
+		}
+		return list
+	}, nil
+}
+
+// clusterTLS returns what secures the connections between nodes, as the files have it;
+// nil: nothing does. Nodes are clients of each other, with the same certificate.
+func clusterTLS(k *config.Cluster, log *zap.Logger) (func() *tls.Config, error) {
+	if k.TLSCert == "" {
+		return nil, nil
+	}
+	load := func() (*tls.Config, error) {
+		own, err := tls.LoadX509KeyPair(k.TLSCert, k.TLSKey)
+		if err != nil {
+			return nil, fmt.Errorf("cluster-tls-cert: %w", err)
+		}
+		text, err := os.ReadFile(k.TLSCA)
+		if err != nil {
+			return nil, fmt.Errorf("cluster-tls-ca: %w", err)
+		}
+		ca := x509.NewCertPool()
+		if !ca.AppendCertsFromPEM(text) {
+			return nil, errors.New("cluster-tls-ca: there is no certificate in it")
+		}
+		return &tls.Config{
+			MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{own},
+			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &own, nil },
+			RootCAs:              ca, ClientCAs: ca, ClientAuth: tls.RequireAndVerifyClientCert,
+		}, nil
+	}
+	told := func(fresh *tls.Config, err error) {
+		if err != nil {
+			log.Error(eventTLSFailed, zap.Error(err))
+			return
+		}
+		log.Info(eventTLSReloaded, zap.Time(fieldNotAfter, fresh.Certificates[0].Leaf.NotAfter))
+	}
+	current, err := reload.New(load, told, k.TLSCert, k.TLSKey, k.TLSCA)
+	if err != nil {
+		return nil, err
+	}
+	return current.Get, nil
 }
 
 // whenServing answers with 503 while this node of a cluster can't serve connections: load

@@ -26,6 +26,7 @@ import (
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/tlsport"
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/cluster"
+	"github.com/parley-rtc/parley/hub/cluster/direct"
 	"github.com/parley-rtc/parley/web"
 	"github.com/parley-rtc/parley/wsconn"
 	"github.com/parley-rtc/parley/wsconn/clientip"
@@ -44,12 +45,17 @@ const (
 	maxAdminBodyBytes = 128 << 10 // a message to a room
 )
 
+// sameSignal is the time in which a second signal is still the first one: some programs
+// signal a process and its group. A later one ends the daemon at once.
+const sameSignal = 250 * time.Millisecond
+
 // daemon is the server with all its parts.
 type daemon struct {
 	config  *config.Config // of the start
 	logs    *logs
 	hub     *hub.Hub
-	node    *cluster.Node // nil: this daemon is the only one
+	node    *cluster.Node     // nil: this daemon is the only one
+	direct  *direct.Backplane // nil: other nodes are reached by the broker only
 	handler *wsconn.Handler
 	relay   *relay.Server // nil: none
 	present *presence     // who is a member, for the relay
@@ -110,8 +116,7 @@ func newDaemon(c *config.Config, stderr io.Writer) (_ *daemon, err error) {
 	}
 	d.server.Handler = d.routes()
 	d.admin.Handler = d.adminRoutes()
-	d.startACME()
-	return d, nil
+	return d, d.startACME()
 }
 
 // listen opens all listeners but those of the TURN server.
@@ -321,13 +326,18 @@ func (d *daemon) serve(signals, again <-chan os.Signal) int {
 	d.logs.Info(eventDrain, zap.String(fieldSignal, asked), zap.Int64(fieldConnections, d.handler.Stats.Connections.Load()))
 	drained := make(chan error, 1)
 	go func() { drained <- d.drain(d.live.Load().config.DrainDelay) }()
-	select {
-	case err := <-drained:
-		d.logs.Info(eventStopped, zap.Bool(fieldComplete, err == nil))
-		return exitOK
-	case s := <-signals:
-		d.logs.Warn(eventStopped, zap.Bool(fieldComplete, false), zap.String(fieldSignal, s.String()))
-		return exitFailed
+	for begun := time.Now(); ; {
+		select {
+		case err := <-drained:
+			d.logs.Info(eventStopped, zap.Bool(fieldComplete, err == nil))
+			return exitOK
+		case s := <-signals:
+			if time.Since(begun) < sameSignal {
+				continue
+			}
+			d.logs.Warn(eventStopped, zap.Bool(fieldComplete, false), zap.String(fieldSignal, s.String()))
+			return exitFailed
+		}
 	}
 }
 

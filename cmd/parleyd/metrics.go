@@ -60,7 +60,8 @@ var (
 	descRelayed     = desc("turn_bytes_total", "Bytes that the TURN server relayed.", "direction")
 	descAvailable   = desc("cluster_available", "1 if this node's lease is good, else 0.")
 	descNodes       = desc("cluster_nodes", "Nodes of the cluster that this one has a link with, itself among them.")
-	descPartitions  = desc("cluster_partitions", "Of 64 that rooms are divided into: those that this node owns.")
+	descPartitions  = desc("cluster_partitions", "Of 256 that rooms are divided into: those that this node owns.")
+	descDirect      = desc("cluster_nodes_direct", "Nodes of the cluster that this one has a direct connection to.")
 	descLinks       = desc("cluster_link_bytes", "Bytes that wait for other nodes or are on their way to them.")
 	descNotBefore   = desc("certificate_not_before_seconds", "When the certificate that clients see begins to be valid, in seconds since 1970.", "name")
 	descNotAfter    = desc("certificate_not_after_seconds", "When the certificate that clients see expires, in seconds since 1970.", "name")
@@ -167,6 +168,9 @@ func (c *collector) cluster(metric metricFunc) {
 	}
 	metric(descAvailable, prometheus.GaugeValue, available)
 	metric(descNodes, prometheus.GaugeValue, float64(s.Nodes))
+	if c.d.direct != nil {
+		metric(descDirect, prometheus.GaugeValue, float64(c.d.direct.Connected()))
+	}
 	metric(descPartitions, prometheus.GaugeValue, float64(s.Partitions))
 	metric(descLinks, prometheus.GaugeValue, float64(s.Waiting))
 }

@@ -24,7 +24,7 @@ func (d *daemon) newTLS() (err error) {
 	case c.ACME.On():
 		d.acme, err = acme.New(acme.Options{
 			Domains: c.ACME.Domains, Dir: c.ACME.Dir, Directory: c.ACME.Directory,
-			RootFile: c.ACME.Root, Email: c.ACME.Mail, Logger: d.logs.Logger,
+			RootFile: c.ACME.Root, RootRead: d.rootRead, Email: c.ACME.Mail, Logger: d.logs.Logger,
 		})
 		if err == nil {
 			d.server.TLSConfig = d.acme.TLS()
@@ -58,18 +58,24 @@ func (d *daemon) listenPlain() (err error) {
 	return nil
 }
 
+// rootRead tells of what signs the authority's own certificate.
+func (d *daemon) rootRead(err error) { toldOfSecret(d.logs.Logger, "acme-root", err) }
+
 // startACME begins to obtain certificates. The listeners are open.
-func (d *daemon) startACME() {
+func (d *daemon) startACME() error {
 	redirect := http.Handler(http.HandlerFunc(redirectToHTTPS))
 	if d.acme != nil {
 		var plain net.Addr
 		if d.redirectListener != nil {
 			plain = d.redirectListener.Addr()
 		}
-		d.acme.Start(d.secureAddr(), plain)
+		if err := d.acme.Start(d.secureAddr(), plain); err != nil {
+			return err
+		}
 		redirect = d.acme.Challenges(redirect)
 	}
 	d.redirect.Handler = http.MaxBytesHandler(redirect, maxBodyBytes)
+	return nil
 }
 
 // secureAddr returns the address of the first listener for TLS.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -56,19 +55,10 @@ func (d *daemon) newICE(l *live) (func(id string, until time.Time) json.RawMessa
 // turnSecrets returns the secrets of credentials: those in the file, one a line, or else
 // one that this daemon keeps; nil: there are none.
 func (d *daemon) turnSecrets(c *config.Config) (func() [][]byte, error) {
-	text, err := newSecret("turn-secret-file", c.TURNSecretFile, asItIs, d.logs.Logger)
+	secrets, err := newSecrets("turn-secret-file", c.TURNSecretFile, d.logs.Logger)
 	switch {
-	case err != nil:
-		return nil, err
-	case text != nil:
-		return func() (list [][]byte) {
-			for line := range bytes.Lines(text()) {
-				if line = bytes.TrimSpace(line); len(line) > 0 {
-					list = append(list, line)
-				}
-			}
-			return list
-		}, nil
+	case secrets != nil || err != nil:
+		return secrets, err
 	case !c.TURN.On():
 		return nil, nil
 	}

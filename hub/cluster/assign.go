@@ -1,7 +1,7 @@
 package cluster
 
 import (
-	"hash/fnv"
+	"slices"
 	"strconv"
 	"time"
 
@@ -12,35 +12,30 @@ import (
 
 // This file decides who owns what, and moves it.
 
-// desired returns the node that should own a partition: of those that are up the one
-// with the largest hash (rendezvous hashing), so that few move when one comes or
-// goes.
-func (c *control) desired(p int) string {
-	if best := c.highest(p, "up"); best != "" {
-		return best
+// desired returns the node that should own a partition; empty: there is none.
+func (c *control) desired(p int) string { return c.share.owners[p] }
+
+// spread settles anew who should own what if other nodes are up than before: those that
+// are up, or, if none is, those that rest.
+func (c *control) spread() {
+	names := c.inState("up")
+	if len(names) == 0 {
+		names = c.inState("resting")
 	}
-	return c.highest(p, "resting")
+	if !slices.Equal(names, c.share.names) {
+		c.share = shareOut(names)
+	}
 }
 
-// highest returns the node in a state with the largest hash for a partition; empty: there
-// is none.
-func (c *control) highest(p int, state string) string {
-	best, top := "", uint64(0)
+// inState returns the names of the nodes of a state, sorted.
+func (c *control) inState(state string) (names []string) {
 	for name, v := range c.nodes {
-		if v.entry.State != state || v.link == nil {
-			continue
-		}
-		h := fnv.New64a()
-		_, _ = h.Write([]byte(name + "/" + strconv.Itoa(p)))
-		x := h.Sum64()
-		x ^= x >> 29
-		x *= 0xbf58476d1ce4e5b9
-		x ^= x >> 32
-		if best == "" || x > top || x == top && name < best {
-			best, top = name, x
+		if v.entry.State == state && v.link != nil {
+			names = append(names, name)
 		}
 	}
-	return best
+	slices.Sort(names)
+	return names
 }
 
 // live returns the view of the node of an incarnation, or nil if that is gone. A node that
@@ -59,6 +54,7 @@ func (c *control) assign() {
 	if !c.joined() || !c.n.available() || time.Now().Before(c.claimFrom) {
 		return
 	}
+	c.spread()
 	mine, owned := 0, int64(0)
 	for p := range c.parts {
 		v := &c.parts[p]
@@ -73,8 +69,11 @@ func (c *control) assign() {
 		}
 		to := c.desired(p)
 		ours := v.entry.Incarnation == c.incarnation && v.started == v.entry.Epoch
+		if ours {
+			to = c.target(p)
+		}
 		switch {
-		case c.isFree(v.entry) && to == c.n.options.Name:
+		case c.isFree(v.entry) && to == c.n.options.Name && c.claims < maxClaims:
 			c.claim(p, partEntry{Node: to, Incarnation: c.incarnation, Epoch: v.entry.Epoch + 1})
 		case ours && v.move != nil:
 			c.advance(p)
@@ -141,11 +140,19 @@ func (c *control) quiet() bool {
 	return true
 }
 
+// maxClaims is how many free partitions are claimed at once: more writes than that would
+// wait for each other in the register.
+const maxClaims = 64
+
 func (c *control) claim(p int, entry partEntry) {
 	v := &c.parts[p]
 	v.claiming = true
+	c.claims++
 	c.put("part."+strconv.Itoa(p), entry, v.revision, func(at uint64, err error) {
 		v.claiming = false
+		if c.claims--; c.claims == 0 {
+			defer c.assign() // the next ones
+		}
 		if err == nil && at > v.revision {
 			v.entry, v.revision = entry, at
 			c.partChanged(p)
@@ -171,6 +178,10 @@ func (c *control) partChanged(p int) {
 		return
 	}
 	v.started = v.entry.Epoch
+	v.follows = following{}
+	if c.n.options.Follow > 0 && c.owner.parts[p].inherited != nil {
+		v.follows.node = c.n.options.Name // the owner before may have had its reasons
+	}
 	if m := v.move; m != nil { // it was to be another's, but is ours again
 		v.move = nil
 		c.owner.inherit(p, &inheritance{m.out, v.entry.Epoch})
@@ -246,13 +257,14 @@ func (c *control) advance(p int) {
 	if v.claiming || !c.n.available() {
 		return
 	}
+	c.spread()
 	if to := c.live(m.to, m.key); m.step == moveTold && (to == nil || to.entry.State == "draining") {
 		m.step = moveSettled
 	}
 	epoch := v.entry.Epoch + 1
 	switch m.step {
 	case moveSettled:
-		m.to = c.desired(p)
+		m.to = c.target(p)
 		if m.to == "" || m.to == c.n.options.Name {
 			c.owner.disown(p)
 			c.claim(p, partEntry{Node: c.n.options.Name, Incarnation: c.incarnation, Epoch: epoch})

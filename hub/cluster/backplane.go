@@ -11,8 +11,8 @@ type Backplane interface {
 	// Start begins: receive gets packets that were sent to this node, and keeps them;
 	// changed gets what the register has, all entries that there are first, and then
 	// every change, some of them more than once; renewed is called when the register has
-	// been made anew and what changed has got before does not hold any more. receive is
-	// called by one goroutine at a time. None must be held up for long.
+	// been made anew and what changed has got before does not hold any more. Several
+	// goroutines may call receive. None must be held up for long.
 	Start(receive func(packet []byte), changed func(Entry), renewed func()) error
 	// Send passes a packet to a node. It may come late, twice, or not at all, and
 	// overtake others. It keeps nothing of packet.

@@ -39,8 +39,11 @@ type control struct {
 	owner       *owner
 	state       string
 
-	nodes map[string]*nodeView
-	parts [Partitions]partView
+	nodes    map[string]*nodeView
+	parts    [Partitions]partView
+	share    share     // who should own what, of the nodes that are up
+	claims   int       // writes that are under way, of partitions
+	lookedAt time.Time // when we last looked where members are
 
 	lease            *lease
 	restUntil        time.Time       // until then we own nothing, if others can
@@ -70,6 +73,7 @@ type partView struct {
 	claiming bool
 	started  uint64 // the epoch that we have begun to own
 	move     *move  // nil: it stays where it is
+	follows  following
 }
 
 func (c *control) init(n *Node) {

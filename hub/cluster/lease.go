@@ -18,7 +18,8 @@ const (
 	renewTime = 500 * time.Millisecond
 	leaseTime = 2600 * time.Millisecond
 	fenceTime = 3400 * time.Millisecond
-	putTime   = leaseTime - renewTime // for an answer of the register
+	putTime   = leaseTime - renewTime  // for an answer of the register
+	renewPut  = 900 * time.Millisecond // for an answer to a renewal: one that gets lost leaves time for the next
 	retryPut  = 100 * time.Millisecond
 )
 
@@ -141,7 +142,7 @@ func (l *lease) write() time.Duration {
 	if err != nil {
 		return renewTime // can't be
 	}
-	ctx, cancel := context.WithTimeout(l.n.ctx, putTime)
+	ctx, cancel := context.WithTimeout(l.n.ctx, renewPut)
 	at, err := l.n.options.Backplane.Put(ctx, nodeKey(l.n.options.Name), b, revision)
 	cancel()
 	if e.State == "gone" {

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"encoding/binary"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -40,7 +41,8 @@ type link struct {
 
 	unfinished unfinished
 
-	partial []byte // of a record that is not whole; owned by whoever calls receive
+	receiving sync.Mutex // held while a packet is taken: some may come by another way
+	partial   []byte     // of a record that is not whole; guarded by receiving
 }
 
 // chunk is what one packet carries.
@@ -215,6 +217,7 @@ func (l *link) run() {
 		case <-l.stop:
 			return
 		case <-l.wake:
+			runtime.Gosched() // whoever has more to write does so first: it goes in the same packet
 		case <-tick.C:
 			ticks = false
 		}
@@ -320,6 +323,8 @@ func incarnations(packet []byte) (from, to uint64, ok bool) {
 
 // receive takes a packet of this link, which is the link's from now on.
 func (l *link) receive(packet []byte) {
+	l.receiving.Lock()
+	defer l.receiving.Unlock()
 	le := binary.LittleEndian
 	kind, seq, ack := packet[16], le.Uint64(packet[17:]), le.Uint64(packet[25:])
 	l.mu.Lock()

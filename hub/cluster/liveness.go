@@ -45,7 +45,7 @@ func (c *control) registerLost() {
 	c.n.options.Logger.Error(EventRegisterLost)
 	c.n.toEdge(c.n.edge.forgetEpochs)
 	c.fenced(time.Time{})
-	c.nodes, c.parts = map[string]*nodeView{}, [Partitions]partView{}
+	c.nodes, c.parts, c.claims = map[string]*nodeView{}, [Partitions]partView{}, 0
 	c.restUntil = time.Time{}
 	c.claimFrom = time.Now().Add(fenceTime)
 	c.registers++
@@ -92,6 +92,7 @@ func (c *control) tick() {
 	if c.yields(now) {
 		return
 	}
+	c.lookAtMembers(now)
 	c.assign()
 }
 

@@ -15,7 +15,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
-	"hash/fnv"
 	"net/netip"
 	"slices"
 	"sync"
@@ -27,27 +26,23 @@ import (
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/internal/actor"
 	"github.com/parley-rtc/parley/hub/stats"
+	"github.com/parley-rtc/parley/hub/wire"
 )
 
 // Partitions is how many parts the rooms are divided into; each has one owner.
-const Partitions = 64
+const Partitions = wire.Partitions
 
 // PartitionOf returns the partition of a room.
-func PartitionOf(room string) int {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(room))
-	x := h.Sum64()
-	x ^= x >> 32
-	return int(x % Partitions)
-}
+func PartitionOf(room string) int { return wire.PartitionOf(room) }
 
 // Options are those of a node.
 type Options struct {
 	Name       string // of the node; no other that lives has it
 	Backplane  Backplane
-	Hub        hub.Options // of the rooms that this node owns
-	QueueBytes int         // that may wait for the owner of a connection's room; at least 1
-	LinkBytes  int         // that may wait for one node; 0: 16 MiB
+	Hub        hub.Options   // of the rooms that this node owns
+	QueueBytes int           // that may wait for the owner of a connection's room; at least 1
+	LinkBytes  int           // that may wait for one node; 0: 16 MiB
+	Follow     time.Duration // between two looks at where members are: rooms move there, a partition at a time; 0: they do not
 	Logger     *zap.Logger
 }
 

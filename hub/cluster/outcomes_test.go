@@ -126,6 +126,22 @@ func TestSlowRegister(t *testing.T) {
 	})
 }
 
+// A renewal that gets lost on its way does not cost a node its lease: there is time for the
+// next one.
+func TestLostRenewal(t *testing.T) {
+	virtual(t, []string{"a", "b"}, func(t *testing.T, v *virtualCluster) {
+		for range 10 {
+			v.net.set(func() { v.net.swallowed["a"] = 1 })
+			for range 300 {
+				time.Sleep(10 * time.Millisecond)
+				if !v.nodes["a"].available() {
+					t.Fatal("the lease is lost")
+				}
+			}
+		}
+	})
+}
+
 // A hub that is busy for long does not cost its node the lease.
 func TestBusyHub(t *testing.T) {
 	virtual(t, []string{"a", "b"}, func(t *testing.T, v *virtualCluster) {

@@ -28,12 +28,16 @@ type network struct {
 	cut         map[string]bool    // neither packets nor register
 	putDelay    time.Duration      // at most, there and back each
 	putTime     time.Duration      // at least, likewise
+	swallowed   map[string]int     // writes of a node that come nowhere, the next ones
 	ambiguous   float64            // writes that are applied, and answered with an error
 	watchDelay  time.Duration      // at most
 }
 
 func newNetwork(random *rand.Rand) *network {
-	return &network{random: random, nodes: map[string]*port{}, entries: map[string]Entry{}, blocked: map[[2]string]bool{}, sent: map[[2]string]int{}, cut: map[string]bool{}}
+	return &network{
+		random: random, nodes: map[string]*port{}, entries: map[string]Entry{}, blocked: map[[2]string]bool{},
+		sent: map[[2]string]int{}, cut: map[string]bool{}, swallowed: map[string]int{},
+	}
 }
 
 // port is a node's place in the network.
@@ -169,7 +173,8 @@ func (p *port) Put(ctx context.Context, key string, value []byte, revision uint6
 		return 0, ctx.Err()
 	}
 	n.mu.Lock()
-	if n.cut[p.name] {
+	if n.cut[p.name] || n.swallowed[p.name] > 0 {
+		n.swallowed[p.name] = max(n.swallowed[p.name]-1, 0)
 		n.mu.Unlock()
 		<-ctx.Done()
 		return 0, errNoRegister

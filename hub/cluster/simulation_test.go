@@ -75,6 +75,7 @@ type simulation struct {
 	random  *rand.Rand // of the goroutine that does the faults
 	net     *network
 	gentle  bool
+	follow  time.Duration // between two looks at where members are; 0: rooms do not follow them
 	begun   time.Time
 	over    atomic.Bool // clients end
 	calm    atomic.Bool // clients do nothing that ends a membership
@@ -96,6 +97,9 @@ func newSimulation(t *testing.T, seed uint64) *simulation {
 	s := &simulation{
 		t: t, seed: seed, random: random, net: newNetwork(rand.New(rand.NewPCG(seed, 2))), gentle: seed%2 == 0, begun: time.Now(),
 		nodes: map[string]*Node{}, conns: map[*simulatedConn]struct{}{}, notes: map[string]*note{},
+	}
+	if seed/2%2 == 0 {
+		s.follow = 300 * time.Millisecond
 	}
 	broken = func(invariant string) { s.fault("%s", invariant) }
 	return s
@@ -128,7 +132,7 @@ func (s *simulation) tell(t *testing.T) {
 
 func (s *simulation) start(name string) {
 	n, err := New(Options{
-		Name: name, Backplane: s.net.join(name), QueueBytes: 1 << 20,
+		Name: name, Backplane: s.net.join(name), QueueBytes: 1 << 20, Follow: s.follow,
 		Hub: hub.Options{ResumeWindow: window, KickBan: time.Minute},
 	})
 	if err != nil {

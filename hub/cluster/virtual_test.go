@@ -19,10 +19,21 @@ import (
 // virtual runs a test in virtual time with nodes in a network without faults.
 func virtual(t *testing.T, names []string, test func(t *testing.T, v *virtualCluster)) {
 	t.Helper()
+	inVirtualTime(t, names, 0, test)
+}
+
+// virtualFollowing is virtual with rooms that follow their members.
+func virtualFollowing(t *testing.T, names []string, test func(t *testing.T, v *virtualCluster)) {
+	t.Helper()
+	inVirtualTime(t, names, 5*time.Second, test)
+}
+
+func inVirtualTime(t *testing.T, names []string, follow time.Duration, test func(t *testing.T, v *virtualCluster)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		core, logged := observer.New(zap.InfoLevel)
 		v := &virtualCluster{
-			t: t, net: newNetwork(rand.New(rand.NewPCG(1, 1))), nodes: map[string]*Node{}, logger: zap.New(core), logged: logged,
+			t: t, net: newNetwork(rand.New(rand.NewPCG(1, 1))), nodes: map[string]*Node{}, logger: zap.New(core), logged: logged, follow: follow,
 		}
 		for _, name := range names {
 			v.start(name)
@@ -43,12 +54,13 @@ type virtualCluster struct {
 	nodes  map[string]*Node
 	logger *zap.Logger
 	logged *observer.ObservedLogs
+	follow time.Duration
 }
 
 func (v *virtualCluster) start(name string) *Node {
 	v.t.Helper()
 	n, err := New(Options{
-		Name: name, Backplane: v.net.join(name), QueueBytes: 1 << 20, Logger: v.logger,
+		Name: name, Backplane: v.net.join(name), QueueBytes: 1 << 20, Follow: v.follow, Logger: v.logger,
 		Hub: hub.Options{ResumeWindow: window, KickBan: time.Minute, TrackCalls: true},
 	})
 	if err != nil {

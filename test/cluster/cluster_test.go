@@ -64,6 +64,11 @@ func TestLoad(t *testing.T) {
 	c := nodes.Start(t, 3)
 	startSoak(t, c.Balanced, "--profile", "rolling", "--duration", "8s").passes()
 	startSoak(t, c.Balanced, "--profile", "rolling", "--duration", "8s", "--changes").passes()
+	for i, d := range c.Daemons {
+		if _, text := parleyd.Get(t, d.Admin, "/metrics"); !strings.Contains(text, "\nparley_cluster_nodes_direct 2\n") {
+			t.Errorf("node %d is not connected to the others directly", i)
+		}
+	}
 	var list struct {
 		Items []struct {
 			Name       string
@@ -78,11 +83,11 @@ func TestLoad(t *testing.T) {
 	sum := 0
 	for _, n := range list.Items {
 		sum += n.Partitions
-		if n.Partitions < 8 || n.State != "up" {
+		if n.Partitions < 60 || n.State != "up" {
 			t.Errorf("%+v", n)
 		}
 	}
-	if len(list.Items) != 3 || sum != 64 {
+	if len(list.Items) != 3 || sum != 256 {
 		t.Errorf("nodes: %s", text)
 	}
 }
@@ -151,6 +156,36 @@ func TestCutOff(t *testing.T) {
 	c.AwaitReady(2)
 	s.passes()
 	startSoak(t, c.Balanced, "--duration", "5s").passes()
+}
+
+// Where a load balancer brings the members of a room to one node, that node comes to own it,
+// while its members notice nothing.
+func TestFollow(t *testing.T) {
+	c := nodes.Start(t, 3)
+	s := startSoak(t, nodes.Hashed(t, c.Daemons[0].Address, c.Daemons[1].Address, c.Daemons[2].Address), "--duration", "35s")
+	at := func(node int, name string) (value float64) {
+		_, text := parleyd.Get(t, c.Daemons[node].Admin, "/metrics")
+		_, rest, found := strings.Cut(text, "\n"+name+" ")
+		if _, err := fmt.Sscan(rest, &value); !found || err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		return value
+	}
+	for deadline := time.Now().Add(35 * time.Second); ; time.Sleep(500 * time.Millisecond) {
+		away, all := 0.0, 0.0
+		for node := range c.Daemons {
+			connected := at(node, "parley_connections")
+			all += connected
+			away += max(connected-at(node, "parley_members"), 0)
+		}
+		if all >= 60 && away == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%.0f of %.0f members are at nodes that do not own their rooms", away, all)
+		}
+	}
+	s.passes()
 }
 
 // Orders and lists reach all nodes.

@@ -33,3 +33,29 @@ func TestRollingRestart(t *testing.T) {
 	}
 	s.passes()
 }
+
+// The secret of the nodes changes while they serve: no message is lost, repeated or out of
+// order, no session ends, and a node that has ended finds the others with the new one.
+func TestSecretChange(t *testing.T) {
+	c := nodes.Start(t, 3)
+	s := startSoak(t, c.Balanced, rollingArgs("24s")...)
+	time.Sleep(5 * time.Second)
+	c.ChangeSecrets("open barley", nodes.Secret)
+	time.Sleep(5 * time.Second)
+	c.ChangeSecrets("open barley")
+	time.Sleep(2 * time.Second)
+	c.Daemons[1].Signal(syscall.SIGTERM)
+	if code := c.Daemons[1].ExitCode(t); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	c.Restart(1)
+	c.AwaitReady(1)
+	s.passes()
+	for i, d := range c.Daemons {
+		for _, line := range d.Lines() {
+			if msg := line["msg"]; msg == "node fenced" || msg == "broker error" {
+				t.Errorf("node %d: %v", i, line)
+			}
+		}
+	}
+}

@@ -5,6 +5,11 @@ import (
 	"crypto/x509"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -134,4 +139,79 @@ func TestACMERenewal(t *testing.T) {
 			t.Errorf("%s is not counted", want)
 		}
 	}
+}
+
+// The certificates that sign the authority's own are read again when their file changes.
+func TestACMERootChange(t *testing.T) {
+	own := certificate.New(t, t.TempDir())
+	secure, plain := process.FreePort(t), process.FreePort(t)
+	authority := process.StartAuthority(t, process.AuthorityOptions{
+		HTTPPort: plain, TLSPort: secure, Seconds: 15, Blocked: blockedName, CertFile: own.CertFile, KeyFile: own.KeyFile,
+	})
+	target, err := url.Parse(authority.Directory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target.Path = ""
+	front := httptest.NewUnstartedServer(&httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			r.Out.Host = r.In.Host // of the URLs that the authority hands out
+		},
+		Transport: own.Client(t).Transport,
+	})
+	shown := certificate.New(t, t.TempDir()) // the certificate of what parleyd takes for the authority
+	front.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		c, err := tls.LoadX509KeyPair(shown.CertFile, shown.KeyFile)
+		return &tls.Config{Certificates: []tls.Certificate{c}}, err
+	}}
+	front.StartTLS()
+	t.Cleanup(front.Close)
+
+	root := filepath.Join(t.TempDir(), "root.pem")
+	write(t, root, read(t, shown.CertFile))
+	d := parleyd.StartAt(t, "127.0.0.1:"+secure, "--acme-domain", ownName, "--acme-directory", front.URL+"/dir",
+		"--acme-root", root, "--acme-dir", t.TempDir(), "--redirect-listen", "127.0.0.1:"+plain)
+	obtained := func(n int) {
+		t.Helper()
+		for deadline := time.Now().Add(2 * parleyd.Patience); ; time.Sleep(20 * time.Millisecond) {
+			got := 0
+			for _, line := range d.Lines() {
+				if line["msg"] == "certificate not obtained" {
+					t.Fatal(line)
+				}
+				if line["msg"] == "certificate obtained" {
+					got++
+				}
+			}
+			if got >= n {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%d certificates were obtained, want %d", got, n)
+			}
+		}
+	}
+	obtained(1)
+	next := certificate.New(t, t.TempDir())
+	write(t, root, append(read(t, shown.CertFile), read(t, next.CertFile)...))
+	d.Wait(t, "secret reloaded", "setting", "acme-root")
+	obtained(2)
+	for _, pair := range [][2]string{{next.CertFile, shown.CertFile}, {next.KeyFile, shown.KeyFile}} {
+		write(t, pair[1], read(t, pair[0]))
+	}
+	front.CloseClientConnections()
+	obtained(3)
+	write(t, root, []byte("nonsense"))
+	d.Wait(t, "secret not reloaded", "setting", "acme-root")
+	obtained(4)
+}
+
+func read(t *testing.T, file string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -67,7 +66,7 @@ type proxyThatReloads struct {
 	name   string
 	config func(port, backend, admin string) string
 	start  func(dir, config string) *exec.Cmd
-	reload func(t *testing.T, dir, config, admin string)
+	reload func(t *testing.T, proxy *exec.Cmd, config, admin string)
 }
 
 var proxiesThatReload = []proxyThatReloads{
@@ -81,16 +80,18 @@ var proxiesThatReload = []proxyThatReloads{
 		start: func(dir, config string) *exec.Cmd {
 			return exec.Command("/usr/sbin/nginx", "-p", dir, "-c", config, "-e", "stderr", "-g", "daemon off;")
 		},
-		reload: func(t *testing.T, dir, _, _ string) {
-			text, err := os.ReadFile(filepath.Join(dir, "nginx.pid"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
-			if err := syscall.Kill(pid, syscall.SIGHUP); err != nil {
-				t.Fatal(err)
-			}
+		reload: func(t *testing.T, proxy *exec.Cmd, _, _ string) { signal(t, proxy, syscall.SIGHUP) },
+	},
+	{
+		name: "HAProxy",
+		config: func(port, backend, _ string) string {
+			return "global\n hard-stop-after 1s\ndefaults\n mode http\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n timeout tunnel 1h\n" +
+				"listen parley\n bind 127.0.0.1:" + port + "\n server parley " + backend + "\n"
 		},
+		start: func(_, config string) *exec.Cmd {
+			return exec.Command("/usr/sbin/haproxy", "-W", "-db", "-f", config)
+		},
+		reload: func(t *testing.T, proxy *exec.Cmd, _, _ string) { signal(t, proxy, syscall.SIGUSR2) },
 	},
 	{
 		name: "Caddy",
@@ -102,13 +103,20 @@ var proxiesThatReload = []proxyThatReloads{
 			cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
 			return cmd
 		},
-		reload: func(t *testing.T, _, config, admin string) {
+		reload: func(t *testing.T, _ *exec.Cmd, config, admin string) {
 			out, err := exec.Command("caddy", "reload", "--force", "--adapter", "caddyfile", "--address", admin, "--config", config).CombinedOutput()
 			if err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
 		},
 	},
+}
+
+func signal(t *testing.T, cmd *exec.Cmd, s syscall.Signal) {
+	t.Helper()
+	if err := cmd.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // When a proxy reads its configuration again it closes all WebSockets, on both sides. That
@@ -120,12 +128,13 @@ func TestProxyReload(t *testing.T) {
 			dir, port, admin := t.TempDir(), process.FreePort(t), "127.0.0.1:"+process.FreePort(t)
 			config := filepath.Join(dir, "config")
 			write(t, config, []byte(p.config(port, d.Address, admin)))
-			process.Start(t, p.start(dir, config))
+			proxy := p.start(dir, config)
+			process.Start(t, proxy)
 			process.AwaitTCP(t, "127.0.0.1:"+port)
 
 			url := "ws://127.0.0.1:" + port + "/ws"
 			ann, bob := joinResumable(t, url, "ann"), joinResumable(t, url, "bob")
-			p.reload(t, dir, config, admin)
+			p.reload(t, proxy, config, admin)
 			direct := connect(t, d)
 			direct.join("garden", "cid")
 			d.Wait(t, "suspended", "id", "ann")

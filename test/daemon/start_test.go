@@ -20,6 +20,11 @@ func TestBadStart(t *testing.T) {
 		{"unknown flag", []string{"--nonsense"}, "--nonsense"},
 		{"bad value", []string{"--rate", "fast"}, "--rate"},
 		{"address in use", []string{"--listen", busy.Address}, "listen"},
+		{"cluster address in use", []string{
+			"--listen", "127.0.0.1:0", "--admin-listen", "", "--node", "a", "--cluster-listen", busy.Address,
+			"--cluster-peer", "127.0.0.1:1", "--cluster-peer", "127.0.0.1:2",
+		}, "cluster-listen"},
+		{"one address twice", []string{"--listen", "127.0.0.1:1", "--listen", "127.0.0.1:1"}, "taken"},
 		{"no such certificate", []string{"--listen", "127.0.0.1:0", "--admin-listen", "", "--tls-cert", "x", "--tls-key", "y"}, "tls-cert"},
 		{"bad ICE server", []string{"--ice-server", "http://x"}, "ice-server"},
 		{"TURN without a secret", []string{"--ice-server", "turn:example.org"}, "secret"},

@@ -39,6 +39,23 @@ func TestAlerts(t *testing.T) {
 	run(t, "promtool", "test", "rules", "alerts_test.yml")
 }
 
+// What the compose file mounts into Prometheus and Caddy is valid.
+func TestComposeFiles(t *testing.T) {
+	run(t, "promtool", "check", "config", "--syntax-only", "prometheus.yml")
+	home := t.TempDir()
+	for _, domain := range []string{"DOMAIN=", "DOMAIN=meet.example.org"} {
+		validate := exec.Command("caddy", "validate", "--adapter", "caddyfile", "--config", "Caddyfile")
+		validate.Dir = folder
+		validate.Env = append(os.Environ(), "HOME="+home, "XDG_DATA_HOME="+home, "XDG_CONFIG_HOME="+home)
+		if domain != "DOMAIN=" {
+			validate.Env = append(validate.Env, domain)
+		}
+		if out, err := validate.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", domain, err, out)
+		}
+	}
+}
+
 // Dashboard and alerts use metrics that there are.
 func TestMetricsExist(t *testing.T) {
 	secret := filepath.Join(t.TempDir(), "secret")

@@ -67,6 +67,17 @@ function address(room) {
   return `${location.origin}${location.pathname}${location.search}#${encodeURIComponent(room)}`;
 }
 
+/**
+ * Returns the partition of a room, for load balancers that bring the members of a room to one
+ * server. It does not tell the room's name.
+ * @param {string} room
+ */
+function partitionOf(room) {
+  let hash = 0xcbf29ce484222325n; // FNV-1a, 64 bits
+  for (const byte of new TextEncoder().encode(room)) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
+  return String((hash ^ hash >> 32n) & 255n);
+}
+
 /** @param {string} room */
 function enter(room) {
   showError("");
@@ -75,6 +86,7 @@ function enter(room) {
   const url = new URL("ws", location.href);
   url.protocol = url.protocol.replace("http", "ws");
   url.hash = "";
+  url.searchParams.set("room", partitionOf(room));
   const { token } = link();
   const meet = new FormData(view.join).get("mode") === "meet";
   const passcode = view.passcodeField.hidden ? "" : view.passcode.value;
@@ -162,6 +174,7 @@ function status(v) {
   const { room } = v;
   const names = [...room.peers.keys()].map((id) => room.nameOf(id)).join(", ");
   if (room.state === "connecting") return ["waiting", t("state.connecting")];
+  if (room.state === "waiting" && v.blocked) return ["waiting", t("state.blocked")];
   if (room.state === "waiting") return ["waiting", t(room.peers.size ? "state.waitingCall" : "state.waiting")];
   if (v.incoming) return ["waiting", t("call.incoming", { name: room.nameOf(v.incoming.from) })];
   const peers = [...room.peers.values()];

@@ -28,6 +28,8 @@ export class Visit extends Emitter {
   incoming;
   /** @type {MediaStream|undefined} our screen, while it is shared */
   screen;
+  blocked = false; // the server answers HTTP, and WebSockets do not get through
+  #failures = 0; // of connections in a row
   #media;
   #stage;
   #locked = false;
@@ -53,7 +55,11 @@ export class Visit extends Emitter {
       media.on("replaced", ({ old, track }) => this.#replace(old, track)),
       media.on("change", () => this.#tellMedia()),
     ];
-    this.room.on("state", () => this.emit("change", undefined));
+    this.room.on("state", () => {
+      if (this.room.state === "joined") this.blocked = false, this.#failures = 0;
+      if (this.room.state === "waiting" && ++this.#failures > 1) this.#look();
+      this.emit("change", undefined);
+    });
     this.room.on("members", () => {
       if (this.room.locked !== this.#locked) this.emit("notice", t(this.room.locked ? "room.isLocked" : "room.isOpen"));
       this.#locked = this.room.locked;
@@ -74,6 +80,13 @@ export class Visit extends Emitter {
     this.#tellMedia();
     if (meet) this.room.meet();
     this.room.open();
+  }
+
+  /** Sees whether it is only WebSockets that do not get through. */
+  async #look() {
+    const answer = await fetch(new URL("readyz", location.href), { cache: "no-store", signal: AbortSignal.timeout(5000) }).catch(() => undefined);
+    this.blocked = answer?.ok === true && this.room.state !== "joined";
+    this.emit("change", undefined);
   }
 
   leave() {

@@ -105,10 +105,12 @@ func New(o Options) (*Broker, error) {
 		settings = append(settings, nats.UserCredentials(o.Credentials))
 	}
 	urls := ""
+	var token string // of this process's own connection to its server
+	var with security
 	if o.Embedded != nil {
 		var err error
-		token := rand.Text()
-		if b.server, err = o.Embedded.start(o.Cluster, o.Node, token); err != nil {
+		token, with = rand.Text(), o.Embedded.security()
+		if b.server, err = o.Embedded.start(o.Cluster, o.Node, token, with); err != nil {
 			return nil, err
 		}
 		settings = append(settings, nats.InProcessServer(b.server), nats.Token(token))
@@ -126,6 +128,9 @@ func New(o Options) (*Broker, error) {
 			b.server.Shutdown()
 		}
 		return nil, err
+	}
+	if b.server != nil {
+		b.done.Go(func() { b.secure(token, with) })
 	}
 	return b, nil
 }

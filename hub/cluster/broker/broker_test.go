@@ -36,10 +36,13 @@ func free(t *testing.T, n int) (addresses []string) {
 	return addresses
 }
 
+// only returns secrets that do not change.
+func only(secrets ...string) func() []string { return func() []string { return secrets } }
+
 // embedded starts brokers that are a cluster by themselves.
 func embedded(t *testing.T, n int) []*Broker {
 	t.Helper()
-	return embeddedWith(t, n, func(_ int, e *Embedded) { e.Secret = "open sesame" })
+	return embeddedWith(t, n, func(_ int, e *Embedded) { e.Secrets = only("open sesame") })
 }
 
 // embeddedWith is embedded, with what secures each set by the caller.
@@ -182,7 +185,7 @@ func staysOut(t *testing.T, all []*Broker, refused string) {
 // Who does not know the secret does not get in.
 func TestWrongSecret(t *testing.T) {
 	secrets := []string{"open sesame", "open sesame", "open barley"}
-	staysOut(t, embeddedWith(t, 3, func(i int, e *Embedded) { e.Secret = secrets[i] }), "authentication error")
+	staysOut(t, embeddedWith(t, 3, func(i int, e *Embedded) { e.Secrets = only(secrets[i]) }), "authentication error")
 }
 
 func TestNames(t *testing.T) {
@@ -252,5 +255,5 @@ func (a *authority) config(t *testing.T) *tls.Config {
 func TestTLS(t *testing.T) {
 	ours, others := newAuthority(t), newAuthority(t)
 	configs := []*tls.Config{ours.config(t), ours.config(t), others.config(t)}
-	staysOut(t, embeddedWith(t, 3, func(i int, e *Embedded) { e.TLS = configs[i] }), "certificate")
+	staysOut(t, embeddedWith(t, 3, func(i int, e *Embedded) { e.TLS = func() *tls.Config { return configs[i] } }), "certificate")
 }

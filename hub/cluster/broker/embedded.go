@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -17,8 +19,16 @@ type Embedded struct {
 	Listen string   // host:port for the other servers
 	Peers  []string // host:port of the others
 	Dir    string   // where JetStream keeps what it must; empty: a folder for temporary files
-	Secret string   // by which servers prove themselves to each other; empty: none
-	TLS    *tls.Config
+
+	// Secrets returns those by which servers prove themselves to each other: this one with
+	// the first, and any of them is accepted; nil: none is asked for. TLS returns what
+	// secures the connections; nil: nothing does. Both are called about once a second, and
+	// what is new in them is in force from then on. A TLS configuration that was returned
+	// is not changed, but replaced.
+	Secrets func() []string
+	TLS     func() *tls.Config
+
+	accepted accepted // set by start
 }
 
 const (
@@ -27,9 +37,8 @@ const (
 	secretUser = "parley"
 )
 
-// start runs the server. Only who knows token, which is this process, can connect to
-// it as a client.
-func (e *Embedded) start(cluster, node, token string) (*server.Server, error) {
+// options returns those of the server, secured as it is to be now.
+func (e *Embedded) options(cluster, node, token string, with security) (*server.Options, error) {
 	host, portText, err := net.SplitHostPort(e.Listen)
 	if err != nil {
 		return nil, err
@@ -43,18 +52,40 @@ func (e *Embedded) start(cluster, node, token string) (*server.Server, error) {
 		JetStream: true, StoreDir: e.Dir, SyncAlways: true,
 		Cluster: server.ClusterOpts{
 			Name: "parley-" + cluster, Host: host, Port: port, NoAdvertise: true,
-			TLSConfig: e.TLS, ConnectRetries: 1 << 30, PoolSize: 1,
+			TLSConfig: with.tls, ConnectRetries: 1 << 30, PoolSize: 1,
 		},
 	}
-	if e.Secret != "" {
-		o.Cluster.Username, o.Cluster.Password = secretUser, e.Secret
+	if e.Secrets != nil {
+		o.CustomRouterAuthentication = &e.accepted
+		o.Cluster.Username, o.Cluster.Password = secretUser, with.secret
 	}
 	for _, p := range e.Peers {
 		u := &url.URL{Scheme: "nats-route", Host: p}
-		if e.Secret != "" {
-			u.User = url.UserPassword(secretUser, e.Secret)
+		if e.Secrets != nil {
+			u.User = url.UserPassword(secretUser, with.secret)
 		}
 		o.Routes = append(o.Routes, u)
+	}
+	// ReloadOptions sorts them, while others read them.
+	slices.SortFunc(o.Routes, func(a, b *url.URL) int { return strings.Compare(a.String(), b.String()) })
+	return o, nil
+}
+
+// start runs the server. Only who knows token, which is this process, can connect to
+// it as a client.
+func (e *Embedded) start(cluster, node, token string, with security) (*server.Server, error) {
+	// The server would only not be ready in time.
+	probe, err := net.Listen("tcp", e.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("cluster-listen: %w", err)
+	}
+	if err := probe.Close(); err != nil {
+		return nil, err
+	}
+	e.accepted.secrets = e.Secrets
+	o, err := e.options(cluster, node, token, with)
+	if err != nil {
+		return nil, err
 	}
 	s, err := server.NewServer(o)
 	if err != nil {
@@ -63,7 +94,7 @@ func (e *Embedded) start(cluster, node, token string) (*server.Server, error) {
 	go s.Start()
 	if !s.ReadyForConnections(startTime) {
 		s.Shutdown()
-		return nil, errors.New("the embedded broker does not start: is cluster-listen taken?")
+		return nil, errors.New("the embedded broker does not start")
 	}
 	return s, nil
 }

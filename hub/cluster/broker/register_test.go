@@ -34,12 +34,14 @@ func TestRegisterMadeAnew(t *testing.T) {
 	if err := js.DeleteKeyValue(t.Context(), b.bucket()); err != nil {
 		t.Fatal(err)
 	}
-	go func() { // what a node does
+	var writes sync.WaitGroup
+	writes.Go(func() { // what a node does
 		for t.Context().Err() == nil {
-			_, _ = put(t, b, "node.x", "2", first)
+			_, _ = b.Put(t.Context(), "node.x", []byte("2"), first)
 			time.Sleep(retryTime)
 		}
-	}()
+	})
+	t.Cleanup(writes.Wait)
 	select {
 	case <-renewed:
 	case <-time.After(patience):

@@ -19,11 +19,12 @@ var errFanOut = &wire.Refusal{
 // takeCopies takes n bytes of copies from the client's allowance, and reports false if
 // it has not got that many left.
 func (l *loop) takeCopies(c *Client, n int) bool {
-	if n <= 0 || l.options.FanOut <= 0 {
+	limits := l.options.Current.Load()
+	if n <= 0 || limits.FanOut <= 0 {
 		return true
 	}
-	if c.copies == nil {
-		c.copies = rate.NewLimiter(rate.Limit(l.options.FanOut), l.options.FanOutBurst)
+	if c.copies == nil || c.copies.Limit() != rate.Limit(limits.FanOut) || c.copies.Burst() != limits.FanOutBurst {
+		c.copies = rate.NewLimiter(rate.Limit(limits.FanOut), limits.FanOutBurst)
 	}
 	return c.copies.AllowN(l.now, n)
 }

@@ -57,6 +57,38 @@ func TestForcedListToOneIsBounded(t *testing.T) {
 	}
 }
 
+// The limit on copies changes for connections that are there.
+func TestFanOutChanges(t *testing.T) {
+	l := still(Options{FanOut: 1, FanOutBurst: 1})
+	a, _ := l.connect(1 << 20)
+	l.join(a, "r", "a", "")
+	b, box := l.connect(1 << 20)
+	l.join(b, "r", "b", "")
+	c, _ := l.connect(1 << 20) // one receiver is no copy
+	l.join(c, "r", "c", "")
+	l.finish()
+	comes := func() bool {
+		read(box)
+		l.apply(forwardIn(a, "r", "a", `{"type":"message","data":1}`))
+		return strings.Contains(strings.Join(read(box), ""), `"message"`)
+	}
+	if comes() {
+		t.Error("nothing is limited")
+	}
+	l.options.Current.Store(&Limits{FanOut: 1 << 20, FanOutBurst: 1 << 20})
+	if !comes() {
+		t.Error("a higher limit is not in force")
+	}
+	l.options.Current.Store(&Limits{FanOut: 1, FanOutBurst: 1})
+	if comes() {
+		t.Error("a lower limit is not in force")
+	}
+	l.options.Current.Store(&Limits{})
+	if !comes() {
+		t.Error("there is still a limit")
+	}
+}
+
 // The log tells of a forwarded message at the level debug, without what it says.
 func TestLogOfAForward(t *testing.T) {
 	core, logged := observer.New(zap.DebugLevel)

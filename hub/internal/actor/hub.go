@@ -21,6 +21,10 @@ type Limits struct {
 	MaxRoomMembers int           // members of one room; 0: no limit
 	ResumeWindow   time.Duration // how long a resumable membership outlives its connection; 0: none is resumable
 	KickBan        time.Duration // how long a kicked member is banned from the room
+
+	// FanOut bounds the copies that one connection makes the hub send, in bytes of
+	// memory a second, FanOutBurst at once: see fanout.go. 0: no limit.
+	FanOut, FanOutBurst int
 }
 
 // Options are the settings of a hub. The zero value has no limits.
@@ -34,9 +38,7 @@ type Options struct {
 	// those above.
 	Current *atomic.Pointer[Limits]
 
-	// FanOut bounds the copies that one connection makes the hub send, in bytes of
-	// memory a second, FanOutBurst at once: see fanout.go. 0: no limit.
-	FanOut, FanOutBurst int
+	FanOut, FanOutBurst int // likewise
 
 	TrackCalls bool // follow calls, see calls.go
 
@@ -101,7 +103,7 @@ func New(o Options) *Hub {
 func (o *Options) share() {
 	if o.Current == nil {
 		o.Current = new(atomic.Pointer[Limits])
-		o.Current.Store(&Limits{o.MaxRooms, o.MaxRoomMembers, o.ResumeWindow, o.KickBan})
+		o.Current.Store(&Limits{o.MaxRooms, o.MaxRoomMembers, o.ResumeWindow, o.KickBan, o.FanOut, o.FanOutBurst})
 	}
 }
 

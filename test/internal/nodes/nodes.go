@@ -28,22 +28,31 @@ type Cluster struct {
 	listen []string       // of clients, by node
 	broker []string       // of the other nodes
 	wires  [][]*wire.Wire // by the node that calls and the one that is called
+	direct []string       // of direct connections, by node
+	shorts []*wire.Wire   // that lead there
 	extra  []string       // arguments
 	dirs   []string
 }
+
+// Secret is what nodes know each other by at the start.
+const Secret = "open sesame"
 
 // Start runs n daemons with brokers of their own, waits until all are ready, and ends
 // them after the test.
 func Start(t *testing.T, n int, args ...string) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t, secret: filepath.Join(t.TempDir(), "secret"), extra: args, Daemons: make([]*parleyd.Daemon, n)}
-	if err := os.WriteFile(c.secret, []byte("open sesame\n"), 0o600); err != nil {
+	if err := os.WriteFile(c.secret, []byte(Secret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for range n {
+	for i := range n {
 		c.listen = append(c.listen, "127.0.0.1:"+process.FreePort(t))
-		c.broker = append(c.broker, "127.0.0.1:"+process.FreePort(t))
+		// Brokers tell each other of third ones by the address that a connection comes from.
+		// That leads nowhere here, or it would lead around the wires.
+		c.broker = append(c.broker, fmt.Sprintf("127.0.1.%d:%s", i+1, process.FreePort(t)))
 		c.dirs = append(c.dirs, t.TempDir())
+		c.direct = append(c.direct, "127.0.0.1:"+process.FreePort(t))
+		c.shorts = append(c.shorts, wire.New(t, c.direct[i]))
 	}
 	for range n {
 		var row []*wire.Wire
@@ -67,6 +76,7 @@ func (c *Cluster) Restart(i int) {
 	c.t.Helper()
 	args := append([]string{
 		"--node", fmt.Sprint("n", i), "--cluster-listen", c.broker[i], "--cluster-dir", c.dirs[i], "--cluster-secret-file", c.secret,
+		"--cluster-direct-listen", c.direct[i], "--cluster-direct-advertise", c.shorts[i].Address,
 	}, c.extra...)
 	for j := range c.broker {
 		if j != i {
@@ -74,6 +84,38 @@ func (c *Cluster) Restart(i int) {
 		}
 	}
 	c.Daemons[i] = parleyd.StartAt(c.t, c.listen[i], args...)
+}
+
+// ChangeSecrets writes others into the file that all nodes have, and waits until they
+// have read them.
+func (c *Cluster) ChangeSecrets(secrets ...string) {
+	c.t.Helper()
+	var before []int
+	reloads := func(d *parleyd.Daemon) (n int) {
+		for _, line := range d.Lines() {
+			if line["msg"] == "secret reloaded" {
+				n++
+			}
+		}
+		return n
+	}
+	for _, d := range c.Daemons {
+		before = append(before, reloads(d))
+	}
+	fresh := c.secret + ".new"
+	if err := os.WriteFile(fresh, []byte(strings.Join(secrets, "\n")+"\n"), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	if err := os.Rename(fresh, c.secret); err != nil {
+		c.t.Fatal(err)
+	}
+	for i, d := range c.Daemons {
+		for deadline := time.Now().Add(parleyd.Patience); reloads(d) == before[i]; time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				c.t.Fatalf("node %d does not read its secrets again", i)
+			}
+		}
+	}
 }
 
 // Ready reports whether a node is.
@@ -96,8 +138,12 @@ func (c *Cluster) AwaitReady(i int) {
 	}
 }
 
-// Cut cuts a node off from the others, or mends that.
+// Cut cuts a node off from the others, or mends that. The others reach each other through
+// their brokers alone meanwhile: whose a direct connection is can't be told on the way.
 func (c *Cluster) Cut(i int, cut bool) {
+	for _, short := range c.shorts {
+		short.Cut(cut)
+	}
 	for j := range c.wires {
 		if j != i {
 			c.wires[i][j].Cut(cut)
@@ -114,8 +160,20 @@ func (c *Cluster) balance() {
 // Balance runs a load balancer (nginx) before servers, and returns its address.
 func Balance(t *testing.T, servers ...string) string {
 	t.Helper()
+	return balance(t, "", servers)
+}
+
+// Hashed is Balance for all that name the same partition to be brought to one server.
+func Hashed(t *testing.T, servers ...string) string {
+	t.Helper()
+	return balance(t, "hash $arg_room consistent; ", servers)
+}
+
+func balance(t *testing.T, method string, servers []string) string {
+	t.Helper()
 	dir, port := t.TempDir(), process.FreePort(t)
 	var upstream strings.Builder
+	upstream.WriteString(method)
 	for _, s := range servers {
 		fmt.Fprintf(&upstream, "server %s max_fails=1 fail_timeout=1s; ", s)
 	}

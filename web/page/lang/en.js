@@ -8,6 +8,7 @@ export default {
   "state.calling": "Calling {names}…",
   "state.alone": "In the meeting; nobody else is here yet",
   "state.waiting": "No connection to the server; trying again…",
+  "state.blocked": "The server answers, but the connection of this page does not get through: a proxy or firewall may block WebSockets. Trying again…",
   "state.waitingCall": "The call goes on; the server is away, trying again…",
   "lobby.title": "Join a room",
   "lobby.hint": "Everybody who opens the same room can meet. Pictures and voices go from browser to browser.",

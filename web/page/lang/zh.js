@@ -9,6 +9,7 @@ const words = {
   "state.calling": "正在呼叫 {names}…",
   "state.alone": "会议中，还没有其他人",
   "state.waiting": "与服务器的连接已断开，正在重试…",
+  "state.blocked": "服务器有响应，但本页面的连接无法通过：代理或防火墙可能阻止了 WebSocket。正在重试…",
   "state.waitingCall": "通话仍在继续；服务器暂时不可用，正在重试…",
   "lobby.title": "加入房间",
   "lobby.hint": "打开同一房间的人可以见面。画面和声音在浏览器之间直接传送。",

@@ -30,7 +30,10 @@ type Options struct {
 	RootFile  string   // certificates (PEM) that may have signed the authority's own; empty: the system's
 	Email     string   // that the authority writes to; may be empty
 
-	Logger *zap.Logger // nil: none
+	// RootRead is called when RootFile has changed and was read again, or could not be: then
+	// what it had before stays in force. It may be nil.
+	RootRead func(error)
+	Logger   *zap.Logger // nil: none
 }
 
 // The events that this package logs.
@@ -62,24 +65,9 @@ type Manager struct {
 	log     *zap.Logger
 	cache   *certmagic.Cache
 	config  *certmagic.Config
-	issuer  *certmagic.ACMEIssuer
-	roots   *x509.CertPool // nil: the system's
+	issuer  *certmagic.ACMEIssuer // answers challenges
 	stop    context.CancelFunc
 	ctx     context.Context
-}
-
-// Roots reads the certificates that an authority's own is signed with. The error is for
-// people.
-func Roots(file string) (*x509.CertPool, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("acme-root: %w", err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(text) {
-		return nil, errors.New("acme-root: there is no certificate in it")
-	}
-	return roots, nil
 }
 
 // New makes a manager that does nothing yet. The error is for people.
@@ -87,15 +75,12 @@ func New(o Options) (*Manager, error) {
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
+	if o.RootRead == nil {
+		o.RootRead = func(error) {}
+	}
 	m := &Manager{options: o, log: o.Logger}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("acme-dir: %w", err)
-	}
-	if o.RootFile != "" {
-		var err error
-		if m.roots, err = Roots(o.RootFile); err != nil {
-			return nil, err
-		}
 	}
 	m.ctx, m.stop = context.WithCancel(context.Background())
 	m.cache = certmagic.NewCache(certmagic.CacheOptions{
@@ -116,11 +101,10 @@ func New(o Options) (*Manager, error) {
 // Start begins to obtain what is missing and to renew what is old. The authority
 // reaches the domains at the address secure, by TLS-ALPN-01, and at the address plain,
 // by HTTP-01; nil: not at all. [Manager.TLS] and [Manager.Challenges] have to serve
-// there from now on.
-func (m *Manager) Start(secure, plain net.Addr) {
+// there from now on. The error is for people.
+func (m *Manager) Start(secure, plain net.Addr) error {
 	template := certmagic.ACMEIssuer{
 		CA: m.options.Directory, Email: m.options.Email, Agreed: true,
-		TrustedRoots:         m.roots,
 		DisableHTTPChallenge: plain == nil,
 		Logger:               zap.NewNop(),
 	}
@@ -130,8 +114,15 @@ func (m *Manager) Start(secure, plain net.Addr) {
 	}
 	m.issuer = certmagic.NewACMEIssuer(m.config, template)
 	m.config.Issuers = []certmagic.Issuer{m.issuer}
+	if m.options.RootFile != "" {
+		a, err := m.authority(template)
+		if err != nil {
+			return err
+		}
+		m.config.Issuers = []certmagic.Issuer{a}
+	}
 	// It only fails for wildcards, which the settings do not allow.
-	_ = m.config.ManageAsync(m.ctx, m.options.Domains)
+	return m.config.ManageAsync(m.ctx, m.options.Domains)
 }
 
 func hostPort(a net.Addr) (host string, port int) {

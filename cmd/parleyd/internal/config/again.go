@@ -1,6 +1,8 @@
 package config
 
 import (
+	"fmt"
+	"os"
 	"reflect"
 	"slices"
 
@@ -12,6 +14,7 @@ var live = map[string]bool{
 	"admin-token-file": true, "allow-origin": true, "trusted-proxy": true, roomsKey: true, "log-level": true,
 	"max-message-bytes": true, "max-connections": true, "max-rooms": true, "max-room-members": true, "queue-bytes": true,
 	"rate": true, "burst": true, "rate-bytes": true, "burst-bytes": true, "rate-changes": true, "burst-changes": true,
+	"rate-fan-out": true, "burst-fan-out": true,
 	"max-connections-per-ip": true, "connect-rate-per-ip": true,
 	"ping-interval": true, "ping-timeout": true, "join-timeout": true, "resume-window": true, "drain-delay": true, "drain-timeout": true,
 	"ice-server": true, "turn-secret-file": true, "turn-ttl": true,
@@ -36,7 +39,7 @@ func (c *Config) remember() {
 }
 
 // Again reads the settings anew, from the same command line, the environment and the
-// file. The error is one line for people.
+// file, which must not be empty. The error is one line for people.
 func (c *Config) Again(lookup func(string) (string, bool)) (*Config, error) {
 	fresh := New()
 	for name, values := range c.given {
@@ -44,7 +47,14 @@ func (c *Config) Again(lookup func(string) (string, bool)) (*Config, error) {
 			return nil, err
 		}
 	}
-	return fresh, fresh.Complete(lookup)
+	if err := fresh.Complete(lookup); err != nil {
+		return nil, err
+	}
+	// Whoever writes a file empties it first. Without its settings, anybody might join.
+	if info, err := os.Stat(fresh.file); err == nil && info.Mode().IsRegular() && info.Size() == 0 {
+		return nil, fmt.Errorf("config: %s is empty", fresh.file)
+	}
+	return fresh, nil
 }
 
 // Changed returns the names of the settings that differ from older ones, sorted: those

@@ -145,6 +145,7 @@ func (c *Config) checkCluster() error {
 		for name, set := range map[string]bool{
 			"cluster-peer": len(k.Peers) > 0, "cluster-dir": k.Dir != "", "cluster-secret-file": k.SecretFile != "",
 			"cluster-tls-cert": k.TLSCert != "", "cluster-nats-creds": k.NATSCreds != "",
+			"cluster-direct-listen": k.Direct != Auto, "cluster-direct-advertise": len(k.Advertise) > 0,
 		} {
 			if set {
 				return fmt.Errorf("%s: there is no cluster-listen or cluster-nats", name)
@@ -155,6 +156,19 @@ func (c *Config) checkCluster() error {
 	for name, value := range map[string]string{"cluster": k.Name, "node": k.Node} {
 		if !broker.Name.MatchString(value) {
 			return fmt.Errorf("%s: %q is not 1 to 64 letters, digits, \"_\" and \"-\"", name, value)
+		}
+	}
+	if k.Direct != Auto && k.Direct != Off {
+		if err := address("cluster-direct-listen", k.Direct); err != nil {
+			return err
+		}
+	}
+	for _, a := range k.Advertise {
+		if err := address("cluster-direct-advertise", a); err != nil {
+			return err
+		}
+		if k.DirectListen() == "" {
+			return errors.New("cluster-direct-advertise: there is no cluster-direct-listen")
 		}
 	}
 	if len(k.NATS) > 0 {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -155,6 +156,25 @@ type Cluster struct {
 	TLSCert, TLSKey, TLSCA string
 	NATS                   []string
 	NATSCreds              string
+	Direct                 string   // address of direct connections, auto or off
+	Advertise              []string // where the others reach it
+}
+
+// Off, in place of an address, says that there is none.
+const Off = "off"
+
+// DirectListen returns the address on which the other nodes connect directly; empty: none.
+// auto is the host of cluster-listen and any free port, and off with an outside NATS
+// server: which address that is for is not known.
+func (c *Cluster) DirectListen() string {
+	switch {
+	case c.Direct == Off || c.Direct == Auto && c.Listen == "":
+		return ""
+	case c.Direct == Auto:
+		host, _, _ := net.SplitHostPort(c.Listen) // has been checked
+		return net.JoinHostPort(host, "0")
+	}
+	return c.Direct
 }
 
 // On reports whether the daemon is one node of several.

@@ -69,7 +69,7 @@ func (c *Config) defineACME(f *pflag.FlagSet) {
 	f.StringArrayVar(&a.Domains, "acme-domain", nil, "`name` of this server: HTTPS and WSS with certificates from an ACME authority; repeatable")
 	f.StringVar(&a.Dir, "acme-dir", "", "`folder` for its account, keys and certificates; empty: acme in state-dir")
 	f.StringVar(&a.Directory, "acme-directory", "", "`URL` of the authority's directory; empty: Let's Encrypt")
-	f.StringVar(&a.Root, "acme-root", "", "`file` with the certificates that sign the authority's own; empty: the system's")
+	f.StringVar(&a.Root, "acme-root", "", "`file` with the certificates that sign the authority's own; empty: the system's; reloaded when it changes")
 	f.StringVar(&a.Mail, "acme-email", "", "`address` that the authority can write to")
 }
 
@@ -127,10 +127,12 @@ func (c *Config) defineCluster(f *pflag.FlagSet) {
 	f.StringVar(&k.Listen, "cluster-listen", "", "`address` for the other nodes; this daemon embeds a broker")
 	f.StringArrayVar(&k.Peers, "cluster-peer", nil, "cluster-listen `address` of another node; repeatable")
 	f.StringVar(&k.Dir, "cluster-dir", "", "`folder` for the broker; empty: a temporary one; needed off loopback")
-	f.StringVar(&k.SecretFile, "cluster-secret-file", "", "`file` with the secret that authenticates nodes to each other; needed off loopback")
+	f.StringVar(&k.SecretFile, "cluster-secret-file", "", "`file` with the secrets, one a line, that authenticate nodes to each other: the first is used, all are accepted; needed off loopback; reloaded when it changes")
 	f.StringVar(&k.TLSCert, "cluster-tls-cert", "", "certificate `file` for TLS between nodes")
 	f.StringVar(&k.TLSKey, "cluster-tls-key", "", "private key `file` for TLS between nodes")
-	f.StringVar(&k.TLSCA, "cluster-tls-ca", "", "`file` with the certificates of the authority that signs those of the nodes")
+	f.StringVar(&k.TLSCA, "cluster-tls-ca", "", "`file` with the certificates of the authorities that sign those of the nodes; all three are reloaded when they change")
 	f.StringArrayVar(&k.NATS, "cluster-nats", nil, "`URL` of an outside NATS server with JetStream, in place of cluster-listen; repeatable")
 	f.StringVar(&k.NATSCreds, "cluster-nats-creds", "", "credentials `file` for it")
+	f.StringVar(&k.Direct, "cluster-direct-listen", Auto, "`address` on which the other nodes connect directly; auto: the host of cluster-listen and any free port, none with cluster-nats; off: everything goes through NATS")
+	f.StringArrayVar(&k.Advertise, "cluster-direct-advertise", nil, "`address` at which the other nodes reach cluster-direct-listen, where that is another; repeatable")
 }

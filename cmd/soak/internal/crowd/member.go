@@ -132,7 +132,7 @@ func (m *member) connect(session string) {
 			return
 		}
 		ctx, cancel := context.WithTimeout(c.ctx, dialTime)
-		conn, err := c.Dialer.Dial(ctx, c.Dialect.URL(c.Target, m.id))
+		conn, err := c.Dialer.Dial(ctx, c.Dialect.URL(c.Target, m.room.name, m.id))
 		cancel()
 		<-c.dialing
 		w.mu.Lock()

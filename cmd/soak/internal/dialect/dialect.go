@@ -27,8 +27,8 @@ type Dialect struct {
 	Heartbeat      []byte
 	HeartbeatEvery time.Duration
 
-	// URL returns the WebSocket's address for a member.
-	URL func(base *url.URL, id string) *url.URL
+	// URL returns the WebSocket's address for a member of a room.
+	URL func(base *url.URL, room, id string) *url.URL
 	// Join appends what enters a room; nil: connecting is enough.
 	Join func(b []byte, e *Entry) []byte
 	// Renew appends what gives the server a fresh token; nil: there are no tokens.
@@ -119,4 +119,4 @@ func Find(name string) (*Dialect, error) {
 }
 
 // here is the address of servers whose members all connect to the same.
-func here(base *url.URL, _ string) *url.URL { return base }
+func here(base *url.URL, _, _ string) *url.URL { return base }

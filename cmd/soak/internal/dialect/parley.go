@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"fmt"
+	"net/url"
 	"strconv"
 
 	"github.com/parley-rtc/parley/cmd/soak/internal/payload"
@@ -15,7 +16,7 @@ var _ = register(&Dialect{
 	Membership: true,
 	Broadcast:  true,
 	Exact:      true,
-	URL:        here,
+	URL:        Hinted,
 	Join: func(b []byte, e *Entry) []byte {
 		b = append(join(b, e), `,"resumable":true`...)
 		if e.Changes {
@@ -44,6 +45,16 @@ var _ = register(&Dialect{
 	},
 	Read: readParley,
 })
+
+// Hinted is the address of a server that may be several: it names the room's partition, so that
+// a load balancer before them can bring all members of a room to one.
+func Hinted(base *url.URL, room, _ string) *url.URL {
+	u := *base
+	q := u.Query()
+	q.Set("room", strconv.Itoa(wire.PartitionOf(room)))
+	u.RawQuery = q.Encode()
+	return &u
+}
 
 func appendBody(b []byte, m *Message) []byte {
 	b = append(b, bodies[m.Stamp.Kind]...)

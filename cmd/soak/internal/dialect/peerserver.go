@@ -15,7 +15,7 @@ var _ = register(&Dialect{
 	Name:           "peerserver",
 	Heartbeat:      []byte(`{"type":"HEARTBEAT"}`),
 	HeartbeatEvery: 5 * time.Second,
-	URL: func(base *url.URL, id string) *url.URL {
+	URL: func(base *url.URL, _, id string) *url.URL {
 		u := *base
 		q := u.Query()
 		if !q.Has("key") {

@@ -141,7 +141,7 @@ func (p *peer) resume(ctx context.Context, o *Options) error {
 	}
 	_ = p.socket.CloseNow()
 	<-p.idle // nobody reads the old one any more
-	socket, err := dial(ctx, o)
+	socket, err := dial(ctx, o, p.room)
 	if err != nil {
 		return fmt.Errorf("resume: %w", err)
 	}

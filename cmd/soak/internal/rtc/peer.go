@@ -13,6 +13,8 @@ import (
 	"github.com/coder/websocket"
 	"github.com/coder/websocket/wsjson"
 	"github.com/pion/webrtc/v4"
+
+	"github.com/parley-rtc/parley/cmd/soak/internal/dialect"
 )
 
 // message is what goes through the signaling server.
@@ -56,9 +58,9 @@ type peer struct {
 // leaveTime bounds the closing handshake.
 const leaveTime = 2 * time.Second
 
-func dial(ctx context.Context, o *Options) (*websocket.Conn, error) {
+func dial(ctx context.Context, o *Options, room string) (*websocket.Conn, error) {
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: o.TLS}}
-	socket, _, err := websocket.Dial(ctx, o.Target.String(), &websocket.DialOptions{HTTPClient: client, HTTPHeader: o.Header})
+	socket, _, err := websocket.Dial(ctx, dialect.Hinted(o.Target, room, "").String(), &websocket.DialOptions{HTTPClient: client, HTTPHeader: o.Header})
 	if err == nil {
 		socket.SetReadLimit(1 << 20)
 	}
@@ -68,7 +70,7 @@ func dial(ctx context.Context, o *Options) (*websocket.Conn, error) {
 // enter joins a room and makes a peer connection with what the server hands out. Turn
 // counts the peers, from 0.
 func enter(ctx context.Context, o *Options, kind Kind, turn int, room, id string) (*peer, error) {
-	socket, err := dial(ctx, o)
+	socket, err := dial(ctx, o, room)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,267 @@
+package deploy
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/coder/websocket"
+	"mvdan.cc/sh/v3/expand"
+	"mvdan.cc/sh/v3/syntax"
+	"sigs.k8s.io/yaml"
+
+	"github.com/parley-rtc/parley/test/internal/parleyd"
+)
+
+// documents have commands that readers run as they stand.
+var documents = []string{
+	"README.md", "README.zh-CN.md", "SECURITY.md", "CONTRIBUTING.md", "cmd/parleyd/deploy/README.md",
+	"web/client/README.md", "test/bench/README.md",
+}
+
+// fenced returns the blocks of a document with an info string.
+func fenced(t *testing.T, document, info string) (blocks []string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile("(?s)```"+info+"\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		blocks = append(blocks, m[1])
+	}
+	return blocks
+}
+
+// commands returns the commands of a script, each as its words; what only a shell
+// can know, such as the output of another command, is empty.
+func commands(t *testing.T, document, script string) (all [][]string) {
+	t.Helper()
+	file, err := syntax.NewParser().Parse(strings.NewReader(script), document)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, script)
+	}
+	config := &expand.Config{CmdSubst: func(io.Writer, *syntax.CmdSubst) error { return nil }}
+	syntax.Walk(file, func(node syntax.Node) bool {
+		call, ok := node.(*syntax.CallExpr)
+		if !ok || len(call.Args) == 0 {
+			return true
+		}
+		words, err := expand.Fields(config, call.Args...)
+		if err != nil {
+			t.Errorf("%s: %v", document, err)
+		}
+		for len(words) > 0 && (words[0] == "sudo" || words[0] == "docker" && words[1] == "compose") {
+			words = words[1:]
+		}
+		if inside := slices.Index(words, "--"); inside >= 0 && words[0] == "kubectl" {
+			words = words[inside+1:]
+		}
+		all = append(all, words)
+		return true
+	})
+	return all
+}
+
+// The commands in the documents are ones that this version takes: all flags of ours
+// are there with values of their kind, files and targets of make that are named exist.
+func TestCommandsInTheDocuments(t *testing.T) {
+	soak := filepath.Join(t.TempDir(), "soak")
+	if err := parleyd.Build(soak, "./cmd/soak"); err != nil {
+		t.Fatal(err)
+	}
+	makefile, err := os.ReadFile(filepath.Join("..", "..", "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]int{}
+	for _, document := range documents {
+		for _, block := range fenced(t, document, "sh") {
+			for _, words := range commands(t, document, block) {
+				program := filepath.Base(words[0])
+				seen[program]++
+				switch program {
+				case "parleyd":
+					if out, err := parleyd.Command(append(words[1:], "--help")...).CombinedOutput(); err != nil {
+						t.Errorf("%s: %q: %s", document, words, out)
+					}
+				case "soak", "parley-soak":
+					if out, err := exec.Command(soak, append(words[1:], "--help")...).CombinedOutput(); err != nil {
+						t.Errorf("%s: %q: %s", document, words, out)
+					}
+				case "make":
+					for _, target := range words[1:] {
+						if !strings.Contains(target, "=") && !strings.Contains(string(makefile), "\n"+target+":") {
+							t.Errorf("%s: there is nothing to make that is called %s", document, target)
+						}
+					}
+				}
+				for _, word := range words {
+					if strings.HasPrefix(word, "cmd/") {
+						if _, err := os.Stat(filepath.Join("..", "..", word)); err != nil {
+							t.Errorf("%s: %q: %v", document, words, err)
+						}
+					}
+				}
+			}
+		}
+	}
+	for _, program := range []string{"parleyd", "soak", "parley-soak", "make"} {
+		if seen[program] == 0 {
+			t.Errorf("no command of %s was found", program)
+		}
+	}
+}
+
+// The Secret that the guide makes has what its values name.
+func TestSecretInTheGuide(t *testing.T) {
+	guide := "cmd/parleyd/deploy/README.md"
+	name, made := "", []string(nil)
+	for _, block := range fenced(t, guide, "sh") {
+		for _, words := range commands(t, guide, block) {
+			if len(words) > 4 && slices.Equal(words[:4], []string{"kubectl", "create", "secret", "generic"}) {
+				name = words[4]
+				for _, word := range words[5:] {
+					key, _, _ := strings.Cut(strings.TrimPrefix(word, "--from-literal="), "=")
+					made = append(made, key)
+				}
+			}
+		}
+	}
+	used := 0
+	for _, block := range fenced(t, guide, "yaml values") {
+		var values struct {
+			Secret struct {
+				Name string
+				Keys []string
+			}
+		}
+		if err := yaml.Unmarshal([]byte(block), &values); err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range values.Secret.Keys {
+			used++
+			if values.Secret.Name != name || !slices.Contains(made, key) {
+				t.Errorf("%s of %s is not made: the guide makes %v in %s", key, values.Secret.Name, made, name)
+			}
+		}
+	}
+	if used == 0 {
+		t.Error("the guide uses no Secret")
+	}
+}
+
+// The questions to the log in the documents have answers.
+func TestQuestionsToTheLog(t *testing.T) {
+	if _, err := exec.LookPath("jq"); err != nil {
+		t.Skip("there is no jq")
+	}
+	d := parleyd.Start(t, "--max-room-members", "1", "--resume-window", "1s")
+	join := func(id string) *websocket.Conn {
+		conn, _, err := websocket.Dial(t.Context(), "ws://"+d.Address+"/ws", nil)
+		if err == nil {
+			err = conn.Write(t.Context(), websocket.MessageText, fmt.Appendf(nil, `{"type":"join","room":"garden","from":%q,"resumable":true}`, id))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return conn
+	}
+	bob := join("ann")
+	d.Wait(t, "join", "id", "ann")
+	_ = join("bob")
+	d.Wait(t, "refused", "id", "bob")
+	_ = bob.CloseNow()
+	d.Wait(t, "suspended")
+	d.Wait(t, "room closed")
+	d.Wait(t, "disconnect")
+	_, _, err := websocket.Dial(t.Context(), "ws://"+d.Address+"/ws", &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {"https://foreign.example.org"}}})
+	if err == nil {
+		t.Fatal("a foreign page was let in")
+	}
+	d.Wait(t, "upgrade refused")
+
+	dir := t.TempDir()
+	for file, text := range map[string]string{
+		"parley.log": strings.Join(d.Texts(), "\n") + "\n",
+		"journalctl": "#!/bin/sh\ncat \"$(dirname \"$0\")/parley.log\"\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asked := 0
+	for _, document := range documents {
+		for _, block := range fenced(t, document, "sh") {
+			for line := range strings.Lines(block) {
+				if !strings.Contains(line, "jq ") {
+					continue
+				}
+				asked++
+				sh := exec.Command("sh", "-c", line)
+				sh.Dir = dir
+				sh.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
+				out, err := sh.CombinedOutput()
+				if err != nil || len(out) == 0 && !strings.Contains(line, "conn ==") {
+					t.Errorf("%s: %s: %v, and the answer is %q", document, line, err, out)
+				}
+			}
+		}
+	}
+	if asked < 10 {
+		t.Errorf("only %d questions were found", asked)
+	}
+}
+
+// The Python in the guide takes the signatures of webhooks, and no others.
+func TestSignatureInTheGuide(t *testing.T) {
+	if _, err := exec.LookPath("python3"); err != nil {
+		t.Skip("there is no python3")
+	}
+	const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte(secret), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	type event struct {
+		header http.Header
+		body   []byte
+	}
+	events := make(chan event, 10)
+	application := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		events <- event{r.Header, body}
+	}))
+	t.Cleanup(application.Close)
+	d := parleyd.Start(t, "--event-webhook", application.URL, "--webhook-secret-file", file)
+	conn, _, err := websocket.Dial(t.Context(), "ws://"+d.Address+"/ws", nil)
+	if err == nil {
+		err = conn.Write(t.Context(), websocket.MessageText, []byte(`{"type":"join","room":"garden","from":"ann"}`))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := <-events
+	blocks := fenced(t, "cmd/parleyd/deploy/README.md", "python")
+	if len(blocks) != 1 {
+		t.Fatalf("the guide has %d blocks of Python", len(blocks))
+	}
+	for body, want := range map[string]string{string(got.body): "True", string(got.body) + " ": "False"} {
+		script := blocks[0] + `
+import sys
+print(verified({"webhook-id": sys.argv[1], "webhook-timestamp": sys.argv[2], "webhook-signature": sys.argv[3]}, sys.argv[4].encode(), sys.argv[5]))
+`
+		h := got.header
+		out, err := exec.Command("python3", "-c", script, h.Get("webhook-id"), h.Get("webhook-timestamp"), h.Get("webhook-signature"), body, secret).CombinedOutput()
+		if err != nil || strings.TrimSpace(string(out)) != want {
+			t.Errorf("%v: %s, want %s", err, out, want)
+		}
+	}
+}
