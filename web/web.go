@@ -1,5 +1,6 @@
 // Package web is the page and the client module that it is built on: plain ES
-// modules, embedded in the binary, with no build step.
+// modules, embedded in the binary, with no build step. The module is served as it is, and
+// joined into one file for pages of others, with its examples.
 package web
 
 import (
@@ -16,7 +17,7 @@ import (
 	"time"
 )
 
-//go:embed page client/*.js
+//go:embed page client/*.js client/examples/*.html client/examples/*.js client/examples/*.css
 var embedded embed.FS
 
 // policy allows what the page uses and nothing else: its own files, its own
@@ -36,6 +37,10 @@ var headers = map[string]string{
 	"Cross-Origin-Resource-Policy": "same-origin",
 	"Cache-Control":                "no-cache",
 }
+
+// single is the client module in one file. With ?v= and its tag, which Content-Location tells, it
+// may be kept for ever; another tag gets the file of now, to be asked for again.
+const single = "/client/parley.js"
 
 // file is one of the page's, ready to be served.
 type file struct {
@@ -74,6 +79,12 @@ func Handler(ancestors ...string) http.Handler {
 			http.NotFound(w, r)
 			return
 		}
+		if r.URL.Path == single {
+			w.Header().Set("Content-Location", "parley.js?v="+f.tag)
+			if r.URL.Query().Get("v") == f.tag {
+				w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+			}
+		}
 		f.serve(w, r)
 	})
 }
@@ -89,24 +100,42 @@ func load() map[string]*file {
 		if err != nil {
 			return err
 		}
-		sum := sha256.Sum256(text)
-		f := &file{plain: text, kind: mime.TypeByExtension(path.Ext(name)), tag: base64.RawURLEncoding.EncodeToString(sum[:12])}
-		var packed bytes.Buffer
-		z, _ := gzip.NewWriterLevel(&packed, gzip.BestCompression)
-		_, _ = z.Write(text)
-		_ = z.Close()
-		if packed.Len() < len(text) {
-			f.packed = packed.Bytes()
+		name = strings.TrimPrefix(name, "page/")
+		if strings.HasPrefix(name, "client/examples/") {
+			name = strings.TrimPrefix(name, "client/")
 		}
-		files["/"+strings.TrimPrefix(name, "page/")] = f
+		files["/"+name] = pack(name, text)
 		return nil
 	})
 	if err != nil {
 		panic(err) // they are in the binary
 	}
+	client, err := fs.Sub(embedded, "client")
+	if err != nil {
+		panic(err)
+	}
+	joined, err := bundle(client)
+	if err != nil {
+		panic(err) // a test looks at it
+	}
+	files[single] = pack(single, joined)
 	files["/"] = files["/index.html"]
 	delete(files, "/index.html")
 	return files
+}
+
+// pack makes a file with this text, of the kind that its name says.
+func pack(name string, text []byte) *file {
+	sum := sha256.Sum256(text)
+	f := &file{plain: text, kind: mime.TypeByExtension(path.Ext(name)), tag: base64.RawURLEncoding.EncodeToString(sum[:12])}
+	var packed bytes.Buffer
+	z, _ := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+	_, _ = z.Write(text)
+	_ = z.Close()
+	if packed.Len() < len(text) {
+		f.packed = packed.Bytes()
+	}
+	return f
 }
 
 // serve answers with the file, packed where the client takes that.

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 )
 
 func get(t *testing.T, method, path string, header ...string) *httptest.ResponseRecorder {
@@ -37,6 +38,10 @@ func TestHandler(t *testing.T) {
 		{"GET", "/main.js", 200, "text/javascript; charset=utf-8"},
 		{"GET", "/lang/zh.js", 200, "text/javascript; charset=utf-8"},
 		{"GET", "/client/index.js", 200, "text/javascript; charset=utf-8"},
+		{"GET", "/client/parley.js", 200, "text/javascript; charset=utf-8"},
+		{"GET", "/examples/video.html", 200, "text/html; charset=utf-8"},
+		{"GET", "/examples/video.js", 200, "text/javascript; charset=utf-8"},
+		{"GET", "/client/examples/video.js", 404, text},
 		{"GET", "/style.css", 200, "text/css; charset=utf-8"},
 		{"GET", "/icon.svg", 200, "image/svg+xml"},
 		{"GET", "/qr?text=https%3A%2F%2Fexample.org%2F%23garden", 200, "image/svg+xml"},
@@ -66,9 +71,49 @@ func TestHandler(t *testing.T) {
 
 // Pages of other origins may load the client module, and nothing else.
 func TestOtherOrigins(t *testing.T) {
-	for path, want := range map[string]string{"/client/index.js": "*", "/main.js": "", "/qr?text=x": ""} {
+	for path, want := range map[string]string{"/client/index.js": "*", "/client/parley.js": "*", "/examples/video.js": "", "/main.js": "", "/qr?text=x": ""} {
 		if got := get(t, http.MethodGet, path, "Origin", "https://other.example").Header().Get("Access-Control-Allow-Origin"); got != want {
 			t.Errorf("%s allows %q", path, got)
+		}
+	}
+}
+
+// The client module in one file may be kept for ever under the name of its version, and only
+// there.
+func TestSingleFile(t *testing.T) {
+	plain := get(t, http.MethodGet, "/client/parley.js")
+	version := plain.Header().Get("Content-Location")
+	if !strings.HasPrefix(version, "parley.js?v=") {
+		t.Fatalf("it says that it is %q", version)
+	}
+	for path, want := range map[string]bool{"parley.js": false, version: true, "parley.js?v=other": false} {
+		w := get(t, http.MethodGet, "/client/"+path)
+		if kept := strings.Contains(w.Header().Get("Cache-Control"), "immutable"); kept != want || w.Code != http.StatusOK {
+			t.Errorf("%s: %d, kept: %v", path, w.Code, kept)
+		}
+		if w.Body.String() != plain.Body.String() {
+			t.Errorf("%s is another file", path)
+		}
+	}
+}
+
+// Each module of a folder is in the single file once, after those that it needs; what can't be
+// joined is an error.
+func TestBundle(t *testing.T) {
+	joined, err := bundle(fstest.MapFS{
+		"index.js": {Data: []byte("// words\nexport { A } from \"./a.js\";\n")},
+		"a.js":     {Data: []byte("import { b, c } from \"./b.js\";\n/**\n * words\n */\nexport class A { x = /** @type {any} */ (b + c); }\n")},
+		"b.js":     {Data: []byte("/** one line */\nexport const b = 1;\nexport async function c() {}\n")},
+	})
+	want := "const $b = (() => {\nconst b = 1;\nasync function c() {}\nreturn { b, c };\n})();\n" +
+		"const $a = (() => {\nconst { b, c } = $b;\nclass A { x = /** @type {any} */ (b + c); }\nreturn { A };\n})();\n" +
+		"export const { A } = $a;\n"
+	if _, text, _ := strings.Cut(string(joined), "\n"); err != nil || text != want {
+		t.Errorf("%v\n%s", err, joined)
+	}
+	for _, wrong := range []string{"import x from \"y\";\n", "export default 1;\n", "import { a } from \"./nothing.js\";\n"} {
+		if _, err := bundle(fstest.MapFS{"index.js": {Data: []byte(wrong)}}); err == nil {
+			t.Errorf("%q is taken", wrong)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
@@ -38,9 +39,12 @@ func (d *daemon) newNode(o hub.Options) (err error) {
 		Cluster: k.Name, Node: k.Node, URLs: k.NATS, Credentials: k.NATSCreds, Logger: d.logs.Logger,
 	}
 	if k.Listen != "" {
-		if options.Embedded, err = d.embedded(); err != nil {
-			return err
-		}
+		options.Embedded, err = d.embedded()
+	} else {
+		options.TLS, err = clusterTLS(k, d.logs.Logger)
+	}
+	if err != nil {
+		return err
 	}
 	b, err := d.backplane(options)
 	if err != nil {
@@ -129,43 +133,63 @@ func clusterSecrets(file string, log *zap.Logger) (func() []string, error) {
 	}, nil
 }
 
-// clusterTLS returns what secures the connections between nodes, as the files have it;
-// nil: nothing does. Nodes are clients of each other, with the same certificate.
+// clusterSecurity is what secures connections between nodes, or to an outside NATS server.
+type clusterSecurity struct {
+	config *tls.Config
+	until  time.Time // when the first certificate of it ends: the node's, or else the authority's
+}
+
+// clusterTLS returns what secures the connections between nodes, or to an outside NATS
+// server, as the files have it; nil: nothing does. Nodes are clients of each other, with
+// the same certificate; to a NATS server a node may have none.
 func clusterTLS(k *config.Cluster, log *zap.Logger) (func() *tls.Config, error) {
-	if k.TLSCert == "" {
+	if k.TLSCA == "" {
 		return nil, nil
 	}
-	load := func() (*tls.Config, error) {
-		own, err := tls.LoadX509KeyPair(k.TLSCert, k.TLSKey)
-		if err != nil {
-			return nil, fmt.Errorf("cluster-tls-cert: %w", err)
-		}
-		text, err := os.ReadFile(k.TLSCA)
-		if err != nil {
-			return nil, fmt.Errorf("cluster-tls-ca: %w", err)
-		}
-		ca := x509.NewCertPool()
-		if !ca.AppendCertsFromPEM(text) {
-			return nil, errors.New("cluster-tls-ca: there is no certificate in it")
-		}
-		return &tls.Config{
-			MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{own},
-			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &own, nil },
-			RootCAs:              ca, ClientCAs: ca, ClientAuth: tls.RequireAndVerifyClientCert,
-		}, nil
+	files := []string{k.TLSCA}
+	if k.TLSCert != "" {
+		files = append(files, k.TLSCert, k.TLSKey)
 	}
-	told := func(fresh *tls.Config, err error) {
+	told := func(fresh clusterSecurity, err error) {
 		if err != nil {
 			log.Error(eventTLSFailed, zap.Error(err))
 			return
 		}
-		log.Info(eventTLSReloaded, zap.Time(fieldNotAfter, fresh.Certificates[0].Leaf.NotAfter))
+		log.Info(eventTLSReloaded, zap.Time(fieldNotAfter, fresh.until))
 	}
-	current, err := reload.New(load, told, k.TLSCert, k.TLSKey, k.TLSCA)
+	current, err := reload.New(func() (clusterSecurity, error) { return loadClusterTLS(k) }, told, files...)
 	if err != nil {
 		return nil, err
 	}
-	return current.Get, nil
+	return func() *tls.Config { return current.Get().config }, nil
+}
+
+func loadClusterTLS(k *config.Cluster) (s clusterSecurity, err error) {
+	text, err := os.ReadFile(k.TLSCA)
+	if err != nil {
+		return s, fmt.Errorf("cluster-tls-ca: %w", err)
+	}
+	ca := x509.NewCertPool()
+	block, _ := pem.Decode(text)
+	if !ca.AppendCertsFromPEM(text) || block == nil {
+		return s, errors.New("cluster-tls-ca: there is no certificate in it")
+	}
+	s.config = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: ca}
+	if k.TLSCert == "" {
+		if first, err := x509.ParseCertificate(block.Bytes); err == nil {
+			s.until = first.NotAfter
+		}
+		return s, nil
+	}
+	own, err := tls.LoadX509KeyPair(k.TLSCert, k.TLSKey)
+	if err != nil {
+		return s, fmt.Errorf("cluster-tls-cert: %w", err)
+	}
+	s.until = own.Leaf.NotAfter
+	s.config.Certificates = []tls.Certificate{own}
+	s.config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &own, nil }
+	s.config.ClientCAs, s.config.ClientAuth = ca, tls.RequireAndVerifyClientCert
+	return s, nil
 }
 
 // whenServing answers with 503 while this node of a cluster can't serve connections: load

@@ -302,7 +302,7 @@ func TestChartForms(t *testing.T) {
 	}
 	settings := many.settings(t)
 	peer := fmt.Sprintf("cluster-peer:\n- %s:6222\n", many.set.Spec.ServiceName)
-	for _, want := range []string{peer, "cluster-listen: :6222\n", "cluster-dir: /state/cluster\n", "drain-delay: 5s\n"} {
+	for _, want := range []string{peer, "cluster-listen: :6222\n", "cluster-direct-listen: :6223\n", "cluster-dir: /state/cluster\n", "drain-delay: 5s\n"} {
 		if !strings.Contains(settings, want) {
 			t.Errorf("the settings have no %q:\n%s", want, settings)
 		}

@@ -1,43 +1,36 @@
 // @ts-check
-// What has changed in a room, for clients that the server tells that in place of whole
-// lists.
+// Applies the changes of a room to its list.
 
 /** @typedef {import("./signaling.js").Message} Message */
 
 /**
- * Applies changes to who is in a room. What was there stays as it is.
- * @param {{members: string[], names: Record<string, string>, locked: boolean}} room
- * @param {Message} changes a `room_changes`
- * @returns {{members: string[], names: Record<string, string>, locked: boolean}}
+ * @typedef {{
+ *   members: string[], names: Record<string, string>, metas: Record<string, any>, locked: boolean,
+ * }} Members ids, sorted; nicknames and profiles by id, of members that have one
  */
-export function apply({ members, names, locked }, { joined = [], left = [], names: named, locked: turned = locked }) {
-  if (left.length > 0) {
-    const gone = new Set(left);
-    members = members.filter((id) => !gone.has(id));
-  }
-  if (joined.length > 0) members = merge(members, [...joined].sort());
-  if (left.some((id) => id in names) || named) {
-    names = { ...names };
-    for (const id of left) delete names[id];
-    for (const [id, name] of Object.entries(named ?? {})) {
-      if (name) names[id] = name;
-      else delete names[id];
-    }
-  }
-  return { members, names, locked: turned };
+
+/**
+ * Applies a `room_changes`. What was there stays as it is.
+ * @param {Members} room
+ * @param {Message} changes
+ * @returns {Members}
+ */
+export function apply({ members, names, metas, locked }, { joined = [], left = [], names: named, meta, locked: turned = locked }) {
+  if (left.length) members = members.filter((id) => !left.includes(id));
+  if (joined.length) members = [...members, ...joined].sort(); // two sorted runs: it merges them
+  return { members, names: merged(names, left, named), metas: merged(metas, left, meta), locked: turned };
 }
 
 /**
- * Merges two sorted arrays.
- * @param {string[]} a
- * @param {string[]} b
+ * Takes away what those who left had, and puts in what is new: "" and null remove.
+ * @template T
+ * @param {Record<string, T>} have
+ * @param {string[]} left
+ * @param {Record<string, T|null>} [changed]
  */
-function merge(a, b) {
-  const all = [];
-  let i = 0;
-  for (const id of b) {
-    while (i < a.length && a[i] < id) all.push(a[i++]);
-    all.push(id);
-  }
-  return all.concat(a.slice(i));
+function merged(have, left, changed) {
+  if (!changed && !left.some((id) => Object.hasOwn(have, id))) return have;
+  const all = Object.entries({ ...have, ...changed });
+  return /** @type {Record<string, T>} */ (Object.fromEntries(all.filter(([id, value]) =>
+    value !== "" && value !== null && (!left.includes(id) || Object.hasOwn(changed ?? {}, id)))));
 }

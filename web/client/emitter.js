@@ -9,7 +9,7 @@ export class Emitter {
   #listeners = new Map();
 
   /**
-   * Listens to an event.
+   * Listens to an event. Late listeners get what is there already: see `present`.
    * @template {keyof Events} E
    * @param {E} event
    * @param {(detail: Events[E]) => void} listener
@@ -18,11 +18,46 @@ export class Emitter {
   on(event, listener) {
     const listeners = this.#listeners.get(event) ?? new Set();
     this.#listeners.set(event, listeners.add(listener));
+    const present = this.present(event);
+    if (present.length) {
+      queueMicrotask(() => {
+        for (const detail of present) if (listeners.has(listener)) listener(detail);
+      });
+    }
     return () => void listeners.delete(listener);
   }
 
   /**
-   * Tells all who listen. One that throws keeps it from nobody.
+   * Returns a promise of the next event, or of the first for which `is` holds.
+   * @template {keyof Events} E
+   * @param {E} event
+   * @param {(detail: Events[E]) => boolean} [is]
+   * @returns {Promise<Events[E]>}
+   */
+  once(event, is = () => true) {
+    return new Promise((resolve) => {
+      const off = this.on(event, (detail) => {
+        if (!is(detail)) return;
+        off();
+        resolve(detail);
+      });
+    });
+  }
+
+  /**
+   * Returns the details that a new listener gets at once, of what began before it listened.
+   * @protected
+   * @param {keyof Events} event
+   * @returns {any[]}
+   */
+  present(event) {
+    void event;
+    return [];
+  }
+
+  /**
+   * Tells all listeners. One that throws keeps it from nobody.
+   * @protected
    * @template {keyof Events} E
    * @param {E} event
    * @param {Events[E]} detail

@@ -1,12 +1,19 @@
 // @ts-check
-// One other member: an RTCPeerConnection with it, by perfect negotiation, with data
-// channels and tracks that come and go. Knows messages and media, but no page.
+// One other member: an RTCPeerConnection with it, with data channels and tracks that come
+// and go. Knows messages and media, but no page. A peer has one connection for its life; a
+// member that has made its own anew gets a new peer.
 
+import { Direct, pack, unpack } from "./direct.js";
 import { Emitter } from "./emitter.js";
+import { ParleyError } from "./errors.js";
+import { Negotiation } from "./negotiation.js";
+import { Senders } from "./senders.js";
 import { summarize } from "./stats.js";
+import { Verifier } from "./verification.js";
 
 /** @typedef {import("./signaling.js").Message} Message */
 /** @typedef {import("./stats.js").Statistics} Statistics */
+/** @typedef {import("./verification.js").Verification} Verification */
 
 /**
  * - ringing: we have called, and the other has not answered
@@ -15,15 +22,20 @@ import { summarize } from "./stats.js";
  * @typedef {"ringing"|"connecting"|"connected"|"interrupted"|"failed"|"closed"} PeerState
  */
 
+/** @typedef {{track: MediaStreamTrack, streams: readonly MediaStream[]}} TrackEvent a track that the other sends */
+
 /**
  * - state: the connection's state has changed
- * - track: the other sends a track
- * - channel: the other has opened a data channel
+ * - track: the other sends a track; late listeners get those that are there
+ * - streams: `streams` has changed
+ * - channel: a data channel is there, opened by the other or declared by the room; late
+ *   listeners get those that are there
  * - data: the other has sent something with `send`
  * - open: `send` goes straight to the other from now on
+ * @template [Data=any]
  * @typedef {{
- *   state: PeerState, track: {track: MediaStreamTrack, streams: readonly MediaStream[]},
- *   channel: RTCDataChannel, data: any, open: undefined,
+ *   state: PeerState, track: TrackEvent, streams: readonly MediaStream[],
+ *   channel: RTCDataChannel, data: Data, open: undefined,
  * }} PeerEvents
  */
 
@@ -32,9 +44,28 @@ import { summarize } from "./stats.js";
  * @typedef {"caller"|"callee"|"mesh"} Role
  */
 
-const RETRY = 8_000; // ms between tries to mend a connection that has failed or does not come up
+/**
+ * @typedef {{
+ *   self: string, id: string, role: Role, offering?: boolean, configuration: RTCConfiguration, Connection: any,
+ *   tracks: Map<MediaStreamTrack, MediaStream>, channels: Map<string, RTCDataChannelInit>,
+ *   send: (message: Message) => Promise<void>, limit: () => number,
+ *   renewed: (message: Message) => void, stale: () => void, lost: () => void,
+ * }} PeerOptions offering: make the first offer, whatever the role; renewed, stale: see
+ *   Negotiation; lost: the way between the two is interrupted
+ */
 
-/** @extends {Emitter<PeerEvents>} */
+const RETRY = 8_000; // ms until the first try to mend a connection that does not come up; doubled for each further one
+const LONGEST_RETRY = 60_000; // ms
+const PATIENCE = 2_000; // ms that a connection may be interrupted before it looks for a new way
+const AGAIN = 1_000; // ms until a message that the server could not take is sent again
+const ENVELOPE = 512; // bytes of a message through the server besides the data
+/** Refusals after which a description or a candidate may be sent again. */
+const PASSING = ["unconfirmed", "congested", "rate_limited", "unavailable"];
+
+/**
+ * @template [Data=any]
+ * @extends {Emitter<PeerEvents<Data>>}
+ */
 export class Peer extends Emitter {
   /** @type {string} the other member's id */
   id;
@@ -42,151 +73,122 @@ export class Peer extends Emitter {
   role;
   /** @type {PeerState} */
   state = "connecting";
+  /** @type {readonly MediaStream[]} what the other sends; a new array when it changes */
+  streams = [];
+  /** @type {Map<string, RTCDataChannel>} by label: those of the room, and those that the other has opened */
+  channels = new Map();
+  /** @type {RTCPeerConnection} the connection itself, for what is not here */
+  connection;
 
-  #configuration;
-  #send;
-  /** Of two that offer at once, the polite one gives way: the one with the smaller id. */
+  #options;
   #polite;
-  /** @type {RTCPeerConnection} */
-  #pc = /** @type {any} */ (undefined);
-  /** @type {RTCDataChannel|undefined} for `send` */
-  #control;
-  /** @type {Map<MediaStreamTrack, MediaStream>} what we send */
-  #tracks = new Map();
-  #makingOffer = false;
-  #ignoreOffer = false;
-  #settingAnswer = false;
-  /** In a mesh the polite one lets the other make the first offer. */
-  #described = false;
-  /** Names the connection on the other side, as its descriptions do. */
-  #session = "";
-  /** @type {ReturnType<typeof setInterval>|undefined} runs while the connection is to come up or has failed */
+  #negotiation;
+  #senders;
+  #direct;
+  #verifier;
+  /** @type {Set<TrackEvent>} */
+  #incoming = new Set();
+  #delay = RETRY;
+  #restarted = 0;
+  /** @type {ReturnType<typeof setTimeout>|undefined} */
   #mending;
-  /** Messages are handled one after the other. */
-  #queue = Promise.resolve();
-  /** @type {{at: number, sent: number, received: number}|undefined} when the statistics were last read */
+  /** @type {import("./stats.js").Measured|undefined} when the statistics were last read */
   #measured;
 
-  /**
-   * @param {{
-   *   self: string, id: string, role: Role, configuration: RTCConfiguration,
-   *   tracks: Map<MediaStreamTrack, MediaStream>, send: (message: Message) => void,
-   * }} options
-   */
-  constructor({ self, id, role, configuration, tracks, send }) {
+  /** @param {PeerOptions} options */
+  constructor(options) {
     super();
+    const { self, id, role, offering = false, configuration, Connection, tracks, channels } = options;
+    this.#options = options;
     this.id = id;
     this.role = role;
-    this.#configuration = configuration;
-    this.#send = send;
+    // Of two that offer at once, the one with the smaller id gives way.
     this.#polite = self < id;
-    this.#tracks = new Map(tracks);
-    this.state = role === "caller" ? "ringing" : "connecting";
-    this.#open(role === "caller" || role === "mesh" && !this.#polite);
-    if (role !== "caller") this.#keepMending();
+    this.state = role === "caller" && !offering ? "ringing" : "connecting";
+    /** @type {RTCPeerConnection} */
+    const pc = this.connection = new Connection(configuration);
+    const offers = offering || role === "caller" || role === "mesh" && !this.#polite;
+    this.#negotiation = new Negotiation(pc, { polite: this.#polite, offers, drafts: role === "caller" }, {
+      tell: (message) => this.#tell(message),
+      answered: () => {
+        if (this.state === "ringing") this.#setState("connecting");
+        this.#mendLater(RETRY);
+      },
+      settled: () => {
+        this.#sift();
+        return this.#senders.apply();
+      },
+      renewed: options.renewed, stale: options.stale, warn: (error) => this.#warn(error),
+    });
+    pc.ontrack = ({ track, streams }) => this.#came(track, streams);
+    pc.ondatachannel = ({ channel }) => this.#opened(channel);
+    pc.onconnectionstatechange = () => this.#connectionChanged();
+    this.#direct = new Direct(pc, {
+      open: () => this.emit("open", undefined),
+      data: (data) => this.emit("data", data),
+      frame: (frame) => this.#verifier.receive(frame),
+      warn: (error) => this.#warn(error),
+    });
+    this.#verifier = new Verifier(pc, (frame) => this.#direct.send({ parley: "verify", ...frame }).catch(() => {}));
+    for (const [label, init] of channels) this.declare(label, init);
+    this.#senders = new Senders(pc);
+    for (const [track, stream] of tracks) this.#senders.add(track, stream);
+    if (offers) this.#senders.ask();
+    if (this.state !== "ringing") this.#mendLater(RETRY);
   }
+
+  /** Whether `send` goes straight to the other. */
+  get direct() { return this.#direct.open; }
+
+  /** Bytes that `send` has still to put on the way. */
+  get bufferedAmount() { return this.#direct.bufferedAmount; }
 
   /**
-   * Makes the connection.
-   * @param {boolean} offering we make the first offer
+   * Resolves when little is left to be put on the way; rejects when the connection ends before.
+   * @returns {Promise<void>}
    */
-  #open(offering) {
-    const pc = new RTCPeerConnection(this.#configuration);
-    this.#pc = pc;
-    this.#described = offering;
-    pc.onnegotiationneeded = () => this.#offer();
-    pc.onicecandidate = ({ candidate }) => this.#tell({ type: "candidate", candidate: candidate ? candidate.toJSON() : null });
-    pc.ontrack = ({ track, streams }) => this.emit("track", { track, streams });
-    pc.ondatachannel = ({ channel }) => this.emit("channel", channel);
-    pc.onconnectionstatechange = () => this.#connectionChanged();
-    this.#makingOffer = this.#ignoreOffer = this.#settingAnswer = false;
-    this.#session = "";
-    const control = pc.createDataChannel("parley", { negotiated: true, id: 0 });
-    this.#control = control;
-    control.onopen = () => this.emit("open", undefined);
-    control.onmessage = ({ data }) => this.#data(data);
-    for (const [track, stream] of this.#tracks) pc.addTrack(track, stream);
-    if (offering) this.#askFor();
-  }
-
-  /** Asks for the other's picture and voice where we have none to offer ourselves. */
-  #askFor() {
-    for (const kind of ["audio", "video"]) {
-      if (![...this.#tracks.keys()].some((track) => track.kind === kind)) this.#pc.addTransceiver(kind, { direction: "recvonly" });
-    }
-  }
+  drain() { return this.#direct.drain(); }
 
   /**
    * Takes the ICE servers of now, for the next time that a way is looked for.
    * @param {RTCConfiguration} configuration
    */
   configure(configuration) {
-    this.#configuration = configuration;
-    if (this.state === "closed") return;
     try {
-      this.#pc.setConfiguration(configuration);
+      this.connection.setConfiguration(configuration);
     } catch (error) {
       this.#warn(error);
     }
   }
-
-  /** The connection itself, for what is not here. */
-  get connection() { return this.#pc; }
-
-  /** Whether `send` goes straight to the other. */
-  get direct() { return this.#control?.readyState === "open"; }
 
   /**
    * Sends a track, from now on.
    * @param {MediaStreamTrack} track
    * @param {MediaStream} stream that it belongs to; the other gets one with the same id
    */
-  addTrack(track, stream) {
-    if (this.#tracks.has(track) || this.state === "closed") return;
-    this.#tracks.set(track, stream);
-    this.#pc.addTrack(track, stream);
-  }
+  addTrack(track, stream) { if (this.state !== "closed") this.#senders.add(track, stream); }
 
   /** @param {MediaStreamTrack} track that is no longer to be sent */
-  removeTrack(track) {
-    this.#tracks.delete(track);
-    const sender = this.#sender(track);
-    if (sender && this.state !== "closed") this.#pc.removeTrack(sender);
-  }
+  removeTrack(track) { if (this.state !== "closed") this.#senders.remove(track); }
 
   /**
    * Sends another track in the place of one, without asking the other.
    * @param {MediaStreamTrack} old
    * @param {MediaStreamTrack} track
    */
-  async replaceTrack(old, track) {
-    const stream = this.#tracks.get(old);
-    const sender = this.#sender(old);
-    if (!stream || !sender) return;
-    this.#tracks.delete(old);
-    this.#tracks.set(track, stream);
-    await sender.replaceTrack(track);
-  }
-
-  /** @param {MediaStreamTrack} track */
-  #sender(track) {
-    return this.#pc.getSenders().find((sender) => sender.track === track);
-  }
+  replaceTrack(old, track) { return this.#senders.replace(old, track); }
 
   /**
-   * Sets how tracks of a kind are encoded, such as their `maxBitrate` (bits a second)
-   * and `scaleResolutionDownBy`.
-   * @param {"audio"|"video"} kind
+   * Sets how a track, or every track of a kind, is encoded, such as its `maxBitrate` (bits a
+   * second) and `scaleResolutionDownBy`. It takes effect between negotiations, and holds for
+   * tracks to come.
+   * @param {MediaStreamTrack|"audio"|"video"} what
    * @param {Partial<RTCRtpEncodingParameters>} encoding
+   * @returns {Promise<void>}
    */
-  async encode(kind, encoding) {
-    for (const sender of this.#pc.getSenders()) {
-      if (sender.track?.kind !== kind) continue;
-      const parameters = sender.getParameters();
-      if (!parameters.encodings?.length) continue; // not negotiated yet
-      for (const e of parameters.encodings) Object.assign(e, encoding);
-      await sender.setParameters(parameters).catch((error) => this.#warn(error));
-    }
+  encode(what, encoding) {
+    this.#senders.encode(what, encoding);
+    return this.#negotiation.run(() => this.connection.signalingState === "stable" && this.#senders.apply());
   }
 
   /**
@@ -194,34 +196,52 @@ export class Peer extends Emitter {
    * @param {string} label
    * @param {RTCDataChannelInit} [options]
    */
-  channel(label, options) {
-    return this.#pc.createDataChannel(label, options);
+  channel(label, options) { return this.connection.createDataChannel(label, options); }
+
+  /**
+   * Makes a channel that both sides declare. Room calls it.
+   * @param {string} label
+   * @param {RTCDataChannelInit} init
+   */
+  declare(label, init) { this.#opened(this.connection.createDataChannel(label, { ...init, negotiated: true })); }
+
+  /**
+   * Sends something that JSON can hold, or bytes: straight to the other, or through the server
+   * while there is no way. What does not fit into a message of the server (64 KiB of JSON; 48
+   * KiB of bytes) is `too_large`: it belongs into a channel of its own.
+   * @param {Data|ArrayBuffer|ArrayBufferView} data
+   * @returns {Promise<void>} settles when there is room for more, or the server has handled it
+   */
+  async send(data) {
+    if (this.state === "closed") throw new ParleyError("closed", "the connection has ended");
+    const packed = JSON.stringify(pack(data)) ?? "null";
+    if (3 * packed.length + ENVELOPE > this.#options.limit() && new TextEncoder().encode(packed).length + ENVELOPE > this.#options.limit()) {
+      throw new ParleyError("too_large", "the data is over the server's limit for a message");
+    }
+    if (this.direct) await this.#direct.send(data);
+    else await this.#options.send({ type: "message", data: { parley: "peer", data: pack(data) } });
+  }
+
+  /** Reads the connection's statistics; rates are since the last reading. */
+  async stats() {
+    const summary = summarize(await this.connection.getStats(), this.#measured);
+    this.#measured = summary.measured;
+    return summary.statistics;
   }
 
   /**
-   * Sends something that JSON can hold: straight to the other, or through the server
-   * while there is no way.
-   * @param {any} data
+   * Returns a code of five emoji, with their words, that is the same at both ends only if nobody
+   * stands between them, the server included. The two compare it by looking or speaking. Waits
+   * until the connection is up. Whoever asks first, both ends get the same.
+   * @returns {Promise<Verification>}
    */
-  send(data) {
-    if (this.direct) this.#control?.send(JSON.stringify(data));
-    else this.#tell({ type: "message", data: { parley: "peer", data } });
-  }
-
-  /** @param {string} text */
-  #data(text) {
-    try {
-      this.emit("data", JSON.parse(text));
-    } catch (error) {
-      this.#warn(error);
+  async verification() {
+    if (!globalThis.crypto?.subtle) throw new ParleyError("unsupported", "verification needs a secure context");
+    while (!this.direct) {
+      if (this.state === "closed") throw new ParleyError("closed", "the connection has ended");
+      await Promise.race([this.once("open"), this.once("state", (state) => state === "closed")]);
     }
-  }
-
-  /** Reads the connection's statistics. */
-  async stats() {
-    const summary = summarize(await this.#pc.getStats(), this.#measured);
-    this.#measured = summary.measured;
-    return summary.statistics;
+    return this.#verifier.start();
   }
 
   /**
@@ -229,16 +249,8 @@ export class Peer extends Emitter {
    * @param {Message} message
    */
   receive(message) {
-    if (message.type === "message") {
-      this.emit("data", message.data.data);
-      return;
-    }
-    this.#queue = this.#queue.then(() => this.#handle(message)).catch((error) => this.#warn(error));
-  }
-
-  /** @param {unknown} error */
-  #warn(error) {
-    if (this.state !== "closed") console.warn("parley-client:", error);
+    if (message.type === "message") this.emit("data", unpack(message.data.data));
+    else this.#negotiation.receive(message);
   }
 
   /**
@@ -246,132 +258,116 @@ export class Peer extends Emitter {
    * since the other could not be reached, is made again.
    */
   restartIce() {
-    if (this.state === "closed" || this.state === "ringing") return;
-    this.#described = true;
-    if (this.#pc.signalingState === "have-local-offer") this.#sendDescription();
-    else if (this.#pc.localDescription) this.#pc.restartIce();
-    else this.#offer();
+    if (this.state === "closed") return;
+    this.#restarted = Date.now();
+    this.#negotiation.restart();
   }
 
   /** Ends the connection on this side. Use `hangUp` of the room to tell the other too. */
   close() {
     if (this.state === "closed") return;
-    clearInterval(this.#mending);
-    this.#abandon();
+    clearTimeout(this.#mending);
+    const pc = this.connection;
+    pc.onnegotiationneeded = pc.onicecandidate = pc.onconnectionstatechange = pc.ontrack = pc.ondatachannel = null;
+    this.#direct.close();
+    pc.close();
+    this.#incoming.clear();
     this.#setState("closed");
   }
 
-  /** Lets go of the connection without hearing of it any more. */
-  #abandon() {
-    const pc = this.#pc;
-    pc.onnegotiationneeded = pc.onicecandidate = pc.onconnectionstatechange = pc.ontrack = pc.ondatachannel = null;
-    if (this.#control) this.#control.onopen = this.#control.onmessage = null;
-    pc.close();
-  }
-
   /**
-   * Both have called at the same moment. The one with the smaller id answers in a new
-   * connection: one that takes its own offer back while it gathers candidates may
-   * never gather any more (seen in Chromium 156).
+   * @override
+   * @protected
+   * @param {keyof PeerEvents} event
    */
-  #giveWay() {
-    this.#abandon();
-    this.#open(false);
-    this.#answered();
-  }
-
-  /** Tries again and again while the connection is not up: a candidate may have been lost. */
-  #keepMending() {
-    clearInterval(this.#mending);
-    // Not both at the same moment.
-    this.#mending = setInterval(() => this.restartIce(), this.#polite ? 1.6 * RETRY : RETRY);
+  present(event) {
+    if (event === "track") return [...this.#incoming];
+    return event === "channel" ? [...this.channels.values()] : [];
   }
 
   /** @param {Message} message */
-  #tell(message) {
-    if (this.state !== "closed") this.#send(this.role === "mesh" ? { ...message, mesh: true } : message);
-  }
-
-  async #offer() {
-    if (!this.#described) return;
-    try {
-      this.#makingOffer = true;
-      await this.#pc.setLocalDescription();
-      this.#sendDescription();
-    } catch (error) {
-      this.#warn(error);
-    } finally {
-      this.#makingOffer = false;
-    }
-  }
-
-  #sendDescription() {
-    const description = this.#pc.localDescription;
-    if (description) this.#tell({ type: description.type, sdp: description.sdp });
-  }
-
-  /** @param {Message} message */
-  async #handle(message) {
+  async #tell(message) {
     if (this.state === "closed") return;
-    if (message.type === "candidate") {
-      try {
-        await this.#pc.addIceCandidate(message.candidate ?? undefined);
-      } catch (error) {
-        if (!this.#ignoreOffer) throw error;
-      }
-      return;
+    try {
+      await this.#options.send(this.role === "mesh" ? { ...message, mesh: true } : message);
+    } catch (error) {
+      if (!PASSING.includes(/** @type {ParleyError} */ (error).code)) return;
+      setTimeout(() => {
+        if (message.type === "candidate" || this.#negotiation.holds(message.sdp)) this.#tell(message);
+      }, AGAIN);
     }
-    await this.#describe(/** @type {"offer"|"answer"} */ (message.type), message.sdp);
+  }
+
+  /** @param {unknown} error */
+  #warn(error) { if (this.state !== "closed") console.warn("parley-client:", error); }
+
+  /**
+   * @param {MediaStreamTrack} track
+   * @param {readonly MediaStream[]} streams
+   */
+  #came(track, streams) {
+    const stream = streams[0] ?? new MediaStream([track]);
+    const incoming = { track, streams: [stream] };
+    for (const former of this.#incoming) if (former.track === track) this.#incoming.delete(former);
+    this.#incoming.add(incoming);
+    this.#listStreams();
+    this.emit("track", incoming);
+  }
+
+  /** Forgets the tracks that the other does not send any more. */
+  #sift() {
+    const sends = new Map(this.connection.getTransceivers().map(({ receiver, currentDirection }) => [receiver.track, currentDirection]));
+    const gone = [...this.#incoming].filter(({ track }) => !/recv/.test(sends.get(track) ?? ""));
+    for (const incoming of gone) this.#incoming.delete(incoming);
+    if (gone.length) this.#listStreams();
+  }
+
+  #listStreams() {
+    this.streams = Object.freeze([...new Set([...this.#incoming].map(({ streams }) => streams[0]))]);
+    this.emit("streams", this.streams);
+  }
+
+  /** @param {RTCDataChannel} channel */
+  #opened(channel) {
+    this.channels.set(channel.label, channel);
+    channel.addEventListener("close", () => {
+      if (this.channels.get(channel.label) === channel) this.channels.delete(channel.label);
+    });
+    this.emit("channel", channel);
   }
 
   /**
-   * @param {"offer"|"answer"} type
-   * @param {any} sdp the text, or an RTCSessionDescriptionInit
+   * Mends the connection later unless it is up by then: a candidate may have been lost. Slow
+   * links get longer and longer, since each try throws away what was nearly there.
+   * @param {number} [time] ms
    */
-  async #describe(type, sdp) {
-    const text = typeof sdp === "string" ? sdp : String(sdp?.sdp ?? "");
-    const session = /^o=\S* (\S+)/m.exec(text)?.[1] ?? "";
-    if (this.#session && session !== this.#session) {
-      // The other has made its connection anew: ours knows the old one's keys.
-      this.#abandon();
-      this.#open(type === "answer");
-      if (type === "answer") return;
-    }
-    if (type === "offer" && this.state === "ringing" && this.#polite) this.#giveWay();
-    const ready = !this.#makingOffer && (this.#pc.signalingState === "stable" || this.#settingAnswer);
-    this.#ignoreOffer = type === "offer" && !ready && !this.#polite;
-    if (this.#ignoreOffer) return;
-    if (type === "answer" && this.#pc.signalingState === "stable") return;
-    this.#settingAnswer = type === "answer";
-    await this.#pc.setRemoteDescription({ type, sdp: text });
-    this.#settingAnswer = false;
-    this.#session = session;
-    this.#described = true;
-    if (this.state === "ringing") this.#answered();
-    if (type === "offer") {
-      await this.#pc.setLocalDescription();
-      this.#sendDescription();
-    }
-  }
-
-  #answered() {
-    this.#setState("connecting");
-    this.#keepMending();
+  #mendLater(time) {
+    clearTimeout(this.#mending);
+    const delay = time ?? this.#delay;
+    if (time === undefined) this.#delay = Math.min(2 * this.#delay, LONGEST_RETRY);
+    // Not both at the same moment.
+    this.#mending = setTimeout(() => {
+      this.restartIce();
+      this.#mendLater();
+    }, this.#polite ? 1.6 * delay : delay);
   }
 
   #connectionChanged() {
-    switch (this.#pc.connectionState) {
+    switch (this.connection.connectionState) {
       case "connected":
-        clearInterval(this.#mending);
+        clearTimeout(this.#mending);
+        this.#delay = RETRY;
         this.#setState("connected");
         break;
       case "disconnected":
         this.#setState("interrupted");
+        this.#options.lost();
+        this.#mendLater(PATIENCE);
         break;
       case "failed":
         this.#setState("failed");
-        this.restartIce();
-        this.#keepMending();
+        if (Date.now() - this.#restarted > PATIENCE) this.restartIce();
+        this.#mendLater();
         break;
     }
   }

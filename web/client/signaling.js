@@ -4,66 +4,74 @@
 
 import { apply } from "./changes.js";
 import { Emitter } from "./emitter.js";
+import { ParleyError } from "./errors.js";
+import { Link } from "./link.js";
+import { Outbox } from "./outbox.js";
+import { withPartition } from "./partition.js";
+
+/** @typedef {import("./errors.js").ErrorCode} ErrorCode */
 
 /**
  * A message of the protocol. Which fields it has depends on its type.
  * @typedef {{
  *   type: string, room?: string, from?: string, to?: string, name?: string,
- *   sdp?: any, candidate?: any, data?: any, reason?: string,
+ *   sdp?: any, candidate?: any, data?: any, reason?: string, meta?: any,
  *   members?: string[], joined?: string[], left?: string[], rejoined?: string[], changes?: boolean,
  *   names?: Record<string, string>, ice_servers?: RTCIceServer[],
  *   code?: string, error?: string, re?: string, ref?: string,
- *   session?: string, received?: number, resumable?: boolean, missed?: number,
- *   locked?: boolean, token?: string, passcode?: string, rights?: string[], needs?: string, seq?: string, [more: string]: any,
+ *   session?: string, received?: number, handled?: number, resumable?: boolean, missed?: number,
+ *   locked?: boolean, token?: string, passcode?: string, takeover?: boolean, rights?: string[],
+ *   needs?: string, expires?: string, limits?: {message_bytes?: number}, [more: string]: any,
  * }} Message
  */
 
 /**
- * What befalls the membership:
+ * What happens to the membership:
  * - state: it is "connecting", "joined", "waiting" (to try again) or "closed"
  * - joined: the server let us in, the first time or anew; `id` and `iceServers` are set
  * - ice: `iceServers` has credentials that are good for longer
- * - members: who is in the room, a nickname or the lock has changed; with the ids of members
- *   who left and came back, as far as the server says so
+ * - members: who is in the room, a nickname, a profile or the lock has changed; with the ids of
+ *   members that left and came back, as far as the server says so
  * - message: somebody sent us something
- * - error: the server refused something; final says that nothing more will come
+ * - error: a message was refused, or could not be sent; final: the room is left for good
+ * - network: the network has changed, or the page was asleep
  * - sent, received: a message, for those who keep a log
  * @typedef {{
  *   state: State, joined: undefined, ice: undefined, members: string[], message: Message,
- *   error: Message & {final?: boolean}, sent: Message, received: Message,
+ *   error: ParleyError, network: undefined, sent: Message, received: Message,
  * }} SignalingEvents
  */
 
 /** @typedef {"connecting"|"joined"|"waiting"|"closed"} State */
 
 /**
+ * - name: nickname; id: else the server makes one; meta: profile, any JSON of at most 1 KiB
+ * - token: a JWT; getToken: asked for one at each join, and before the one in use expires
+ * - takeover: replace the member with the id of our token, such as ourselves on another device
+ * - wait: try until there is a place and a connection, rather than give up at the first refusal
+ * - WebSocket: a class, where the platform has none
  * @typedef {{
- *   name?: string, id?: string, token?: string, passcode?: string,
- *   WebSocket?: typeof WebSocket,
+ *   name?: string, id?: string, meta?: any, token?: string, getToken?: () => string|Promise<string>,
+ *   passcode?: string, takeover?: boolean, wait?: boolean, WebSocket?: any,
  * }} JoinOptions
  */
 
-const FIRST_DELAY = 500; // ms before the first new try; doubled for each further one
-const LONGEST_DELAY = 15_000; // ms
-const PING_INTERVAL = 20_000; // ms between signs of life
-const PING_TIMEOUT = 10_000; // ms for the answer to one
-const MAX_WAITING = 500; // messages kept while there is no connection
 const ICE_PAUSE = 10_000; // ms at least between requests for credentials: clocks may be apart
+const TOKEN_AHEAD = 60_000; // ms before a token expires that the next is asked for; half the time left if that is less
+const TOKEN_PAUSE = 5_000; // ms until `getToken` is asked again after it failed
 const LONGEST_TIMER = 2 ** 31 - 1; // ms
-const ID_PATIENCE = 45_000; // ms that our id may look taken by our own lost connection
 
 /** What we may do where the server does not say. */
 const DEFAULT_RIGHTS = ["send", "message"];
 /** Refusals of a join that trying again does not mend. */
 const FINAL = new Set(["invalid_room", "invalid_id", "invalid_name", "unauthorized", "forbidden", "bad_message"]);
-/** Close codes after which we do not come back by ourselves, with a code for each. */
-const FINAL_CLOSES = new Map([
-  [4002, { code: "kicked", error: "you were removed from the room" }],
-  [4001, { code: "replaced", error: "this place in the room is now used by another window" }],
-  [4008, { code: "token_expired", error: "the token has expired" }],
-]);
-/** Types that other members get. */
-const FORWARDED = new Set(["offer", "answer", "candidate", "hangup", "message"]);
+/**
+ * Close codes after which a retry would be closed again, or is not wanted.
+ * @type {Record<number, ErrorCode>}
+ */
+const FINAL_CLOSES = {
+  1002: "protocol_error", 1003: "protocol_error", 1007: "protocol_error", 4001: "replaced", 4002: "kicked", 4008: "token_expired",
+};
 
 /** @extends {Emitter<SignalingEvents>} */
 export class Signaling extends Emitter {
@@ -73,6 +81,8 @@ export class Signaling extends Emitter {
   members = [];
   /** @type {Record<string, string>} */
   names = {};
+  /** @type {Record<string, any>} */
+  metas = {};
   /** @type {RTCIceServer[]} */
   iceServers = [];
   /** Only members with the right to moderate get in. */
@@ -82,43 +92,27 @@ export class Signaling extends Emitter {
   /** @type {State} */
   state = "closed";
 
-  /** @type {WebSocket|undefined} */
-  #socket;
-  /** @type {WebSocket[]} that do not answer, until our place is taken up on another */
-  #abandoned = [];
-  /** @type {Message[]} to be sent once we are in the room */
-  #waiting = [];
-  /**
-   * Sent, and not known to have arrived: a connection that breaks takes them with
-   * it. A ping behind them asks; number is that of the ping.
-   * @type {{number: number, message: Message}[]}
-   */
-  #unconfirmed = [];
-  #pings = 0;
-  #pingDue = false;
+  #room;
+  #options;
+  #link;
+  #outbox;
   /** Takes our membership up again on a new connection; "" when there is none. */
   #session = "";
   /** Messages of this membership that have come. */
   #received = 0;
-  /** Messages still to come of those that we missed. */
-  #missing = 0;
-  #delay = FIRST_DELAY;
-  #url;
-  #room;
-  #options;
-  /** Names our messages among all that this id has ever sent, with a number. */
-  #nonce = Math.random().toString(36).slice(2, 10);
-  #sent = 0;
-  /** @type {Map<string, {nonce: string, number: number}>} the last that came of each member */
-  #last = new Map();
-  #lostAt = 0;
+  /** Whether the connection has the membership, so that what comes on it counts. */
+  #in = false;
+  /** Whether we were ever in the room. */
+  #entered = false;
+  /** Counts connections: what was begun on an earlier one is of no use. */
+  #attempt = 0;
   #wanted = false;
-  /** @type {ReturnType<typeof setTimeout>|undefined} */
-  #timer;
-  /** @type {ReturnType<typeof setTimeout>|undefined} */
-  #pingTimer;
-  /** @type {ReturnType<typeof setTimeout>|undefined} */
-  #iceTimer;
+  /** @type {Map<string, ReturnType<typeof setTimeout>>} by what they are for */
+  #timers = new Map();
+  /** @type {string|undefined} what `getToken` gave last */
+  #token;
+  /** @type {AbortController|undefined} ends the listening to the network */
+  #watching;
 
   /**
    * @param {string} url of the server's WebSocket endpoint
@@ -127,170 +121,168 @@ export class Signaling extends Emitter {
    */
   constructor(url, room, options = {}) {
     super();
-    this.#url = url;
     this.#room = room;
-    this.#options = options;
+    this.#options = { ...options };
     this.id = options.id ?? "";
+    this.#outbox = new Outbox((text, message) => {
+      this.#link.write(text);
+      this.emit("sent", message);
+    });
+    this.#link = new Link(withPartition(url, room), options.WebSocket, {
+      open: () => this.#enter(),
+      message: (text) => this.#receive(JSON.parse(text)),
+      ping: () => this.#outbox.ping(),
+      lost: (code, reason) => this.#lost(code, reason),
+      state: (state) => this.#setState(state),
+    });
   }
+
+  /** The largest message that the server accepts, in bytes of JSON. */
+  get limit() { return this.#outbox.limit; }
 
   /** Connects, and stays connected until close. */
   open() {
     this.#wanted = true;
-    globalThis.addEventListener?.("pagehide", this.#hide);
-    this.#connect();
+    this.#outbox.pause();
+    this.#watch();
+    try {
+      this.#link.connect();
+    } catch (error) { // the URL is none
+      this.#giveUp(new ParleyError("unreachable", String(/** @type {Error} */ (error).message)));
+    }
   }
 
-  /**
-   * A browser closes the connections of a page that goes away with 1001. That does not
-   * end a membership, since proxies do so too: the page has to say that it leaves.
-   * @param {Event} event
-   */
-  #hide = (event) => {
-    if (!(/** @type {PageTransitionEvent} */ (event).persisted)) this.close();
-  };
+  /** Notices changes of the network, and that the page goes away or wakes up. */
+  #watch() {
+    this.#watching?.abort();
+    const { document, navigator } = /** @type {any} */ (globalThis), stop = this.#watching = new AbortController();
+    /** @type {(target: any, event: string, then: (event: any) => void) => void} */
+    const on = (target, event, then) => target?.addEventListener?.(event, then, { signal: stop.signal });
+    const probe = () => this.probe();
+    const changed = () => {
+      probe();
+      this.emit("network", undefined);
+    };
+    on(globalThis, "online", changed);
+    on(navigator?.connection, "change", changed);
+    on(document, "visibilitychange", () => document.hidden || probe());
+    // Browsers close the connections of a page that goes away with 1001, which does not end a
+    // membership: the page has to say that it leaves.
+    on(globalThis, "pagehide", ({ persisted }) => persisted || this.close());
+  }
 
   /** Leaves the room and does not come back. */
   close() {
-    this.#wanted = false;
-    globalThis.removeEventListener?.("pagehide", this.#hide);
-    clearTimeout(this.#timer);
-    clearTimeout(this.#iceTimer);
-    if (this.state === "joined") this.#write({ type: "leave" });
-    this.#session = "";
-    this.#unconfirmed = [];
-    this.#drop();
+    if (this.#in) this.#write({ type: "leave" });
+    this.#stop();
+    this.#link.close();
     this.#setState("closed");
   }
 
-  /** Tries again at once: the network is back. */
-  retryNow() {
-    if (this.state === "waiting") this.#connect();
+  #stop() {
+    this.#leave();
+    this.#wanted = false;
+    this.#session = "";
+    this.#watching?.abort();
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#outbox.close();
   }
+
+  /** Makes sure that there is a connection: the network may have changed. */
+  probe() { if (this.#wanted) this.#link.probe(); }
 
   /**
    * Sends a message, now or as soon as we are in the room again.
    * @param {Message} message
+   * @returns {Promise<void>} settles when the server has handled or refused it
    */
   send(message) {
-    // A message that is sent again after a break may have arrived the first time: its
-    // receiver knows it by its number.
-    if (FORWARDED.has(message.type)) message = { ...message, seq: `${this.#nonce}.${++this.#sent}` };
-    if (this.state === "joined" && !this.#missing) this.#deliver(message);
-    else if (this.#wanted && this.#waiting.length < MAX_WAITING) this.#waiting.push(message);
+    const done = this.#outbox.send(message);
+    done.catch((/** @type {ParleyError} */ error) => {
+      if (error.code !== "closed") this.emit("error", error);
+    });
+    return done;
   }
 
-  /** @param {string} name our new nickname; "" for none */
-  rename(name) {
-    this.#options = { ...this.#options, name };
-    this.send({ type: "rename", name });
-  }
-
-  /** @param {string} token a fresh one, before ours runs out */
-  renew(token) {
-    this.#options = { ...this.#options, token };
-    this.send({ type: "token", token });
+  /**
+   * Changes what we joined with, now and for when we join again: our `name`, where "" is
+   * none, our `meta`, where null is none, or our `token`. A room that was left because the
+   * token had expired is joined again with the new one.
+   * @param {"rename"|"update"|"token"} type
+   * @param {{name?: string, meta?: any, token?: string}} change
+   * @returns {Promise<void>}
+   */
+  change(type, change) {
+    Object.assign(this.#options, change);
+    if (type === "token" && !this.#wanted) this.open();
+    return this.send({ type, ...change });
   }
 
   /**
    * The nickname of a member, or its id.
    * @param {string} id
    */
-  nameOf(id) {
-    return Object.hasOwn(this.names, id) ? this.names[id] : id;
-  }
-
-  #connect() {
-    clearTimeout(this.#timer);
-    this.#abandon();
-    this.#setState("connecting");
-    const socket = new (this.#options.WebSocket ?? WebSocket)(this.#url, "parley.v1");
-    this.#socket = socket;
-    socket.onopen = () => this.#enter();
-    socket.onmessage = (event) => this.#receive(JSON.parse(String(event.data)));
-    socket.onclose = (event) => this.#lost(event.code);
-    this.#pingTimer = setTimeout(() => this.#lost(1006), PING_TIMEOUT);
-  }
-
-  /** @param {Message} message */
-  #deliver(message) {
-    this.#unconfirmed.push({ number: this.#pings + 1, message });
-    this.#write(message);
-    if (this.#pingDue) return;
-    this.#pingDue = true;
-    queueMicrotask(() => {
-      this.#pingDue = false;
-      this.#write({ type: "ping", ref: String(++this.#pings) });
-    });
-  }
-
-  /** Sends what may not have arrived, and what had to wait. */
-  #catchUp() {
-    const again = this.#unconfirmed.splice(0).map((sent) => sent.message);
-    for (const message of [...again, ...this.#waiting.splice(0)]) this.#deliver(message);
-  }
+  nameOf(id) { return Object.hasOwn(this.names, id) ? this.names[id] : id; }
 
   #enter() {
     if (this.#session) this.#write({ type: "resume", session: this.#session, received: this.#received });
     else this.#join();
-    this.#schedulePing();
   }
 
-  #join() {
-    /** @type {Message} */
-    const join = { type: "join", room: this.#room, resumable: true, changes: true };
-    if (this.id) join.from = this.id;
-    if (this.#options.name) join.name = this.#options.name;
-    if (this.#options.token) join.token = this.#options.token;
-    if (this.#options.passcode) join.passcode = this.#options.passcode;
-    this.#write(join);
+  async #join() {
+    const { name, meta, getToken, passcode, takeover } = this.#options, attempt = this.#attempt;
+    let { token } = this.#options;
+    if (getToken) {
+      try {
+        token = await getToken();
+      } catch (error) {
+        this.#refusedJoin(new ParleyError("no_token", `getToken failed: ${/** @type {any} */ (error)?.message ?? error}`));
+        return;
+      }
+      if (attempt !== this.#attempt) return;
+      this.#token = token;
+    }
+    this.#write({
+      type: "join", room: this.#room, resumable: true, changes: true, from: this.id || undefined, name: name || undefined,
+      meta: meta ?? undefined, token, passcode, takeover,
+    });
   }
 
-  /** Lets go of the socket without hearing of its end, and closes it. */
-  #drop() {
-    this.#abandon();
-    for (const socket of this.#abandoned.splice(0)) socket.close();
+  /** @param {Message} message that is not counted */
+  #write(message) {
+    this.#link.write(JSON.stringify(message));
+    this.emit("sent", message);
   }
 
   /**
-   * Lets go of the socket without closing it: a close frame that arrives after all
-   * would end the membership that is to be taken up again.
+   * @param {number} code of the close frame
+   * @param {string} reason
+   * @returns {boolean} whether to try again
    */
-  #abandon() {
-    clearTimeout(this.#pingTimer);
-    const socket = this.#socket;
-    if (!socket) return;
-    this.#socket = undefined;
-    socket.onopen = socket.onmessage = socket.onclose = null;
-    this.#abandoned.push(socket);
+  #lost(code, reason) {
+    this.#leave();
+    const final = FINAL_CLOSES[code];
+    if (final && !(code === 4008 && this.#options.getToken)) this.#giveUp(new ParleyError(final, reason || final));
+    else if (!this.#mayWait) this.#giveUp(new ParleyError("unreachable", "the server can't be reached at this URL, or does not allow this origin"));
+    return this.#wanted;
   }
 
-  /** @param {number} code of the close frame, or 1006 */
-  #lost(code) {
-    this.#abandon();
-    if (!this.#lostAt) this.#lostAt = Date.now();
-    const final = FINAL_CLOSES.get(code);
-    if (final) {
-      this.#giveUp(final);
-      return;
-    }
-    if (this.#wanted) this.#retryLater();
+  /** The connection has no membership any more. */
+  #leave() {
+    this.#attempt++;
+    this.#in = false;
+    this.#outbox.pause();
   }
 
-  #retryLater() {
-    this.#setState("waiting");
-    // Others were cut off with us: let us not all come back at the same moment.
-    const delay = this.#delay * (0.5 + Math.random());
-    this.#delay = Math.min(2 * this.#delay, LONGEST_DELAY);
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#connect(), delay);
-  }
+  /** Whether what does not work may be tried again: a first join does so if asked to. */
+  get #mayWait() { return this.#entered || (this.#options.wait ?? true); }
 
-  /** @param {{code?: string, error?: string}} reason */
-  #giveUp(reason) {
-    this.#wanted = false;
-    clearTimeout(this.#iceTimer);
-    this.#drop();
-    this.emit("error", { type: "error", ...reason, final: true });
+  /** @param {ParleyError} error */
+  #giveUp(error) {
+    this.#stop();
+    this.#link.close();
+    error.final = true;
+    this.emit("error", error);
     this.#setState("closed");
   }
 
@@ -302,41 +294,28 @@ export class Signaling extends Emitter {
   }
 
   /** @param {Message} message */
-  #write(message) {
-    if (!this.#socket) return;
-    this.#socket.send(JSON.stringify(message));
-    this.emit("sent", message);
-  }
-
-  #schedulePing() {
-    clearTimeout(this.#pingTimer);
-    this.#pingTimer = setTimeout(() => {
-      this.#write({ type: "ping", ref: String(++this.#pings) });
-      this.#pingTimer = setTimeout(() => this.#lost(1006), PING_TIMEOUT);
-    }, PING_INTERVAL);
-  }
-
-  /** @param {Message} message */
   #receive(message) {
-    this.#schedulePing();
-    this.#received++;
+    if (this.#in) this.#received++;
     this.emit("received", message);
     switch (message.type) {
       case "joined":
         this.#joined(message);
-        return;
-      case "resumed":
-        this.#resumed(message);
-        return;
-      case "pong":
-        this.#confirmed(Number(message.ref ?? 0));
         break;
-      case "room_members":
-        this.members = message.members ?? [];
-        this.names = message.names ?? {};
-        this.locked = message.locked ?? false;
+      case "resumed":
+        this.#received++;
+        this.#taken(message);
+        this.#outbox.resume(message.handled);
+        this.#askForIce(); // another machine may have taken us up, or the time is near
+        break;
+      case "pong":
+        this.#outbox.pong(message.ref);
+        break;
+      case "room_members": {
+        const { members = [], names = {}, meta = {}, locked = false } = message;
+        Object.assign(this, { members, names, metas: meta, locked });
         this.emit("members", []);
         break;
+      }
       case "room_changes":
         Object.assign(this, apply(this, message));
         this.emit("members", message.rejoined ?? []);
@@ -345,33 +324,16 @@ export class Signaling extends Emitter {
         this.#serversCame(message);
         this.emit("ice", undefined);
         break;
+      case "token":
+        if (this.#options.getToken && message.expires) this.#renewAhead(message.expires);
+        break;
       case "error":
         this.#refused(message);
         break;
       case "offer": case "answer": case "candidate": case "hangup": case "message":
-        if (this.#isNew(message)) this.emit("message", message);
+        this.emit("message", message);
         break;
     }
-    if (this.#missing > 0 && --this.#missing === 0) this.#catchUp();
-  }
-
-  /**
-   * Reports whether a message has not come before: its sender may have sent it twice.
-   * @param {Message} message
-   */
-  #isNew({ from = "", seq }) {
-    const [nonce, digits] = typeof seq === "string" ? seq.split(".") : [];
-    const number = Number(digits);
-    if (!nonce || !Number.isSafeInteger(number)) return true;
-    const last = this.#last.get(from);
-    if (last?.nonce === nonce && number <= last.number) return false;
-    this.#last.set(from, { nonce, number });
-    return true;
-  }
-
-  /** @param {number} ping that was answered */
-  #confirmed(ping) {
-    this.#unconfirmed = this.#unconfirmed.filter((sent) => sent.number > ping);
   }
 
   /** @param {Message} message */
@@ -381,17 +343,19 @@ export class Signaling extends Emitter {
     this.rights = message.rights ?? DEFAULT_RIGHTS;
     this.#session = message.session ?? "";
     this.#received = 1;
-    this.#missing = 0;
-    this.#in();
+    this.#entered = true;
+    this.#taken(message);
     this.emit("joined", undefined);
-    this.#catchUp();
+    this.#outbox.start();
+    if (this.#options.getToken) this.#renew(); // the answer tells when it expires
   }
 
-  /** @param {Message} message */
-  #resumed(message) {
-    this.#missing = (message.missed ?? 0) + 1; // and the members
-    this.#in();
-    this.#askForIce(); // another machine may have taken us up, or the time is near
+  /** @param {Message} message that says that the membership is on this connection */
+  #taken({ limits }) {
+    this.#in = true;
+    this.#outbox.limit = limits?.message_bytes ?? Infinity;
+    this.#link.joined();
+    this.#setState("joined");
   }
 
   /**
@@ -401,48 +365,75 @@ export class Signaling extends Emitter {
    */
   #serversCame({ ice_servers = [] }) {
     this.iceServers = ice_servers;
-    clearTimeout(this.#iceTimer);
-    const ends = ice_servers.map(({ username = "" }) => parseInt(username, 10) * 1000).filter(Boolean);
-    if (!ends.length) return;
-    const half = (Math.min(...ends) - Date.now()) / 2;
-    this.#iceTimer = setTimeout(() => this.#askForIce(), Math.min(Math.max(half, ICE_PAUSE), LONGEST_TIMER));
+    const ends = ice_servers.map(({ username = "" }) => 1000 * parseInt(username, 10)).filter(Boolean);
+    this.#later("ice", Math.max((Math.min(...ends) - Date.now()) / 2, ICE_PAUSE), () => this.#askForIce());
+  }
+
+  /**
+   * Does something later, in place of what was to be done of that kind.
+   * @param {string} kind
+   * @param {number} time ms
+   * @param {() => void} then
+   */
+  #later(kind, time, then) {
+    clearTimeout(this.#timers.get(kind));
+    this.#timers.set(kind, setTimeout(() => this.#wanted && then(), Math.min(time, LONGEST_TIMER)));
   }
 
   #askForIce() {
-    if (this.state === "joined" && this.iceServers.length) this.#write({ type: "ice" });
+    if (this.#in && this.iceServers.length) this.#outbox.send({ type: "ice" });
   }
 
-  #in() {
-    this.#delay = FIRST_DELAY;
-    this.#lostAt = 0;
-    for (const socket of this.#abandoned.splice(0)) socket.close();
-    this.#setState("joined");
+  /** @param {string} expires when our token does */
+  #renewAhead(expires) {
+    const left = Date.parse(expires) - Date.now();
+    this.#later("token", Math.max(left - TOKEN_AHEAD, left / 2), async () => {
+      this.#token = undefined;
+      this.#renew();
+    });
+  }
+
+  /** Tells the server our token: the one of the join, or the next one. */
+  async #renew() {
+    try {
+      this.#token ??= await this.#options.getToken?.();
+      await this.#outbox.send({ type: "token", token: this.#token });
+    } catch (error) {
+      if (/** @type {any} */ (error).code !== "unavailable") this.#later("token", TOKEN_PAUSE, () => this.#renew());
+    }
   }
 
   /** @param {Message} message */
-  #refused(message) {
-    if (message.re === "resume") {
+  #refused({ code = "unavailable", error: text = "", re, to, needs, ref }) {
+    const error = new ParleyError(/** @type {ErrorCode} */ (code), text, { re, to, needs });
+    if (re === "resume") {
+      if (code === "unavailable" || code === "rate_limited") { // the session may be there in a moment
+        this.#retry();
+        return;
+      }
       this.#session = "";
       this.#join();
+    } else if (re === "join") {
+      this.#refusedJoin(error);
+    } else if (!this.#outbox.refused(error, ref)) {
+      this.emit("error", error);
+    }
+  }
+
+  /** @param {ParleyError} error */
+  #refusedJoin(error) {
+    if (FINAL.has(error.code) || !this.#mayWait) {
+      this.#giveUp(error);
       return;
     }
-    if (message.re !== "join") {
-      this.emit("error", message);
-      return;
-    }
-    if (message.code === "duplicate_id" && this.#lostAt) {
-      // The server has not yet noticed that our old connection is gone.
-      if (Date.now() - this.#lostAt > ID_PATIENCE) this.id = "";
-      this.#drop();
-      this.#retryLater();
-      return;
-    }
-    if (FINAL.has(message.code ?? "")) {
-      this.#giveUp(message);
-      return;
-    }
-    this.emit("error", message);
-    this.#drop();
-    this.#retryLater();
+    // Our own lost connection may still have the id that the server made for us.
+    if (error.code === "duplicate_id" && !this.#options.id) this.id = "";
+    else this.emit("error", error);
+    this.#retry();
+  }
+
+  #retry() {
+    this.#leave();
+    this.#link.retry();
   }
 }

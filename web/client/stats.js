@@ -1,19 +1,22 @@
 // @ts-check
 
 /**
- * How a connection does. Fields that the browser does not tell are undefined.
+ * How a connection does. Fields that the platform does not tell are undefined.
+ * - roundTrip, jitter: ms
+ * - sending, receiving: bits a second since the last look
+ * - lost: share of the packets that should have come since the last look; lostThere: of ours, as
+ *   the other side tells
+ * - width, height, frames a second of the picture that comes; freezes of it in all
  * @typedef {{
- *   roundTrip?: number, sending: number, receiving: number, lost: number, jitter?: number,
+ *   roundTrip?: number, sending: number, receiving: number, lost: number, lostThere?: number, jitter?: number,
  *   local?: Candidate, remote?: Candidate, relayed: boolean,
- *   width?: number, height?: number, frames?: number,
- * }} Statistics roundTrip and jitter in ms; sending and receiving in bits a second, since
- *   the last look; lost: share of the packets that should have come; width, height and
- *   frames a second of the picture that comes
+ *   width?: number, height?: number, frames?: number, freezes: number,
+ * }} Statistics
  */
 
 /** @typedef {{type: string, protocol: string, address?: string, port?: number, network?: string}} Candidate */
 
-/** @typedef {{at: number, sent: number, received: number}} Measured */
+/** @typedef {{at: number, sent: number, received: number, packets: number, lost: number}} Measured */
 
 /**
  * Picks what matters out of the statistics of a connection.
@@ -25,30 +28,33 @@ export function summarize(report, before) {
   /** @type {Map<string, any>} */
   const all = new Map(/** @type {any} */ (report));
   /** @type {Statistics} */
-  const statistics = { sending: 0, receiving: 0, lost: 0, relayed: false };
-  const measured = { at: 0, sent: 0, received: 0 };
-  let packets = 0, lost = 0;
+  const statistics = { sending: 0, receiving: 0, lost: 0, relayed: false, freezes: 0 };
+  const measured = { at: 0, sent: 0, received: 0, packets: 0, lost: 0 };
+  /** @type {any} */
+  let selected;
   for (const s of all.values()) {
     if (s.type === "transport") {
-      measured.at = s.timestamp;
-      measured.sent += s.bytesSent ?? 0;
-      measured.received += s.bytesReceived ?? 0;
-      pair(all, all.get(s.selectedCandidatePairId), statistics);
-    } else if (s.type === "candidate-pair" && s.selected) { // Firefox has no transport
-      measured.at = s.timestamp;
-      measured.sent = s.bytesSent ?? 0;
-      measured.received = s.bytesReceived ?? 0;
-      pair(all, s, statistics);
+      selected = all.get(s.selectedCandidatePairId);
+      add(measured, s);
     } else if (s.type === "inbound-rtp") {
-      packets += s.packetsReceived ?? 0;
-      lost += Math.max(0, s.packetsLost ?? 0);
+      measured.packets += s.packetsReceived ?? 0;
+      measured.lost += Math.max(0, s.packetsLost ?? 0);
+      statistics.freezes += s.freezeCount ?? 0;
       if (s.jitter !== undefined) statistics.jitter = Math.max(statistics.jitter ?? 0, 1000 * s.jitter);
       if (s.kind === "video" && s.frameWidth) {
         Object.assign(statistics, { width: s.frameWidth, height: s.frameHeight, frames: s.framesPerSecond });
       }
+    } else if (s.type === "remote-inbound-rtp" && s.fractionLost !== undefined) {
+      statistics.lostThere = Math.max(statistics.lostThere ?? 0, s.fractionLost);
     }
   }
-  if (packets + lost > 0) statistics.lost = lost / (packets + lost);
+  if (!measured.at) { // Firefox has no transport
+    selected = [...all.values()].find((s) => s.type === "candidate-pair" && s.selected);
+    if (selected) add(measured, selected);
+  }
+  if (selected) pair(all, selected, statistics);
+  const lost = measured.lost - (before?.lost ?? 0), came = measured.packets - (before?.packets ?? 0);
+  if (lost > 0) statistics.lost = lost / (lost + Math.max(0, came));
   const seconds = before ? (measured.at - before.at) / 1000 : 0;
   if (before && seconds > 0) {
     statistics.sending = 8 * Math.max(0, measured.sent - before.sent) / seconds;
@@ -58,12 +64,21 @@ export function summarize(report, before) {
 }
 
 /**
+ * @param {Measured} measured
+ * @param {any} s
+ */
+function add(measured, s) {
+  measured.at = s.timestamp;
+  measured.sent += s.bytesSent ?? 0;
+  measured.received += s.bytesReceived ?? 0;
+}
+
+/**
  * @param {Map<string, any>} all
  * @param {any} selected the pair of candidates in use
  * @param {Statistics} statistics
  */
 function pair(all, selected, statistics) {
-  if (!selected) return;
   if (selected.currentRoundTripTime !== undefined) statistics.roundTrip = 1000 * selected.currentRoundTripTime;
   const end = (/** @type {string} */ id) => {
     const c = all.get(id);

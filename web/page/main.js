@@ -67,17 +67,6 @@ function address(room) {
   return `${location.origin}${location.pathname}${location.search}#${encodeURIComponent(room)}`;
 }
 
-/**
- * Returns the partition of a room, for load balancers that bring the members of a room to one
- * server. It does not tell the room's name.
- * @param {string} room
- */
-function partitionOf(room) {
-  let hash = 0xcbf29ce484222325n; // FNV-1a, 64 bits
-  for (const byte of new TextEncoder().encode(room)) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
-  return String((hash ^ hash >> 32n) & 255n);
-}
-
 /** @param {string} room */
 function enter(room) {
   showError("");
@@ -86,18 +75,17 @@ function enter(room) {
   const url = new URL("ws", location.href);
   url.protocol = url.protocol.replace("http", "ws");
   url.hash = "";
-  url.searchParams.set("room", partitionOf(room));
   const { token } = link();
   const meet = new FormData(view.join).get("mode") === "meet";
   const passcode = view.passcodeField.hidden ? "" : view.passcode.value;
   const v = visit = new Visit({ url: url.href, room, name, token, passcode, meet }, media, stage);
   v.on("change", refresh);
   v.on("notice", notice);
-  v.on("refused", ({ code = "", error = "" }) => showError(refusal(code, sentence(error))));
-  v.on("over", ({ code = "", error = "", needs }) => {
+  v.on("refused", ({ code, message }) => showError(refusal(code, sentence(message))));
+  v.on("over", ({ code, message, needs }) => {
     leave();
     if (needs === "passcode") askPasscode(passcode !== "");
-    else showError(code === "forbidden" ? sentence(error) : refusal(code, sentence(error)));
+    else showError(code === "forbidden" ? sentence(message) : refusal(code, sentence(message)));
   });
   history.replaceState(null, "", `#${encodeURIComponent(room)}${token && `&token=${token}`}`);
   view.join.hidden = true;
@@ -390,10 +378,6 @@ media.on("change", () => {
   visit?.draw();
 });
 addEventListener("hashchange", followLink);
-addEventListener("online", () => visit?.room.retryNow());
-document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) visit?.room.retryNow(); // a page that slept may have missed its timers
-});
 addEventListener("pagehide", () => visit?.leave());
 addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();

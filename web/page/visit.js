@@ -18,7 +18,7 @@ import { t } from "./words.js";
  * - change: something that the page shows
  * - notice: something that people should hear of
  * - over: we are out of the room, and why, where it was not our wish
- * @extends {Emitter<{change: undefined, notice: string, over: import("./client/index.js").Message, refused: import("./client/index.js").Message}>}
+ * @extends {Emitter<{change: undefined, notice: string, over: import("./client/index.js").ParleyError, refused: import("./client/index.js").ParleyError}>}
  */
 export class Visit extends Emitter {
   room;
@@ -72,10 +72,10 @@ export class Visit extends Emitter {
     this.room.on("call", (call) => this.#called(call));
     this.room.on("uncall", (from) => this.#uncalled(from));
     this.room.on("gone", ({ peer, reason }) => {
-      this.emit("notice", t(`gone.${reason}`, { name: this.room.nameOf(peer.id) }));
+      if (reason !== "renewed") this.emit("notice", t(`gone.${reason}`, { name: this.room.nameOf(peer.id) }));
       this.draw();
     });
-    this.room.on("error", (message) => this.emit(message.final ? "over" : "refused", message));
+    this.room.on("error", (error) => this.emit(error.final ? "over" : "refused", error));
     this.meeting.on("change", (id) => this.#drawOne(id));
     this.#tellMedia();
     if (meet) this.room.meet();
@@ -118,7 +118,7 @@ export class Visit extends Emitter {
   /** @param {Incoming} call */
   #called(call) {
     if (this.incoming || !this.room.meeting && this.room.peers.size) {
-      this.room.refuseBusy(call.from);
+      call.decline("busy");
       return;
     }
     this.incoming = call;

@@ -5,6 +5,8 @@ package broker
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"regexp"
@@ -30,6 +32,11 @@ type Options struct {
 	URLs        []string // of outside servers
 	Credentials string   // file for them; empty: none
 
+	// TLS returns what secures the connections to them: their authority, and a certificate of
+	// this node if they ask for one. It is called for each connection; nil: the system's
+	// authorities, and no certificate.
+	TLS func() *tls.Config
+
 	Logger *zap.Logger
 }
 
@@ -54,6 +61,8 @@ type Broker struct {
 	changed func(cluster.Entry)
 	renewed func()
 	again   chan struct{} // the register is to be watched anew
+
+	connecting atomic.Pointer[error] // why the last try to connect has failed; nil: none has
 
 	unseen atomic.Int64 // when the first write went through that the watch has not shown; 0: there is none
 
@@ -94,12 +103,24 @@ func New(o Options) (*Broker, error) {
 			o.Logger.Info(EventConnected)
 			b.watchAgain() // it may be another register
 		}),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { b.connecting.Store(&err) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { o.Logger.Warn(EventError, zap.Error(err)) }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				o.Logger.Warn(EventDisconnected, zap.Error(err))
 			}
 		}),
+	}
+	if o.TLS != nil {
+		settings = append(settings, nats.ClientTLSConfig(
+			func() (own tls.Certificate, _ error) {
+				if all := o.TLS().Certificates; len(all) > 0 {
+					own = all[0]
+				}
+				return own, nil
+			},
+			func() (*x509.CertPool, error) { return o.TLS().RootCAs, nil },
+		))
 	}
 	if o.Credentials != "" {
 		settings = append(settings, nats.UserCredentials(o.Credentials))

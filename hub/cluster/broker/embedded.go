@@ -48,7 +48,7 @@ func (e *Embedded) options(cluster, node, token string, with security) (*server.
 		return nil, err
 	}
 	o := &server.Options{
-		ServerName: node, Host: "127.0.0.1", Port: server.RANDOM_PORT, Authorization: token, NoSigs: true, NoLog: true, MaxPayload: maxPayload,
+		ServerName: node, DontListen: true, Authorization: token, NoSigs: true, NoLog: true, MaxPayload: maxPayload,
 		JetStream: true, StoreDir: e.Dir, SyncAlways: true,
 		Cluster: server.ClusterOpts{
 			Name: "parley-" + cluster, Host: host, Port: port, NoAdvertise: true,

@@ -36,7 +36,7 @@ func (b *Broker) watch() {
 		if err != nil && now.Sub(said) >= waitingTime {
 			said = now
 			fields := []zap.Field{zap.Int("reachable", b.reachable()), zap.Int("servers", b.servers())}
-			if now.Sub(begun) > worryTime {
+			if b.server == nil || now.Sub(begun) > worryTime {
 				fields = append(fields, zap.Error(err))
 			}
 			b.options.Logger.Info(EventWaiting, fields...)
@@ -59,6 +59,9 @@ var errBlind = errors.New("the watch of the register does not show what was writ
 func (b *Broker) watchOnce() (had bool, err error) {
 	if limit := b.conn.MaxPayload(); b.conn.IsConnected() && limit < cluster.MaxPacket {
 		return false, fmt.Errorf("max_payload of the NATS server is %d; nodes need %d", limit, cluster.MaxPacket)
+	}
+	if err := b.connecting.Load(); err != nil && !b.conn.IsConnected() {
+		return false, *err
 	}
 	js, err := jetstream.New(b.conn)
 	if err != nil {

@@ -139,12 +139,30 @@ func (c *Config) TURNAddresses() (all []netip.Addr, auto bool, err error) {
 	return nil, false, errors.New("turn-public-ip: a TURN server needs it unless it listens on one address")
 }
 
+// checkNATS checks what goes with an outside NATS server, and what does not.
+func (k *Cluster) checkNATS() error {
+	if k.Listen != "" {
+		return errors.New("cluster-nats and cluster-listen exclude each other")
+	}
+	for name, set := range map[string]bool{
+		"cluster-peer": len(k.Peers) > 0, "cluster-dir": k.Dir != "", "cluster-secret-file": k.SecretFile != "",
+	} {
+		if set {
+			return fmt.Errorf("%s goes with cluster-listen, not with cluster-nats", name)
+		}
+	}
+	if (k.TLSCert == "") != (k.TLSKey == "") || k.TLSCert != "" && k.TLSCA == "" {
+		return errors.New("cluster-tls-cert needs cluster-tls-key and cluster-tls-ca")
+	}
+	return nil
+}
+
 func (c *Config) checkCluster() error {
 	k := &c.Cluster
 	if !k.On() {
 		for name, set := range map[string]bool{
 			"cluster-peer": len(k.Peers) > 0, "cluster-dir": k.Dir != "", "cluster-secret-file": k.SecretFile != "",
-			"cluster-tls-cert": k.TLSCert != "", "cluster-nats-creds": k.NATSCreds != "",
+			"cluster-tls-cert": k.TLSCert != "", "cluster-tls-ca": k.TLSCA != "", "cluster-nats-creds": k.NATSCreds != "",
 			"cluster-direct-listen": k.Direct != Auto, "cluster-direct-advertise": len(k.Advertise) > 0,
 		} {
 			if set {
@@ -172,10 +190,7 @@ func (c *Config) checkCluster() error {
 		}
 	}
 	if len(k.NATS) > 0 {
-		if k.Listen != "" {
-			return errors.New("cluster-nats and cluster-listen exclude each other")
-		}
-		return nil
+		return k.checkNATS()
 	}
 	for _, a := range append([]string{k.Listen}, k.Peers...) {
 		if err := address("cluster-listen, cluster-peer", a); err != nil {

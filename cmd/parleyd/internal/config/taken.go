@@ -39,6 +39,7 @@ func (c *Config) checkTaken() error {
 	for _, p := range []place{
 		{"admin-listen", c.AdminListen}, {"redirect-listen", c.Redirect}, {"turn-listen", c.TURN.Listen},
 		{"turn-tls-listen", c.TURN.TLSListen}, {"cluster-listen", c.Cluster.Listen},
+		{"cluster-direct-listen", c.Cluster.DirectListen()},
 	} {
 		if p.address == "" || p.setting == "turn-tls-listen" && c.Shares() {
 			continue

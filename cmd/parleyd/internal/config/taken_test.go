@@ -32,6 +32,9 @@ func TestListenersOfOnePlace(t *testing.T) {
 		{"TURN's, beside the page", public, ""},
 		{"TURN's, on all of the page's", append(public, "--listen", "203.0.113.7:443", "--turn-tls-listen", ":443"), "turn-tls-listen"},
 		{"the cluster's", []string{"--cluster-listen", "127.0.0.1:8081", "--cluster-peer", "a:1", "--cluster-peer", "b:1"}, "cluster-listen"},
+		{"that of direct connections", []string{
+			"--cluster-listen", "127.0.0.1:6222", "--cluster-direct-listen", ":6222", "--cluster-peer", "a:1", "--cluster-peer", "b:1",
+		}, "cluster-direct-listen"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Load(append([]string{"--node", "n"}, c.args...), func(string) (string, bool) { return "", false })

@@ -48,6 +48,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- $_ := set $s "tls-cert" "/etc/parley/tls/tls.crt" }}{{ $_ := set $s "tls-key" "/etc/parley/tls/tls.key" -}}
 {{- end -}}
 {{- if .Values.ingress.enabled }}{{ $_ := set $s "trusted-proxy" .Values.ingress.trustedProxies }}{{ end -}}
+{{- if gt (int .Values.replicas) 1 }}{{ $_ := set $s "cluster-direct-listen" ":6223" }}{{ end -}}
 {{- if include "parleyd.embedded" . -}}
 {{- $_ := set $s "cluster-listen" ":6222" -}}
 {{- $_ := set $s "cluster-peer" (list (printf "%s-nodes:6222" (include "parleyd.name" .))) -}}

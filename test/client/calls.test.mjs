@@ -1,0 +1,236 @@
+// Tests of calls in Node, with a WebRTC implementation of npm's, against the daemon at PARLEY_URL.
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { after, test } from "node:test";
+import { connect, Room } from "../../web/client/index.js";
+import { Peer } from "../../web/client/peer.js";
+
+const wrtc = createRequire(`${process.env.PARLEY_WRTC}/`)("@roamhq/wrtc");
+const { RTCPeerConnection, MediaStream } = wrtc;
+globalThis.MediaStream = MediaStream;
+const server = connect(process.env.PARLEY_URL, { RTCPeerConnection });
+
+after(() => setImmediate(() => process.exit())); // the implementation's threads keep the process alive
+
+/** Rooms that are left at the end of the test, with ids in this order. */
+async function rooms(t, name, ids, options) {
+  const joined = [];
+  for (const id of ids) {
+    const room = await server.join(name, { id, ...options });
+    t.after(() => room.leave());
+    joined.push(room);
+  }
+  while (joined[0].members.length < ids.length) await joined[0].once("members");
+  return joined;
+}
+
+async function connected(peer) {
+  if (peer.state !== "connected") await peer.once("state", (state) => state === "connected");
+  if (!peer.direct) await peer.once("open");
+}
+
+/** A picture, and the stream that it belongs to. */
+function picture() {
+  const source = new wrtc.nonstandard.RTCVideoSource();
+  const track = source.createTrack();
+  return { source, track, stream: new MediaStream([track]) };
+}
+
+/** Two that meet. */
+async function meeting(t, name, options) {
+  const [ann, bob] = await rooms(t, name, ["ann", "bob"], options);
+  ann.meet();
+  bob.meet();
+  const peers = await Promise.all([ann, bob].map((room) => room.once("peer")));
+  await Promise.all(peers.map(connected));
+  return { ann, bob, toBob: peers[0], toAnn: peers[1] };
+}
+
+test("two that meet send to each other straight, text and bytes", async (t) => {
+  const { toBob, toAnn } = await meeting(t, "meet");
+  assert.ok(toBob.direct && toAnn.direct);
+  const heard = [];
+  toAnn.on("data", (data) => heard.push(data));
+  await toBob.send({ n: 1 });
+  await toBob.send(new Uint8Array([1, 2, 255]));
+  while (heard.length < 2) await toAnn.once("data");
+  assert.deepEqual(heard, [{ n: 1 }, new Uint8Array([1, 2, 255])]);
+  await assert.rejects(toBob.send("x".repeat(70_000)), { code: "too_large" });
+  await assert.rejects(toBob.send(new Uint8Array(60_000)), { code: "too_large" }, "one limit, whichever way it goes");
+});
+
+test("what is sent waits for what is under way", async (t) => {
+  const { toBob, toAnn } = await meeting(t, "pressure");
+  let most = 0, came = 0;
+  toAnn.on("data", () => came++);
+  for (let i = 0; i < 100; i++) {
+    await toBob.send("x".repeat(60_000));
+    most = Math.max(most, toBob.bufferedAmount);
+  }
+  assert.ok(most <= 256 << 10, `${most} bytes waited`);
+  await toBob.drain();
+  while (came < 100) await toAnn.once("data");
+});
+
+test("when both call at the same moment each keeps its connection, and its channels work", async (t) => {
+  const [ann, bob] = await rooms(t, "glare", ["ann", "bob"]);
+  for (const room of [ann, bob]) room.channel("moves", { id: 1, ordered: false });
+  const toBob = ann.call("bob"), toAnn = bob.call("ann");
+  const before = [toBob.connection, toAnn.connection];
+  const gone = [];
+  for (const room of [ann, bob]) room.on("gone", ({ reason }) => gone.push(reason));
+  await Promise.all([toBob, toAnn].map(connected));
+  assert.deepEqual([toBob.connection, toAnn.connection], before);
+  const channels = [toBob, toAnn].map((peer) => peer.channels.get("moves"));
+  const heard = channels.map((channel) => new Promise((resolve) => { channel.onmessage = ({ data }) => resolve(data); }));
+  for (const channel of channels) {
+    if (channel.readyState !== "open") await new Promise((resolve) => { channel.onopen = resolve; });
+    channel.send("move");
+  }
+  assert.deepEqual(await Promise.all(heard), ["move", "move"]);
+  assert.deepEqual(gone, []);
+});
+
+for (const [returning, staying] of [["ann", "bob"], ["bob", "ann"]]) {
+  test(`when ${returning} comes back anew, ${staying} gets a new peer with what the room has`, async (t) => {
+    const { [returning]: left, [staying]: stays } = await meeting(t, `anew-${returning}`);
+    stays.channel("moves", { id: 1 });
+    const { stream, track } = picture();
+    stays.addTrack(track, stream);
+    const old = stays.peers.get(returning);
+    const gone = stays.once("gone"), next = stays.once("peer", (peer) => peer !== old);
+    left.command({ type: "leave" }); // as if its page had crashed: its connections stay
+    const again = await server.join(left.name, { id: returning });
+    t.after(() => again.leave());
+    again.channel("moves", { id: 1 });
+    again.meet();
+    assert.equal((await gone).reason, "renewed");
+    const peer = await next, [back] = await Promise.all([again.once("peer"), connected(peer)]);
+    await connected(back);
+    assert.notEqual(peer.connection, old.connection);
+    assert.ok(peer.channels.has("moves"));
+    if (!back.streams.length) await back.once("streams");
+    assert.equal(back.streams[0].id, stream.id);
+  });
+}
+
+test("late listeners get the peers, tracks and calls that are there", async (t) => {
+  const [ann, bob] = await rooms(t, "late", ["ann", "bob"]);
+  const { stream, track } = picture();
+  ann.addTrack(track, stream);
+  const toBob = ann.call("bob");
+  bob.getSnapshot();
+  while (!bob.getSnapshot().calls.includes("ann")) await bob.once("change");
+  const call = await bob.once("call");
+  const toAnn = call.accept();
+  await Promise.all([toBob, toAnn].map(connected));
+  assert.equal((await bob.once("peer")), toAnn);
+  const late = await toAnn.once("track");
+  assert.equal(late.streams[0].id, stream.id);
+  assert.deepEqual(bob.getSnapshot().peers.map(({ id, state, streams }) => [id, state, streams.length]), [["ann", "connected", 1]]);
+});
+
+test("after fifty switches of screen and camera the descriptions are as long as before", async (t) => {
+  const { ann, toBob, toAnn } = await meeting(t, "switches");
+  const { stream, track } = picture();
+  ann.addTrack(track, stream);
+  await toAnn.once("streams");
+  const share = async () => {
+    const screen = picture();
+    ann.addTrack(screen.track, screen.stream);
+    await toAnn.once("streams", (streams) => streams.length === 2);
+    ann.removeTrack(screen.track);
+    await toAnn.once("streams", (streams) => streams.length === 1);
+  };
+  await share();
+  await share();
+  const lines = () => toBob.connection.localDescription.sdp.match(/^m=/gm).length;
+  const before = lines(), length = toBob.connection.localDescription.sdp.length;
+  for (let i = 0; i < 50; i++) await share();
+  assert.equal(lines(), before);
+  assert.ok(toBob.connection.localDescription.sdp.length < length + 200, "numbers may grow by a digit");
+});
+
+test("both ends of a connection see the same code, and it is another each time", async (t) => {
+  const codes = [];
+  for (const name of ["verify 1", "verify 2"]) {
+    const { toBob, toAnn } = await meeting(t, name);
+    const [a, b] = await Promise.all([toBob.verification(), toAnn.verification()]);
+    assert.deepEqual(a, b);
+    assert.equal(a.emoji.length, 5);
+    assert.ok(a.words.every((word) => /^[a-z]+$/.test(word)), a.words.join());
+    assert.equal(await toBob.verification(), a, "it runs once for a connection");
+    codes.push(a.words.join());
+  }
+  assert.notEqual(codes[0], codes[1]);
+});
+
+/** Two peers whose messages go through a hand that may change them. */
+function pair(t, self, id, through = (message, to) => to.receive(message)) {
+  const peers = {};
+  const make = (own, other, role) => new Peer({
+    self: own, id: other, role, Connection: RTCPeerConnection, configuration: {}, tracks: new Map(), channels: new Map(), limit: () => 65_536,
+    send: async (message) => through(message, peers[other]), renewed() {}, stale() {}, lost() {},
+  });
+  peers[self] = make(self, id, "mesh");
+  peers[id] = make(id, self, "mesh");
+  t.after(() => { for (const peer of Object.values(peers)) peer.close(); });
+  return peers;
+}
+
+test("a server that stands between the two is seen", async (t) => {
+  // Each of the two is connected with the server, which takes itself for the other.
+  const left = pair(t, "ann", "bob"), right = pair(t, "bob", "ann");
+  const [ann, bob] = [left.ann, right.bob], [asBob, asAnn] = [left.bob, right.ann];
+  await Promise.all([ann, bob, asBob, asAnn].map(connected));
+  const codes = await Promise.all([ann.verification(), bob.verification(), asBob.verification(), asAnn.verification()]);
+  assert.deepEqual(codes[0], codes[2]);
+  assert.deepEqual(codes[1], codes[3]);
+  assert.notDeepEqual(codes[0].words, codes[1].words);
+});
+
+/** The reports that a room sends. */
+function reports(room) {
+  const all = [];
+  room.on("log", ({ out, message }) => { if (out && message.type === "report") all.push(message); });
+  return all;
+}
+
+test("the server is told how a call goes, unless that is turned off", async (t) => {
+  const [ann] = await rooms(t, "reports", ["ann"]), [bob] = await rooms(t, "reports", ["bob"], { reports: false });
+  const told = reports(ann), silent = reports(bob);
+  for (const room of [ann, bob]) room.meet();
+  while (!told.length) await ann.once("log");
+  const [{ to, data }] = told;
+  assert.deepEqual([to, data.outcome, data.path, data.protocol], ["bob", "connected", "host", "udp"]);
+  for (const time of ["setup_ms", "ice_ms", "dtls_ms"]) assert.ok(Number.isInteger(data[time]) && data[time] >= 0, `${time} is ${data[time]}`);
+  assert.deepEqual(silent, []);
+});
+
+test("a server that takes no reports gets no more of them, and nobody hears of it", async (t) => {
+  const sockets = [];
+  class WebSocket {
+    readyState = 1;
+    constructor() { sockets.push(this); }
+    send(text) {
+      const { type, ref } = JSON.parse(text);
+      if (type === "report") this.say({ type: "error", code: "unknown_type", error: "no", re: "report", ref });
+    }
+    say(message) { this.onmessage({ data: JSON.stringify(message) }); }
+    close() {}
+  }
+  const room = new Room("ws://server/ws", "r", { WebSocket, RTCPeerConnection });
+  t.after(() => room.leave());
+  const told = reports(room), errors = [];
+  room.on("error", (error) => errors.push(error));
+  room.open();
+  sockets[0].onopen();
+  sockets[0].say({ type: "joined", room: "r", from: "ann", session: "s" });
+  sockets[0].say({ type: "room_members", room: "r", members: ["ann", "bob"] });
+  for (let i = 0; i < 2; i++) {
+    room.hangUp(room.call("bob"));
+    await new Promise(setImmediate);
+  }
+  assert.deepEqual(told.map(({ data }) => data.outcome), ["canceled"]);
+  assert.deepEqual(errors, []);
+});

@@ -1,0 +1,33 @@
+// A video call in React: `useSyncExternalStore` draws the room's snapshots.
+import { join } from "parley-client";
+import { useEffect, useState, useSyncExternalStore } from "react";
+
+function Video({ stream, muted = false }) {
+  return <video ref={(element) => { if (element) element.srcObject = stream; }} autoPlay playsInline muted={muted} />;
+}
+
+function Call({ room }) {
+  const { peers, local, members } = useSyncExternalStore(room.subscribe, room.getSnapshot);
+  return <>
+    <p>{members.map(({ name }) => name).join(", ")}</p>
+    {local.stream && <Video stream={local.stream} muted />}
+    {peers.flatMap((peer) => peer.streams.map((stream) => <Video key={stream.id} stream={stream} />))}
+    <button onClick={() => room.mute("audio", !local.muted.audio)}>{local.muted.audio ? "Unmute" : "Mute"}</button>
+  </>;
+}
+
+export function App({ url, name }) {
+  const [room, setRoom] = useState();
+  useEffect(() => {
+    const stop = new AbortController();
+    const joined = join(url, "react", { name, signal: stop.signal }).then(async (room) => {
+      stop.signal.addEventListener("abort", () => room.leave());
+      await room.publish();
+      room.meet();
+      setRoom(room);
+    });
+    joined.catch((error) => { if (!stop.signal.aborted) throw error; });
+    return () => stop.abort();
+  }, [url, name]);
+  return room ? <Call room={room} /> : <p>Joining…</p>;
+}

@@ -1,0 +1,223 @@
+// @ts-check
+// What we show and say: camera, microphone and screen, opened and closed as they are turned on
+// and off, and sent to all peers of a room.
+
+import { ParleyError } from "./errors.js";
+
+/** @typedef {"audio"|"video"} Kind */
+/** @typedef {{stream?: MediaStream, screen?: MediaStream, muted: Readonly<Record<Kind, boolean>>}} LocalState */
+
+/**
+ * @typedef {{
+ *   addTrack: (track: MediaStreamTrack, stream: MediaStream) => void, removeTrack: (track: MediaStreamTrack) => void,
+ *   replaceTrack: (old: MediaStreamTrack, track: MediaStreamTrack) => Promise<void>,
+ * }} Outlet what takes the tracks
+ */
+
+export class Local {
+  /** @type {LocalState} a new object when it changes */
+  state = { muted: { audio: false, video: false } };
+  #outlet;
+  #change;
+  /** @type {Partial<Record<Kind, any>>} how each device that we opened ourselves is opened */
+  #constraints = {};
+  #queue = Promise.resolve();
+  #closed = false;
+  /** @type {Promise<{stream: MediaStream, stop: () => void}>|undefined} */
+  #sharing;
+
+  /**
+   * @param {Outlet} outlet
+   * @param {() => void} change called when the state has changed
+   */
+  constructor(outlet, change) {
+    this.#outlet = outlet;
+    this.#change = change;
+  }
+
+  /**
+   * Sends camera and microphone, or a stream, in place of what was published before.
+   * @param {MediaStream|MediaStreamConstraints} what
+   */
+  publish(what) {
+    return this.#next(async () => {
+      const given = "getTracks" in what;
+      const stream = given ? what : await navigator.mediaDevices.getUserMedia(what);
+      if (this.#closed && !given) stop(stream);
+      this.#check();
+      const before = this.state.stream;
+      for (const track of before?.getTracks() ?? []) this.#drop(track);
+      this.#constraints = given ? {} : { audio: what.audio, video: what.video };
+      this.#set({ stream });
+      for (const track of stream.getTracks()) this.#add(track);
+      return stream;
+    });
+  }
+
+  /**
+   * Silences the microphone, or turns the camera off: a camera that `publish` has opened is
+   * closed, and opened again when it is turned on.
+   * @param {Kind} kind
+   * @param {boolean} muted
+   */
+  mute(kind, muted) {
+    return this.#next(async () => {
+      this.#set({ muted: { ...this.state.muted, [kind]: muted } });
+      const track = this.#track(kind);
+      if (kind === "audio" || !this.#constraints.video) {
+        if (track) track.enabled = !muted;
+      } else if (muted && track) {
+        this.#drop(track);
+      } else if (!muted && !track) {
+        this.#add(await this.#open(kind));
+      }
+    });
+  }
+
+  /**
+   * Takes another device. Where it can't be had, the one before is taken again, and the promise
+   * rejected.
+   * @param {Kind} kind
+   * @param {string} id of the device; "" is the default
+   */
+  switchDevice(kind, id) {
+    return this.#next(async () => {
+      const before = this.#constraints[kind], base = typeof before === "object" ? before : {};
+      this.#constraints[kind] = { ...base, deviceId: id ? { exact: id } : undefined };
+      if (kind === "video" && this.state.muted.video) return;
+      const old = this.#track(kind);
+      old?.stop(); // some systems open a camera only once
+      let failure;
+      const track = await this.#open(kind).catch((error) => {
+        failure = error;
+        this.#constraints[kind] = before;
+        return before ? this.#open(kind).catch(() => undefined) : undefined;
+      });
+      await this.#swap(old, track);
+      if (failure) throw failure;
+    });
+  }
+
+  /**
+   * Sends the screen, with its sound where there is one, until it is stopped here or in the
+   * browser. While it is, the same is returned again.
+   * @param {DisplayMediaStreamOptions} options
+   */
+  shareScreen(options) {
+    return this.#sharing ??= this.#share(options).catch((error) => {
+      this.#sharing = undefined;
+      throw error;
+    });
+  }
+
+  /** @param {DisplayMediaStreamOptions} options */
+  async #share(options) {
+    const stream = await navigator.mediaDevices.getDisplayMedia(options);
+    if (this.#closed) stop(stream);
+    this.#check();
+    const end = () => {
+      if (this.state.screen !== stream) return;
+      for (const track of stream.getTracks()) this.#outlet.removeTrack(track);
+      stop(stream);
+      this.#sharing = undefined;
+      this.#set({ screen: undefined });
+    };
+    for (const track of stream.getTracks()) this.#outlet.addTrack(track, stream);
+    stream.getVideoTracks()[0]?.addEventListener("ended", end);
+    this.#set({ screen: stream });
+    return { stream, stop: end };
+  }
+
+  /** Closes what was opened here. */
+  close() {
+    this.#closed = true;
+    if (this.state.screen) stop(this.state.screen);
+    if (this.#constraints.audio || this.#constraints.video) stop(this.state.stream);
+    this.#set({ stream: undefined, screen: undefined });
+  }
+
+  /**
+   * Does one thing after the other.
+   * @template T
+   * @param {() => Promise<T>} step
+   * @returns {Promise<T>}
+   */
+  #next(step) {
+    const done = this.#queue.then(step);
+    this.#queue = done.then(() => {}, () => {});
+    return done;
+  }
+
+  #check() { if (this.#closed) throw new ParleyError("closed", "the room was left"); }
+
+  /** @param {Kind} kind */
+  #track(kind) { return this.state.stream?.getTracks().find((track) => track.kind === kind); }
+
+  /** @param {Kind} kind */
+  async #open(kind) {
+    const stream = await navigator.mediaDevices.getUserMedia({ [kind]: this.#constraints[kind] });
+    if (this.#closed) stop(stream);
+    this.#check();
+    return stream.getTracks()[0];
+  }
+
+  /** @param {MediaStreamTrack} track */
+  #add(track) {
+    const { stream = new MediaStream(), muted } = this.state;
+    if (!stream.getTracks().includes(track)) stream.addTrack(track);
+    if (track.kind === "audio") track.enabled = !muted.audio;
+    this.#outlet.addTrack(track, stream);
+    this.#watch(track);
+    this.#set({ stream });
+  }
+
+  /** @param {MediaStreamTrack} track */
+  #drop(track) {
+    this.state.stream?.removeTrack(track);
+    this.#outlet.removeTrack(track);
+    if (this.#constraints[/** @type {Kind} */ (track.kind)]) track.stop();
+    this.#set({});
+  }
+
+  /**
+   * @param {MediaStreamTrack} [old]
+   * @param {MediaStreamTrack} [track]
+   */
+  async #swap(old, track) {
+    const { stream } = this.state;
+    if (old && track && stream) {
+      stream.removeTrack(old);
+      stream.addTrack(track);
+      track.enabled = old.enabled;
+      this.#watch(track);
+      await this.#outlet.replaceTrack(old, track);
+    } else if (old) {
+      this.#drop(old);
+    } else if (track) {
+      this.#add(track);
+    }
+    this.#set({});
+  }
+
+  /**
+   * A device that is pulled out ends its track: the default one takes its place, if there is one.
+   * @param {MediaStreamTrack} track
+   */
+  #watch(track) {
+    const kind = /** @type {Kind} */ (track.kind);
+    track.addEventListener("ended", () => {
+      if (this.#track(kind) !== track) return;
+      if (this.#constraints[kind]) this.switchDevice(kind, "").catch(() => {}); // the state tells
+      else this.#drop(track);
+    });
+  }
+
+  /** @param {Partial<LocalState>} change */
+  #set(change) {
+    this.state = Object.freeze({ ...this.state, ...change });
+    this.#change();
+  }
+}
+
+/** @param {MediaStream} [stream] */
+function stop(stream) { for (const track of stream?.getTracks() ?? []) track.stop(); }

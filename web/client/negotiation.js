@@ -1,0 +1,161 @@
+// @ts-check
+// Negotiates one RTCPeerConnection with the other side: perfect negotiation, one step after
+// the other. Knows descriptions and candidates, but not what they are for.
+
+/** @typedef {import("./signaling.js").Message} Message */
+
+/**
+ * - tell: sends a description or a candidate to the other side
+ * - answered: the first description of the other side has come
+ * - settled: a negotiation is complete
+ * - renewed: the other side has made its connection anew: ours is of no use to it
+ * - stale: the other side has sent an offer to a former connection of ours
+ * - warn: of what went wrong
+ * @typedef {{
+ *   tell: (message: Message) => void, answered: () => void, settled: () => unknown,
+ *   renewed: (message: Message) => void, stale: () => void, warn: (error: unknown) => void,
+ * }} NegotiationEvents
+ */
+
+export class Negotiation {
+  #pc;
+  #polite;
+  #events;
+  /** Whether we may offer: in a mesh the polite one waits for the first offer. */
+  #offers;
+  /**
+   * The first offer of a polite caller, which is not put in place until it is answered: so
+   * there is nothing to take back when the other calls at the same moment.
+   * @type {RTCSessionDescriptionInit|undefined}
+   */
+  #draft;
+  #drafts;
+  #ignored = false;
+  /** The session in the descriptions of the other side: it names its connection. */
+  #theirs = "";
+  /** @type {any[]} candidates that came before the first description */
+  #early = [];
+  #queue = Promise.resolve();
+
+  /**
+   * @param {RTCPeerConnection} pc
+   * @param {{polite: boolean, offers: boolean, drafts: boolean}} rules drafts: a polite side makes
+   *   its first offer as a draft
+   * @param {NegotiationEvents} events
+   */
+  constructor(pc, { polite, offers, drafts }, events) {
+    this.#pc = pc;
+    this.#polite = polite;
+    this.#offers = offers;
+    this.#drafts = drafts && polite;
+    this.#events = events;
+    pc.onnegotiationneeded = () => this.run(() => this.#offer());
+    pc.onicecandidate = ({ candidate }) => events.tell({ type: "candidate", candidate: candidate ? candidate.toJSON() : null });
+  }
+
+  /**
+   * Does a step when all former ones are done.
+   * @param {() => unknown} step
+   */
+  run(step) {
+    this.#queue = this.#queue.then(async () => {
+      if (this.#pc.signalingState !== "closed") await step();
+    }).catch(this.#events.warn);
+    return this.#queue;
+  }
+
+  /** @param {Message} message of the other side */
+  receive(message) {
+    this.run(() => message.type === "candidate" ? this.#candidate(message.candidate) : this.#describe(message));
+  }
+
+  /** Looks for a new way to the other side. An offer without an answer is sent again. */
+  restart() {
+    this.run(async () => {
+      this.#offers = true;
+      if (this.#draft || this.#pc.signalingState === "have-local-offer") this.#tell();
+      else if (!this.#theirs) await this.#offer();
+      if (this.#theirs) this.#pc.restartIce();
+    });
+  }
+
+  /**
+   * Tells whether a description of ours still holds.
+   * @param {string} sdp
+   */
+  holds(sdp) { return this.#ours?.sdp === sdp; }
+
+  get #ours() { return this.#draft ?? this.#pc.localDescription; }
+
+  #tell() {
+    const ours = this.#ours;
+    if (ours) this.#events.tell({ type: ours.type, sdp: ours.sdp, ...(this.#theirs && { for: this.#theirs }) });
+  }
+
+  async #offer() {
+    if (!this.#offers || this.#draft || this.#pc.signalingState !== "stable") return;
+    if (this.#drafts && !this.#theirs) this.#draft = await this.#pc.createOffer();
+    else await this.#setLocal("offer");
+    this.#tell();
+  }
+
+  /**
+   * Node's implementations want the description that browsers make by themselves.
+   * @param {"offer"|"answer"} type
+   */
+  async #setLocal(type) {
+    await this.#pc.setLocalDescription(await (type === "offer" ? this.#pc.createOffer() : this.#pc.createAnswer()));
+  }
+
+  /** @param {Message} message an offer or an answer */
+  async #describe(message) {
+    const type = /** @type {"offer"|"answer"} */ (message.type);
+    const sdp = typeof message.sdp === "string" ? message.sdp : String(message.sdp?.sdp ?? "");
+    const theirs = session(sdp), ours = session(this.#ours?.sdp);
+    const meant = !message.for || message.for === ours;
+    if (type === "answer" && (!meant || !this.#draft && this.#pc.signalingState === "stable")) return;
+    if (this.#theirs && theirs !== this.#theirs) return this.#events.renewed(message);
+    if (!meant) return this.#events.stale();
+    const collision = type === "offer" && (this.#draft || this.#pc.signalingState !== "stable");
+    this.#ignored = Boolean(collision) && !this.#polite;
+    if (this.#ignored) return;
+    const draft = this.#draft;
+    this.#draft = undefined;
+    if (draft && type === "answer") await this.#pc.setLocalDescription(draft);
+    else if (collision && !draft) await this.#pc.setLocalDescription({ type: "rollback" });
+    await this.#pc.setRemoteDescription({ type, sdp });
+    const first = !this.#theirs;
+    this.#theirs = theirs;
+    this.#offers = true;
+    if (first) this.#events.answered();
+    for (const candidate of this.#early.splice(0)) await this.#candidate(candidate);
+    if (type === "offer") {
+      await this.#setLocal("answer");
+      this.#tell();
+    }
+    await this.#events.settled();
+  }
+
+  /** @param {any} candidate */
+  async #candidate(candidate) {
+    const remote = this.#pc.remoteDescription;
+    if (!candidate?.candidate) return; // the end of candidates: nothing to be done
+    if (!remote) {
+      this.#early.push(candidate);
+      return;
+    }
+    const { usernameFragment } = candidate;
+    if (usernameFragment && !remote.sdp.includes(`a=ice-ufrag:${usernameFragment}`)) return; // of another generation
+    try {
+      await this.#pc.addIceCandidate(candidate);
+    } catch (error) {
+      if (!this.#ignored) throw error;
+    }
+  }
+}
+
+/**
+ * Returns the session of a description, which stays the same as long as the connection.
+ * @param {string} [sdp]
+ */
+function session(sdp = "") { return /^o=\S* (\S+)/m.exec(sdp)?.[1] ?? ""; }
