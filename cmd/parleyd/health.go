@@ -5,8 +5,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/config"
+	"github.com/parley-rtc/parley/wsconn/clientip"
 )
 
 // newHealth returns the command that asks a daemon how it is.
@@ -41,7 +44,9 @@ the environment and --config describe, or in a container the flags of its first 
 				if url, socket, err = readyURL(c); err != nil {
 					return err
 				}
-				client.Transport = ownTransport(c, socket)
+				if client.Transport, err = ownTransport(c, socket); err != nil {
+					return err
+				}
 			}
 			answer, err := client.Get(url)
 			if err != nil {
@@ -81,19 +86,47 @@ func runningConfig(file, process string) (*config.Config, error) {
 	return config.Load(words[1:], os.LookupEnv)
 }
 
+// fromProxy is the header of a connection that a proxy opens for itself (PROXY protocol,
+// version 1).
+const fromProxy = "PROXY UNKNOWN\r\n"
+
 // ownTransport asks a daemon on this machine: its certificate is for the name that clients
-// use, which a daemon with several certificates must be told.
-func ownTransport(c *config.Config, socket string) *http.Transport {
+// use, which a daemon with several certificates must be told. Where it takes this machine
+// for a proxy that sends the PROXY protocol, it gets a header.
+func ownTransport(c *config.Config, socket string) (*http.Transport, error) {
 	t := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	if c.ACME.On() {
 		t.TLSClientConfig.ServerName = c.ACME.Domains[0]
 	}
-	if socket != "" {
-		t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", socket)
-		}
+	proxies, err := clientip.ParseProxies(c.TrustedProxies)
+	if err != nil {
+		return nil, err
 	}
-	return t
+	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if socket != "" {
+			network, address = "unix", socket
+		}
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		if err != nil || !c.ProxyProtocol || !proxies.Trusts(ownAddress(conn)) {
+			return conn, err
+		}
+		if _, err := io.WriteString(conn, fromProxy); err != nil {
+			_ = conn.Close()
+			return nil, err
+		}
+		return conn, nil
+	}
+	return t, nil
+}
+
+// ownAddress returns the address from which a connection is made; invalid: it is on a
+// Unix socket.
+func ownAddress(c net.Conn) netip.Addr {
+	tcp, ok := c.LocalAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	return tcp.AddrPort().Addr().Unmap().WithZone("")
 }
 
 // readyURL returns where a daemon with these settings is asked on its own machine, and

@@ -1,9 +1,17 @@
 package main
 
 import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/proxyheader"
+	"github.com/parley-rtc/parley/wsconn/clientip"
 )
 
 // The health check of a container asks where the daemon's own flags, file or environment
@@ -45,6 +53,45 @@ func TestHealthAsksTheDaemonItself(t *testing.T) {
 			}
 			if url, socket, err := readyURL(settings); err != nil || url != c.url || socket != c.socket {
 				t.Errorf("%s %q %v", url, socket, err)
+			}
+		})
+	}
+}
+
+// The health check finds a daemon healthy that takes this machine for a proxy which sends
+// the PROXY protocol, on TCP and on a Unix socket, and one that does not.
+func TestHealthSendsTheProxyHeader(t *testing.T) {
+	for name, trusted := range map[string]string{"TCP": "127.0.0.1", "Unix socket": "unix", "not trusted": "192.0.2.1"} {
+		t.Run(name, func(t *testing.T) {
+			listen, network, address := "127.0.0.1:0", "tcp", "127.0.0.1:0"
+			if trusted == "unix" {
+				address, network = filepath.Join(t.TempDir(), "p.sock"), "unix"
+				listen = "unix:" + address
+			}
+			inner, err := net.Listen(network, address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			proxies, err := clientip.ParseProxies([]string{trusted})
+			if err != nil {
+				t.Fatal(err)
+			}
+			server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+			server.Listener = proxyheader.New(inner, func(a netip.Addr) bool { return proxies.Trusts(a) }, nil)
+			server.Start()
+			defer server.Close()
+			if network == "tcp" {
+				listen = inner.Addr().String()
+			}
+			settings := filepath.Join(t.TempDir(), "parley.yaml")
+			text := fmt.Sprintf("listen: %q\ntrusted-proxy: %q\nproxy-protocol: true\n", listen, trusted)
+			if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			cmd := newHealth()
+			cmd.SetArgs([]string{"--config", settings})
+			if err := cmd.Execute(); err != nil {
+				t.Error(err)
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net"
@@ -69,26 +70,50 @@ func withEnv(cmd *exec.Cmd, more ...string) *exec.Cmd {
 	return cmd
 }
 
-// A socket that systemd has opened is used, by its name.
-func TestSocketActivation(t *testing.T) {
+// activated returns a daemon that gets a socket from systemd under a name, and the socket's
+// address.
+func activated(t *testing.T, name string, args ...string) (*exec.Cmd, string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	t.Cleanup(func() { _ = l.Close() })
 	file, err := l.(*net.TCPListener).File()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
-	direct := parleyd.Command("--listen", "systemd:http", "--admin-listen", "127.0.0.1:0")
-	cmd := withEnv(exec.Command("sh", append([]string{"-c", `LISTEN_PID=$$ exec "$0" "$@"`}, direct.Args...)...), "LISTEN_FDS=1", "LISTEN_FDNAMES=http")
+	t.Cleanup(func() { _ = file.Close() })
+	direct := parleyd.Command(append([]string{"--admin-listen", "127.0.0.1:0"}, args...)...)
+	cmd := withEnv(exec.Command("sh", append([]string{"-c", `LISTEN_PID=$$ exec "$0" "$@"`}, direct.Args...)...), "LISTEN_FDS=1", "LISTEN_FDNAMES="+name)
 	cmd.ExtraFiles = []*os.File{file}
+	return cmd, l.Addr().String()
+}
+
+// A socket that systemd has opened is used, by its name.
+func TestSocketActivation(t *testing.T) {
+	cmd, address := activated(t, "http", "--listen", "systemd:http")
 	d := parleyd.StartCommand(t, cmd)
-	if d.Address != l.Addr().String() {
-		t.Errorf("it listens on %s, want %s", d.Address, l.Addr())
+	if d.Address != address {
+		t.Errorf("it listens on %s, want %s", d.Address, address)
 	}
 	connect(t, d).join("r", "a")
+}
+
+// A socket of systemd that no setting names would leave its clients waiting: the start
+// ends with its name.
+func TestSocketNobodyNames(t *testing.T) {
+	for _, listen := range []string{"127.0.0.1:0", "systemd:http"} {
+		cmd, _ := activated(t, "other", "--listen", listen)
+		var out bytes.Buffer
+		cmd.Stderr = &out
+		end := time.AfterFunc(parleyd.Patience, func() { _ = cmd.Process.Kill() })
+		_ = cmd.Run()
+		end.Stop()
+		if code := cmd.ProcessState.ExitCode(); code != 2 || !strings.Contains(out.String(), `"other"`) {
+			t.Errorf("%s: exit code %d and %q", listen, code, out.String())
+		}
+	}
 }
 
 // manager is a service manager that is told how the daemon is (sd_notify(3)).

@@ -79,7 +79,7 @@ func New(o Options) (*Manager, error) {
 		o.RootRead = func(error) {}
 	}
 	m := &Manager{options: o, log: o.Logger}
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+	if err := writable(o.Dir); err != nil {
 		return nil, fmt.Errorf("acme-dir: %w", err)
 	}
 	m.ctx, m.stop = context.WithCancel(context.Background())
@@ -96,6 +96,19 @@ func New(o Options) (*Manager, error) {
 		Logger:            zap.NewNop(),
 	})
 	return m, nil
+}
+
+// writable makes a folder, and reports why nothing can be kept in it. certmagic would give
+// up without a word.
+func writable(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, "try-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 // Start begins to obtain what is missing and to renew what is old. The authority

@@ -50,8 +50,9 @@ func (c *Config) Again(lookup func(string) (string, bool)) (*Config, error) {
 	if err := fresh.Complete(lookup); err != nil {
 		return nil, err
 	}
-	// Whoever writes a file empties it first. Without its settings, anybody might join.
-	if info, err := os.Stat(fresh.file); err == nil && info.Mode().IsRegular() && info.Size() == 0 {
+	// Whoever writes a file empties it first. Without its settings, anybody might join. What
+	// was read counts: it may have been filled since.
+	if info, err := os.Stat(fresh.file); fresh.blank && (err != nil || info.Mode().IsRegular()) {
 		return nil, fmt.Errorf("config: %s is empty", fresh.file)
 	}
 	return fresh, nil

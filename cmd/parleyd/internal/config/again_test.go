@@ -67,6 +67,26 @@ func TestAgain(t *testing.T) {
 	}
 }
 
+// A file without text is one that is being written, and changes nothing. A file that
+// says nothing does.
+func TestAgainWithoutText(t *testing.T) {
+	path := rewrite(t, "", "max-rooms: 5\n")
+	c, err := Load([]string{"--config", path}, none)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"", "\n", " \r\n  "} {
+		rewrite(t, path, text)
+		if _, err := c.Again(none); err == nil || !strings.Contains(err.Error(), "is empty") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	rewrite(t, path, "# max-rooms: 5\n")
+	if fresh, err := c.Again(none); err != nil || fresh.MaxRooms != 0 {
+		t.Errorf("%v", err)
+	}
+}
+
 // Some settings can change in one way, and in another not.
 func TestCanTake(t *testing.T) {
 	secret := rewrite(t, "", "whsec_x")

@@ -77,6 +77,7 @@ type Config struct {
 	Version bool
 
 	file  string
+	blank bool                // the file had no text
 	flags *pflag.FlagSet      // that the settings are tied to
 	given map[string][]string // by the command line
 }

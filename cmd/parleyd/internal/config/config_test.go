@@ -182,6 +182,7 @@ func TestEnvironment(t *testing.T) {
 		"PARLEY_ADMIN_URL=http://x": true, "PARLEY_PORT=tcp://10.0.0.1:8080": true, "PARLEY_SERVICE_HOST=10.0.0.1": true,
 		"PARLEY_SERVICE_PORT_HTTP=8080": true, "PARLEY_PORT_8080_TCP_ADDR=10.0.0.1": true, "PARLEY_ADMIN_SERVICE_PORT=8081": true,
 		"PARLEY_LISTENS=x": false, "PARLEY_=x": false, "PARLEY_listen=x": false, "PARLEY_MAX-ROOMS=1": false, "PARLEY_ADMIN_TOKEN=x": false,
+		"PARLEY_PORT=8090": false, "PARLEY_ADMIN_PORT=8091": false, "PARLEY_PORT=": false,
 	} {
 		err := New().CheckEnvironment([]string{"PATH=/bin", text})
 		name, _, _ := strings.Cut(text, "=")

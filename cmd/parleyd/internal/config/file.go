@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,7 @@ func (c *Config) decode(path string, r io.Reader) error {
 	if len(text) > maxFileBytes {
 		return fmt.Errorf("%s: larger than %d bytes", path, maxFileBytes)
 	}
+	c.blank = len(bytes.TrimSpace(text)) == 0
 	decoder := yaml.NewDecoder(strings.NewReader(string(text)))
 	var document yaml.Node
 	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {

@@ -51,8 +51,8 @@ type accepted struct {
 	err  error
 }
 
-// New reads headers of what l accepts from peers whose address is trusted. Close
-// closes l, too. A nil logger logs nothing.
+// New reads headers of what l accepts from peers whose address is trusted; that of a
+// peer on a Unix socket is invalid. Close closes l, too. A nil logger logs nothing.
 func New(l net.Listener, trusts func(netip.Addr) bool, log *zap.Logger) *Listener {
 	if log == nil {
 		log = zap.NewNop()
@@ -115,13 +115,21 @@ func (p *Listener) run() {
 			}
 			continue
 		}
-		peer, err := netip.ParseAddrPort(c.RemoteAddr().String())
-		if err != nil || !p.trusts(peer.Addr().Unmap().WithZone("")) {
+		if !p.trusts(peerOf(c)) {
 			p.hand(c, nil)
 		} else if p.begin(c) {
 			p.working.Go(func() { p.readHeader(c) })
 		}
 	}
+}
+
+// peerOf returns the address of a connection's peer; invalid: it is on a Unix socket.
+func peerOf(c net.Conn) netip.Addr {
+	tcp, ok := c.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	return tcp.AddrPort().Addr().Unmap().WithZone("")
 }
 
 // begin notes a connection whose header is read, or closes it if p is closed.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -203,6 +204,34 @@ func TestUntrusted(t *testing.T) {
 	b := make([]byte, len(text))
 	if _, err := io.ReadFull(c, b); err != nil || string(b) != text {
 		t.Errorf("%q, %v", b, err)
+	}
+}
+
+// A proxy on a Unix socket that is trusted sends a header too, and is closed without one.
+func TestUnixSocket(t *testing.T) {
+	inner, err := net.Listen("unix", filepath.Join(t.TempDir(), "p.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := New(inner, func(a netip.Addr) bool { return !a.IsValid() }, nil)
+	t.Cleanup(func() { _ = l.Close() })
+	for _, text := range []string{"GET / HTTP/1.1\r\n", header(t, 2, "4", nil)} {
+		c, err := net.Dial("unix", inner.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := io.WriteString(c, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if source, ok := l.Source(c); !ok || source.String() != "203.0.113.7:4711" {
+		t.Errorf("source %s", source)
 	}
 }
 

@@ -133,7 +133,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{options: o, log: o.Logger, often: rate.Sometimes{Interval: time.Second}}
 	s.addresses = addresses{most: o.perAddress(), have: make(map[netip.Addr]int)}
-	s.streams = newStreams(&s.Stats)
+	s.streams = newStreams(&s.Stats, o.perAddress())
 	s.peers = newPeers(o.PublicIPs, o.AllowPeers)
 	s.secrets = newSecrets(o.Secrets)
 	s.users = newUsers(o.MaxAllocations, o.BytesPerSecond)

@@ -25,14 +25,25 @@ const (
 // any goroutine.
 type streams struct {
 	stats *Stats
+	most  int // connections of an address, authenticated or not; 0: no limit
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex         // guards what follows
+	have    map[netip.Addr]int // connections of an address
 	open    map[netip.AddrPort]*stream
 	waiting map[netip.Addr]int // connections of an address that are not authenticated
 }
 
-func newStreams(stats *Stats) *streams {
-	return &streams{stats: stats, open: make(map[netip.AddrPort]*stream), waiting: make(map[netip.Addr]int)}
+// newStreams bounds the connections of one address by the allocations that it may have,
+// and those that do not have theirs yet; 0: no limit.
+func newStreams(stats *Stats, allocations int) *streams {
+	s := &streams{
+		stats: stats, have: make(map[netip.Addr]int),
+		open: make(map[netip.AddrPort]*stream), waiting: make(map[netip.Addr]int),
+	}
+	if allocations > 0 {
+		s.most = allocations + maxUnauthenticated
+	}
+	return s
 }
 
 // stream is one connection. It ends when it is silent for too long.
@@ -81,10 +92,11 @@ func (s *streams) add(c net.Conn) *stream {
 	k := limit.Network(client.Addr(), customerBits)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.waiting[k] >= maxUnauthenticated {
+	if s.waiting[k] >= maxUnauthenticated || s.most > 0 && s.have[k] >= s.most {
 		s.stats.StreamsCut.Add(1)
 		return nil
 	}
+	s.have[k]++
 	s.waiting[k]++
 	st := &stream{Conn: c, streams: s, client: client, until: time.Now().Add(unauthenticatedTime)}
 	s.open[client] = st
@@ -156,6 +168,10 @@ func (st *stream) Close() error {
 		}
 		if s.open[st.client] == st {
 			delete(s.open, st.client)
+		}
+		k := limit.Network(st.client.Addr(), customerBits)
+		if s.have[k]--; s.have[k] == 0 {
+			delete(s.have, k)
 		}
 		s.stats.Streams.Add(-1)
 	}

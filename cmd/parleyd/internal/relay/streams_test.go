@@ -26,7 +26,7 @@ func connect(t *testing.T, s *streams, client string) *stream {
 	return s.add(pipeConn{near, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(client))})
 }
 
-func newTestStreams() *streams { return newStreams(new(Stats)) }
+func newTestStreams() *streams { return newStreams(new(Stats), 0) }
 
 // A connection without valid credentials ends soon, whatever it sends; one with
 // them, when its allocation can't live any more.
@@ -102,7 +102,40 @@ func TestStreamsOfAnAddress(t *testing.T) {
 	for _, st := range s.open {
 		_ = st.Close()
 	}
-	if len(s.open) != 0 || len(s.waiting) != 0 || s.stats.Streams.Load() != 0 {
+	if len(s.open) != 0 || len(s.waiting) != 0 || len(s.have) != 0 || s.stats.Streams.Load() != 0 {
 		t.Errorf("%d open, %d waiting, %d counted", len(s.open), len(s.waiting), s.stats.Streams.Load())
+	}
+}
+
+// One address can't hold the places of all with connections that have credentials and
+// allocate nothing.
+func TestAuthenticatedStreamsOfAnAddress(t *testing.T) {
+	const allocations = 3
+	s := newStreams(new(Stats), allocations)
+	var all []*stream
+	for i := range allocations + maxUnauthenticated {
+		st := connect(t, s, netip.AddrPortFrom(netip.MustParseAddr("203.0.113.7"), uint16(i+1)).String())
+		if st == nil {
+			t.Fatalf("connection %d was refused", i)
+		}
+		s.authenticated(st.RemoteAddr())
+		all = append(all, st)
+	}
+	if connect(t, s, "203.0.113.7:9000") != nil {
+		t.Error("there is one more")
+	}
+	if s.stats.StreamsCut.Load() != 1 {
+		t.Error("it is not counted")
+	}
+	if connect(t, s, "203.0.113.8:1") == nil {
+		t.Error("another address was refused")
+	}
+	_ = all[0].Close()
+	_ = all[0].Close()
+	if connect(t, s, "203.0.113.7:9001") == nil {
+		t.Error("refused, though one has ended")
+	}
+	if connect(t, s, "203.0.113.7:9002") != nil {
+		t.Error("one end has given two places")
 	}
 }

@@ -4,6 +4,7 @@ package reload
 
 import (
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -27,11 +28,9 @@ type Value[T any] struct {
 	checked time.Time
 }
 
-// version tells versions of a file apart.
-type version struct {
-	modified time.Time
-	size     int64
-}
+// version tells versions of a file apart; nil: the file can't be looked at. Tools that
+// swap links may give all versions one time.
+type version = os.FileInfo
 
 // New loads a value that is made of files. When they have changed it is loaded
 // again, and told gets the new value. If that fails, told gets the error, and the
@@ -74,17 +73,17 @@ func (v *Value[T]) look() []version {
 	seen := make([]version, len(v.files))
 	for i, name := range v.files {
 		if info, err := os.Stat(name); err == nil {
-			seen[i] = version{info.ModTime(), info.Size()}
+			seen[i] = info
 		}
 	}
 	return seen
 }
 
 func same(a, b []version) bool {
-	for i := range a {
-		if a[i].size != b[i].size || !a[i].modified.Equal(b[i].modified) {
-			return false
+	return slices.EqualFunc(a, b, func(a, b version) bool {
+		if a == nil || b == nil {
+			return a == nil && b == nil
 		}
-	}
-	return true
+		return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+	})
 }

@@ -61,3 +61,41 @@ func TestFailureIsTriedAgain(t *testing.T) {
 		}
 	})
 }
+
+// A link that is swapped for one to another file is seen, though both files have the same
+// size and time.
+func TestSwappedLink(t *testing.T) {
+	dir := t.TempDir()
+	link := filepath.Join(dir, "file")
+	for _, name := range []string{"1", "2"} {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(file, time.Time{}, time.Unix(1, 0)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(name, link+name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Rename(link+"1", link); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		v, err := New(func() (string, error) {
+			text, err := os.ReadFile(link)
+			return string(text), err
+		}, func(string, error) {}, link)
+		if err != nil || v.Get() != "1" {
+			t.Fatalf("%q %v", v.Get(), err)
+		}
+		if err := os.Rename(link+"2", link); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(CheckInterval)
+		if got := v.Get(); got != "2" {
+			t.Errorf("got %q", got)
+		}
+	})
+}

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"net/url"
 	"os"
 	"os/user"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -33,9 +35,13 @@ type Address struct {
 	Path string // of a Unix socket; empty: it is of another form
 
 	mode  fs.FileMode
-	owner string // "": as the process is; user, user:group or :group
+	owner string // "": as the process is; user, user:group or :group, by name or number
 	name  string // that systemd gives to its sockets
 }
+
+// maxPath is the longest path that every system takes for a socket (unix(7); macOS takes
+// fewer bytes than Linux).
+const maxPath = 103
 
 // defaultMode lets the owner and the group connect.
 const defaultMode = 0o660
@@ -63,6 +69,12 @@ func Parse(text string) (a Address, err error) {
 	if path == "" {
 		return a, fmt.Errorf("%q has no path", text)
 	}
+	if path[0] == '@' {
+		return a, fmt.Errorf("%q is an abstract socket, which anybody on this machine may connect to: name a path", text)
+	}
+	if len(path) > maxPath {
+		return a, fmt.Errorf("%q: the path is longer than %d bytes", text, maxPath)
+	}
 	a = Address{Path: path, mode: defaultMode}
 	values, err := url.ParseQuery(query)
 	if err != nil {
@@ -85,7 +97,8 @@ func Parse(text string) (a Address, err error) {
 	return a, nil
 }
 
-// Listen opens sockets: of a name several, if systemd has them. On an error none is open.
+// Listen opens sockets: of a name several, if systemd has them. Systemd has to pass no
+// others: clients would wait there for ever. On an error none is open.
 func Listen(addresses []Address) (all []Listener, err error) {
 	defer func() {
 		if err != nil {
@@ -95,7 +108,11 @@ func Listen(addresses []Address) (all []Listener, err error) {
 			all = nil
 		}
 	}()
-	var passed map[string][]net.Listener
+	passed, err := activation.ListenersWithNames()
+	if err != nil {
+		return nil, err
+	}
+	used := make(map[string]bool)
 	for _, a := range addresses {
 		switch {
 		case a.TCP != "":
@@ -111,13 +128,9 @@ func Listen(addresses []Address) (all []Listener, err error) {
 			}
 			all = append(all, l)
 		default:
-			if passed == nil {
-				if passed, err = activation.ListenersWithNames(); err != nil {
-					return all, err
-				}
-			}
+			used[a.name] = true
 			if len(passed[a.name]) == 0 {
-				return all, fmt.Errorf("systemd has passed no socket with the name %q (FileDescriptorName)", a.name)
+				return all, fmt.Errorf("systemd has passed no socket with the name %q (FileDescriptorName), but %q", a.name, slices.Sorted(maps.Keys(passed)))
 			}
 			for _, l := range passed[a.name] {
 				own, ok := l.(Listener)
@@ -126,6 +139,11 @@ func Listen(addresses []Address) (all []Listener, err error) {
 				}
 				all = append(all, own)
 			}
+		}
+	}
+	for name := range passed {
+		if !used[name] {
+			return all, fmt.Errorf("systemd has passed the socket %q, which is not named here: add systemd:%s, or disable the socket unit", name, name)
 		}
 	}
 	return all, nil
@@ -158,21 +176,9 @@ func (a Address) listenUnix() (Listener, error) {
 
 // giveAway sets who may connect.
 func (a Address) giveAway() error {
-	owner, group, _ := strings.Cut(a.owner, ":")
-	uid, gid := -1, -1
-	if owner != "" {
-		u, err := user.Lookup(owner)
-		if err != nil {
-			return err
-		}
-		uid, _ = strconv.Atoi(u.Uid)
-	}
-	if group != "" {
-		g, err := user.LookupGroup(group)
-		if err != nil {
-			return err
-		}
-		gid, _ = strconv.Atoi(g.Gid)
+	uid, gid, err := a.CheckOwner()
+	if err != nil {
+		return err
 	}
 	if uid >= 0 || gid >= 0 {
 		if err := os.Chown(a.Path, uid, gid); err != nil {
@@ -180,4 +186,44 @@ func (a Address) giveAway() error {
 		}
 	}
 	return os.Chmod(a.Path, a.mode)
+}
+
+// CheckOwner returns the numbers of the user and the group that a Unix socket is to belong
+// to; -1: those of the process. The error names the one that this machine does not have.
+func (a Address) CheckOwner() (uid, gid int, err error) {
+	owner, group, _ := strings.Cut(a.owner, ":")
+	uid, err = number(owner, func(name string) (string, error) {
+		u, err := user.Lookup(name)
+		if err != nil {
+			return "", err
+		}
+		return u.Uid, nil
+	})
+	if err != nil {
+		return -1, -1, err
+	}
+	gid, err = number(group, func(name string) (string, error) {
+		g, err := user.LookupGroup(name)
+		if err != nil {
+			return "", err
+		}
+		return g.Gid, nil
+	})
+	return uid, gid, err
+}
+
+// number returns what stands for a name, or is one: images of containers have no names. -1:
+// there is none.
+func number(name string, lookup func(string) (string, error)) (int, error) {
+	if name == "" {
+		return -1, nil
+	}
+	text, err := lookup(name)
+	if err != nil {
+		if n, failed := strconv.ParseUint(name, 10, 31); failed == nil {
+			return int(n), nil
+		}
+		return -1, err
+	}
+	return strconv.Atoi(text)
 }

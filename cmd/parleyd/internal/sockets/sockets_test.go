@@ -27,6 +27,7 @@ func TestParse(t *testing.T) {
 	}
 	for _, text := range []string{
 		"", "8080", "a:b", ":99999", "unix:", "unix:?mode=0600", "unix:/p?mode=rw", "unix:/p?mode=7777", "unix:/p?color=red", "systemd:",
+		"unix:@name", "unix:/" + strings.Repeat("p", 103),
 	} {
 		if got, err := Parse(text); err == nil {
 			t.Errorf("%q: %+v", text, got)
@@ -82,7 +83,10 @@ func TestUnix(t *testing.T) {
 	if _, err := os.Stat(path); err == nil {
 		t.Error("it is still there")
 	}
-	if _, err := listen(t, "unix:"+path+"?owner=nobody-of-this-name"); err == nil || !strings.Contains(err.Error(), "nobody-of-this-name") {
+	if _, err := listen(t, "unix:"+path+"?owner="+me.Uid+":"+me.Gid); err != nil {
+		t.Errorf("with numbers: %v", err)
+	}
+	if _, err := listen(t, "unix:"+path+"2?owner=nobody-of-this-name"); err == nil || !strings.Contains(err.Error(), "nobody-of-this-name") {
 		t.Errorf("%v", err)
 	}
 }
