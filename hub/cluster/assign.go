@@ -150,8 +150,8 @@ func (c *control) claim(p int, entry partEntry) {
 	c.claims++
 	c.put("part."+strconv.Itoa(p), entry, v.revision, func(at uint64, err error) {
 		v.claiming = false
-		if c.claims--; c.claims == 0 {
-			defer c.assign() // the next ones
+		if c.claims--; c.claims == 0 && err == nil {
+			defer c.assign() // the next ones; what has failed waits for the next tick
 		}
 		if err == nil && at > v.revision {
 			v.entry, v.revision = entry, at
