@@ -142,6 +142,24 @@ func TestLostRenewal(t *testing.T) {
 	})
 }
 
+// A register that refuses writes at once is not asked without end, and what it has refused
+// is written once it takes it.
+func TestRegisterThatRefuses(t *testing.T) {
+	virtual(t, []string{"a", "b", "c"}, func(t *testing.T, v *virtualCluster) {
+		v.net.set(func() { v.net.refuses = true })
+		v.nodes["c"].Close()
+		delete(v.nodes, "c")
+		time.Sleep(fenceTime + 2*time.Second)
+		v.net.set(func() {
+			v.net.refuses = false
+			if least, most := 2, 2*maxClaims*20; v.net.refused < least || v.net.refused > most {
+				t.Errorf("%d writes in about 2 s, not %d to %d", v.net.refused, least, most)
+			}
+		})
+		v.await("the others own all", v.ready)
+	})
+}
+
 // A hub that is busy for long does not cost its node the lease.
 func TestBusyHub(t *testing.T) {
 	virtual(t, []string{"a", "b"}, func(t *testing.T, v *virtualCluster) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -29,6 +30,8 @@ type network struct {
 	putDelay    time.Duration      // at most, there and back each
 	putTime     time.Duration      // at least, likewise
 	swallowed   map[string]int     // writes of a node that come nowhere, the next ones
+	refuses     bool               // writes of partitions, at once
+	refused     int                // that many of them
 	ambiguous   float64            // writes that are applied, and answered with an error
 	watchDelay  time.Duration      // at most
 }
@@ -167,6 +170,11 @@ var errNoRegister = errors.New("the register does not answer")
 func (p *port) Put(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
 	n := p.net
 	n.mu.Lock()
+	if n.refuses && strings.HasPrefix(key, "part.") {
+		n.refused++
+		n.mu.Unlock()
+		return 0, errNoRegister
+	}
 	there, back := n.putTime+n.upTo(n.putDelay), n.putTime+n.upTo(n.putDelay)
 	n.mu.Unlock()
 	if !sleep(ctx, there) {
