@@ -35,7 +35,8 @@ function length(c) {
 /** @param {Step} s */
 function said(s) {
   if (!s.report) return s.reason ?? "";
-  return Object.entries(s.report).map(([name, value]) => `${name} ${value}`).join(", ");
+  const { outcome, ...figures } = s.report;
+  return [outcome, ...Object.entries(figures).map(([name, value]) => `${name} ${value}`)].filter(Boolean).join(", ");
 }
 
 export class Calls {
