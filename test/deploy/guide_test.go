@@ -265,3 +265,32 @@ print(verified({"webhook-id": sys.argv[1], "webhook-timestamp": sys.argv[2], "we
 		}
 	}
 }
+
+// The load balancers of the guide take its configurations, in which they hash rooms.
+func TestBalancersOfTheGuide(t *testing.T) {
+	const guide = "cmd/parleyd/deploy/README.md"
+	for _, balancer := range []struct {
+		info, frame string
+		command     []string
+	}{
+		{"nginx", "events {}\nhttp {\n%s\n}\n", []string{"/usr/sbin/nginx", "-t", "-e", "stderr", "-g", "pid nginx.pid;", "-c"}},
+		{"haproxy", "defaults\n  mode http\n  timeout connect 1s\n  timeout client 1h\n  timeout server 1h\nfrontend all\n  bind 127.0.0.1:8080\n  default_backend parley\n%s\n", []string{"/usr/sbin/haproxy", "-c", "-f"}},
+	} {
+		blocks := fenced(t, guide, balancer.info)
+		if len(blocks) == 0 {
+			t.Errorf("the guide has nothing for %s", balancer.info)
+		}
+		for _, block := range blocks {
+			dir := t.TempDir()
+			file := filepath.Join(dir, "balancer.conf")
+			if err := os.WriteFile(file, fmt.Appendf(nil, balancer.frame, block), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command(balancer.command[0], append(slices.Clone(balancer.command[1:]), file)...)
+			cmd.Dir = dir
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%s: %v\n%s\n%s", balancer.info, err, out, block)
+			}
+		}
+	}
+}
