@@ -30,18 +30,18 @@ type conn struct {
 	raw     syscall.RawConn // of a plain socket, else nil
 	below   *socket         // under TLS, else nil; if both are nil, writes may block
 	number  uint64
-	remote  netip.Addr // the client's address
-	client  hub.Client // the hub's side; has its own locks
-	opened  time.Time
+	remote  netip.Addr    // the client's address
+	client  hub.Client    // the hub's side; has its own locks
+	opened  time.Duration // since the handler was made
 
 	keepalive keepalive     // has its own lock
 	bytesOut  atomic.Uint64 // written
-	closed    atomic.Bool   // the client's close frame came
 	lull      lull          // has its own lock
+	closed    atomic.Bool   // the client's close frame came
 	// Neighbours in one of the writers' lines, and whether that is the later one; guarded
 	// by their lock.
-	behind, ahead *conn
 	late          bool
+	behind, ahead *conn
 
 	// Owned by the read loop.
 	reader reader
@@ -57,7 +57,7 @@ type conn struct {
 // start registers the connection with the hub and goes on in goroutines of its
 // own. early is what the client sent behind its request.
 func (h *Handler) start(nc net.Conn, early []byte, remote netip.Addr) *conn {
-	c := &conn{h: h, options: h.options.Load(), nc: nc, number: h.numbers.Add(1), remote: remote, opened: time.Now()}
+	c := &conn{h: h, options: h.options.Load(), nc: nc, number: h.numbers.Add(1), remote: remote, opened: time.Since(h.started)}
 	c.reader.deep = &h.deep
 	c.reader.init(nc, early, c.options.MaxMessageBytes, &h.Stats.BytesIn)
 	c.v1.c = c
@@ -65,7 +65,7 @@ func (h *Handler) start(nc net.Conn, early []byte, remote netip.Addr) *conn {
 	if c.below != nil {
 		h.deep.enter()
 	}
-	c.rates.init(c.options, c.opened)
+	c.rates.init(c.options, time.Now())
 	h.log.Info(EventConnect, zap.Uint64(event.FieldConn, c.number), zap.Stringer(event.FieldRemote, remote))
 	c.client = h.hub.Connect(hub.Connection{
 		Number: c.number, Remote: remote, QueueBytes: c.options.QueueBytes, Writer: c,
@@ -261,7 +261,7 @@ func (c *conn) end(reason string) {
 		zap.Stringer(event.FieldRemote, c.remote),
 		zap.Uint16(event.FieldCode, uint16(code)),
 		zap.String(event.FieldReason, reason),
-		zap.Duration(event.FieldDuration, time.Since(c.opened)),
+		zap.Duration(event.FieldDuration, time.Since(c.h.started)-c.opened),
 		zap.Uint64(FieldBytesIn, c.reader.total.Load()),
 		zap.Uint64(FieldBytesOut, c.bytesOut.Load()),
 	)
