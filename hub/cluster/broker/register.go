@@ -116,7 +116,7 @@ func (b *Broker) watchOnce() (had bool, err error) {
 func (b *Broker) register(js jetstream.JetStream) (jetstream.KeyValue, error) {
 	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
 	defer cancel()
-	kv, err := js.KeyValue(ctx, b.bucket())
+	kv, err := b.lookUp(ctx, js)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		// Where not all servers are there yet, one copy has to do until they are.
 		for _, copies := range []int{b.copies(), 1} {
@@ -151,6 +151,16 @@ func (b *Broker) register(js jetstream.JetStream) (jetstream.KeyValue, error) {
 	}
 	b.created = info.Created
 	return kv, nil
+}
+
+// lookUpTime is how long an answer to the question for the register may take. Servers that
+// have no leader yet drop the question: it is asked again soon.
+const lookUpTime = time.Second
+
+func (b *Broker) lookUp(ctx context.Context, js jetstream.JetStream) (jetstream.KeyValue, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookUpTime)
+	defer cancel()
+	return js.KeyValue(ctx, b.bucket())
 }
 
 // use has Put write to a register; nil: there is none.
