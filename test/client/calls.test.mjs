@@ -244,13 +244,16 @@ test("the server is told how a call goes, unless that is turned off", async (t) 
   assert.deepEqual(silent, []);
 });
 
-test("a server that takes no reports gets no more of them, and nobody hears of it", async (t) => {
+/** A room with ann in it, and bob, of a server that takes no reports. */
+function played(t) {
   const sockets = [];
   class WebSocket {
     readyState = 1;
+    sent = [];
     constructor() { sockets.push(this); }
     send(text) {
       const { type, ref } = JSON.parse(text);
+      this.sent.push(type);
       if (type === "report") this.say({ type: "error", code: "unknown_type", error: "no", re: "report", ref });
     }
     say(message) { this.onmessage({ data: JSON.stringify(message) }); }
@@ -258,12 +261,29 @@ test("a server that takes no reports gets no more of them, and nobody hears of i
   }
   const room = new Room("ws://server/ws", "r", { WebSocket, RTCPeerConnection });
   t.after(() => room.leave());
+  room.open();
+  const [socket] = sockets;
+  socket.onopen();
+  socket.say({ type: "joined", room: "r", from: "ann", session: "s" });
+  socket.say({ type: "room_members", room: "r", members: ["ann", "bob"] });
+  return { room, socket };
+}
+
+test("a page that goes away hangs up and leaves", async (t) => {
+  const target = new EventTarget(), { addEventListener } = globalThis;
+  globalThis.addEventListener = target.addEventListener.bind(target);
+  t.after(() => { globalThis.addEventListener = addEventListener; });
+  const { room, socket } = played(t);
+  room.call("bob");
+  target.dispatchEvent(new Event("pagehide"));
+  assert.equal(room.state, "closed");
+  assert.deepEqual(socket.sent.filter((type) => type === "hangup" || type === "leave"), ["hangup", "leave"]);
+});
+
+test("a server that takes no reports gets no more of them, and nobody hears of it", async (t) => {
+  const { room } = played(t);
   const told = reports(room), errors = [];
   room.on("error", (error) => errors.push(error));
-  room.open();
-  sockets[0].onopen();
-  sockets[0].say({ type: "joined", room: "r", from: "ann", session: "s" });
-  sockets[0].say({ type: "room_members", room: "r", members: ["ann", "bob"] });
   for (let i = 0; i < 2; i++) {
     room.hangUp(room.call("bob"));
     await new Promise(setImmediate);

@@ -59,8 +59,10 @@ func TestMesh(t *testing.T) {
 		dan.sees(3)
 		ann.sees(3)
 		dan.click("#leave")
-		for _, w := range all {
+		for _, w := range all { // all of them first: a notice is gone after a while
 			w.until("Dan has left", shows("#notices", "Dan left the call"))
+		}
+		for _, w := range all {
 			w.sees(2)
 		}
 	})

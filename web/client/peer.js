@@ -12,7 +12,6 @@ import { summarize } from "./stats.js";
 import { Verifier } from "./verification.js";
 
 /** @typedef {import("./signaling.js").Message} Message */
-/** @typedef {import("./stats.js").Statistics} Statistics */
 /** @typedef {import("./verification.js").Verification} Verification */
 /**
  * - ringing: we have called, and the other has not answered

@@ -2,61 +2,21 @@
 // A room: who is in it, what they say, and a Peer for each that there is a call with.
 // A call is with one who takes it, or with all who meet.
 
-import { pack, unpack } from "./direct.js";
-import { Emitter } from "./emitter.js";
+import { unpack } from "./direct.js";
 import { ParleyError } from "./errors.js";
-import { Local } from "./local.js";
 import { Peer } from "./peer.js";
+import { Publishing } from "./publishing.js";
 import { Reporter } from "./reports.js";
-import { Signaling } from "./signaling.js";
 import { snapshot } from "./snapshot.js";
 
 /** @typedef {import("./signaling.js").Message} Message */
-/** @typedef {import("./signaling.js").State} State */
 /** @typedef {import("./peer.js").Role} Role */
-
+/** @typedef {import("./events.js").Incoming} Incoming */
+/** @typedef {import("./events.js").Reason} Reason */
+/** @typedef {import("./events.js").RoomOptions} RoomOptions */
 /**
- * - configuration: for `RTCPeerConnection`, added to the server's ICE servers
- * - reports: false tells the server nothing about how calls go
- * - RTCPeerConnection: a class, where the platform has none
- * @typedef {import("./signaling.js").JoinOptions & {
- *   configuration?: RTCConfiguration, reports?: boolean, RTCPeerConnection?: any,
- * }} RoomOptions
- */
-
-/**
- * Why a peer is gone:
- * - left: it has hung up, or left the meeting or the room; lost: nothing more is heard of it
- * - declined, busy, unanswered, absent: it did not take our call, or is not in the room
- * - ended: we have hung up
- * - renewed: it has made its connection anew; a new peer follows at once
- * @typedef {"left"|"lost"|"declined"|"busy"|"unanswered"|"absent"|"ended"|"renewed"} Reason
- */
-
-/**
- * A call that somebody makes to us.
- * @typedef {{from: string, accept: () => Peer|undefined, decline: (reason?: "declined"|"busy") => void}} Incoming
- */
-
-/**
- * - state: of the membership
- * - members: who is in the room, a nickname, a profile or the lock has changed
- * - message: a member's `send`
- * - announcement: something that the people who run the server say to all in the room
- * - peer: there is a peer connection with a member (late listeners get those that there are);
- *   gone: there is none any more
- * - call: somebody calls (late listeners get those that still do); uncall: somebody has given up
- *   calling, or gone
- * - error: a message was refused or could not be sent; final: the room is left for good
- * - change: something in the snapshot is different
- * - log: a message to or from the server
  * @template [Data=any]
- * @typedef {{
- *   state: State, members: readonly string[], message: {from: string, data: Data, all: boolean}, announcement: any,
- *   peer: Peer, gone: {peer: Peer, reason: Reason},
- *   call: Incoming, uncall: string,
- *   error: ParleyError, change: undefined, log: {at: number, out: boolean, message: Message},
- * }} RoomEvents
+ * @typedef {import("./events.js").RoomEvents<Data>} RoomEvents
  */
 
 const RING_TIME = 60_000; // ms until a call that nobody takes is given up
@@ -66,39 +26,27 @@ const ABSENCE = 8_000; // ms that a peer may be cut off and out of the room
 /**
  * @template [Data=any] what `send` sends
  * @template [Meta=any] the profiles
- * @extends {Emitter<RoomEvents<Data>>}
+ * @extends {Publishing<RoomEvents<Data>, Data, Meta>}
  */
-export class Room extends Emitter {
-  /** @type {Map<string, Peer>} by the id of the member; `getSnapshot` has it as a value */
-  peers = new Map();
+export class Room extends Publishing {
   /** Whether we are with all others who meet. */
   meeting = false;
   /** Added to what the server says about ICE, such as an `iceTransportPolicy`. */
   configuration;
-
-  #signaling;
-  #local;
   #options;
   #reports;
   /** @type {import("./snapshot.js").Snapshot<Meta>|undefined} */
   #snapshot;
-  /** @type {Map<MediaStreamTrack, MediaStream>} what all peers get */
-  #tracks = new Map();
-  /** @type {Map<string, RTCDataChannelInit>} that all peers have */
-  #channels = new Map();
   /** @type {Map<string, {call: Incoming, messages: Message[]}>} calls not taken yet, with what has come of each */
   #incoming = new Map();
   /** @type {Map<string, ReturnType<typeof setTimeout>>} that end the ringing, or the waiting for one who is absent */
   #timers = new Map();
-  /** @type {Map<Peer, Reporter>} */
-  #reporters = new Map();
-  /** @type {Set<string>} */
-  #present = new Set();
+  #reporters = /** @type {Map<Peer, Reporter>} */ (new Map());
+  #present = /** @type {Set<string>} */ (new Set());
   /** Tells the others whether this is the same page as before. */
   #instance = Math.random().toString(36).slice(2);
   /** @type {Map<string, string>} those of the others, by their id */
   #instances = new Map();
-
   /**
    * Makes a room that `open` joins. Most use `join` in its place.
    * @param {string} url
@@ -106,17 +54,12 @@ export class Room extends Emitter {
    * @param {RoomOptions} options
    */
   constructor(url, room, options = {}) {
-    super();
-    this.name = room;
+    super(url, room, options);
     this.configuration = options.configuration ?? {};
     this.#options = options;
     this.#reports = options.reports ?? true;
-    this.#local = new Local(this, () => this.#changed());
-    const s = this.#signaling = new Signaling(url, room, options);
-    s.on("state", (state) => {
-      this.#changed();
-      this.emit("state", state);
-    });
+    const s = this.signaling;
+    s.on("state", (state) => { this.changed(); this.emit("state", state); });
     s.on("joined", () => {
       this.#configure();
       if (this.meeting) this.#announce();
@@ -125,37 +68,11 @@ export class Room extends Emitter {
     s.on("members", (rejoined) => this.#membersChanged(rejoined));
     s.on("message", (message) => this.#receive(message));
     s.on("error", (error) => this.#refused(error));
+    s.on("leaving", () => this.leave());
     s.on("network", () => { for (const peer of this.peers.values()) peer.restartIce(); });
     s.on("sent", (message) => this.emit("log", { at: Date.now(), out: true, message }));
     s.on("received", (message) => this.emit("log", { at: Date.now(), out: false, message }));
   }
-
-  /** @returns {string} our id */
-  get id() { return this.#signaling.id; }
-  get state() { return this.#signaling.state; }
-  /** @returns {readonly string[]} the ids of all in the room */
-  get members() { return this.#signaling.members; }
-  get names() { return this.#signaling.names; }
-  get locked() { return this.#signaling.locked; }
-  get rights() { return this.#signaling.rights; }
-  get iceServers() { return this.#signaling.iceServers; }
-  /** The largest message that the server accepts, in bytes of JSON. */
-  get limit() { return this.#signaling.limit; }
-  /** What we publish. */
-  get local() { return this.#local.state; }
-
-  /**
-   * The nickname of a member, or its id.
-   * @param {string} id
-   */
-  nameOf(id) { return this.#signaling.nameOf(id); }
-
-  /**
-   * The profile of a member.
-   * @param {string} id
-   * @returns {Meta|undefined}
-   */
-  metaOf(id) { return Object.hasOwn(this.#signaling.metas, id) ? this.#signaling.metas[id] : undefined; }
 
   /**
    * Calls a listener when something in the snapshot is different. For `useSyncExternalStore`.
@@ -166,7 +83,11 @@ export class Room extends Emitter {
   /** The state of the room: a value that never changes, the same one until something does. */
   getSnapshot = () => this.#snapshot ??= snapshot(this, Object.freeze([...this.#incoming.keys()]));
 
-  #changed() {
+  /**
+   * @override
+   * @protected
+   */
+  changed() {
     if (this.#snapshot) queueMicrotask(() => this.emit("change", undefined)); // else nobody has seen one since the last
     this.#snapshot = undefined;
   }
@@ -177,128 +98,22 @@ export class Room extends Emitter {
   #configure() { for (const peer of this.peers.values()) peer.configure(this.#rtcConfiguration); }
 
   /** Connects, and keeps the membership until `leave`. */
-  open() { this.#signaling.open(); }
+  open() { this.signaling.open(); }
 
   /** Ends all calls, leaves the room, and closes the camera and the microphone that `publish` has opened. */
   leave() {
     this.leaveMeeting();
     for (const { call } of [...this.#incoming.values()]) call.decline();
     for (const peer of [...this.peers.values()]) this.hangUp(peer);
-    this.#signaling.close();
-    this.#local.close();
-  }
-
-  /** Makes sure at once that there is a connection to the server: the network may be back. */
-  retryNow() { this.#signaling.probe(); }
-
-  /**
-   * Sends something that JSON can hold, or bytes, through the server.
-   * @param {Data|ArrayBuffer|ArrayBufferView} data
-   * @param {string} [to] a member; without one everybody else
-   * @returns {Promise<void>} settles when the server has handled or refused it
-   */
-  send(data, to) { return this.#signaling.send({ type: "message", data: pack(data), ...(to && { to }) }); }
-
-  /** @param {string} name our new nickname; "" for none */
-  rename(name) { return this.#signaling.change("rename", { name }); }
-
-  /** @param {Meta|null} meta our new profile; null for none */
-  update(meta) { return this.#signaling.change("update", { meta }); }
-
-  /** @param {string} token a fresh one, before ours runs out */
-  renew(token) { return this.#signaling.change("token", { token }); }
-
-  /**
-   * Removes a member; takes the right to moderate.
-   * @param {string} id
-   */
-  kick(id) { return this.command({ type: "kick", to: id }); }
-
-  /**
-   * Locks the room, or unlocks it; takes the right to moderate.
-   * @param {boolean} locked only moderators can join
-   */
-  lock(locked) { return this.command({ type: locked ? "lock" : "unlock" }); }
-
-  /**
-   * Sends something else of the protocol.
-   * @param {Message} message
-   */
-  command(message) { return this.#signaling.send(message); }
-
-  /**
-   * Sends camera and microphone, or a stream, to all peers, in place of what was published before.
-   * @param {MediaStream|MediaStreamConstraints} [what]
-   * @returns {Promise<MediaStream>}
-   */
-  publish(what = { audio: true, video: true }) { return this.#local.publish(what); }
-
-  /**
-   * Silences the microphone, or turns the camera off.
-   * @param {"audio"|"video"} [kind]
-   * @param {boolean} [muted]
-   */
-  mute(kind = "audio", muted = true) { return this.#local.mute(kind, muted); }
-
-  /**
-   * Takes another device; where it can't be had, goes on with the one before and rejects.
-   * @param {"audio"|"video"} kind
-   * @param {string} id of the device
-   */
-  switchDevice(kind, id) { return this.#local.switchDevice(kind, id); }
-
-  /**
-   * Sends the screen beside the camera.
-   * @param {DisplayMediaStreamOptions} [options]
-   * @returns {Promise<{stream: MediaStream, stop: () => void}>}
-   */
-  shareScreen(options = { video: true, audio: true }) { return this.#local.shareScreen(options); }
-
-  /**
-   * Sends a track to all peers, those to come too.
-   * @param {MediaStreamTrack} track
-   * @param {MediaStream} stream
-   */
-  addTrack(track, stream) {
-    this.#tracks.set(track, stream);
-    for (const peer of this.peers.values()) peer.addTrack(track, stream);
-  }
-
-  /** @param {MediaStreamTrack} track */
-  removeTrack(track) {
-    this.#tracks.delete(track);
-    for (const peer of this.peers.values()) peer.removeTrack(track);
-  }
-
-  /**
-   * Sends another track in the place of one.
-   * @param {MediaStreamTrack} old
-   * @param {MediaStreamTrack} track
-   */
-  async replaceTrack(old, track) {
-    const stream = this.#tracks.get(old);
-    if (!stream) return;
-    this.#tracks.delete(old);
-    this.#tracks.set(track, stream);
-    await Promise.all([...this.peers.values()].map((peer) => peer.replaceTrack(old, track)));
-  }
-
-  /**
-   * Declares a data channel that every peer has, those to come too: `peer.channels.get(label)`,
-   * or the event `channel`. All sides declare the same.
-   * @param {string} label
-   * @param {RTCDataChannelInit & {id: number}} init id: from 1 on, the same on all sides
-   */
-  channel(label, init) {
-    this.#channels.set(label, init);
-    for (const peer of this.peers.values()) peer.declare(label, init);
+    this.signaling.close();
+    this.unpublish();
   }
 
   /** Meets: there is a peer connection with everybody else in the room who does. */
   meet() {
     if (this.meeting) return;
     this.meeting = true;
-    this.#changed();
+    this.changed();
     this.#announce();
   }
 
@@ -306,7 +121,7 @@ export class Room extends Emitter {
   leaveMeeting() {
     if (!this.meeting) return;
     this.meeting = false;
-    this.#changed();
+    this.changed();
     this.#say({ parley: "unmeet" });
     for (const peer of [...this.peers.values()]) if (peer.role === "mesh") this.#end(peer, "ended");
   }
@@ -319,7 +134,7 @@ export class Room extends Emitter {
    * @param {any} data
    * @param {string} [to]
    */
-  #say(data, to) { return this.#signaling.send({ type: "message", data, to }); }
+  #say(data, to) { return this.signaling.send({ type: "message", data, to }); }
 
   /**
    * Calls one member, who may take the call or not.
@@ -347,7 +162,7 @@ export class Room extends Emitter {
    * @param {string} id
    * @param {string} [reason]
    */
-  #tellEnd(id, reason) { this.#signaling.send({ type: "hangup", to: id, reason }); }
+  #tellEnd(id, reason) { this.signaling.send({ type: "hangup", to: id, reason }); }
 
   /**
    * @param {string} id
@@ -359,22 +174,22 @@ export class Room extends Emitter {
     if (!Connection) throw new ParleyError("unsupported", "there is no RTCPeerConnection here: pass a class in options.RTCPeerConnection");
     /** @type {Peer} */
     const peer = new Peer({
-      self: this.id, id, role, offering, Connection, tracks: this.#tracks, channels: this.#channels, configuration: this.#rtcConfiguration,
+      self: this.id, id, role, offering, Connection, tracks: this.tracks, channels: this.channels, configuration: this.#rtcConfiguration,
       limit: () => this.limit,
-      send: (message) => this.#signaling.send({ ...message, to: id }),
+      send: (message) => this.signaling.send({ ...message, to: id }),
       renewed: (message) => this.#renew(peer, message),
       stale: () => this.#say({ parley: "renew" }, id),
-      lost: () => this.#signaling.probe(),
+      lost: () => this.signaling.probe(),
     });
     this.peers.set(id, peer);
     this.#present.add(id);
     peer.on("state", (state) => {
-      this.#changed();
+      this.changed();
       if (state !== "ringing" && state !== "closed") this.#watch(peer);
     });
-    for (const event of /** @type {const} */ (["streams", "open"])) peer.on(event, () => this.#changed());
+    for (const event of /** @type {const} */ (["streams", "open"])) peer.on(event, () => this.changed());
     if (this.#reports) this.#reporters.set(peer, new Reporter(peer, (data) => this.#report(id, data)));
-    this.#changed();
+    this.changed();
     this.emit("peer", peer);
     return peer;
   }
@@ -403,7 +218,7 @@ export class Room extends Emitter {
     this.#reporters.get(peer)?.end(reason);
     this.#reporters.delete(peer);
     peer.close();
-    this.#changed();
+    this.changed();
     this.emit("gone", { peer, reason });
   }
 
@@ -411,7 +226,7 @@ export class Room extends Emitter {
    * @param {string} to
    * @param {Record<string, any>} data
    */
-  #report(to, data) { if (this.#reports) this.#signaling.send({ type: "report", to, data }); }
+  #report(to, data) { if (this.#reports) this.signaling.send({ type: "report", to, data }); }
 
   /**
    * @param {string} id
@@ -464,18 +279,18 @@ export class Room extends Emitter {
       decline: (reason = "declined") => {
         if (!take()) return;
         this.#tellEnd(from, reason);
-        this.#changed();
+        this.changed();
       },
     };
     this.#incoming.set(from, { call, messages });
-    this.#changed();
+    this.changed();
     this.emit("call", call);
   }
 
   /** @param {string} from who does not call any more */
   #uncall(from) {
     if (!this.#incoming.delete(from)) return;
-    this.#changed();
+    this.changed();
     this.emit("uncall", from);
   }
 
@@ -557,7 +372,7 @@ export class Room extends Emitter {
       else if (!is && peer.state === "connecting") this.#end(peer, "left");
       else if (peer.state !== "ringing") this.#watch(peer);
     }
-    this.#changed();
+    this.changed();
     this.emit("members", this.members);
   }
 

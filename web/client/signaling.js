@@ -10,51 +10,10 @@ import { Outbox } from "./outbox.js";
 import { withPartition } from "./partition.js";
 
 /** @typedef {import("./errors.js").ErrorCode} ErrorCode */
-
-/**
- * A message of the protocol. Which fields it has depends on its type.
- * @typedef {{
- *   type: string, room?: string, from?: string, to?: string, name?: string,
- *   sdp?: any, candidate?: any, data?: any, reason?: string, meta?: any,
- *   members?: string[], joined?: string[], left?: string[], rejoined?: string[], changes?: boolean,
- *   names?: Record<string, string>, ice_servers?: RTCIceServer[],
- *   code?: string, error?: string, re?: string, ref?: string,
- *   session?: string, received?: number, handled?: number, resumable?: boolean, missed?: number,
- *   locked?: boolean, token?: string, passcode?: string, takeover?: boolean, rights?: string[],
- *   needs?: string, expires?: string, limits?: {message_bytes?: number}, [more: string]: any,
- * }} Message
- */
-
-/**
- * What happens to the membership:
- * - state: it is "connecting", "joined", "waiting" (to try again) or "closed"
- * - joined: the server let us in, the first time or anew; `id` and `iceServers` are set
- * - ice: `iceServers` has credentials that are good for longer
- * - members: who is in the room, a nickname, a profile or the lock has changed; with the ids of
- *   members that left and came back, as far as the server says so
- * - message: somebody sent us something
- * - error: a message was refused, or could not be sent; final: the room is left for good
- * - network: the network has changed, or the page was asleep
- * - sent, received: a message, for those who keep a log
- * @typedef {{
- *   state: State, joined: undefined, ice: undefined, members: string[], message: Message,
- *   error: ParleyError, network: undefined, sent: Message, received: Message,
- * }} SignalingEvents
- */
-
-/** @typedef {"connecting"|"joined"|"waiting"|"closed"} State */
-
-/**
- * - name: nickname; id: else the server makes one; meta: profile, any JSON of at most 1 KiB
- * - token: a JWT; getToken: asked for one at each join, and before the one in use expires
- * - takeover: replace the member with the id of our token, such as ourselves on another device
- * - wait: try until there is a place and a connection, rather than give up at the first refusal
- * - WebSocket: a class, where the platform has none
- * @typedef {{
- *   name?: string, id?: string, meta?: any, token?: string, getToken?: () => string|Promise<string>,
- *   passcode?: string, takeover?: boolean, wait?: boolean, WebSocket?: any,
- * }} JoinOptions
- */
+/** @typedef {import("./message.js").Message} Message */
+/** @typedef {import("./message.js").SignalingEvents} SignalingEvents */
+/** @typedef {import("./message.js").State} State */
+/** @typedef {import("./message.js").JoinOptions} JoinOptions */
 
 const ICE_PAUSE = 10_000; // ms at least between requests for credentials: clocks may be apart
 const TOKEN_AHEAD = 60_000; // ms before a token expires that the next is asked for; half the time left if that is less
@@ -109,12 +68,9 @@ export class Signaling extends Emitter {
   #wanted = false;
   /** Whether we are out of the room since our token was not good any more. */
   #expired = false;
-  /** @type {Map<string, ReturnType<typeof setTimeout>>} by what they are for */
-  #timers = new Map();
-  /** @type {string|undefined} what `getToken` gave last */
-  #token;
-  /** @type {AbortController|undefined} ends the listening to the network */
-  #watching;
+  #timers = /** @type {Map<string, ReturnType<typeof setTimeout>>} */ (new Map()); // by what they are for
+  #token = /** @type {string|undefined} */ (undefined); // what `getToken` gave last
+  #watching = /** @type {AbortController|undefined} */ (undefined); // ends the listening to the network
 
   /**
    * @param {string} url of the server's WebSocket endpoint
@@ -169,9 +125,12 @@ export class Signaling extends Emitter {
     on(globalThis, "online", changed);
     on(navigator?.connection, "change", changed);
     on(document, "visibilitychange", () => document.hidden || probe());
-    // Browsers close the connections of a page that goes away with 1001, which does not end a
-    // membership: the page has to say that it leaves.
-    on(globalThis, "pagehide", ({ persisted }) => persisted || this.close());
+    // Browsers close with 1001, which does not end a membership: a page has to say that it leaves,
+    // also one that is kept for the back button, since its connections are cut.
+    on(globalThis, "pagehide", () => {
+      this.emit("leaving", undefined);
+      this.close();
+    });
   }
 
   /** Leaves the room and does not come back. */
