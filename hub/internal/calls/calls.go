@@ -91,6 +91,7 @@ type place struct {
 type call struct {
 	Record
 	index int           // in Tracker.open
+	gone  [2]bool       // whose membership has ended: another of that id has no part in it
 	timer *list.Element // in ringing or closing; nil: in neither
 	due   time.Time
 }
@@ -248,13 +249,20 @@ func (t *Tracker) Left(now time.Time, room, id, reason string) {
 	}
 	for _, p := range slices.Clone(m.pairs) { // it shrinks meanwhile
 		if c := p.closing; c != nil {
-			t.done(c, p, id)
+			c.leave(id)
+			t.finishIfDone(c, p)
 		}
 		if c := p.live; c != nil {
-			c.Done[c.side(id)] = true
+			c.leave(id)
 			t.end(now, p, reason, id)
 		}
 	}
+}
+
+// leave notes that the membership of a side has ended.
+func (c *call) leave(id string) {
+	i := c.side(id)
+	c.Done[i], c.gone[i] = true, true
 }
 
 // Lost takes the loss of a member's connection, where the membership stays, and Resumed

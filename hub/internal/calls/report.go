@@ -10,7 +10,7 @@ import (
 )
 
 // Report takes what a member says of its call with another. A report about no call is
-// ignored. It reports false if the member reports too often.
+// ignored, and so is one about a call of an earlier member with the same id. It reports false if the member reports too often.
 func (t *Tracker) Report(now time.Time, room, from, to string, r *wire.Report) bool {
 	p := t.pairs[keyOf(room, from, to)]
 	if p == nil {
@@ -25,8 +25,11 @@ func (t *Tracker) Report(now time.Time, room, from, to string, r *wire.Report) b
 	}
 	c := p.live
 	last := isLast(r.Outcome)
-	if old := p.closing; old != nil && (c == nil || last && !old.Done[old.side(from)]) {
+	if old := p.closing; old != nil && !old.gone[old.side(from)] && (c == nil || last && !old.Done[old.side(from)]) {
 		c = old
+	}
+	if c == nil {
+		return true
 	}
 	t.take(now, c, from, r)
 	if c == p.closing && last {

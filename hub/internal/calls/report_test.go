@@ -94,6 +94,31 @@ func TestCallAgainAtOnce(t *testing.T) {
 	}
 }
 
+// A member that joins under the id of one that has left says nothing of the calls of that
+// one, also while they wait for last words.
+func TestReportOfANamesake(t *testing.T) {
+	s := newScene(t)
+	s.offer("a", "b")
+	s.answer("b", "a")
+	s.leave("b")
+	s.report("b", "a", `{"outcome":"failed","reason":"lie","rtt_ms":9000}`) // of another b
+	s.offer("b", "a")
+	s.report("b", "a", `{"outcome":"failed","reason":"second"}`)
+	s.leave("b")
+	s.report("b", "a", `{"outcome":"connected"}`) // of a third
+	s.pass(LastWords)
+	if len(s.diary.finished) != 2 {
+		t.Fatalf("finished: %+v", s.diary.finished)
+	}
+	first, second := s.diary.finished[0], s.diary.finished[1]
+	if first.Outcome != wire.OutcomeAnswered || first.Cause != "" || first.Sides[1] != (event.CallSide{}) || first.Quality.HasRTT {
+		t.Errorf("the call of the first: %+v", first)
+	}
+	if second.Outcome != wire.OutcomeFailed || second.Cause != "second" || second.Sides[0].Connected {
+		t.Errorf("the call of the second: %+v", second)
+	}
+}
+
 // A report is its sender's, about one call: it changes neither the other side's words nor
 // another call.
 func TestLiarSpoilsItsOwn(t *testing.T) {
