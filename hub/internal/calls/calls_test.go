@@ -148,6 +148,8 @@ func TestOutcomes(t *testing.T) {
 		}, wire.OutcomeDeclined, "hangup", "b"},
 		"not answered in the caller's time": {func(s *scene) { s.hangup("a", "b"); s.report("a", "b", `{"outcome":"unanswered"}`) },
 			wire.OutcomeUnanswered, "hangup", "a"},
+		"answered, whatever the caller says": {func(s *scene) { s.answer("b", "a"); s.report("a", "b", `{"outcome":"canceled"}`); s.hangup("a", "b") },
+			wire.OutcomeAnswered, "hangup", "a"},
 		"the callee cannot say that it was canceled": {func(s *scene) { s.report("b", "a", `{"outcome":"canceled"}`); s.hangup("b", "a") },
 			wire.OutcomeDeclined, "hangup", "b"},
 	} {

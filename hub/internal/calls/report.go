@@ -124,7 +124,7 @@ func (c *call) outcome() wire.Outcome {
 			return o
 		}
 	}
-	if o := caller.Outcome; o == wire.OutcomeUnanswered || o == wire.OutcomeCanceled {
+	if o := caller.Outcome; c.Call.Answered.IsZero() && (o == wire.OutcomeUnanswered || o == wire.OutcomeCanceled) {
 		return o
 	}
 	return c.signaled()
