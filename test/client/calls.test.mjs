@@ -4,6 +4,7 @@ import { createRequire } from "node:module";
 import { after, test } from "node:test";
 import { connect, Room } from "../../web/client/index.js";
 import { Peer } from "../../web/client/peer.js";
+import { Reporter } from "../../web/client/reports.js";
 
 const wrtc = createRequire(`${process.env.PARLEY_WRTC}/`)("@roamhq/wrtc");
 const { RTCPeerConnection, MediaStream } = wrtc;
@@ -242,6 +243,27 @@ test("the server is told how a call goes, unless that is turned off", async (t) 
   assert.deepEqual([to, data.outcome, data.path, data.protocol], ["bob", "connected", "host", "udp"]);
   for (const time of ["setup_ms", "ice_ms", "dtls_ms"]) assert.ok(Number.isInteger(data[time]) && data[time] >= 0, `${time} is ${data[time]}`);
   assert.deepEqual(silent, []);
+});
+
+test("what the server is told of a peer that is gone before it was connected", () => {
+  const told = (reason) => {
+    const all = [];
+    new Reporter({ connection: new EventTarget(), on() {} }, (data) => all.push(data)).end(reason);
+    return all;
+  };
+  assert.deepEqual(told("renewed"), [], "the call goes on");
+  assert.deepEqual(told("absent"), [{ outcome: "unanswered", reason: "absent" }]);
+  assert.deepEqual(told("lost"), [{ outcome: "failed", reason: "lost" }]);
+  assert.deepEqual(told("ended"), [{ outcome: "canceled", reason: "ended" }]);
+});
+
+test("a connection that is renewed does not end the call", () => {
+  let state;
+  const all = [], connection = Object.assign(new EventTarget(), { getStats: () => new Promise(() => {}) });
+  const reporter = new Reporter({ connection, state: "connected", on: (_, listener) => { state = listener; } }, (data) => all.push(data));
+  state("connected");
+  reporter.end("renewed");
+  assert.deepEqual(all, []);
 });
 
 test("a server that takes no reports gets no more of them, and nobody hears of it", async (t) => {

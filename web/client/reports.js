@@ -9,7 +9,9 @@ import { summarize } from "./stats.js";
 
 const EVERY = 30_000; // ms between reports of a call that is up
 /** @type {Record<string, Outcome>} of the reasons for which a peer is gone before it was connected */
-const OUTCOMES = { declined: "declined", busy: "busy", unanswered: "unanswered", ended: "canceled", left: "canceled" };
+const OUTCOMES = {
+  declined: "declined", busy: "busy", unanswered: "unanswered", absent: "unanswered", ended: "canceled", left: "canceled",
+};
 
 export class Reporter {
   #peer;
@@ -56,11 +58,12 @@ export class Reporter {
   }
 
   /**
-   * The peer is gone.
+   * The peer is gone. If it is renewed the call goes on, and the next peer's reporter tells how.
    * @param {import("./room.js").Reason} reason
    */
   end(reason) {
     clearInterval(this.#timer);
+    if (reason === "renewed") return;
     if (this.#connected) this.#send({ outcome: "ended", reason, duration_ms: Date.now() - this.#connected, ...this.#last });
     else this.#send({ outcome: OUTCOMES[reason] ?? "failed", reason });
   }
