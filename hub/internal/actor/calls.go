@@ -251,15 +251,10 @@ func (l *loop) restoreCalls(records []calls.Record) {
 		return
 	}
 	for _, r := range records {
-		if !l.calls.Import(l.now, r) {
-			continue
-		}
 		l.hub.Stats.Calls.Active.Add(1)
-		for _, id := range []string{r.Call.From, r.Call.To} {
-			if room := l.rooms[r.Call.Room]; room == nil || memberOf(room, id) == nil {
-				l.calls.Left(l.now, r.Call.Room, id, event.ReasonLost)
-			}
-		}
+		room := l.rooms[r.Call.Room]
+		gone := func(id string) bool { return room == nil || memberOf(room, id) == nil }
+		l.calls.Import(l.now, r, [2]bool{gone(r.Call.From), gone(r.Call.To)})
 	}
 }
 

@@ -293,8 +293,7 @@ func (t *Tracker) end(now time.Time, p *pair, reason, by string) {
 	if c.timer != nil {
 		t.ringing.Remove(c.timer)
 	}
-	c.Call.Ended, c.Call.Reason, c.Call.By = now, reason, by
-	c.step(event.CallStep{Time: now, What: event.StepEnd, By: by, Reason: reason})
+	c.over(now, reason, by)
 	for i := range c.Done {
 		c.Done[i] = c.Done[i] || isLast(c.Call.Sides[i].Outcome)
 	}
@@ -307,6 +306,12 @@ func (t *Tracker) end(now time.Time, p *pair, reason, by string) {
 	c.timer = t.closing.PushBack(c)
 	t.sink.Ended(&c.Call)
 	t.finishIfDone(c, p)
+}
+
+// over notes how a call ended.
+func (c *call) over(now time.Time, reason, by string) {
+	c.Call.Ended, c.Call.Reason, c.Call.By = now, reason, by
+	c.step(event.CallStep{Time: now, What: event.StepEnd, By: by, Reason: reason})
 }
 
 // done notes that no more reports of a member will come for a call that has ended.
@@ -328,13 +333,18 @@ func (t *Tracker) finish(c *call, p *pair) {
 	}
 	t.closing.Remove(c.timer)
 	t.drop(c)
+	t.keep(c)
+	t.dropPair(p)
+}
+
+// keep puts a call among those that are finished.
+func (t *Tracker) keep(c *call) {
 	c.conclude()
 	t.finished = append(t.finished, &c.Call)
 	if len(t.finished) > MaxFinished {
 		t.forget(1)
 	}
 	t.sink.Finished(&c.Call)
-	t.dropPair(p)
 }
 
 // drop takes a call out of the list of those that are open.
