@@ -16,8 +16,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/parley-rtc/parley/hub/event"
 )
 
@@ -34,9 +32,6 @@ const (
 	maxStory    = 24 // steps of a call
 	maxFailures = 4  // times that the sink is told of a failure of one side
 	maxTick     = 256
-
-	reportRate  = 4 // a second, of one member
-	reportBurst = 64
 )
 
 // Sink is told what happens to calls. It must not keep or change what it gets: it may
@@ -61,11 +56,11 @@ type Tracker struct {
 	newID func() string
 
 	pairs    map[pairKey]*pair
-	members  map[member]*place // of pairs alone: a member without a call is not there
-	open     []*call           // not finished, in no order
-	ringing  list.List         // calls without an answer, the oldest first
-	closing  list.List         // calls that have ended, the first that ended first
-	finished []*event.Call     // the first that ended first
+	members  map[member][]*pair // a member without a call is not there
+	open     []*call            // not finished, in no order
+	ringing  list.List          // calls without an answer, the oldest first
+	closing  list.List          // calls that have ended, the first that ended first
+	finished []*event.Call      // the first that ended first
 }
 
 // member names a member of a room.
@@ -79,12 +74,6 @@ type pair struct {
 	key     pairKey
 	live    *call // nil: none
 	closing *call // ended, and waits for last words; nil: none
-}
-
-// place has what is known of a member that is part of a pair.
-type place struct {
-	pairs   []*pair
-	reports *rate.Limiter // nil: it has not reported yet
 }
 
 // call is a call that is not finished.
@@ -109,7 +98,7 @@ type Record struct {
 
 // New makes a tracker. newID makes ids of calls, unique also among other trackers.
 func New(sink Sink, newID func() string) *Tracker {
-	return &Tracker{sink: sink, newID: newID, pairs: map[pairKey]*pair{}, members: map[member]*place{}}
+	return &Tracker{sink: sink, newID: newID, pairs: map[pairKey]*pair{}, members: map[member][]*pair{}}
 }
 
 func keyOf(room, a, b string) pairKey { return pairKey{room, min(a, b), max(a, b)} }
@@ -158,13 +147,19 @@ func (t *Tracker) Offer(now time.Time, room string, from, to Member) {
 	c.step(event.CallStep{Time: now, What: event.StepOffer, By: from.ID})
 }
 
+// Live reports whether two have a call that has not ended.
+func (t *Tracker) Live(room, a, b string) bool {
+	p := t.pairs[keyOf(room, a, b)]
+	return p != nil && p.live != nil
+}
+
 // hasRoom reports whether another call can be followed.
 func (t *Tracker) hasRoom(room, a, b string) bool {
 	if len(t.open) >= MaxOpen {
 		return false
 	}
 	for _, id := range []string{a, b} {
-		if m := t.members[member{room, id}]; m != nil && len(m.pairs) >= MaxPerMember {
+		if len(t.members[member{room, id}]) >= MaxPerMember {
 			return false
 		}
 	}
@@ -207,12 +202,8 @@ func (t *Tracker) pairOf(key pairKey) *pair {
 	p = &pair{key: key}
 	t.pairs[key] = p
 	for _, id := range []string{key.low, key.high} {
-		m := t.members[member{key.room, id}]
-		if m == nil {
-			m = new(place)
-			t.members[member{key.room, id}] = m
-		}
-		m.pairs = append(m.pairs, p)
+		m := member{key.room, id}
+		t.members[m] = append(t.members[m], p)
 	}
 	return p
 }
@@ -243,11 +234,7 @@ func (t *Tracker) Hangup(now time.Time, room, from, to string) {
 
 // Left takes the end of a membership.
 func (t *Tracker) Left(now time.Time, room, id, reason string) {
-	m := t.members[member{room, id}]
-	if m == nil {
-		return
-	}
-	for _, p := range slices.Clone(m.pairs) { // it shrinks meanwhile
+	for _, p := range slices.Clone(t.members[member{room, id}]) { // it shrinks meanwhile
 		if c := p.closing; c != nil {
 			c.leave(id)
 			t.finishIfDone(c, p)
@@ -277,11 +264,9 @@ func (t *Tracker) Resumed(now time.Time, room, id string) {
 }
 
 func (t *Tracker) tell(room, id string, s event.CallStep) {
-	if m := t.members[member{room, id}]; m != nil {
-		for _, p := range m.pairs {
-			if p.live != nil {
-				p.live.step(s)
-			}
+	for _, p := range t.members[member{room, id}] {
+		if p.live != nil {
+			p.live.step(s)
 		}
 	}
 }
@@ -364,10 +349,11 @@ func (t *Tracker) dropPair(p *pair) {
 	delete(t.pairs, p.key)
 	for _, id := range []string{p.key.low, p.key.high} {
 		key := member{p.key.room, id}
-		m := t.members[key]
-		i := slices.Index(m.pairs, p)
-		m.pairs = slices.Delete(m.pairs, i, i+1)
-		if len(m.pairs) == 0 {
+		pairs := t.members[key]
+		i := slices.Index(pairs, p)
+		if pairs = slices.Delete(pairs, i, i+1); len(pairs) > 0 {
+			t.members[key] = pairs
+		} else {
 			delete(t.members, key)
 		}
 	}

@@ -58,9 +58,7 @@ func (s *scene) report(from, to, data string) {
 	if refusal != nil {
 		s.t.Fatal(refusal)
 	}
-	if !s.Report(s.now, "r", from, to, &r) {
-		s.t.Fatalf("a report of %s was refused", from)
-	}
+	s.Report(s.now, "r", from, to, &r)
 }
 
 // pass lets time go by, with all that is due.

@@ -3,25 +3,16 @@ package calls
 import (
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/parley-rtc/parley/hub/event"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
 // Report takes what a member says of its call with another. A report about no call is
-// ignored, and so is one about a call of an earlier member with the same id. It reports false if the member reports too often.
-func (t *Tracker) Report(now time.Time, room, from, to string, r *wire.Report) bool {
+// ignored, and so is one about a call of an earlier member with the same id.
+func (t *Tracker) Report(now time.Time, room, from, to string, r *wire.Report) {
 	p := t.pairs[keyOf(room, from, to)]
 	if p == nil {
-		return true
-	}
-	m := t.members[member{room, from}]
-	if m.reports == nil {
-		m.reports = rate.NewLimiter(reportRate, reportBurst)
-	}
-	if !m.reports.AllowN(now, 1) {
-		return false
+		return
 	}
 	c := p.live
 	last := isLast(r.Outcome)
@@ -29,13 +20,12 @@ func (t *Tracker) Report(now time.Time, room, from, to string, r *wire.Report) b
 		c = old
 	}
 	if c == nil {
-		return true
+		return
 	}
 	t.take(now, c, from, r)
 	if c == p.closing && last {
 		t.done(c, p, from)
 	}
-	return true
 }
 
 // Knows reports whether two have a call that is live, or ended a moment ago.

@@ -148,35 +148,6 @@ func TestLiarSpoilsItsOwn(t *testing.T) {
 	}
 }
 
-// Reports of one member are limited, over all of its calls; those of others are not.
-func TestReportsAreLimited(t *testing.T) {
-	s := newScene(t)
-	for _, to := range []string{"b", "c"} {
-		s.offer("a", to)
-	}
-	r := new(wire.Report)
-	for i := range reportBurst {
-		if !s.Report(s.now, "r", "a", []string{"b", "c"}[i%2], r) {
-			t.Fatalf("report %d is refused", i)
-		}
-	}
-	if s.Report(s.now, "r", "a", "b", r) {
-		t.Error("one report too many is taken")
-	}
-	if !s.Report(s.now, "r", "b", "a", r) {
-		t.Error("b is refused for what a has sent")
-	}
-	s.now = s.now.Add(time.Second)
-	for i := range reportRate {
-		if !s.Report(s.now, "r", "a", "b", r) {
-			t.Errorf("report %d of the next second is refused", i)
-		}
-	}
-	if s.Report(s.now, "r", "a", "b", r) {
-		t.Error("too many a second are taken")
-	}
-}
-
 // The quality of a call is that of the side that had it worse; many reports stand for the
 // whole call.
 func TestQuality(t *testing.T) {
