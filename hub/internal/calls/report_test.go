@@ -187,3 +187,22 @@ func TestQuality(t *testing.T) {
 		t.Errorf("without figures: %+v", q)
 	}
 }
+
+// A figure that was reported once is not lost among many reports without it, whichever of
+// them had it.
+func TestRareFigureStays(t *testing.T) {
+	for at := range 5 * maxSamples {
+		s := newScene(t)
+		s.offer("a", "b")
+		for i := range 5 * maxSamples {
+			s.report("a", "b", `{"rtt_ms":20}`)
+			if i == at {
+				s.report("a", "b", `{"loss":0.5}`)
+			}
+		}
+		s.hangup("a", "b")
+		if q := s.only().Quality; !q.HasLoss || q.Loss != 0.5 || q.WorstLoss != 0.5 || q.RTT != 20*time.Millisecond {
+			t.Fatalf("loss in report %d: %+v", at, q)
+		}
+	}
+}
