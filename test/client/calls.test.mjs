@@ -257,6 +257,30 @@ test("what the server is told of a peer that is gone before it was connected", (
   assert.deepEqual(told("ended"), [{ outcome: "canceled", reason: "ended" }]);
 });
 
+test("a failure is told also by one that hangs up at once", () => {
+  let state;
+  const all = [], connection = Object.assign(new EventTarget(), { getStats: () => new Promise(() => {}) });
+  const reporter = new Reporter({ connection, state: "failed", on: (_, listener) => { state = listener; } }, (data) => all.push(data));
+  state("connecting");
+  state("failed");
+  reporter.end("ended");
+  assert.deepEqual(all, [{ outcome: "failed", reason: "ice" }, { outcome: "canceled", reason: "ended" }]);
+});
+
+test("a call that has failed is not told to be up, until it is again", async () => {
+  let state;
+  const told = [], peer = { connection: Object.assign(new EventTarget(), { getStats: async () => new Map() }), on: (_, listener) => { state = listener; } };
+  const turns = (to) => { peer.state = to; state(to); };
+  const reporter = new Reporter(peer, ({ outcome }) => told.push(outcome));
+  turns("connected"); // and fails while its figures are taken
+  turns("failed");
+  await new Promise(setImmediate);
+  turns("connected");
+  await new Promise(setImmediate);
+  reporter.end("ended");
+  assert.deepEqual(told, ["failed", "connected", "ended"]);
+});
+
 test("a connection that is renewed does not end the call", () => {
   let state;
   const all = [], connection = Object.assign(new EventTarget(), { getStats: () => new Promise(() => {}) });

@@ -42,7 +42,7 @@ export class Reporter {
     peer.on("state", (state) => {
       if (state === "connecting") this.#began = Date.now(); // ringing is not set-up
       else if (state === "connected") this.#up();
-      else if (state === "failed") this.#tell("failed", { reason: "ice" });
+      else if (state === "failed") this.#send({ outcome: "failed", reason: "ice", ...this.#lasted(), ...this.#last }); // at once: it may be closed next
     });
   }
 
@@ -50,9 +50,9 @@ export class Reporter {
     const first = !this.#connected;
     this.#connected ||= Date.now();
     clearInterval(this.#timer);
-    this.#timer = setInterval(() => this.#tell("connected"), EVERY);
+    this.#timer = setInterval(() => this.#tell(), EVERY);
     const since = (/** @type {number} */ from, /** @type {number} */ to) => from && to ? Math.max(0, to - from) : undefined;
-    this.#tell("connected", first ? {
+    this.#tell(first ? {
       setup_ms: this.#connected - this.#began, ice_ms: since(this.#checking, this.#found), dtls_ms: since(this.#found, this.#connected),
     } : {});
   }
@@ -69,20 +69,22 @@ export class Reporter {
   }
 
   /**
-   * @param {Outcome} outcome
+   * Tells that the call is up, and how it goes, unless it is not up any more.
    * @param {Record<string, any>} [more]
    */
-  async #tell(outcome, more) {
+  async #tell(more) {
     const report = await this.#peer.connection.getStats().catch(() => undefined);
-    if (!report || this.#peer.state === "closed") return;
+    if (!report || this.#peer.state !== "connected") return;
     const { statistics: s, measured } = summarize(report, this.#measured);
     this.#measured = measured;
     this.#last = {
       path: s.relayed ? "relay" : s.local?.type, protocol: s.local?.protocol, rtt_ms: round(s.roundTrip), jitter_ms: round(s.jitter),
       loss: s.lost, kbps_in: round(s.receiving / 1000), kbps_out: round(s.sending / 1000), freezes: s.freezes,
     };
-    this.#send({ outcome, ...more, ...(this.#connected && { duration_ms: Date.now() - this.#connected }), ...this.#last });
+    this.#send({ outcome: "connected", ...more, ...this.#lasted(), ...this.#last });
   }
+
+  #lasted() { return this.#connected ? { duration_ms: Date.now() - this.#connected } : {}; }
 }
 
 /** @param {number} [value] */
