@@ -41,7 +41,7 @@ var (
 	descBytesOut    = desc("sent_bytes_total", "Bytes written to connections.")
 	descCalls       = desc("calls_total", "Calls between members that are over, by what became of them.", "outcome")
 	descCallsActive = desc("calls_active", "Calls between members that are not over.")
-	descCallsNot    = desc("calls_untracked_total", "Calls that are not followed because there are too many.")
+	descCallsNot    = desc("calls_untracked_total", "Calls that are not followed because there are too many, in all or of one connection.")
 	descCallAnswer  = desc("call_answer_seconds", "Time from a call's offer to its answer.")
 	descCallSetup   = desc("call_setup_seconds", "Time until a call was connected, as a client reports it.")
 	descCallPath    = desc("call_path_total", "Connected calls, by the path and the protocol that a client reports.", "path", "protocol")

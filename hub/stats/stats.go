@@ -33,7 +33,7 @@ type Calls struct {
 	Active    atomic.Int64                                    // live now
 	Outcomes  [wire.NumOutcomes]atomic.Uint64                 // of calls that are over
 	Paths     [wire.NumPaths][wire.NumProtocols]atomic.Uint64 // of connected calls
-	Untracked atomic.Uint64                                   // not followed: there were too many
+	Untracked atomic.Uint64                                   // not followed: there were too many, or a connection began too many
 	Answer    Histogram                                       // seconds from the offer to the answer
 	Setup     Histogram                                       // seconds until a call was connected
 	RTT       Histogram                                       // median round-trip time of a call, in seconds

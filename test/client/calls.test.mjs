@@ -4,6 +4,7 @@ import { createRequire } from "node:module";
 import { after, test } from "node:test";
 import { connect, Room } from "../../web/client/index.js";
 import { Peer } from "../../web/client/peer.js";
+import { Reporter } from "../../web/client/reports.js";
 
 const wrtc = createRequire(`${process.env.PARLEY_WRTC}/`)("@roamhq/wrtc");
 const { RTCPeerConnection, MediaStream } = wrtc;
@@ -242,6 +243,51 @@ test("the server is told how a call goes, unless that is turned off", async (t) 
   assert.deepEqual([to, data.outcome, data.path, data.protocol], ["bob", "connected", "host", "udp"]);
   for (const time of ["setup_ms", "ice_ms", "dtls_ms"]) assert.ok(Number.isInteger(data[time]) && data[time] >= 0, `${time} is ${data[time]}`);
   assert.deepEqual(silent, []);
+});
+
+test("what the server is told of a peer that is gone before it was connected", () => {
+  const told = (reason) => {
+    const all = [];
+    new Reporter({ connection: new EventTarget(), on() {} }, (data) => all.push(data)).end(reason);
+    return all;
+  };
+  assert.deepEqual(told("renewed"), [], "the call goes on");
+  assert.deepEqual(told("absent"), [{ outcome: "unanswered", reason: "absent" }]);
+  assert.deepEqual(told("lost"), [{ outcome: "failed", reason: "lost" }]);
+  assert.deepEqual(told("ended"), [{ outcome: "canceled", reason: "ended" }]);
+});
+
+test("a failure is told also by one that hangs up at once", () => {
+  let state;
+  const all = [], connection = Object.assign(new EventTarget(), { getStats: () => new Promise(() => {}) });
+  const reporter = new Reporter({ connection, state: "failed", on: (_, listener) => { state = listener; } }, (data) => all.push(data));
+  state("connecting");
+  state("failed");
+  reporter.end("ended");
+  assert.deepEqual(all, [{ outcome: "failed", reason: "ice" }, { outcome: "canceled", reason: "ended" }]);
+});
+
+test("a call that has failed is not told to be up, until it is again", async () => {
+  let state;
+  const told = [], peer = { connection: Object.assign(new EventTarget(), { getStats: async () => new Map() }), on: (_, listener) => { state = listener; } };
+  const turns = (to) => { peer.state = to; state(to); };
+  const reporter = new Reporter(peer, ({ outcome }) => told.push(outcome));
+  turns("connected"); // and fails while its figures are taken
+  turns("failed");
+  await new Promise(setImmediate);
+  turns("connected");
+  await new Promise(setImmediate);
+  reporter.end("ended");
+  assert.deepEqual(told, ["failed", "connected", "ended"]);
+});
+
+test("a connection that is renewed does not end the call", () => {
+  let state;
+  const all = [], connection = Object.assign(new EventTarget(), { getStats: () => new Promise(() => {}) });
+  const reporter = new Reporter({ connection, state: "connected", on: (_, listener) => { state = listener; } }, (data) => all.push(data));
+  state("connected");
+  reporter.end("renewed");
+  assert.deepEqual(all, []);
 });
 
 /** A room with ann in it, and bob, of a server that takes no reports. */

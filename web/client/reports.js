@@ -9,7 +9,9 @@ import { summarize } from "./stats.js";
 
 const EVERY = 30_000; // ms between reports of a call that is up
 /** @type {Record<string, Outcome>} of the reasons for which a peer is gone before it was connected */
-const OUTCOMES = { declined: "declined", busy: "busy", unanswered: "unanswered", ended: "canceled", left: "canceled" };
+const OUTCOMES = {
+  declined: "declined", busy: "busy", unanswered: "unanswered", absent: "unanswered", ended: "canceled", left: "canceled",
+};
 
 export class Reporter {
   #peer;
@@ -40,7 +42,7 @@ export class Reporter {
     peer.on("state", (state) => {
       if (state === "connecting") this.#began = Date.now(); // ringing is not set-up
       else if (state === "connected") this.#up();
-      else if (state === "failed") this.#tell("failed", { reason: "ice" });
+      else if (state === "failed") this.#send({ outcome: "failed", reason: "ice", ...this.#lasted(), ...this.#last }); // at once: it may be closed next
     });
   }
 
@@ -48,38 +50,41 @@ export class Reporter {
     const first = !this.#connected;
     this.#connected ||= Date.now();
     clearInterval(this.#timer);
-    this.#timer = setInterval(() => this.#tell("connected"), EVERY);
+    this.#timer = setInterval(() => this.#tell(), EVERY);
     const since = (/** @type {number} */ from, /** @type {number} */ to) => from && to ? Math.max(0, to - from) : undefined;
-    this.#tell("connected", first ? {
+    this.#tell(first ? {
       setup_ms: this.#connected - this.#began, ice_ms: since(this.#checking, this.#found), dtls_ms: since(this.#found, this.#connected),
     } : {});
   }
 
   /**
-   * The peer is gone.
+   * The peer is gone. If it is renewed the call goes on, and the next peer's reporter tells how.
    * @param {import("./room.js").Reason} reason
    */
   end(reason) {
     clearInterval(this.#timer);
+    if (reason === "renewed") return;
     if (this.#connected) this.#send({ outcome: "ended", reason, duration_ms: Date.now() - this.#connected, ...this.#last });
     else this.#send({ outcome: OUTCOMES[reason] ?? "failed", reason });
   }
 
   /**
-   * @param {Outcome} outcome
+   * Tells that the call is up, and how it goes, unless it is not up any more.
    * @param {Record<string, any>} [more]
    */
-  async #tell(outcome, more) {
+  async #tell(more) {
     const report = await this.#peer.connection.getStats().catch(() => undefined);
-    if (!report || this.#peer.state === "closed") return;
+    if (!report || this.#peer.state !== "connected") return;
     const { statistics: s, measured } = summarize(report, this.#measured);
     this.#measured = measured;
     this.#last = {
       path: s.relayed ? "relay" : s.local?.type, protocol: s.local?.protocol, rtt_ms: round(s.roundTrip), jitter_ms: round(s.jitter),
       loss: s.lost, kbps_in: round(s.receiving / 1000), kbps_out: round(s.sending / 1000), freezes: s.freezes,
     };
-    this.#send({ outcome, ...more, ...(this.#connected && { duration_ms: Date.now() - this.#connected }), ...this.#last });
+    this.#send({ outcome: "connected", ...more, ...this.#lasted(), ...this.#last });
   }
+
+  #lasted() { return this.#connected ? { duration_ms: Date.now() - this.#connected } : {}; }
 }
 
 /** @param {number} [value] */

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 
 	"github.com/parley-rtc/parley/hub/event"
 	"github.com/parley-rtc/parley/hub/internal/calls"
@@ -20,6 +21,16 @@ import (
 // This file follows the calls of the hub's rooms, if Options.TrackCalls is set: it tells
 // the tracker what members say, and the log, the counters and the embedding program what
 // comes of it.
+
+// What one connection may do, so that it neither fills the log nor displaces the calls of
+// others from the list of an hour: calls that it begins, a second and at once, and reports.
+// Calls beyond that are not followed.
+const (
+	callRate    = 1
+	callBurst   = calls.MaxPerMember
+	reportRate  = 4
+	reportBurst = 64
+)
 
 // callWatch is the tracker with its clock. Owned by the loop.
 type callWatch struct {
@@ -35,20 +46,32 @@ func newCallWatch(l *loop) *callWatch {
 // newCallID makes an id that no other call has, also of other nodes.
 func newCallID() string { return strings.ToLower(rand.Text()[:16]) }
 
-// follow tells the tracker of a message that was forwarded.
-func (l *loop) follow(t wire.Type, from, to *member) {
+// follow tells the tracker of a message of the client c that was forwarded.
+func (l *loop) follow(c *Client, t wire.Type, from, to *member) {
 	room := from.room
-	if l.calls == nil || room == nil || to.room != room { // one of them has just left
+	if l.calls == nil || from == to || room == nil || to.room != room { // one of them has just left
 		return
 	}
 	switch t {
 	case wire.TypeOffer:
+		if !l.calls.Live(room.name, from.id, to.id) && !allow(&c.begun, l.now, callRate, callBurst) {
+			l.hub.Stats.Calls.Untracked.Add(1)
+			return
+		}
 		l.calls.Offer(l.now, room.name, calls.Member{ID: from.id, Joined: from.joinedAt}, calls.Member{ID: to.id, Joined: to.joinedAt})
 	case wire.TypeAnswer:
 		l.calls.Answer(l.now, room.name, from.id, to.id)
 	case wire.TypeHangup:
 		l.calls.Hangup(l.now, room.name, from.id, to.id)
 	}
+}
+
+// allow reports whether a limiter, which is made when it is first used, lets one more by.
+func allow(limiter **rate.Limiter, now time.Time, limit rate.Limit, burst int) bool {
+	if *limiter == nil {
+		*limiter = rate.NewLimiter(limit, burst)
+	}
+	return (*limiter).AllowN(now, 1)
 }
 
 // callsLeft ends the calls of a member that leaves.
@@ -129,9 +152,10 @@ func (r *Report) take(l *loop, m *member) *wire.Refusal {
 		return nil
 	case memberOf(m.room, r.To) == nil && !l.calls.Knows(m.room.name, m.id, r.To):
 		return ErrTargetNotFound
-	case !l.calls.Report(l.now, m.room.name, m.id, r.To, r.Report):
+	case !allow(&r.Client.reports, l.now, reportRate, reportBurst):
 		return errReports
 	}
+	l.calls.Report(l.now, m.room.name, m.id, r.To, r.Report)
 	return nil
 }
 
@@ -251,15 +275,10 @@ func (l *loop) restoreCalls(records []calls.Record) {
 		return
 	}
 	for _, r := range records {
-		if !l.calls.Import(l.now, r) {
-			continue
-		}
 		l.hub.Stats.Calls.Active.Add(1)
-		for _, id := range []string{r.Call.From, r.Call.To} {
-			if room := l.rooms[r.Call.Room]; room == nil || memberOf(room, id) == nil {
-				l.calls.Left(l.now, r.Call.Room, id, event.ReasonLost)
-			}
-		}
+		room := l.rooms[r.Call.Room]
+		gone := func(id string) bool { return room == nil || memberOf(room, id) == nil }
+		l.calls.Import(l.now, r, [2]bool{gone(r.Call.From), gone(r.Call.To)})
 	}
 }
 

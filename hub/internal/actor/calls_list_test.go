@@ -115,3 +115,51 @@ func TestCallsMove(t *testing.T) {
 			n.Outcomes[wire.OutcomeConnected].Load(), n.Outcomes[wire.OutcomeUnanswered].Load(), n.Active.Load())
 	}
 }
+
+// A connection that calls and hangs up without end neither fills the log nor displaces the
+// calls of others from the list, whatever rooms it joins. What it reports is limited over
+// all of its calls. Neither limit is another's.
+func TestCallsOfOneConnectionAreLimited(t *testing.T) {
+	l := still(Options{TrackCalls: true})
+	clients := map[string]*Client{}
+	for _, id := range []string{"ann", "bob", "eve"} {
+		clients[id], _ = l.connect(1 << 20)
+		l.join(clients[id], "r", id, "")
+	}
+	says := func(from, typ, to string) {
+		l.apply(forwardIn(clients[from], "r", from, fmt.Sprintf(`{"type":%q,"to":%q,"sdp":1}`, typ, to)))
+	}
+	report, _ := wire.ParseReport([]byte(`{"outcome":"failed"}`))
+	reports := func(from, to string) { l.apply(&Report{Client: clients[from], To: to, Report: &report}) }
+	for i := range callBurst + 100 {
+		says("eve", "offer", "bob")
+		says("eve", "offer", "bob") // renegotiates
+		reports("eve", "bob")
+		reports("bob", "eve")
+		says("eve", "hangup", "bob")
+		if i%50 == 49 {
+			l.apply(Leave{clients["eve"]})
+			l.join(clients["eve"], "r", "eve", "")
+		}
+	}
+	l.calls.Tick(l.now.Add(calls.LastWords))
+	n := &l.hub.Stats.Calls
+	if list, _ := l.calls.Slice(true, calls.MaxFinished, calls.MaxFinished); len(list) != callBurst {
+		t.Errorf("%d calls of one connection are in the list", len(list))
+	}
+	if got := n.Untracked.Load(); got == 0 {
+		t.Error("no call is counted as not followed")
+	}
+	if got, want := l.hub.Stats.Refusals[wire.CodeRateLimited].Load(), uint64(2*(callBurst+100-reportBurst)); got != want {
+		t.Errorf("%d reports were refused, want %d", got, want)
+	}
+	if got := n.Active.Load(); got != 0 {
+		t.Errorf("%d calls are active", got)
+	}
+	says("bob", "offer", "ann")
+	reports("ann", "bob")
+	if got := n.Active.Load(); got != 1 {
+		t.Errorf("%d calls of another are active", got)
+	}
+	l.finish()
+}

@@ -36,6 +36,8 @@ type Client struct {
 	closed    bool          // has been closed: gets and does nothing more
 	suspended bool          // a membership without a connection has its queue
 	copies    *rate.Limiter // see fanout.go; nil: it has not caused any
+	begun     *rate.Limiter // calls, see calls.go; nil: it has not begun any
+	reports   *rate.Limiter // likewise
 
 	lastRefusal time.Time // when a refused message was last logged
 	suppressed  int       // refused messages since then

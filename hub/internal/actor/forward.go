@@ -115,7 +115,7 @@ func (f *Forward) carryOut(l *loop, c *Client) *wire.Refusal {
 	}
 	f.deliver(l, from, to)
 	if f.typ.InCalls() {
-		l.follow(f.typ, from, to)
+		l.follow(c, f.typ, from, to)
 	}
 	return nil
 }

@@ -16,8 +16,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/parley-rtc/parley/hub/event"
 )
 
@@ -34,9 +32,6 @@ const (
 	maxStory    = 24 // steps of a call
 	maxFailures = 4  // times that the sink is told of a failure of one side
 	maxTick     = 256
-
-	reportRate  = 4 // a second, of one member
-	reportBurst = 64
 )
 
 // Sink is told what happens to calls. It must not keep or change what it gets: it may
@@ -61,11 +56,11 @@ type Tracker struct {
 	newID func() string
 
 	pairs    map[pairKey]*pair
-	members  map[member]*place // of pairs alone: a member without a call is not there
-	open     []*call           // not finished, in no order
-	ringing  list.List         // calls without an answer, the oldest first
-	closing  list.List         // calls that have ended, the first that ended first
-	finished []*event.Call     // the first that ended first
+	members  map[member][]*pair // a member without a call is not there
+	open     []*call            // not finished, in no order
+	ringing  list.List          // calls without an answer, the oldest first
+	closing  list.List          // calls that have ended, the first that ended first
+	finished []*event.Call      // the first that ended first
 }
 
 // member names a member of a room.
@@ -81,16 +76,11 @@ type pair struct {
 	closing *call // ended, and waits for last words; nil: none
 }
 
-// place has what is known of a member that is part of a pair.
-type place struct {
-	pairs   []*pair
-	reports *rate.Limiter // nil: it has not reported yet
-}
-
 // call is a call that is not finished.
 type call struct {
 	Record
 	index int           // in Tracker.open
+	gone  [2]bool       // whose membership has ended: another of that id has no part in it
 	timer *list.Element // in ringing or closing; nil: in neither
 	due   time.Time
 }
@@ -108,7 +98,7 @@ type Record struct {
 
 // New makes a tracker. newID makes ids of calls, unique also among other trackers.
 func New(sink Sink, newID func() string) *Tracker {
-	return &Tracker{sink: sink, newID: newID, pairs: map[pairKey]*pair{}, members: map[member]*place{}}
+	return &Tracker{sink: sink, newID: newID, pairs: map[pairKey]*pair{}, members: map[member][]*pair{}}
 }
 
 func keyOf(room, a, b string) pairKey { return pairKey{room, min(a, b), max(a, b)} }
@@ -157,13 +147,19 @@ func (t *Tracker) Offer(now time.Time, room string, from, to Member) {
 	c.step(event.CallStep{Time: now, What: event.StepOffer, By: from.ID})
 }
 
+// Live reports whether two have a call that has not ended.
+func (t *Tracker) Live(room, a, b string) bool {
+	p := t.pairs[keyOf(room, a, b)]
+	return p != nil && p.live != nil
+}
+
 // hasRoom reports whether another call can be followed.
 func (t *Tracker) hasRoom(room, a, b string) bool {
 	if len(t.open) >= MaxOpen {
 		return false
 	}
 	for _, id := range []string{a, b} {
-		if m := t.members[member{room, id}]; m != nil && len(m.pairs) >= MaxPerMember {
+		if len(t.members[member{room, id}]) >= MaxPerMember {
 			return false
 		}
 	}
@@ -206,12 +202,8 @@ func (t *Tracker) pairOf(key pairKey) *pair {
 	p = &pair{key: key}
 	t.pairs[key] = p
 	for _, id := range []string{key.low, key.high} {
-		m := t.members[member{key.room, id}]
-		if m == nil {
-			m = new(place)
-			t.members[member{key.room, id}] = m
-		}
-		m.pairs = append(m.pairs, p)
+		m := member{key.room, id}
+		t.members[m] = append(t.members[m], p)
 	}
 	return p
 }
@@ -242,19 +234,22 @@ func (t *Tracker) Hangup(now time.Time, room, from, to string) {
 
 // Left takes the end of a membership.
 func (t *Tracker) Left(now time.Time, room, id, reason string) {
-	m := t.members[member{room, id}]
-	if m == nil {
-		return
-	}
-	for _, p := range slices.Clone(m.pairs) { // it shrinks meanwhile
+	for _, p := range slices.Clone(t.members[member{room, id}]) { // it shrinks meanwhile
 		if c := p.closing; c != nil {
-			t.done(c, p, id)
+			c.leave(id)
+			t.finishIfDone(c, p)
 		}
 		if c := p.live; c != nil {
-			c.Done[c.side(id)] = true
+			c.leave(id)
 			t.end(now, p, reason, id)
 		}
 	}
+}
+
+// leave notes that the membership of a side has ended.
+func (c *call) leave(id string) {
+	i := c.side(id)
+	c.Done[i], c.gone[i] = true, true
 }
 
 // Lost takes the loss of a member's connection, where the membership stays, and Resumed
@@ -269,11 +264,9 @@ func (t *Tracker) Resumed(now time.Time, room, id string) {
 }
 
 func (t *Tracker) tell(room, id string, s event.CallStep) {
-	if m := t.members[member{room, id}]; m != nil {
-		for _, p := range m.pairs {
-			if p.live != nil {
-				p.live.step(s)
-			}
+	for _, p := range t.members[member{room, id}] {
+		if p.live != nil {
+			p.live.step(s)
 		}
 	}
 }
@@ -285,8 +278,7 @@ func (t *Tracker) end(now time.Time, p *pair, reason, by string) {
 	if c.timer != nil {
 		t.ringing.Remove(c.timer)
 	}
-	c.Call.Ended, c.Call.Reason, c.Call.By = now, reason, by
-	c.step(event.CallStep{Time: now, What: event.StepEnd, By: by, Reason: reason})
+	c.over(now, reason, by)
 	for i := range c.Done {
 		c.Done[i] = c.Done[i] || isLast(c.Call.Sides[i].Outcome)
 	}
@@ -299,6 +291,12 @@ func (t *Tracker) end(now time.Time, p *pair, reason, by string) {
 	c.timer = t.closing.PushBack(c)
 	t.sink.Ended(&c.Call)
 	t.finishIfDone(c, p)
+}
+
+// over notes how a call ended.
+func (c *call) over(now time.Time, reason, by string) {
+	c.Call.Ended, c.Call.Reason, c.Call.By = now, reason, by
+	c.step(event.CallStep{Time: now, What: event.StepEnd, By: by, Reason: reason})
 }
 
 // done notes that no more reports of a member will come for a call that has ended.
@@ -320,13 +318,18 @@ func (t *Tracker) finish(c *call, p *pair) {
 	}
 	t.closing.Remove(c.timer)
 	t.drop(c)
+	t.keep(c)
+	t.dropPair(p)
+}
+
+// keep puts a call among those that are finished.
+func (t *Tracker) keep(c *call) {
 	c.conclude()
 	t.finished = append(t.finished, &c.Call)
 	if len(t.finished) > MaxFinished {
 		t.forget(1)
 	}
 	t.sink.Finished(&c.Call)
-	t.dropPair(p)
 }
 
 // drop takes a call out of the list of those that are open.
@@ -346,10 +349,11 @@ func (t *Tracker) dropPair(p *pair) {
 	delete(t.pairs, p.key)
 	for _, id := range []string{p.key.low, p.key.high} {
 		key := member{p.key.room, id}
-		m := t.members[key]
-		i := slices.Index(m.pairs, p)
-		m.pairs = slices.Delete(m.pairs, i, i+1)
-		if len(m.pairs) == 0 {
+		pairs := t.members[key]
+		i := slices.Index(pairs, p)
+		if pairs = slices.Delete(pairs, i, i+1); len(pairs) > 0 {
+			t.members[key] = pairs
+		} else {
 			delete(t.members, key)
 		}
 	}

@@ -58,9 +58,7 @@ func (s *scene) report(from, to, data string) {
 	if refusal != nil {
 		s.t.Fatal(refusal)
 	}
-	if !s.Report(s.now, "r", from, to, &r) {
-		s.t.Fatalf("a report of %s was refused", from)
-	}
+	s.Report(s.now, "r", from, to, &r)
 }
 
 // pass lets time go by, with all that is due.
@@ -148,6 +146,8 @@ func TestOutcomes(t *testing.T) {
 		}, wire.OutcomeDeclined, "hangup", "b"},
 		"not answered in the caller's time": {func(s *scene) { s.hangup("a", "b"); s.report("a", "b", `{"outcome":"unanswered"}`) },
 			wire.OutcomeUnanswered, "hangup", "a"},
+		"answered, whatever the caller says": {func(s *scene) { s.answer("b", "a"); s.report("a", "b", `{"outcome":"canceled"}`); s.hangup("a", "b") },
+			wire.OutcomeAnswered, "hangup", "a"},
 		"the callee cannot say that it was canceled": {func(s *scene) { s.report("b", "a", `{"outcome":"canceled"}`); s.hangup("b", "a") },
 			wire.OutcomeDeclined, "hangup", "b"},
 	} {
@@ -301,5 +301,48 @@ func TestStory(t *testing.T) {
 	want := []string{"joined b ", "joined a ", "offer a ", "answer b ", "lost b ping_timeout", "resumed b ", "report b ", "end a hangup"}
 	if !slices.Equal(story, want) {
 		t.Errorf("the story is %q", story)
+	}
+}
+
+// A call that moves is over where it can't go on: the pair has another one, there are too
+// many, or a member is not there. It is told of once, and nothing of it is left behind.
+func TestMovedToWhereItCannotBe(t *testing.T) {
+	record := func() Record {
+		s := newScene(t)
+		s.offer("a", "b")
+		s.report("a", "b", `{"outcome":"failed"}`)
+		return s.Export(func(string) bool { return true })[0]
+	}
+	for name, c := range map[string]struct {
+		before func(s *scene)
+		gone   [2]bool
+		by     string
+	}{
+		"another call of theirs": {before: func(s *scene) { s.offer("b", "a") }},
+		"too many": {before: func(s *scene) {
+			for i := range MaxPerMember {
+				s.offer("a", fmt.Sprint("x", i))
+			}
+		}},
+		"from is gone": {gone: [2]bool{true, false}, by: "a"},
+		"to is gone":   {gone: [2]bool{false, true}, by: "b"},
+		"both":         {gone: [2]bool{true, true}, by: "a"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t)
+			if c.before != nil {
+				c.before(s)
+			}
+			before := len(s.open)
+			s.diary.lines = nil
+			s.Import(s.now, record(), c.gone)
+			got := s.only()
+			if got.From != "a" || got.Reason != event.ReasonLost || got.By != c.by || got.Outcome != wire.OutcomeFailed {
+				t.Errorf("%+v", got)
+			}
+			if want := []string{"ended ab", "finished ab"}; !slices.Equal(s.diary.lines, want) || len(s.open) != before {
+				t.Errorf("told %q, %d calls are open, want %d", s.diary.lines, len(s.open), before)
+			}
+		})
 	}
 }

@@ -31,15 +31,29 @@ func (t *Tracker) Export(of func(room string) bool) (records []Record) {
 	return records
 }
 
-// Import takes over a call of another tracker. It reports false if it cannot: the pair has
-// a call already, or there are too many.
-func (t *Tracker) Import(now time.Time, r Record) bool {
+// Import takes over a call of another tracker. gone says which of its members, From and
+// To, are not here: such a call ends. So does one that cannot be followed on: the pair has
+// another call by now, or there are too many.
+func (t *Tracker) Import(now time.Time, r Record, gone [2]bool) {
 	room, from, to := r.Call.Room, r.Call.From, r.Call.To
+	c := &call{Record: r}
 	if p := t.pairs[keyOf(room, from, to)]; p != nil && p.live != nil || !t.hasRoom(room, from, to) {
-		return false
+		c.over(now, event.ReasonLost, "")
+		t.sink.Ended(&c.Call)
+		t.keep(c)
+		return
 	}
-	t.add(now, &call{Record: r})
-	return true
+	t.add(now, c)
+	by := to
+	for i, id := range []string{to, from} {
+		if gone[1-i] {
+			c.leave(id)
+			by = id
+		}
+	}
+	if gone[0] || gone[1] {
+		t.end(now, t.pairOf(keyOf(room, from, to)), event.ReasonLost, by)
+	}
 }
 
 // Copy returns a call that may be kept, without its story.

@@ -3,36 +3,29 @@ package calls
 import (
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/parley-rtc/parley/hub/event"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
 // Report takes what a member says of its call with another. A report about no call is
-// ignored. It reports false if the member reports too often.
-func (t *Tracker) Report(now time.Time, room, from, to string, r *wire.Report) bool {
+// ignored, and so is one about a call of an earlier member with the same id.
+func (t *Tracker) Report(now time.Time, room, from, to string, r *wire.Report) {
 	p := t.pairs[keyOf(room, from, to)]
 	if p == nil {
-		return true
-	}
-	m := t.members[member{room, from}]
-	if m.reports == nil {
-		m.reports = rate.NewLimiter(reportRate, reportBurst)
-	}
-	if !m.reports.AllowN(now, 1) {
-		return false
+		return
 	}
 	c := p.live
 	last := isLast(r.Outcome)
-	if old := p.closing; old != nil && (c == nil || last && !old.Done[old.side(from)]) {
+	if old := p.closing; old != nil && !old.gone[old.side(from)] && (c == nil || last && !old.Done[old.side(from)]) {
 		c = old
+	}
+	if c == nil {
+		return
 	}
 	t.take(now, c, from, r)
 	if c == p.closing && last {
 		t.done(c, p, from)
 	}
-	return true
 }
 
 // Knows reports whether two have a call that is live, or ended a moment ago.
@@ -121,7 +114,7 @@ func (c *call) outcome() wire.Outcome {
 			return o
 		}
 	}
-	if o := caller.Outcome; o == wire.OutcomeUnanswered || o == wire.OutcomeCanceled {
+	if o := caller.Outcome; c.Call.Answered.IsZero() && (o == wire.OutcomeUnanswered || o == wire.OutcomeCanceled) {
 		return o
 	}
 	return c.signaled()

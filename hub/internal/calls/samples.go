@@ -40,11 +40,14 @@ func (s *Samples) add(r *wire.Report) {
 	s.Count++
 	s.WorstRTT, s.WorstLoss = max(s.WorstRTT, one.RTT), max(s.WorstLoss, one.Loss)
 	if s.Skipped++; s.Skipped < s.Stride {
+		s.List[len(s.List)-1].fill(one)
 		return
 	}
 	s.Skipped = 0
 	if len(s.List) == maxSamples {
+		s.List[maxSamples-1].fill(one)
 		for i := range maxSamples / 2 {
+			s.List[2*i+1].fill(s.List[2*i])
 			s.List[i] = s.List[2*i+1]
 		}
 		s.List = s.List[:maxSamples/2]
@@ -53,6 +56,19 @@ func (s *Samples) add(r *wire.Report) {
 		return
 	}
 	s.List = append(s.List, one)
+}
+
+// fill takes the figures that the sample lacks from one that is dropped: those that are
+// rarely reported stay.
+func (o *Sample) fill(dropped Sample) {
+	for _, f := range [...]struct {
+		to   *float32
+		from float32
+	}{{&o.RTT, dropped.RTT}, {&o.Jitter, dropped.Jitter}, {&o.Loss, dropped.Loss}} {
+		if *f.to < 0 {
+			*f.to = f.from
+		}
+	}
 }
 
 func figure(r *wire.Report, f wire.Figure) float32 {
