@@ -70,6 +70,20 @@ func checkFiles(c *config.Config) error {
 			return err
 		}
 	}
+	addresses, err := c.Addresses()
+	if err != nil {
+		return err
+	}
+	for _, a := range addresses {
+		if _, _, err := a.CheckOwner(); err != nil {
+			return fmt.Errorf("listen: %w", err)
+		}
+	}
+	if c.Cluster.NATSCreds != "" {
+		if _, err := os.ReadFile(c.Cluster.NATSCreds); err != nil {
+			return fmt.Errorf("cluster-nats-creds: %w", err)
+		}
+	}
 	if c.TLSCert != "" {
 		if _, err := newCertificates(c.TLSCert, c.TLSKey, log); err != nil {
 			return err

@@ -210,6 +210,8 @@ func TestCheck(t *testing.T) {
 		"TURN server without a secret":      {"ice-server: \"turn:turn.example.org\"\n", "turn-secret-file"},
 		"no root of the authority":          {"acme-domain: a.example.org\nacme-dir: /x\nacme-root: /no/such\n", "acme-root"},
 		"a root that is none":               {"acme-domain: a.example.org\nacme-dir: /x\nacme-root: " + empty + "\n", "acme-root"},
+		"no credentials for NATS":           {"cluster-nats: \"nats://127.0.0.1:1\"\nnode: a\ncluster-nats-creds: /no/such\n", "cluster-nats-creds"},
+		"a socket of nobody's":              {"listen: \"unix:/run/p.sock?owner=nobody-of-this-name\"\n", "nobody-of-this-name"},
 		"a key set that may be there later": {"auth-jwks: https://127.0.0.1:1/keys\n", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -371,6 +371,10 @@ func TestChartRefuses(t *testing.T) {
 		"ingress: {enabled: true}":            "ingress.host",
 		"replica: 3":                          "replica",
 		"config: {listen: [\":80\"]}":         "listen",
+		"config: {acme-domain: [a.example.org], turn-public-ip: [auto]}": "tls.secretName",
+		"config: {tls-cert: /x, tls-key: /y}":                            "tls.secretName",
+		"config:\n#  max-rooms: 5":                                       "missing property 'config'",
+		"secret:":                                                        "missing property 'secret'",
 	} {
 		if text, err := chart(t, "template", values); err == nil || !strings.Contains(text, want) {
 			t.Errorf("%q: %v %s", values, err, text)

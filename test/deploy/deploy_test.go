@@ -153,6 +153,17 @@ func TestUnit(t *testing.T) {
 	if regexp.MustCompile(`(?m)^ProcSubset=`).Match(unit) {
 		t.Error("the listen backlog is not the system's")
 	}
+	// The Unix socket of the guide is where the service may make one, and needs no chown.
+	guide, err := os.ReadFile(filepath.Join(folder, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime := regexp.MustCompile(`(?m)^RuntimeDirectory=(\w+)$`).FindSubmatch(unit)
+	for _, socket := range regexp.MustCompile(`unix:(/\S+)`).FindAllSubmatch(guide, -1) {
+		if runtime == nil || !strings.HasPrefix(string(socket[1]), "/run/"+string(runtime[1])+"/") || strings.Contains(string(socket[1]), "owner=") {
+			t.Errorf("the service can't listen on %s", socket[1])
+		}
+	}
 	for _, want := range []string{"Type=notify", "WatchdogSec=", "ExecReload=/bin/kill -HUP $MAINPID"} {
 		if !strings.Contains(string(unit), "\n"+want) {
 			t.Errorf("the unit has no %s", want)

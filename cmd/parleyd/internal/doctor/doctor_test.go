@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -38,6 +39,23 @@ func onceJoined(what fate) rule {
 	}
 }
 
+// silentSwitch answers each request for the page as if it were for a WebSocket.
+func silentSwitch(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+		_, _ = io.Copy(io.Discard, conn) // until the client goes
+	})
+}
+
 // Each way in which a server may be broken is found, and what to do is told.
 func TestBrokenSites(t *testing.T) {
 	status := func(path string, status int, text string) func(http.Handler) http.Handler {
@@ -67,6 +85,11 @@ func TestBrokenSites(t *testing.T) {
 		reason  string // a part of it
 		advice  string // likewise
 	}{
+		{
+			"a page that switches protocols, and then says nothing",
+			site{wrap: silentSwitch},
+			CheckPage, Warning, "101", "have the proxy pass all paths on",
+		},
 		{
 			"no address",
 			site{visit: func(v *visit) {

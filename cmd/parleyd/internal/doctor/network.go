@@ -163,7 +163,10 @@ func (v *visit) checkPage(ctx context.Context) {
 		return
 	}
 	defer answer.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
+	var body []byte
+	if answer.StatusCode != http.StatusSwitchingProtocols { // else it may never end
+		body, err = io.ReadAll(io.LimitReader(answer.Body, 1<<20))
+	}
 	switch status := answer.StatusCode; {
 	case err != nil:
 		v.found(CheckPage, Problem, "", "the page breaks off: %v", err)

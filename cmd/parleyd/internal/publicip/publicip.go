@@ -45,7 +45,7 @@ func find(ctx context.Context, o Options, s sources) (found []netip.Addr, err er
 		}
 	}
 	if len(found) == 0 {
-		return nil, errors.New("no public address was found: this machine has none, its name (turn-host or acme-domain) resolves to none, and no STUN server (ice-server) has told one")
+		return nil, errors.New("no public address was found: this machine has none, its name (turn-host or acme-domain) resolves to none, and no STUN server (ice-server) has told one: name the address in place of auto")
 	}
 	return found, nil
 }

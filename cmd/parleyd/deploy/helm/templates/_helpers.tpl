@@ -36,6 +36,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- if and .Values.serviceMonitor.enabled (not (include "parleyd.admin" .)) }}{{ fail "serviceMonitor: metrics need admin-token in secret.keys" }}{{ end -}}
 {{- if hasKey .Values.config "listen" }}{{ fail "config: listen is the chart's: probes and services ask port 8080" }}{{ end -}}
+{{- range $name := list "acme-domain" "tls-cert" }}
+{{- if hasKey $.Values.config $name }}{{ fail (printf "config: %s is not for pods: name the certificate's Secret in ingress.tlsSecretName, or in tls.secretName for HTTPS in the pods" $name) }}{{ end -}}
+{{- end -}}
 {{- if and .Values.ingress.enabled (not .Values.ingress.host) }}{{ fail "ingress: name the host in ingress.host" }}{{ end -}}
 {{- end -}}
 
