@@ -94,7 +94,7 @@ func (e *Embedded) start(cluster, node, token string, with security) (*server.Se
 	}
 	go s.Start()
 	if !s.ReadyForConnections(startTime) {
-		s.Shutdown()
+		go s.Shutdown() // which waits for what has not started
 		return nil, errors.New("the embedded broker does not start")
 	}
 	return s, nil
