@@ -81,7 +81,7 @@ func (l *loop) tellNow(m *member, list List) {
 	if r == nil || m.told == r.version || m.evicted || c != nil && c.closed {
 		return
 	}
-	list.Of, list.InPlace = r, r.lastLeft <= m.told // rule 4
+	list.Of, list.First, list.InPlace = r, m.told == 0, r.lastLeft <= m.told // rule 4
 	if m.changes {
 		list.Since, list.InPlace = m.told, r.lastGone <= m.told
 	}

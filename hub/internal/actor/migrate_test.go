@@ -1,6 +1,7 @@
 package actor
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -147,5 +148,72 @@ func TestRestoreOfATakenPlace(t *testing.T) {
 	l.apply(&Restore{Members: []Membership{{Room: "r", ID: "a", Session: NewSession(0), Out: out}}})
 	if n := out.Backlog(); n != 0 || a.member == nil || a.closed {
 		t.Errorf("%d bytes are kept; the holder of the id is closed: %v", n, a.closed)
+	}
+}
+
+// What waits for a member of a room that has moved, and has come back, stays in its order: a
+// list that messages needed is not taken for one of the room as it is now.
+func TestListsOfTheOwnerBefore(t *testing.T) {
+	for _, changes := range []bool{false, true} {
+		before := still(Options{ResumeWindow: time.Minute})
+		session := NewSession(0)
+		lost, box := before.connect(1 << 20)
+		before.joinWith(lost, &Join{Room: "r", ID: "lost", Session: session, Changes: changes})
+		before.finish()
+		received := uint64(len(read(box)))
+		before.apply(Unregister{lost, event.ReasonLost})
+		gone, _ := before.connect(1 << 20)
+		before.join(gone, "r", "gone", "")
+		before.apply(forwardIn(gone, "r", "gone", `{"type":"message","data":1}`))
+		before.finish()
+		done := make(chan Exported, 1)
+		before.apply(&Export{Of: func(string) bool { return true }, Done: done})
+		out := <-done
+		for i := range out.Members {
+			out.Members[i].Client = nil
+		}
+
+		after := still(Options{ResumeWindow: time.Minute})
+		after.now = before.now
+		after.apply(&Restore{Rooms: out.Rooms, Members: out.Members})
+		after.finish()
+		fresh, _ := after.connect(1 << 20)
+		after.join(fresh, "r", "fresh", "")
+		after.apply(forwardIn(fresh, "r", "fresh", `{"type":"message","data":2}`))
+		after.finish()
+		again, box := after.connect(1 << 20)
+		resumed := make(chan Resumed, 1)
+		after.apply(&Resume{Client: again, Session: session, Received: received, Done: resumed, Refused: frame.Refused{Re: "resume"}})
+		if m := <-resumed; m.ID != "lost" {
+			t.Fatalf("changes %v: resumed %+v", changes, m)
+		}
+		after.finish()
+		members, messages := map[string]bool{}, 0
+		for _, text := range read(box) {
+			var m struct {
+				Type, From            string
+				Members, Joined, Left []string
+			}
+			if err := json.Unmarshal([]byte(text), &m); err != nil {
+				t.Fatal(err)
+			}
+			if m.Type == "room_members" {
+				clear(members)
+			}
+			for _, id := range append(m.Members, m.Joined...) {
+				members[id] = true
+			}
+			for _, id := range m.Left {
+				delete(members, id)
+			}
+			if m.Type == "message" {
+				if messages++; !members[m.From] {
+					t.Errorf("changes %v: a message of %s comes to one who knows of %v", changes, m.From, members)
+				}
+			}
+		}
+		if messages != 2 || !members["fresh"] || members["gone"] {
+			t.Errorf("changes %v: %d messages, and %v in the end", changes, messages, members)
+		}
 	}
 }

@@ -398,6 +398,9 @@ func (o *Outbox) listWaits() bool { return o.list != noList && o.list >= o.first
 func (o *Outbox) SendList(l List) (sent bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if l.First {
+		o.list = noList
+	}
 	waits := o.listWaits()
 	switch {
 	case o.closed:

@@ -71,6 +71,9 @@ type Receiver interface {
 type List struct {
 	Of    Lister
 	Since uint64 // the version that the client knows; 0: none, or it takes whole lists only
+	// First says that the member has had no list of this room yet, as its owner knows: what
+	// waits is of the owner before, and stays as it is.
+	First bool
 	// InPlace says that the list may replace a waiting one even though other frames
 	// were queued behind that: see rule 4 in membership.go.
 	InPlace bool
