@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 	"mvdan.cc/sh/v3/expand"
@@ -163,7 +164,7 @@ func TestQuestionsToTheLog(t *testing.T) {
 	if _, err := exec.LookPath("jq"); err != nil {
 		t.Skip("there is no jq")
 	}
-	d := parleyd.Start(t, "--max-room-members", "1", "--resume-window", "1s")
+	d := parleyd.Start(t, "--max-room-members", "2", "--resume-window", "1s")
 	join := func(id string) *websocket.Conn {
 		conn, _, err := websocket.Dial(t.Context(), "ws://"+d.Address+"/ws", nil)
 		if err == nil {
@@ -174,11 +175,32 @@ func TestQuestionsToTheLog(t *testing.T) {
 		}
 		return conn
 	}
-	bob := join("ann")
+	ann := join("ann")
 	d.Wait(t, "join", "id", "ann")
+	amy := join("amy")
+	d.Wait(t, "join", "id", "amy")
 	_ = join("bob")
 	d.Wait(t, "refused", "id", "bob")
-	_ = bob.CloseNow()
+	say := func(conn *websocket.Conn, text string) {
+		if err := conn.Write(t.Context(), websocket.MessageText, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say(ann, `{"type":"offer","to":"amy","sdp":"x"}`)
+	for { // until amy has the offer
+		_, text, err := amy.Read(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), `"offer"`) {
+			break
+		}
+	}
+	say(amy, `{"type":"answer","to":"ann","sdp":"y"}`)
+	say(amy, `{"type":"report","to":"ann","data":{"outcome":"connected","path":"relay","protocol":"udp","rtt_ms":900,"loss":0.2}}`)
+	say(amy, `{"type":"hangup","to":"ann"}`)
+	d.Wait(t, "call")
+	_, _ = amy.CloseNow(), ann.CloseNow()
 	d.Wait(t, "suspended")
 	d.Wait(t, "room closed")
 	d.Wait(t, "disconnect")
@@ -189,8 +211,11 @@ func TestQuestionsToTheLog(t *testing.T) {
 	d.Wait(t, "upgrade refused")
 
 	dir := t.TempDir()
+	today := strings.Join(d.Texts(), "\n") + "\n"
+	now := time.Now().UTC()
 	for file, text := range map[string]string{
-		"parley.log": strings.Join(d.Texts(), "\n") + "\n",
+		// The day before was the same.
+		"parley.log": strings.ReplaceAll(today, now.Format(time.DateOnly), now.AddDate(0, 0, -1).Format(time.DateOnly)) + today,
 		"journalctl": "#!/bin/sh\ncat \"$(dirname \"$0\")/parley.log\"\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o700); err != nil {
