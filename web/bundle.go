@@ -27,6 +27,23 @@ func bundle(files fs.FS) ([]byte, error) {
 	return b.out.Bytes(), nil
 }
 
+// codeOf returns the lines of a script but for empty ones and comments on lines of their own.
+func codeOf(text string) (lines []string) {
+	comment := false
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		trimmed := strings.TrimSpace(line)
+		if comment = comment || strings.HasPrefix(trimmed, "/**") && !inline(trimmed); comment {
+			comment = !strings.HasSuffix(trimmed, "*/")
+			continue
+		}
+		if trimmed != "" && !strings.HasPrefix(trimmed, "//") {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
 type bundler struct {
 	files fs.FS
 	done  map[string]bool
@@ -45,17 +62,7 @@ func (b *bundler) add(name string) error {
 	}
 	var body strings.Builder
 	var exported []string
-	comment := false
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimSuffix(line, "\n")
-		trimmed := strings.TrimSpace(line)
-		if comment = comment || strings.HasPrefix(trimmed, "/**") && !inline(trimmed); comment {
-			comment = !strings.HasSuffix(trimmed, "*/")
-			continue
-		}
-		if trimmed == "" || strings.HasPrefix(trimmed, "//") {
-			continue
-		}
+	for _, line := range codeOf(string(text)) {
 		if m := imports.FindStringSubmatch(line); m != nil {
 			err = b.add(m[2])
 			line = fmt.Sprintf("const { %s } = $%s;", m[1], m[2])

@@ -103,6 +103,8 @@ func load() map[string]*file {
 		name = strings.TrimPrefix(name, "page/")
 		if strings.HasPrefix(name, "client/examples/") {
 			name = strings.TrimPrefix(name, "client/")
+		} else if path.Ext(name) == ".js" {
+			text = []byte(strings.Join(codeOf(string(text)), "\n") + "\n") // a third of what a browser gets were comments
 		}
 		files["/"+name] = pack(name, text)
 		return nil
