@@ -61,7 +61,6 @@ func (s *soak) passes() {
 // Members meet whichever nodes a load balancer has brought them to, those on bad networks
 // too.
 func TestLoad(t *testing.T) {
-	t.Parallel()
 	c := nodes.Start(t, 3)
 	startSoak(t, c.Balanced, "--profile", "rolling", "--duration", "8s").passes()
 	startSoak(t, c.Balanced, "--profile", "rolling", "--duration", "8s", "--changes").passes()
@@ -95,7 +94,6 @@ func TestLoad(t *testing.T) {
 
 // A node is killed: the members of the others lose nothing.
 func TestKill(t *testing.T) {
-	t.Parallel()
 	c := nodes.Start(t, 3)
 	others := nodes.Balance(t, c.Daemons[0].Address, c.Daemons[1].Address)
 	s := startSoak(t, others, "--duration", "14s")
@@ -110,7 +108,6 @@ func TestKill(t *testing.T) {
 // A node that stands still holds nobody up for long, and finds its place when it goes
 // on.
 func TestStandStill(t *testing.T) {
-	t.Parallel()
 	c := nodes.Start(t, 3)
 	others := nodes.Balance(t, c.Daemons[0].Address, c.Daemons[1].Address)
 	s := startSoak(t, others, "--duration", "20s")
@@ -127,7 +124,6 @@ func TestStandStill(t *testing.T) {
 // A node leaves and comes back, as in a rolling restart: the members of the others
 // lose nothing and see no change.
 func TestLeaveAndComeBack(t *testing.T) {
-	t.Parallel()
 	c := nodes.Start(t, 3)
 	others := nodes.Balance(t, c.Daemons[0].Address, c.Daemons[1].Address)
 	s := startSoak(t, others, "--duration", "16s")
@@ -145,7 +141,6 @@ func TestLeaveAndComeBack(t *testing.T) {
 // A node is cut off from the others and back: the others go on, it refuses, and is
 // whole again soon.
 func TestCutOff(t *testing.T) {
-	t.Parallel()
 	c := nodes.Start(t, 3)
 	others := nodes.Balance(t, c.Daemons[0].Address, c.Daemons[1].Address)
 	s := startSoak(t, others, "--duration", "20s")
@@ -166,7 +161,6 @@ func TestCutOff(t *testing.T) {
 // Where a load balancer brings the members of a room to one node, that node comes to own it,
 // while its members notice nothing.
 func TestFollow(t *testing.T) {
-	t.Parallel()
 	c := nodes.Start(t, 3)
 	s := startSoak(t, nodes.Hashed(t, c.Daemons[0].Address, c.Daemons[1].Address, c.Daemons[2].Address), "--duration", "35s")
 	at := func(node int, name string) (value float64) {
@@ -196,7 +190,6 @@ func TestFollow(t *testing.T) {
 
 // Orders and lists reach all nodes.
 func TestAdmin(t *testing.T) {
-	t.Parallel()
 	c := nodes.Start(t, 3)
 	s := startSoak(t, c.Balanced, "--duration", "10s")
 	admin := func(node int, args ...string) string {
@@ -257,7 +250,6 @@ func outsideNATS(t *testing.T) (port string, start func() *exec.Cmd) {
 // Two daemons on an outside NATS server, which goes away for a while: they refuse, keep
 // their clients, and go on when it is back.
 func TestOutsideNATS(t *testing.T) {
-	t.Parallel()
 	port, startNATS := outsideNATS(t)
 	server := startNATS()
 	var all []*parleyd.Daemon

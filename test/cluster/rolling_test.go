@@ -19,7 +19,6 @@ func rollingArgs(duration string) []string {
 // another: no message is lost, repeated or out of order, no session ends, and nobody is
 // told that somebody has left who has not.
 func TestRollingRestart(t *testing.T) {
-	t.Parallel()
 	t.Run("embedded", func(t *testing.T) { rolls(t, nodes.Start(t, 3)) })
 	t.Run("outside NATS", func(t *testing.T) {
 		port, startNATS := outsideNATS(t)
@@ -48,7 +47,6 @@ func rolls(t *testing.T, c *nodes.Cluster) {
 // The secret of the nodes changes while they serve: no message is lost, repeated or out of
 // order, no session ends, and a node that has ended finds the others with the new one.
 func TestSecretChange(t *testing.T) {
-	t.Parallel()
 	c := nodes.Start(t, 3)
 	s := startSoak(t, c.Balanced, rollingArgs("24s")...)
 	time.Sleep(5 * time.Second)
