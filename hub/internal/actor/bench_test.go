@@ -37,10 +37,13 @@ func (drop) Close(wire.CloseCode, string)              {}
 func (drop) Abort()                                    {}
 
 // fill makes a loop, which nobody runs, with rooms of a size.
-func fill(rooms, size int) (*loop, []*Client) {
+func fill(rooms, size int) (*loop, []*Client) { return fillWith(Options{}, rooms, size) }
+
+func fillWith(o Options, rooms, size int) (*loop, []*Client) {
 	h := &Hub{Stats: new(stats.Hub), drained: make(chan struct{}), closing: make(chan struct{})}
 	close(h.closing) // the timers of held rooms have nobody to call
-	l := newLoop(h, Options{Logger: zap.NewNop()})
+	o.Logger = zap.NewNop()
+	l := newLoop(h, o)
 	l.now = time.Now()
 	done := make(chan bool, 1)
 	var clients []*Client
@@ -73,11 +76,17 @@ func forwardOf(b *testing.B, to string) func(c *Client) *Forward {
 }
 
 // BenchmarkRoute is the loop's own cost of a routed message, in batches of 16,
-// with more and more rooms.
+// with more and more rooms; with calls it is that of a hub that follows them.
 func BenchmarkRoute(b *testing.B) {
+	for _, calls := range []bool{false, true} {
+		benchmarkRoute(b, calls)
+	}
+}
+
+func benchmarkRoute(b *testing.B, calls bool) {
 	for _, rooms := range []int{1, 1000, 100_000} {
-		b.Run(fmt.Sprintf("rooms=%d", rooms), func(b *testing.B) {
-			l, clients := fill(rooms, 2)
+		b.Run(fmt.Sprintf("calls=%v/rooms=%d", calls, rooms), func(b *testing.B) {
+			l, clients := fillWith(Options{TrackCalls: calls}, rooms, 2)
 			forward := forwardOf(b, "m001")
 			b.ReportAllocs()
 			n := 0
