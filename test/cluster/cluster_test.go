@@ -45,6 +45,14 @@ func startSoak(t *testing.T, address string, args ...string) *soak {
 	return s
 }
 
+// interrupt ends the run early and in order.
+func (s *soak) interrupt() {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // passes waits for the end of the run, all of whose checks must have passed.
 func (s *soak) passes() {
 	s.t.Helper()
@@ -90,19 +98,6 @@ func TestLoad(t *testing.T) {
 	if len(list.Items) != 3 || sum != 256 {
 		t.Errorf("nodes: %s", text)
 	}
-}
-
-// A node is killed: the members of the others lose nothing.
-func TestKill(t *testing.T) {
-	c := nodes.Start(t, 3)
-	others := nodes.Balance(t, c.Daemons[0].Address, c.Daemons[1].Address)
-	s := startSoak(t, others, "--duration", "14s")
-	time.Sleep(8 * time.Second)
-	c.Daemons[2].Kill()
-	s.passes()
-	c.Restart(2)
-	c.AwaitReady(2)
-	startSoak(t, c.Balanced, "--duration", "5s").passes()
 }
 
 // A node that stands still holds nobody up for long, and finds its place when it goes

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	mathrand "math/rand/v2"
 	"net"
 	"strings"
 	"testing"
@@ -22,16 +23,19 @@ import (
 
 const patience = 30 * time.Second
 
-// free returns addresses that nobody listens on.
+// free returns loopback addresses that nobody listens on, with ports that are not taken for
+// connections that go out.
 func free(t *testing.T, n int) (addresses []string) {
 	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
+	for tries := 0; len(addresses) < n; tries++ {
+		address := fmt.Sprintf("127.0.0.1:%d", 20000+mathrand.IntN(12000))
+		l, err := net.Listen("tcp", address)
+		if err == nil {
+			defer l.Close()
+			addresses = append(addresses, address)
+		} else if tries > 100 {
 			t.Fatal(err)
 		}
-		defer l.Close()
-		addresses = append(addresses, l.Addr().String())
 	}
 	return addresses
 }

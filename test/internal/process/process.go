@@ -2,8 +2,10 @@
 package process
 
 import (
+	"math/rand/v2"
 	"net"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -31,19 +33,23 @@ func Start(t *testing.T, cmd *exec.Cmd) {
 	})
 }
 
+// Ports to choose from. Systems take others, 32768 and up, for connections that go out: one of
+// those may be taken between the choice and its use.
+const firstPort, ports = 20000, 12000
+
 // FreePort returns a port that nobody listens on.
 func FreePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := strconv.Itoa(firstPort + rand.IntN(ports))
+		l, err := net.Listen("tcp", "127.0.0.1:"+port)
+		if err == nil {
+			_ = l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
+	t.Fatal("no port is free")
+	return ""
 }
 
 // AwaitTCP waits until an address takes connections.

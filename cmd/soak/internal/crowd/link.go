@@ -200,12 +200,27 @@ func (m *member) refused(e *dialect.Event) {
 		m.again()
 		return
 	}
-	if !expected {
-		m.fault(Refused, fmt.Sprintf("was answered to %q with %s: %s", e.Re, e.Code, e.Text))
+	if denied := m.denied(e); denied != nil && !expected {
+		denied.deny(m, e)
+	} else if !expected {
+		m.fault(Refused, refusedText(e))
 	}
 	if m.state == joining {
 		m.link.conn.Close(leaveTime)
 	}
+}
+
+func refusedText(e *dialect.Event) string {
+	return fmt.Sprintf("was answered to %q with %s: %s", e.Re, e.Code, e.Text)
+}
+
+// denied returns the member that an error says is not there; nil: it says nothing like it.
+func (m *member) denied(e *dialect.Event) *member {
+	to, _, ok := readRef(e.Ref)
+	if !ok || int(to) >= len(m.out) || string(e.Code) != "target_not_found" {
+		return nil
+	}
+	return m.room.members[to]
 }
 
 // refusedTo notes that a message was answered with an error, and reports whether it

@@ -31,14 +31,15 @@ type member struct {
 	link  *link  // its connection; nil: none
 	slow  bool   // reads slowly
 
-	due     int64  // when it was to connect
-	full    bool   // the server speaks the whole protocol: it has said "joined"
-	session string // takes the membership up again; empty: that can't be
-	had     uint64 // messages of the membership so far
-	token   string // that it is in with; empty: none
-	view    view   // what it has been told of the others
-	lives   []life // its memberships, the present one last
-	returns bool   // joins again after it has left
+	due     int64    // when it was to connect
+	full    bool     // the server speaks the whole protocol: it has said "joined"
+	session string   // takes the membership up again; empty: that can't be
+	had     uint64   // messages of the membership so far
+	token   string   // that it is in with; empty: none
+	view    view     // what it has been told of the others
+	denials []denial // oldest first, until it is clear whether it is in
+	lives   []life   // its memberships, the present one last
+	returns bool     // joins again after it has left
 
 	forgotten   int   // memberships before those in lives
 	forgottenAt int64 // when the last of them had ended

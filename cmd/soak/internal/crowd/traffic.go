@@ -46,6 +46,7 @@ const (
 	newCut
 	cutAgain
 	settleDoubt
+	settleDenials
 	checkAnswers
 	mustRefuse
 	giveUp
@@ -128,6 +129,8 @@ func (w *worker) do(due int64, e event) {
 		m.cut()
 	case settleDoubt:
 		m.doubtDue(e.other, w.crowd.now())
+	case settleDenials:
+		m.denialsDue(w.crowd.now())
 	case checkAnswers:
 		m.checkAnswers(w.crowd.now())
 	case mustRefuse:

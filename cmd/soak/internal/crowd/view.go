@@ -237,6 +237,9 @@ func (m *member) settleDoubt(n uint16) {
 
 // settleDoubts settles all doubts, once nothing is under way any more.
 func (m *member) settleDoubts() {
+	if m.state == present {
+		m.denyWrongly(len(m.denials))
+	}
 	for n := range m.view.doubts {
 		m.settleDoubt(n)
 	}
@@ -307,10 +310,12 @@ func (m *member) vindicated() {
 			o.wronged(m)
 		}
 	}
+	m.denyWrongly(len(m.denials))
 }
 
 // undoubted settles the doubts about a member that has left, or is out.
 func (m *member) undoubted() {
+	m.denials = nil
 	for _, o := range m.room.members {
 		v := &o.view
 		if v.doubts[m.number].kind == vanished {

@@ -226,3 +226,39 @@ func TestChanges(t *testing.T) {
 	s.members[0].changed(&dialect.Event{Type: dialect.Changes}, 0)
 	s.want(t, "membership 1")
 }
+
+// A member that is said not to be there is not there if its session is over, and there if it
+// resumes or stays.
+func TestDenials(t *testing.T) {
+	denied := func(s *stage) *member {
+		s.members[1].deny(s.members[0], &dialect.Event{Code: []byte("target_not_found")})
+		return s.members[1]
+	}
+	s := newStage(t, 2)
+	one := denied(s)
+	s.want(t, "refused 1")
+
+	one = denied(s)
+	one.is(lost)
+	one.denialsDue(one.denials[0].since + doubtTime)
+	s.want(t, "")
+	one.is(present)
+	one.vindicated()
+	s.want(t, "refused 1")
+
+	one = denied(s)
+	one.is(lost)
+	one.gone()
+	s.want(t, "")
+
+	s = newStage(t, 2)
+	one = denied(s)
+	one.denialsDue(one.denials[0].since + doubtTime - 1)
+	if s.crowd.Faults.Kinds() != nil {
+		t.Error("blamed too early")
+	}
+	one.denialsDue(one.denials[0].since + doubtTime)
+	if s.crowd.Faults.Kinds() == nil {
+		t.Error("not blamed in time")
+	}
+}
