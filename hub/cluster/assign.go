@@ -285,7 +285,7 @@ func (c *control) advance(p int) {
 // inherit takes what the owner before has handed over.
 func (c *control) inherit(rec record) {
 	r := &reader{b: rec.b[1:]}
-	if p, in := r.handover(c.n.options.QueueBytes); in != nil {
+	if p, in := r.handover(c.n.options.QueueBytes, c.n.resumeWindow()); in != nil {
 		c.owner.inherit(p, in)
 	}
 }

@@ -34,7 +34,7 @@ func (b *batch) client(r *reader, h commandHead) *proxy {
 }
 
 func (b *batch) newProxy(h commandHead, conn uint64, address string) *proxy {
-	out := &remote{link: b.pe.link, written: b.o.wrote, key: h.key, limit: b.o.n.options.QueueBytes}
+	out := &remote{link: b.pe.link, written: b.o.wrote, key: h.key, limit: b.o.n.options.QueueBytes, seen: actor.NewSeen(b.o.n.resumeWindow())}
 	c := &proxy{client: actor.NewClientOf(b.pe.link.node, conn, parseAddr(address), out), out: out, part: h.part}
 	b.pe.clients[h.key] = c
 	b.commands = append(b.commands, actor.Register{Client: c.client})

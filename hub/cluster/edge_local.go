@@ -74,7 +74,7 @@ func (e *edge) goLocal(t *tie, p int, m actor.Membership, c actor.Command) bool 
 	if h == nil || h.Do(actor.Register{Client: t.client}) != nil {
 		return false
 	}
-	t.out.SetGate(e.mayWrite)
+	t.out.SetGate(e.mayWrite, e.n.resumeWindow())
 	t.state, t.hub, t.member, t.leaves = tieLocal, h, m, false
 	if h.Do(c) != nil {
 		e.comeOut(t)
@@ -96,7 +96,7 @@ func (e *edge) mayWrite() bool {
 // comeOut makes a local connection one that is in no room.
 func (e *edge) comeOut(t *tie) {
 	_ = t.hub.Do(actor.Deregister{Client: t.client})
-	t.out.SetGate(nil)
+	t.out.SetGate(nil, 0)
 	t.state, t.hub, t.member, t.joined, t.resumed = tieOut, nil, actor.Membership{}, nil, nil
 }
 
@@ -191,7 +191,7 @@ func (e *edge) moved(m moved) {
 	}
 	k.Client, k.Out = nil, nil
 	t.client.Detour()
-	t.out.SetGate(nil)
+	t.out.SetGate(nil, 0)
 	e.touch(t)
 	e.enter(t, p, k.Room)
 	t.state, t.member, t.before, t.closed = tieIn, k, k.Handled, false
@@ -199,9 +199,8 @@ func (e *edge) moved(m moved) {
 	if k.Session != "" {
 		t.had = t.out.Sent()
 	}
-	if k.Seen != nil {
-		t.seen, t.member.Seen = k.Seen, nil
-	}
+	t.seen.Begin(k.Seen)
+	t.member.Seen = nil
 	e.rooms[k.Room].meta = m.room
 	e.fence(t)
 	t.hub = nil

@@ -156,7 +156,7 @@ func (e *edge) attach(l *link, p int, t *tie) {
 			w.number(t.before)
 			w.number(had)
 			w.frames(frames)
-			w.seen(t.seen)
+			w.seen(t.seen.All())
 		})
 		for _, f := range frames {
 			f.Release()
@@ -325,7 +325,7 @@ func (e *edge) frame(t *tie, h frameHead, f *frame.Frame) {
 	if o.Key == t.key {
 		t.answer(o.Seq)
 	} else if o.Key != 0 {
-		t.seen[o.Key] = o.Seq
+		t.seen.Note(o.Key, o.Seq)
 	}
 	e.deliver(t, f)
 	if t.state == tieJoining && o.Key == t.key && o.Seq == 1 {
@@ -345,7 +345,7 @@ func (e *edge) adopt(t *tie, r *reader) {
 		releaseAll(frames)
 		return
 	}
-	t.seen = seen
+	t.seen.Begin(seen)
 	t.answer(1)
 	t.had = received + uint64(len(frames))
 	if t.closed {

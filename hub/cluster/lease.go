@@ -26,8 +26,12 @@ const (
 // ErrNameTaken says that another node of the cluster has this node's name, and is alive.
 var ErrNameTaken = errors.New("cluster: another node of this name is alive")
 
-// takenAfter is how many renewals of another process under our name show that it lives.
-const takenAfter = 3
+// Another process lives under our name if we see takenAfter renewals of it, each livelyTime
+// after the last that counts. A register that catches up tells those of a dead one in a burst.
+const (
+	takenAfter = 6
+	livelyTime = renewTime * 4 / 5
+)
 
 // lease keeps this node's entry in the register. It has a goroutine of its own, which no
 // load on the node holds up: it waits for the register alone.
@@ -48,7 +52,8 @@ type lease struct {
 	held      bool                     // the entry is of another incarnation, as of heldAt; guarded by mu
 	heldAt    time.Time                // guarded by mu
 	registers int                      // that there have been; guarded by mu
-	holders   int                      // renewals of it that were seen; guarded by mu
+	holders   int                      // renewals of it that count; guarded by mu
+	countedAt time.Time                // when the last of them was seen; guarded by mu
 }
 
 func newLease(n *Node) *lease {
@@ -230,6 +235,10 @@ func (l *lease) seen(e nodeEntry, revision uint64) {
 		return
 	}
 	l.heldAt = time.Now()
+	if l.heldAt.Sub(l.countedAt) < livelyTime {
+		return
+	}
+	l.countedAt = l.heldAt
 	if l.holders++; l.holders > takenAfter {
 		l.n.fail(ErrNameTaken)
 	}

@@ -151,7 +151,10 @@ func (n *Node) end() {
 func (n *Node) Closed() <-chan struct{} { return n.closed }
 
 // Resumes reports whether memberships can be resumable.
-func (n *Node) Resumes() bool { return n.rooms.Current.Load().ResumeWindow > 0 }
+func (n *Node) Resumes() bool { return n.resumeWindow() > 0 }
+
+// resumeWindow returns how long a resumable membership outlives its connection.
+func (n *Node) resumeWindow() time.Duration { return n.rooms.Current.Load().ResumeWindow }
 
 // NewSession makes a session for a room, that any node can find the way by.
 func (n *Node) NewSession(room string) string { return actor.NewSession(uint16(PartitionOf(room))) }

@@ -51,6 +51,51 @@ func TestNameOfADeadNode(t *testing.T) {
 	})
 }
 
+// catchingUp is a backplane whose register first tells what an entry said before.
+type catchingUp struct {
+	*port
+	past []Entry
+}
+
+func (c *catchingUp) Start(receive func([]byte), changed func(Entry), renewed func()) error {
+	for _, e := range c.past {
+		changed(e)
+	}
+	return c.port.Start(receive, changed, renewed)
+}
+
+// A node comes back at once under its name, and its register catches up with what its entry
+// said while it lived: it is no other process that lives.
+func TestNameInARegisterThatCatchesUp(t *testing.T) {
+	virtual(t, []string{"a", "b"}, func(t *testing.T, v *virtualCluster) {
+		var past []Entry
+		for range 20 {
+			v.net.mu.Lock()
+			for _, e := range v.net.all() {
+				if e.Key == nodeKey("a") {
+					past = append(past, e)
+				}
+			}
+			v.net.mu.Unlock()
+			time.Sleep(renewTime)
+		}
+		v.nodes["a"].Close()
+		again, err := New(Options{Name: "a", Backplane: &catchingUp{v.net.join("a"), past}, QueueBytes: 1 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.nodes["a"] = again
+		v.await("it is ready", func() bool {
+			select {
+			case err := <-again.Failed():
+				t.Fatal(err)
+			default:
+			}
+			return v.ready()
+		})
+	})
+}
+
 // Nodes of neighbouring versions work together; one that is too new is told from the log,
 // and nobody waits for it.
 func TestVersions(t *testing.T) {

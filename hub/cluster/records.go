@@ -266,8 +266,9 @@ func (w *writer) handover(p int, epoch uint64, out actor.Exported) {
 }
 
 // handover reads what the owner before has written, as far as it can be read; nil: not even
-// the partition. limit is that of the bytes that are kept for a member.
-func (r *reader) handover(limit int) (p int, in *inheritance) {
+// the partition. limit is that of the bytes that are kept for a member, window that of
+// [actor.NewSeen].
+func (r *reader) handover(limit int, window time.Duration) (p int, in *inheritance) {
 	if p = r.partition(); r.bad {
 		return p, nil
 	}
@@ -277,7 +278,7 @@ func (r *reader) handover(limit int) (p int, in *inheritance) {
 	}
 	for n := r.number(); n > 0 && !r.bad; n-- {
 		m := r.membership()
-		out := &remote{limit: limit, lost: true}
+		out := &remote{limit: limit, lost: true, seen: actor.NewSeen(window)}
 		out.restore(r.number(), r.frames(), nil, true)
 		m.Out = out
 		in.Members = append(in.Members, m)

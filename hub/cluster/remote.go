@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"maps"
 	"sync"
 	"time"
 
@@ -28,7 +27,7 @@ type remote struct {
 	kept      kept
 	// seen has for each other membership the last of its messages that this one has had
 	// (invariant 4): of one that can't be resumed, through owners before.
-	seen map[uint64]uint64
+	seen *actor.Seen
 }
 
 // write writes a record to the link. The caller is the hub loop.
@@ -41,7 +40,7 @@ func (r *remote) write(f func(w *writer)) {
 func (r *remote) Send(f *frame.Frame, _ uint64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if o := f.Origin; o.Again && r.seen[o.Key] >= o.Seq {
+	if o := f.Origin; o.Again && r.seen.Has(o.Key, o.Seq) {
 		f.Release()
 		return true
 	}
@@ -76,10 +75,7 @@ func (r *remote) Send(f *frame.Frame, _ uint64) bool {
 // another node, is to know. The caller holds mu.
 func (r *remote) note(f *frame.Frame) {
 	if o := f.Origin; r.resumable && o.Key != 0 && o.Key != r.key {
-		if r.seen == nil {
-			r.seen = map[uint64]uint64{}
-		}
-		r.seen[o.Key] = o.Seq
+		r.seen.Note(o.Key, o.Seq)
 	}
 }
 
@@ -111,7 +107,8 @@ func (r *remote) Sent() uint64 {
 func (r *remote) Reset(resumable bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.begins, r.resumable, r.seen = true, resumable, nil
+	r.begins, r.resumable = true, resumable
+	r.seen.Begin(nil)
 	r.kept.begin(0, nil)
 }
 
@@ -119,7 +116,8 @@ func (r *remote) Reset(resumable bool) {
 func (r *remote) restore(had uint64, frames []*frame.Frame, seen map[uint64]uint64, resumable bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.resumable, r.seen = resumable, seen
+	r.resumable = resumable
+	r.seen.Begin(seen)
 	r.kept.begin(had, frames)
 }
 
@@ -137,7 +135,7 @@ func (r *remote) Missed(received uint64) ([]*frame.Frame, bool) {
 func (r *remote) Adopt(m *actor.Membership, received uint64, frames []*frame.Frame) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.seen = m.Seen
+	r.seen.Begin(m.Seen)
 	r.write(func(w *writer) {
 		w.b = append(w.b, recAdopt)
 		w.fixed(r.key)
@@ -154,7 +152,7 @@ func (r *remote) Adopt(m *actor.Membership, received uint64, frames []*frame.Fra
 func (r *remote) Seen() map[uint64]uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return maps.Clone(r.seen)
+	return r.seen.All()
 }
 
 // Suspend implements [actor.Receiver].

@@ -41,7 +41,7 @@ type tie struct {
 	// to it: other nodes have taken this one for lost.
 	lost bool
 	// seen has for each other membership the last of its messages that has come.
-	seen map[uint64]uint64
+	seen *actor.Seen
 
 	seq       uint64 // of the last command of this membership; the first is 1
 	confirmed uint64 // of the last command that is known to be settled
@@ -80,7 +80,7 @@ type pending struct {
 // enter puts a tie into a partition and a room, under a key of its own.
 func (e *edge) enter(t *tie, p int, room string) {
 	e.nextKey++
-	t.key, t.part, t.gen, t.seen = e.nextKey, p, t.gen+1, map[uint64]uint64{}
+	t.key, t.part, t.gen, t.seen = e.nextKey, p, t.gen+1, actor.NewSeen(e.n.resumeWindow())
 	t.seq, t.confirmed, t.again, t.before, t.had = 0, 0, 0, 0, 0
 	t.pending, t.bytes, t.lost, t.early = nil, 0, false, false
 	e.keys[t.key] = t

@@ -127,7 +127,7 @@ func (d *Detach) apply(l *loop) {
 	received, frames := c.out.(*Outbox).Kept()
 	k := m.membership()
 	k.Seen = m.out.Seen()
-	aside.SetGate(aside.never)
+	aside.SetGate(aside.never, l.options.Current.Load().ResumeWindow)
 	aside.Adopt(k, received, frames)
 	l.log.Info(event.Suspend, c.fields(zap.String(event.FieldReason, d.Reason))...)
 	l.callsLost(m, d.Reason)

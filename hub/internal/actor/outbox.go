@@ -2,7 +2,6 @@ package actor
 
 import (
 	"bytes"
-	"maps"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -90,7 +89,7 @@ type Outbox struct {
 	// gate reports whether the writer may have frames; nil: always. Where there is one,
 	// the client is local to a node of several, and seen is what Membership.Seen is.
 	gate func() bool
-	seen map[uint64]uint64
+	seen *Seen
 
 	closed bool           // nothing more is taken in
 	warned bool           // the connection has been told that it is closing
@@ -180,14 +179,11 @@ func (o *Outbox) Send(f *frame.Frame, from uint64) bool {
 // room that there was then, and notes that it is now.
 func (o *Outbox) hasSeen(f *frame.Frame) bool {
 	from := f.Origin
-	if from.Again && o.seen[from.Key] >= from.Seq {
+	if from.Again && o.seen.Has(from.Key, from.Seq) {
 		return true
 	}
 	if o.history.kept {
-		if o.seen == nil {
-			o.seen = make(map[uint64]uint64)
-		}
-		o.seen[from.Key] = from.Seq
+		o.seen.Note(from.Key, from.Seq)
 	}
 	return false
 }
@@ -196,7 +192,10 @@ func (o *Outbox) hasSeen(f *frame.Frame) bool {
 func (o *Outbox) Seen() map[uint64]uint64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return maps.Clone(o.seen)
+	if o.seen == nil {
+		return nil
+	}
+	return o.seen.All()
 }
 
 // never is the gate of an outbox that is nobody's.
@@ -443,7 +442,10 @@ func (o *Outbox) fold(of Lister) bool {
 func (o *Outbox) Reset(resumable bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.list, o.behind, o.seen = noList, false, nil
+	o.list, o.behind = noList, false
+	if o.seen != nil {
+		o.seen.Begin(nil)
+	}
 	o.history.begin(resumable && !o.closed, o.next(), 0)
 }
 
@@ -519,13 +521,14 @@ func (o *Outbox) Close(code wire.CloseCode, reason string) {
 }
 
 // SetGate has the writer get nothing while may reports false. When it reports true again, the
-// caller is to call Flush. Nil: the writer gets what there is.
-func (o *Outbox) SetGate(may func() bool) {
+// caller is to call Flush. Nil: the writer gets what there is, and the client is not local.
+// window is [Options.ResumeWindow].
+func (o *Outbox) SetGate(may func() bool, window time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.gate = may
-	if may == nil {
-		o.seen = nil
+	o.gate, o.seen = may, nil
+	if may != nil {
+		o.seen = NewSeen(window)
 	}
 }
 
@@ -694,8 +697,8 @@ func (o *Outbox) Adopt(m *Membership, received uint64, frames []*frame.Frame) {
 	defer o.mu.Unlock()
 	o.list, o.behind = noList, false
 	o.history.begin(!o.closed, o.next(), received)
-	if o.gate != nil {
-		o.seen = m.Seen
+	if o.seen != nil {
+		o.seen.Begin(m.Seen)
 	}
 	for _, f := range frames {
 		if o.closed {
