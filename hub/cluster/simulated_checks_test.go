@@ -26,6 +26,9 @@ func (s *simulation) check(clients []*simulatedClient) {
 			continue
 		}
 		slices.Sort(present[p.room])
+		if p.m.locked {
+			s.fault("%s was last told that the room is locked, and it is not", p.m.name)
+		}
 		if !slices.Equal(p.m.members, present[p.room]) {
 			s.fault("%s was last told that %v are there, but %v are", p.m.name, p.m.members, present[p.room])
 		}
@@ -71,7 +74,7 @@ func (s *simulation) checkFlaps(to *membership, members []string) {
 				stays = append(stays, m)
 			}
 		}
-		if len(stays) == 1 && stays[0].resumable && !stays[0].ended && stays[0].joined.Before(to.listedAt) {
+		if len(stays) == 1 && stays[0].resumable && !stays[0].ended && stays[0].kickedAt.IsZero() && stays[0].joined.Before(to.listedAt) {
 			s.fault("%s was told that %s has left, and it has not", to.name, stays[0].name)
 		}
 	}
@@ -84,7 +87,7 @@ func (s *simulation) checkAnswers(m *membership) {
 		switch {
 		case answer == "pong" && !n.ping || n.ping && answer != "pong" && answer != "" && answer != "unavailable":
 			s.fault("%s was answered with %q", n.ref, answer)
-		case m.ended || answer != "":
+		case m.ended || answer != "" || !m.kickedAt.IsZero():
 		case n.ping || n.to == nobody:
 			s.fault("%s, sent at %.3fs, was never answered", n.ref, n.at.Sub(s.begun).Seconds())
 		}
@@ -102,7 +105,7 @@ func (s *simulation) checkPair(from, to *membership) {
 	}
 	i := 0
 	for _, n := range from.sent {
-		if n.ping || n.to != "" && n.to != to.id {
+		if !n.forwarded() || n.to != "" && n.to != to.id {
 			continue
 		}
 		refused := from.answers[n.ref] != ""
@@ -114,7 +117,7 @@ func (s *simulation) checkPair(from, to *membership) {
 			continue
 		}
 		// to had been told that it is in before this was sent.
-		due := n.at.After(to.joined) && !refused
+		due := n.at.After(to.joined) && !refused && to.kickedAt.IsZero()
 		if due && (i < len(had) || !from.ended && !to.ended) {
 			s.fault("%s has not had %s, sent at %.3fs", to.name, n.ref, n.at.Sub(s.begun).Seconds())
 			return

@@ -33,6 +33,9 @@ type membership struct {
 	changes   bool              // it is told of changes
 	listed    bool              // it has had a list
 	listedAt  time.Time         // when the last list or change came
+	locked    bool              // the room is, as of then
+	moderates bool
+	kickedAt  time.Time // when somebody began to remove it; zero: nobody has
 }
 
 // note is a message that a simulated client has sent.
@@ -40,9 +43,16 @@ type note struct {
 	from *membership
 	ref  string
 	to   string // "": everybody; nobody: nobody has this id
-	ping bool
+	ping bool   // it is answered with a pong
+	does string // "": it is a message; "renew", "kick", "lock", "unlock"
 	at   time.Time
 }
+
+// forwarded reports whether it goes to other members.
+func (n *note) forwarded() bool { return !n.ping && n.does == "" }
+
+// kickBan is how long a member that was removed may not come back.
+const kickBan = 5 * time.Second
 
 const nobody = "nobody"
 
@@ -117,6 +127,7 @@ func (c *simulatedConn) read(f *frame.Frame) {
 		Missed                         int
 		Handled                        uint64
 		Data                           string
+		Locked                         *bool
 	}
 	if err := json.Unmarshal(f.Payload(), &m); err != nil {
 		c.s.fault("%s: %v", f.Payload(), err)
@@ -146,6 +157,7 @@ func (c *simulatedConn) read(f *frame.Frame) {
 	case "room_members":
 		c.s.checkFlaps(k, m.Members)
 		k.members, k.listed, k.listedAt = m.Members, true, time.Now()
+		k.locked = m.Locked != nil && *m.Locked
 	case "room_changes":
 		before := slices.Clone(k.members)
 		if err := k.changed(m.Joined, m.Left, m.Rejoined, m.Count); err != nil {
@@ -155,6 +167,9 @@ func (c *simulatedConn) read(f *frame.Frame) {
 		k.members = before
 		c.s.checkFlaps(k, now)
 		k.members, k.listedAt = now, time.Now()
+		if m.Locked != nil {
+			k.locked = *m.Locked
+		}
 	case "message":
 		n := c.s.notes[m.Data]
 		if n == nil || n.from.id != m.From {
@@ -215,7 +230,12 @@ type simulatedClient struct {
 	pause  time.Duration // between two things that it does
 	lost   time.Time     // when the membership last lost its connection
 	left   time.Time     // when it left the last; zero: it has not left that
+	grant  *actor.Grant  // nil: the default rights
+	banned time.Time     // until then it may not come back; zero: it may
 }
+
+// moderates reports whether the client has the right to.
+func (p *simulatedClient) moderates() bool { return p.grant != nil }
 
 func (p *simulatedClient) run() {
 	for !p.s.over.Load() {
@@ -268,6 +288,9 @@ func (p *simulatedClient) look() {
 		p.leave() // it was about to, and does not know yet
 	}
 	p.drop()
+	if closed == wire.CloseKicked && p.m != nil && !p.m.kickedAt.IsZero() {
+		p.banned = p.m.kickedAt.Add(kickBan)
+	}
 	if m := p.m; m != nil && (!m.resumable || closed != 0 && closed != wire.CloseGoingAway) {
 		p.forgetMembership()
 	}
@@ -319,12 +342,13 @@ func (p *simulatedClient) join() {
 	c := p.conn
 	p.stays++
 	m := &membership{name: fmt.Sprint(p.id, ".", p.stays), id: p.id, room: p.room, resumable: p.random.IntN(4) > 0, answers: map[string]string{}}
-	m.changes = p.random.IntN(2) > 0
+	m.changes, m.moderates = p.random.IntN(2) > 0, p.moderates()
 	p.s.mu.Lock()
 	p.s.stays = append(p.s.stays, m)
 	c.m = m
 	p.s.mu.Unlock()
-	j := &actor.Join{Client: c.client, Room: p.room, ID: p.id, Changes: m.changes, Refused: frame.Refused{Re: "join", Ref: "join"}}
+	begun := time.Now()
+	j := &actor.Join{Client: c.client, Room: p.room, ID: p.id, Grant: p.grant, Changes: m.changes, Refused: frame.Refused{Re: "join", Ref: "join"}}
 	if m.resumable {
 		j.Session = c.node.NewSession(p.room)
 	}
@@ -350,6 +374,9 @@ func (p *simulatedClient) join() {
 		p.haunted(c)
 	default:
 		p.s.trace("%s is in, at %s", m.name, c.name)
+		if p.s.gentle && time.Now().Before(p.banned) {
+			p.s.t.Errorf("%s was let in at %s, and is banned until %s", m.name, begun, p.banned)
+		}
 		p.left = time.Time{}
 	}
 }
@@ -408,7 +435,7 @@ func (p *simulatedClient) resume() {
 	if code == "session_expired" {
 		away := time.Since(p.lost)
 		p.s.trace("%s has lost its session after %s", m.name, away)
-		if away < window {
+		if away < window && m.kickedAt.IsZero() {
 			p.s.expired.Add(1)
 		}
 		p.forgetMembership()
@@ -451,6 +478,7 @@ func (p *simulatedClient) act() {
 	x := p.random.IntN(1000)
 	if p.s.calm.Load() {
 		x = 100 + x%50 // only what ends nothing
+		p.unlock()
 	}
 	switch {
 	case x < 15:
@@ -466,8 +494,12 @@ func (p *simulatedClient) act() {
 		if c.out.Urgent(frame.Ping(nil), 0) {
 			c.out.Flush()
 		}
-	case x < 250:
+	case x < 225:
 		p.send(&note{ping: true})
+	case x < 240:
+		p.send(&note{ping: true, does: "renew"})
+	case x < 250 && p.moderates():
+		p.moderate()
 	case x < 300:
 		p.send(&note{to: nobody})
 	case x < 600:
@@ -479,6 +511,42 @@ func (p *simulatedClient) act() {
 		if len(others) > 0 {
 			p.send(&note{to: others[p.random.IntN(len(others))]})
 		}
+	}
+}
+
+// unlock sees that nobody is kept out in the end.
+func (p *simulatedClient) unlock() {
+	p.s.mu.Lock()
+	locked := p.m.locked
+	p.s.mu.Unlock()
+	if locked && p.moderates() {
+		p.send(&note{does: "unlock"})
+	}
+}
+
+// moderate locks or unlocks the room, or removes a member.
+func (p *simulatedClient) moderate() {
+	p.s.mu.Lock()
+	locked := p.m.locked
+	var others []*membership
+	for _, m := range p.s.stays {
+		if m.room == p.room && !m.ended && !m.joined.IsZero() && !m.moderates {
+			others = append(others, m)
+		}
+	}
+	var removed *membership
+	if len(others) > 0 && p.random.IntN(3) == 0 {
+		removed = others[p.random.IntN(len(others))]
+		removed.kickedAt = time.Now()
+	}
+	p.s.mu.Unlock()
+	switch {
+	case removed != nil:
+		p.send(&note{does: "kick", to: removed.id})
+	case locked:
+		p.send(&note{does: "unlock"})
+	default:
+		p.send(&note{does: "lock"})
 	}
 }
 
@@ -508,6 +576,20 @@ func (p *simulatedClient) transmit(c *simulatedConn, n *note) {
 		return
 	}
 	p.s.trace("%s sends %s to %q", n.from.name, n.ref, n.to)
+	order := actor.Order{Client: c.client, Refused: frame.Refused{Re: n.does, To: n.to, Ref: n.ref}}
+	switch n.does {
+	case "renew":
+		_ = c.node.Do(&actor.Renew{
+			Client: c.client, Grant: p.grant, Refused: order.Refused, Frame: frame.Text(fmt.Appendf(nil, `{"type":"pong","ref":%q}`, n.ref)),
+		})
+		return
+	case "kick":
+		_ = c.node.Do(&actor.Kick{Order: order, To: n.to})
+		return
+	case "lock", "unlock":
+		_ = c.node.Do(&actor.Lock{Order: order, Locked: n.does == "lock"})
+		return
+	}
 	if n.ping {
 		_ = c.node.Do(&actor.Reply{Client: c.client, Frame: frame.Text(fmt.Appendf(nil, `{"type":"pong","ref":%q}`, n.ref))})
 		return

@@ -17,29 +17,30 @@ import (
 type network struct {
 	mu       sync.Mutex
 	random   *rand.Rand
-	nodes    map[string]*port
+	nodes    map[string][]*port // more than one: processes that have the same name
 	entries  map[string]Entry
 	revision uint64
 	age      int // counts how often the register was made anew
 
-	loss, twice float64            // of packets
-	delay       time.Duration      // of packets, at most
-	blocked     map[[2]string]bool // from, to
-	sent        map[[2]string]int  // bytes of packets, likewise
-	cut         map[string]bool    // neither packets nor register
-	putDelay    time.Duration      // at most, there and back each
-	putTime     time.Duration      // at least, likewise
-	swallowed   map[string]int     // writes of a node that come nowhere, the next ones
-	refuses     bool               // writes of partitions, at once
-	refused     int                // that many of them
-	ambiguous   float64            // writes that are applied, and answered with an error
-	watchDelay  time.Duration      // at most
+	loss, twice float64                  // of packets
+	delay       time.Duration            // of packets, at most
+	blocked     map[[2]string]bool       // from, to
+	sent        map[[2]string]int        // bytes of packets, likewise
+	cut         map[string]bool          // neither packets nor register
+	paused      map[string]chan struct{} // what comes and goes waits until it is closed
+	putDelay    time.Duration            // at most, there and back each
+	putTime     time.Duration            // at least, likewise
+	swallowed   map[string]int           // writes of a node that come nowhere, the next ones
+	refuses     bool                     // writes of partitions, at once
+	refused     int                      // that many of them
+	ambiguous   float64                  // writes that are applied, and answered with an error
+	watchDelay  time.Duration            // at most
 }
 
 func newNetwork(random *rand.Rand) *network {
 	return &network{
-		random: random, nodes: map[string]*port{}, entries: map[string]Entry{}, blocked: map[[2]string]bool{},
-		sent: map[[2]string]int{}, cut: map[string]bool{}, swallowed: map[string]int{},
+		random: random, nodes: map[string][]*port{}, entries: map[string]Entry{}, blocked: map[[2]string]bool{},
+		sent: map[[2]string]int{}, cut: map[string]bool{}, paused: map[string]chan struct{}{}, swallowed: map[string]int{},
 	}
 }
 
@@ -72,7 +73,7 @@ func (p *port) Start(receive func([]byte), changed func(Entry), renewed func()) 
 	n := p.net
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.nodes[p.name] = p
+	n.nodes[p.name] = append(n.nodes[p.name], p)
 	p.changes = n.all()
 	p.done.Go(p.run)
 	return nil
@@ -100,6 +101,7 @@ func (p *port) run() {
 		packets, changes, wiped := p.packets, p.changes, p.wiped
 		p.packets, p.changes, p.wiped = nil, nil, false
 		p.mu.Unlock()
+		p.net.stand(p.name)
 		if wiped {
 			p.renewed()
 		}
@@ -149,13 +151,37 @@ func (p *port) Send(node string, packet []byte) {
 		copies = 2
 	}
 	for range copies {
-		to := n.nodes[node]
-		if to == nil || !n.reach(p.name, node) || n.random.Float64() < n.loss || len(packet) > MaxPacket {
+		if !n.reach(p.name, node) || n.random.Float64() < n.loss || len(packet) > MaxPacket {
 			continue
 		}
 		b := slices.Clone(packet)
-		time.AfterFunc(50*time.Microsecond+n.upTo(n.delay), func() { to.packet(b) })
+		for _, to := range n.nodes[node] {
+			time.AfterFunc(50*time.Microsecond+n.upTo(n.delay), func() {
+				n.stand(p.name)
+				to.packet(b)
+			})
+		}
 	}
+}
+
+// stand waits while a node is paused.
+func (n *network) stand(name string) {
+	n.mu.Lock()
+	paused := n.paused[name]
+	n.mu.Unlock()
+	if paused != nil {
+		<-paused
+	}
+}
+
+// pause has all that comes to a node and goes from it wait for a while, and returns when it
+// goes on.
+func (n *network) pause(name string, long time.Duration) {
+	goesOn := make(chan struct{})
+	n.set(func() { n.paused[name] = goesOn })
+	time.Sleep(long)
+	n.set(func() { delete(n.paused, name) })
+	close(goesOn)
 }
 
 // bytes returns how many bytes of packets one node has sent to another.
@@ -180,6 +206,7 @@ func (p *port) Put(ctx context.Context, key string, value []byte, revision uint6
 	if !sleep(ctx, there) {
 		return 0, ctx.Err()
 	}
+	n.stand(p.name)
 	n.mu.Lock()
 	if n.cut[p.name] || n.swallowed[p.name] > 0 {
 		n.swallowed[p.name] = max(n.swallowed[p.name]-1, 0)
@@ -195,9 +222,11 @@ func (p *port) Put(ctx context.Context, key string, value []byte, revision uint6
 	at := n.revision
 	e := Entry{key, slices.Clone(value), at}
 	n.entries[key] = e
-	for name, to := range n.nodes {
-		if !n.cut[name] {
-			to.changeLater(e, n.upTo(n.watchDelay))
+	for name, ports := range n.nodes {
+		for _, to := range ports {
+			if !n.cut[name] {
+				to.changeLater(e, n.upTo(n.watchDelay))
+			}
 		}
 	}
 	ambiguous := n.random.Float64() < n.ambiguous
@@ -256,7 +285,7 @@ func (n *network) back(name string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	delete(n.cut, name)
-	if p := n.nodes[name]; p != nil {
+	for _, p := range n.nodes[name] {
 		for _, e := range n.all() {
 			p.changeLater(e, 0)
 		}
@@ -270,12 +299,14 @@ func (n *network) wipe() {
 	clear(n.entries)
 	n.revision = 0
 	n.age++
-	for _, p := range n.nodes {
-		p.mu.Lock()
-		p.changes = nil
-		p.wiped = true
-		p.come.Broadcast()
-		p.mu.Unlock()
+	for _, ports := range n.nodes {
+		for _, p := range ports {
+			p.mu.Lock()
+			p.changes = nil
+			p.wiped = true
+			p.come.Broadcast()
+			p.mu.Unlock()
+		}
 	}
 }
 
@@ -297,9 +328,7 @@ func (n *network) heal() {
 func (p *port) Close() {
 	n := p.net
 	n.mu.Lock()
-	if n.nodes[p.name] == p {
-		delete(n.nodes, p.name)
-	}
+	n.nodes[p.name] = slices.DeleteFunc(n.nodes[p.name], func(other *port) bool { return other == p })
 	n.mu.Unlock()
 	p.mu.Lock()
 	p.closed = true

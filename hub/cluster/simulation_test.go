@@ -18,6 +18,7 @@ import (
 
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/internal/actor"
+	"github.com/parley-rtc/parley/hub/wire"
 )
 
 // The simulation and the other tests in virtual time run without the race detector, whose
@@ -130,14 +131,20 @@ func (s *simulation) tell(t *testing.T) {
 	t.Logf("what happened is in %s", file.Name())
 }
 
-func (s *simulation) start(name string) {
+// node makes a process that has a node's name.
+func (s *simulation) node(name string) *Node {
 	n, err := New(Options{
 		Name: name, Backplane: s.net.join(name), QueueBytes: 1 << 20, Follow: s.follow,
-		Hub: hub.Options{ResumeWindow: window, KickBan: time.Minute},
+		Hub: hub.Options{ResumeWindow: window, KickBan: kickBan},
 	})
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	return n
+}
+
+func (s *simulation) start(name string) {
+	n := s.node(name)
 	s.trace("node %s starts", name)
 	s.mu.Lock()
 	s.nodes[name] = n
@@ -238,6 +245,9 @@ func (s *simulation) run() {
 			s: s, id: fmt.Sprint("m", i), room: fmt.Sprint("room ", i%rooms), random: rand.New(rand.NewPCG(s.seed, uint64(100+i))),
 			pause: time.Duration(2+s.random.IntN(60)) * time.Millisecond,
 		}
+		if i%5 == 0 {
+			p.grant = &actor.Grant{Rights: wire.DefaultRights | wire.MayModerate}
+		}
 		clients = append(clients, p)
 		s.clients.Go(p.run)
 	}
@@ -284,7 +294,7 @@ func (s *simulation) disturb(names []string) {
 		return
 	}
 	ms := func(n int) time.Duration { return time.Duration(1+s.random.IntN(n)) * time.Millisecond }
-	x := s.random.IntN(15)
+	x := s.random.IntN(18)
 	switch {
 	case x < 2 && alive > 2:
 		s.drain(name)
@@ -309,7 +319,13 @@ func (s *simulation) disturb(names []string) {
 	case x == 10:
 		s.trace("the register is slow")
 		s.net.set(func() { s.net.putDelay, s.net.watchDelay = ms(700), ms(900) })
-	case x > 12:
+	case x == 15:
+		s.duplicate(name)
+	case x == 16:
+		s.pause(name, ms(1000))
+	case x == 17 && !s.gentle:
+		s.pause(name, ms(8000))
+	case x == 13 || x == 14:
 		s.busy(name, ms(1000))
 	case x == 11 && !s.gentle && name != other:
 		s.trace("%s and %s do not reach each other", name, other)
@@ -341,6 +357,43 @@ func (s *simulation) disturb(names []string) {
 		s.net.back(name)
 		s.trace("%s is back", name)
 	}
+}
+
+// duplicate has a second process of a node's name come. One of them must give up, and disturb
+// nobody: the second, unless the first had been taken for lost before.
+func (s *simulation) duplicate(name string) {
+	s.trace("a second process has the name of %s", name)
+	s.net.set(func() { s.net.putDelay, s.net.watchDelay = 0, 0 })
+	time.Sleep(2 * time.Second)
+	s.mu.Lock()
+	first := s.nodes[name]
+	s.mu.Unlock()
+	lived := first.available()
+	second := s.node(name)
+	select {
+	case <-second.Failed():
+		s.trace("the second %s gives up", name)
+		second.Close()
+		return
+	case <-first.Failed():
+	case <-time.After(40 * time.Second):
+		s.t.Errorf("no %s gives up", name)
+	}
+	if lived && s.gentle {
+		s.t.Errorf("the first %s gives up", name)
+	}
+	s.kill(name)
+	s.mu.Lock()
+	s.nodes[name] = second
+	s.mu.Unlock()
+}
+
+// pause has a node stand still, as a virtual machine does.
+func (s *simulation) pause(name string, long time.Duration) {
+	s.busy(name, long)
+	s.trace("%s stands still", name)
+	s.net.pause(name, long)
+	s.trace("%s goes on", name)
 }
 
 // busy has a node's hub do nothing for a while.
