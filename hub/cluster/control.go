@@ -234,6 +234,9 @@ func (c *control) up(name string, v *nodeView) {
 		}
 		return
 	}
+	if !v.blames.IsZero() {
+		v.blames = time.Now() // what it said before was of another incarnation, or of another link
+	}
 	v.link = c.n.connect(c.incarnation, name, v.entry.Incarnation, c.owner)
 	c.owner.linkUp(v.link)
 	c.n.options.Logger.Info(EventNodeUp, zap.String("node", name))

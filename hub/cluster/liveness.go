@@ -136,10 +136,17 @@ const (
 	yieldTime = stuckTime + 2*time.Second
 )
 
-// stuck returns the nodes that this one does not reach, sorted.
+// liveTime is how long after a renewal a node is known to live.
+const liveTime = 3 * renewTime
+
+// lives reports whether the node has just renewed its lease. One that does not may be dead, and
+// is not taken for lost yet since the register is slow: nobody yields to it.
+func (v *nodeView) lives(now time.Time) bool { return v.link != nil && now.Sub(v.seen) < liveTime }
+
+// stuck returns the nodes that live and that this one does not reach, sorted.
 func (c *control) stuck(now time.Time) (names []string) {
 	for name, v := range c.nodes {
-		if name != c.n.options.Name && v.link != nil && v.link.stuckFor(now) > stuckTime {
+		if name != c.n.options.Name && v.lives(now) && v.link.stuckFor(now) > stuckTime {
 			names = append(names, name)
 		}
 	}
@@ -152,7 +159,7 @@ func (c *control) stuck(now time.Time) (names []string) {
 func (c *control) yields(now time.Time) bool {
 	mine := max(len(c.stuck(now)), 1)
 	for name, v := range c.nodes {
-		if name == c.n.options.Name || v.link == nil {
+		if name == c.n.options.Name || !v.lives(now) {
 			continue
 		}
 		blamed := !v.blames.IsZero() && now.Sub(v.blames) > yieldTime-stuckTime

@@ -154,6 +154,31 @@ func TestNodesThatDoNotReachEachOther(t *testing.T) {
 	})
 }
 
+// A node dies, and the register says nothing for some time, as when it chooses another leader.
+// The others do not take the dead one for one that lives and that they do not reach, and
+// nobody leaves for it; it comes back and is one of them.
+func TestNodeDiesAndRegisterIsSilent(t *testing.T) {
+	virtual(t, []string{"a", "b", "c"}, func(t *testing.T, v *virtualCluster) {
+		for range 3 {
+			ann := connect(t, v.nodes["b"])
+			ann.join(v.roomOf("a"), "ann", nil, true)
+			v.net.set(func() { v.net.silent = true })
+			v.nodes["a"].Close()
+			ann.send("ann", "1") // so that something is on its way
+			time.Sleep(stuckTime + yieldTime)
+			v.start("a")
+			time.Sleep(time.Second)
+			v.net.set(func() { v.net.silent = false })
+			v.await("all are ready", v.ready)
+			time.Sleep(yieldTime)
+			ann.end()
+		}
+		if yields := v.logged.FilterMessage(EventYield).Len(); yields > 0 {
+			t.Errorf("%d nodes left for others", yields)
+		}
+	})
+}
+
 // With a register that takes more than a second for a write, nodes keep their leases, and one that
 // dies is found out.
 func TestSlowRegister(t *testing.T) {

@@ -31,6 +31,7 @@ type network struct {
 	putDelay    time.Duration            // at most, there and back each
 	putTime     time.Duration            // at least, likewise
 	swallowed   map[string]int           // writes of a node that come nowhere, the next ones
+	silent      bool               // writes come nowhere
 	refuses     bool                     // writes of partitions, at once
 	refused     int                      // that many of them
 	ambiguous   float64                  // writes that are applied, and answered with an error
@@ -208,7 +209,7 @@ func (p *port) Put(ctx context.Context, key string, value []byte, revision uint6
 	}
 	n.stand(p.name)
 	n.mu.Lock()
-	if n.cut[p.name] || n.swallowed[p.name] > 0 {
+	if n.silent || n.cut[p.name] || n.swallowed[p.name] > 0 {
 		n.swallowed[p.name] = max(n.swallowed[p.name]-1, 0)
 		n.mu.Unlock()
 		<-ctx.Done()
@@ -318,6 +319,7 @@ func (n *network) heal() {
 		cut = append(cut, name)
 	}
 	n.loss, n.twice, n.delay, n.putDelay, n.ambiguous, n.watchDelay = 0, 0, 0, 0, 0, 0
+	n.silent = false
 	clear(n.blocked)
 	n.mu.Unlock()
 	for _, name := range cut {

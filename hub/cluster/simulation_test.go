@@ -294,7 +294,7 @@ func (s *simulation) disturb(names []string) {
 		return
 	}
 	ms := func(n int) time.Duration { return time.Duration(1+s.random.IntN(n)) * time.Millisecond }
-	x := s.random.IntN(18)
+	x := s.random.IntN(19)
 	switch {
 	case x < 2 && alive > 2:
 		s.drain(name)
@@ -323,6 +323,17 @@ func (s *simulation) disturb(names []string) {
 		s.duplicate(name)
 	case x == 16:
 		s.pause(name, ms(1000))
+	case x == 18 && !s.gentle:
+		s.trace("the register says nothing")
+		s.net.set(func() { s.net.silent = true })
+		if alive > 2 && s.random.IntN(2) == 0 {
+			s.kill(name)
+			time.Sleep(ms(12000))
+			s.start(name)
+		}
+		time.Sleep(ms(4000))
+		s.net.set(func() { s.net.silent = false })
+		s.trace("the register speaks")
 	case x == 17 && !s.gentle:
 		s.pause(name, ms(8000))
 	case x == 13 || x == 14:
