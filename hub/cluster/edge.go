@@ -121,6 +121,9 @@ func (e *edge) touch(t *tie) {
 
 // take handles what an owner has sent.
 func (e *edge) take(m inbound) {
+	if m.link.lost {
+		return // it was on its way when the node was taken for gone
+	}
 	for _, rec := range m.records {
 		e.receive(m.link, rec)
 	}

@@ -48,6 +48,7 @@ func (e *edge) released(p int) {
 
 // lost forgets an owner that is gone.
 func (e *edge) lost(l *link) {
+	l.lost = true
 	delete(e.flights, l)
 	if l.own == l.peer {
 		e.held = nil

@@ -41,6 +41,8 @@ type link struct {
 
 	unfinished unfinished
 
+	lost bool // the edge takes nothing of it any more; owned by the edge loop
+
 	receiving sync.Mutex // held while a packet is taken: some may come by another way
 	partial   []byte     // of a record that is not whole; guarded by receiving
 }

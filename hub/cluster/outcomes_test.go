@@ -3,6 +3,7 @@
 package cluster
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -510,4 +511,45 @@ func TestConfirmationsOfAClosedLink(t *testing.T) {
 	if confirmed != 2 {
 		t.Errorf("%d of 2 packets are confirmed", confirmed)
 	}
+}
+
+// What a node said last may be read after it was taken for gone: it owns nothing any more.
+func TestLastWordsOfAGoneNode(t *testing.T) {
+	virtual(t, []string{"a", "b"}, func(t *testing.T, v *virtualCluster) {
+		n := v.nodes["b"]
+		var l *link
+		n.call(n.post, func() { l = n.control.nodes["a"].link })
+		v.nodes["a"].Close()
+		delete(v.nodes, "a")
+		v.await("b owns all", func() bool {
+			owned := 0
+			n.call(n.toEdge, func() {
+				for p := range n.edge.parts {
+					if part := &n.edge.parts[p]; part.ready && part.owner.peer == part.owner.own {
+						owned++
+					}
+				}
+			})
+			return owned == Partitions
+		})
+		for p := range Partitions {
+			w := writer{make([]byte, lengthBytes)}
+			w.b = append(w.b, recOwn)
+			w.number(uint64(p))
+			w.number(1000)
+			binary.LittleEndian.PutUint32(w.b, uint32(len(w.b)-lengthBytes))
+			n.deliver(l, 1, w.b)
+		}
+		wrong := 0
+		n.call(n.toEdge, func() {
+			for p := range n.edge.parts {
+				if part := &n.edge.parts[p]; part.owner == l || part.next == l {
+					wrong++
+				}
+			}
+		})
+		if wrong > 0 {
+			t.Errorf("%d partitions go to a node that is gone", wrong)
+		}
+	})
 }

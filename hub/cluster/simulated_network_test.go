@@ -31,7 +31,7 @@ type network struct {
 	putDelay    time.Duration            // at most, there and back each
 	putTime     time.Duration            // at least, likewise
 	swallowed   map[string]int           // writes of a node that come nowhere, the next ones
-	silent      bool               // writes come nowhere
+	silent      bool                     // writes come nowhere
 	refuses     bool                     // writes of partitions, at once
 	refused     int                      // that many of them
 	ambiguous   float64                  // writes that are applied, and answered with an error
