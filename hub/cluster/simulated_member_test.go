@@ -139,6 +139,7 @@ func (c *simulatedConn) read(f *frame.Frame) {
 	}
 	if m.Type == "error" && (m.Ref == "join" || m.Ref == "resume") {
 		c.code = m.Code
+		c.s.trace("%s is refused at %s: %s", k.name, c.name, m.Code)
 		return
 	}
 	if k.joined.IsZero() && m.Type != "joined" {
