@@ -23,6 +23,9 @@ func (e *nodeEntry) speaks() bool { return e.Min <= wireMax && e.Max >= wireMin 
 
 func nodeKey(name string) string { return "node." + name }
 
+// comingKey is where a process writes that it has come and found its name held.
+func comingKey(name string) string { return "coming." + name }
+
 // partEntry is what the register has of a partition.
 type partEntry struct {
 	Node        string `json:"node"`

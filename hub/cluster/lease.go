@@ -26,12 +26,10 @@ const (
 // ErrNameTaken says that another node of the cluster has this node's name, and is alive.
 var ErrNameTaken = errors.New("cluster: another node of this name is alive")
 
-// Another process lives under our name if we see takenAfter renewals of it, each livelyTime
-// after the last that counts. A register that catches up tells those of a dead one in a burst.
-const (
-	takenAfter = 6
-	livelyTime = renewTime * 4 / 5
-)
+// takenAfter is how many renewals of another process under our name show that it lives: of
+// those that the register has had after we wrote that we have come. A register that catches up
+// tells those of a dead process too, however late.
+const takenAfter = 3
 
 // lease keeps this node's entry in the register. It has a goroutine of its own, which no
 // load on the node holds up: it waits for the register alone.
@@ -52,8 +50,9 @@ type lease struct {
 	held      bool                     // the entry is of another incarnation, as of heldAt; guarded by mu
 	heldAt    time.Time                // guarded by mu
 	registers int                      // that there have been; guarded by mu
-	holders   int                      // renewals of it that count; guarded by mu
-	countedAt time.Time                // when the last of them was seen; guarded by mu
+	holders   int                      // renewals of it since came; guarded by mu
+	came      uint64                   // revision of what we wrote when we found it held; 0: not yet; guarded by mu
+	coming    uint64                   // of what that key had before; guarded by mu
 }
 
 func newLease(n *Node) *lease {
@@ -78,7 +77,7 @@ func (l *lease) begin(e nodeEntry, from time.Time) {
 func (l *lease) forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.revision, l.held, l.holders = 0, false, 0
+	l.revision, l.held, l.holders, l.came, l.coming = 0, false, 0, 0, 0
 	l.registers++
 }
 
@@ -127,6 +126,11 @@ func (l *lease) write() time.Duration {
 		revision := l.revision
 		l.mu.Unlock()
 		return l.sayGone(gone, revision)
+	}
+	if l.held && l.came == 0 {
+		coming, registers := l.coming, l.registers
+		l.mu.Unlock()
+		return l.come(coming, registers)
 	}
 	wait := max(time.Until(l.paused), l.waitsForHolder())
 	if l.lost {
@@ -185,6 +189,27 @@ func (l *lease) sayGone(gone *nodeEntry, revision uint64) time.Duration {
 	return 0
 }
 
+// come writes that we have come, and returns when to write again.
+func (l *lease) come(coming uint64, registers int) time.Duration {
+	ctx, cancel := context.WithTimeout(l.n.ctx, renewPut)
+	defer cancel()
+	at, err := l.n.options.Backplane.Put(ctx, comingKey(l.n.options.Name), []byte("{}"), coming)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil || registers != l.registers {
+		return retryPut
+	}
+	l.came, l.coming = at, at
+	return 0
+}
+
+// hasCome takes in the revision of what the last process under our name wrote when it came.
+func (l *lease) hasCome(revision uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.coming = max(l.coming, revision)
+}
+
 // waitsForHolder returns how long the entry must not be written, since it is another
 // process's that may be alive. The caller holds mu.
 func (l *lease) waitsForHolder() time.Duration {
@@ -235,11 +260,12 @@ func (l *lease) seen(e nodeEntry, revision uint64) {
 		return
 	}
 	l.heldAt = time.Now()
-	if l.heldAt.Sub(l.countedAt) < livelyTime {
-		return
+	if l.came == 0 {
+		l.kick()
+	} else if revision > l.came {
+		l.holders++
 	}
-	l.countedAt = l.heldAt
-	if l.holders++; l.holders > takenAfter {
+	if l.holders > takenAfter {
 		l.n.fail(ErrNameTaken)
 	}
 }

@@ -252,11 +252,14 @@ func (n *Node) linkTo(incarnation uint64) *link {
 // changed takes an entry from the backplane. What the lease must know does not wait for
 // control.
 func (n *Node) changed(e Entry) {
-	if e.Key == nodeKey(n.options.Name) {
+	switch e.Key {
+	case nodeKey(n.options.Name):
 		var entry nodeEntry
 		if json.Unmarshal(e.Value, &entry) == nil {
 			n.control.lease.seen(entry, e.Revision)
 		}
+	case comingKey(n.options.Name):
+		n.control.lease.hasCome(e.Revision)
 	}
 	n.post(e)
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -52,17 +53,38 @@ func TestNameOfADeadNode(t *testing.T) {
 	})
 }
 
-// catchingUp is a backplane whose register first tells what an entry said before.
+// catchingUp is a backplane whose register tells what an entry said before, at the pace at
+// which it was written, and only then what it says.
 type catchingUp struct {
 	*port
 	past []Entry
 }
 
 func (c *catchingUp) Start(receive func([]byte), changed func(Entry), renewed func()) error {
-	for _, e := range c.past {
-		changed(e)
-	}
-	return c.port.Start(receive, changed, renewed)
+	var mu sync.Mutex
+	var now []Entry
+	late := true
+	go func() {
+		for _, e := range c.past {
+			changed(e)
+			time.Sleep(renewTime)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, e := range now {
+			changed(e)
+		}
+		late = false
+	}()
+	return c.port.Start(receive, func(e Entry) {
+		mu.Lock()
+		defer mu.Unlock()
+		if late && e.Key == c.past[0].Key {
+			now = append(now, e)
+		} else {
+			changed(e)
+		}
+	}, renewed)
 }
 
 // A node comes back at once under its name, and its register catches up with what its entry
