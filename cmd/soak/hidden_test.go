@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -244,8 +245,29 @@ func TestRightOnBadNetworks(t *testing.T) {
 // no message of its membership meanwhile.
 func TestResumeUnavailable(t *testing.T) {
 	t.Parallel()
-	code, out, r := soak(t, unavailable(t, server(t), 2), with(cutting, "--cuts", "3")...)
+	code, out, r := soak(t, unavailable(t, server(t), "resume", 0, 2), with(cutting, "--cuts", "3")...)
 	if code != report.ExitOK || r.Phases[0].Counts.Resumes == 0 {
 		t.Errorf("exit code %d:\n%s", code, out)
+	}
+}
+
+// A server that can't let anybody in for a while does what it may where servers restart or
+// fail, and else it does not.
+func TestUnavailableJoin(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		free   int
+		args   []string
+		blamed bool
+	}{
+		{3, []string{"--profile", "rolling", "--churn", "2"}, false},
+		{0, []string{"--profile", "call"}, true},
+	} {
+		args := append(test.args, "--rooms", "1", "--peers", "3", "--rate", "20", "--duration", "4s", "--ramp", "0s")
+		_, out, r := soak(t, unavailable(t, server(t), "join", test.free, 1), args...)
+		blamed := slices.ContainsFunc(r.Faults, func(k report.FaultKind) bool { return k.Kind == crowd.Refused })
+		if blamed != test.blamed || r.Phases[0].Errors["unavailable"] == 0 {
+			t.Errorf("%v: blamed for it: %v\n%s", test.args, blamed, out)
+		}
 	}
 }

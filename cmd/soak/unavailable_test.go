@@ -12,9 +12,9 @@ import (
 	"github.com/coder/websocket"
 )
 
-// unavailable is a server before which so many of the tries to take a session up again
-// are refused: try again.
-func unavailable(t *testing.T, upstream string, refused int) string {
+// unavailable is a server before which so many of the messages of a type, a join or a resume,
+// are refused for each that is not, once the first free ones have passed: try again.
+func unavailable(t *testing.T, upstream, kind string, free, refused int) string {
 	t.Helper()
 	var mu sync.Mutex
 	tries := 0
@@ -41,13 +41,13 @@ func unavailable(t *testing.T, upstream string, refused int) string {
 				if err != nil {
 					return
 				}
-				if bytes.Contains(text, []byte(`"resume"`)) {
+				if bytes.Contains(text, []byte(`"type":"`+kind+`"`)) {
 					mu.Lock()
 					tries++
-					refuse := tries%(refused+1) != 0
+					refuse := tries > free && tries%(refused+1) != 0
 					mu.Unlock()
 					if refuse {
-						_ = down.Write(ctx, websocket.MessageText, []byte(`{"type":"error","code":"unavailable","error":"try again","re":"resume"}`))
+						_ = down.Write(ctx, websocket.MessageText, []byte(`{"type":"error","code":"unavailable","error":"try again","re":"`+kind+`"}`))
 						continue
 					}
 				}

@@ -24,13 +24,20 @@ var module = filepath.Join("..", "..", "web", "client")
 // a WebRTC implementation of npm's.
 func TestNode(t *testing.T) {
 	d := parleyd.Start(t)
+	secret := strings.Repeat("open sesame ", 3)
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte(secret+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tokens := parleyd.Start(t, "--auth-secret-file", file)
 	wrtc := npm.Install(t, "@roamhq/wrtc@0.10.0")
 	tests, err := filepath.Glob("*.test.mjs")
 	if err != nil || len(tests) < 4 {
 		t.Fatal(tests, err)
 	}
 	node := exec.Command("node", append([]string{"--experimental-websocket", "--no-warnings", "--test-timeout=60000", "--test", "--test-reporter=tap"}, tests...)...)
-	node.Env = append(os.Environ(), "PARLEY_URL=ws://"+d.Address+"/ws", "PARLEY_WRTC="+filepath.Join(wrtc, "node_modules"))
+	node.Env = append(os.Environ(), "PARLEY_URL=ws://"+d.Address+"/ws", "PARLEY_WRTC="+filepath.Join(wrtc, "node_modules"),
+		"PARLEY_TOKENS_URL=ws://"+tokens.Address+"/ws", "PARLEY_SECRET="+strings.TrimSpace(secret))
 	if out, err := node.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}

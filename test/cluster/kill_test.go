@@ -21,7 +21,8 @@ var kills = flag.Int("kills", 1, "nodes that TestKill kills, one after the other
 func TestKill(t *testing.T) {
 	c := nodes.Start(t, 3)
 	file := filepath.Join(t.TempDir(), "report.json")
-	s := startSoak(t, c.Balanced, append(rollingArgs("1h"), "--objective", "sessions<=1000000", "--expect-breaks", "1000000", "--json", file)...)
+	// The register chooses another leader too, if the node was that.
+	s := startSoak(t, c.Balanced, append(rollingArgs("1h"), "--late", "15s", "--objective", "sessions<=1000000", "--expect-breaks", "1000000", "--json", file)...)
 	time.Sleep(7 * time.Second)
 	for i := range *kills {
 		c.Daemons[i%3].Kill()

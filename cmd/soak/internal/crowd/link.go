@@ -187,6 +187,8 @@ func (m *member) refused(e *dialect.Event) {
 		m.confirmed(e.Ref) // handled, if not answered with a pong
 	case m.state == joining && string(e.Code) == "duplicate_id":
 		expected = expected || w.crowd.now() < m.orphaned
+	case m.state == joining && string(e.Code) == "unavailable":
+		expected = expected || w.traffic.Breaks
 	case string(e.Code) == "target_not_found":
 		expected = m.mayMiss(string(e.To)) || expected
 	}
