@@ -64,9 +64,22 @@ func (e *edge) perform(t *tie, c any) {
 		}
 		actor.Drop(command)
 	case t.state == tieLeaving && command != nil:
-		t.deferred = append(t.deferred, command)
+		e.wait(t, command)
 	default:
 		e.act(t, c)
+	}
+}
+
+// wait keeps a command until the membership before is over. Of a client that sends more than
+// may wait meanwhile the connection is closed.
+func (e *edge) wait(t *tie, c actor.Command) {
+	t.deferred = append(t.deferred, c)
+	t.deferredBytes += headBytes
+	if f, ok := c.(*actor.Forward); ok {
+		t.deferredBytes += len(f.Parts().Frame.Payload())
+	}
+	if t.deferredBytes > e.n.options.QueueBytes {
+		e.close(t, wire.CloseSlowConsumer, actor.SlowConsumer, event.ReasonSlow)
 	}
 }
 

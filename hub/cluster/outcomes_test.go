@@ -575,3 +575,34 @@ func TestLastWordsOfAGoneNode(t *testing.T) {
 		}
 	})
 }
+
+// What a client sends while the owner of the room that it leaves does not answer is bounded.
+func TestLeaverThatTalks(t *testing.T) {
+	virtual(t, []string{"a", "b"}, func(t *testing.T, v *virtualCluster) {
+		ann := connect(t, v.nodes["a"])
+		if !ann.join(v.roomOf("b"), "ann", nil, true) {
+			t.Fatal("not let in")
+		}
+		v.net.set(func() { v.net.blocked[[2]string{"b", "a"}] = true })
+		_ = v.nodes["a"].Do(actor.Leave{Client: ann.client})
+		long := `"` + strings.Repeat("x", 60_000) + `"`
+		for range 40 {
+			ann.send("", long)
+		}
+		n, waiting := v.nodes["a"], 0
+		n.call(n.toEdge, func() {
+			for _, t := range n.edge.ties {
+				waiting += t.deferredBytes
+			}
+		})
+		ann.mu.Lock()
+		closed := ann.closed
+		ann.mu.Unlock()
+		if closed != wire.CloseSlowConsumer || waiting > 1<<20+len(long)+headBytes {
+			t.Errorf("closed with %d while %d bytes wait", closed, waiting)
+		}
+		v.net.set(func() { clear(v.net.blocked) })
+		ann.end()
+		v.await("the connection is forgotten", func() bool { return n.connections.Load() == 0 })
+	})
+}

@@ -43,17 +43,18 @@ type tie struct {
 	// seen has for each other membership the last of its messages that has come.
 	seen *actor.Seen
 
-	seq       uint64 // of the last command of this membership; the first is 1
-	confirmed uint64 // of the last command that is known to be settled
-	again     uint64 // of the last command that was sent with the membership to its owner
-	before    uint64 // messages that were handled before number 1 of this connection, less resume
-	pending   []pending
-	bytes     int  // of pending
-	gen       int  // changes when pending is sent anew
-	early     bool // the join or resume is confirmed before what comes of it has come
-	deferred  []actor.Command
-	joined    chan<- bool
-	resumed   chan<- actor.Resumed
+	seq           uint64 // of the last command of this membership; the first is 1
+	confirmed     uint64 // of the last command that is known to be settled
+	again         uint64 // of the last command that was sent with the membership to its owner
+	before        uint64 // messages that were handled before number 1 of this connection, less resume
+	pending       []pending
+	bytes         int  // of pending
+	gen           int  // changes when pending is sent anew
+	early         bool // the join or resume is confirmed before what comes of it has come
+	deferred      []actor.Command
+	deferredBytes int
+	joined        chan<- bool
+	resumed       chan<- actor.Resumed
 }
 
 type tieState int
@@ -287,7 +288,7 @@ func (e *edge) left(t *tie) {
 		t.out.Reset(false)
 	}
 	deferred := t.deferred
-	t.deferred = nil
+	t.deferred, t.deferredBytes = nil, 0
 	for _, c := range deferred {
 		e.command(c)
 	}
