@@ -54,6 +54,8 @@ type room struct {
 	encoded   uint64
 	textBytes int // of all ids, nicknames and profiles, to size state
 
+	profiles map[string]int // how many members have each profile; nil: nobody has asked
+
 	changers int       // members that are told of changes
 	log      changeLog // kept while there are any
 
@@ -111,7 +113,7 @@ func (l *loop) insert(m *member, session string) {
 	i, _ := find(r, m.id)
 	r.members = slices.Insert(r.members, i, m)
 	r.newcomers = append(r.newcomers, m)
-	r.textBytes += m.textBytes()
+	r.weigh(m, 1)
 	if m.changes {
 		r.changers++
 	}
@@ -148,7 +150,7 @@ func (l *loop) leaveRoom(m *member, reason string) {
 	l.callsLeft(m, reason)
 	i, _ := find(r, m.id)
 	r.members = slices.Delete(r.members, i, i+1)
-	r.textBytes -= m.textBytes()
+	r.weigh(m, -1)
 	if m.changes {
 		r.changers--
 	}
