@@ -46,6 +46,11 @@ func TestAudiences(t *testing.T) {
 	}
 	_ = bob.n.Do(&actor.Update{Client: bob.client, Meta: []byte("true")})
 	look := func(round int) {
+		for name, n := range nodes {
+			if members, alike, err := n.Hub().Count(t.Context(), room, []byte("true")); err != nil || members != 3 || alike != 1 {
+				t.Errorf("node %s counts %d members and %d with the profile, %v", name, members, alike, err)
+			}
+		}
 		bob.counts(3, 1, "true")
 		ann.counts(3, 2, "")
 		ann.sendTo(actor.ToAll, actor.Pick{}, strconv.Itoa(round))

@@ -1,6 +1,8 @@
 package actor
 
 import (
+	"context"
+
 	"github.com/parley-rtc/parley/hub/internal/frame"
 )
 
@@ -47,4 +49,19 @@ func (r *room) weigh(m *member, by int) {
 	if r.profiles[profile] += by; r.profiles[profile] == 0 {
 		delete(r.profiles, profile)
 	}
+}
+
+// Counted is how many members a room has, and how many of them are alike.
+type Counted struct{ Members, Alike int }
+
+// Count returns how many members a room has, and how many of them have a profile; nil: those
+// without one. There are none if there is no such room.
+func (h *Hub) Count(ctx context.Context, room string, meta []byte) (Counted, error) {
+	return askLoop(ctx, h, func(l *loop) Counted {
+		r := l.rooms[room]
+		if r == nil {
+			return Counted{}
+		}
+		return Counted{len(r.members), r.alike(meta)}
+	})
 }
