@@ -101,6 +101,8 @@ type Join struct {
 	Session  string          // makes the membership resumable, see [Hub.NewSession]; empty: it is not
 	Takeover bool            // take the place of the member with this id, if both have tokens for the id
 	Changes  bool            // after the first list, be told of changes in place of whole lists
+	Quiet    bool            // be told nothing of who is in the room
+	Key      string          // a secret: a join with the same id and key takes the member's place; empty: none does
 	Welcome  []byte          // the message that the client gets first
 }
 
@@ -113,7 +115,7 @@ func (c *Client) Join(j Join, r Request) (in bool, err error) {
 	done := make(chan bool, 1)
 	err = c.core.Do(&actor.Join{
 		Client: c.client, Room: normal(j.Room), ID: normal(j.ID), Name: j.Name, Meta: j.Meta, Grant: j.Grant.actor(),
-		Capacity: j.Capacity, Session: j.Session, Takeover: j.Takeover, Changes: j.Changes,
+		Capacity: j.Capacity, Session: j.Session, Takeover: j.Takeover, Changes: j.Changes, Quiet: j.Quiet, Key: j.Key,
 		Welcome: frame.Text(j.Welcome), Refused: r.refused(), Done: done,
 	})
 	if err != nil {

@@ -236,7 +236,7 @@ func (b *batch) join(r *reader, h commandHead, o frame.Origin) {
 	m := r.membership()
 	j := &actor.Join{
 		Client: c.client, Room: m.Room, ID: m.ID, Name: m.Name, Meta: m.Meta, Grant: m.Grant, Session: m.Session,
-		Changes: m.Changes, Capacity: int(r.number()), Takeover: r.flag(), Refused: r.refused(o),
+		Changes: m.Changes, Quiet: m.Quiet, Key: m.Key, Capacity: int(r.number()), Takeover: r.flag(), Refused: r.refused(o),
 	}
 	j.Welcome = r.frameOf(o)
 	done := make(chan bool, 1)

@@ -352,6 +352,7 @@ func (e *edge) joinAtOwner(t *tie, j *actor.Join) {
 	t.state, t.joined = tieJoining, j.Done
 	t.member = actor.Membership{
 		Room: j.Room, ID: j.ID, Name: j.Name, Meta: j.Meta, Grant: j.Grant, Session: j.Session, Joined: time.Now(), Changes: j.Changes,
+		Quiet: j.Quiet, Key: j.Key,
 	}
 	e.submit(t, recJoin, func(w *writer) {
 		w.connection(t.client)

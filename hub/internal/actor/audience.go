@@ -64,7 +64,7 @@ func (f *Forward) publish(l *loop, from *member) *wire.Refusal {
 	if r := f.broadcast(l, from); r != nil {
 		return r
 	}
-	if from.told < from.since {
+	if from.stranger(from.since) {
 		l.tell(from, List{Needed: true, ToAll: true, For: f.client.sender})
 	}
 	// The sender's own copy is no answer: the message is handled when all others have it.

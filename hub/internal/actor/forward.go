@@ -124,7 +124,7 @@ func (f *Forward) carryOut(l *loop, c *Client) *wire.Refusal {
 	if r := f.refusalBy(l, from, to); r != nil {
 		return r
 	}
-	if to.told < from.since && !l.takeCopies(c, to.room.listFor(to).Size()) {
+	if to.stranger(from.since) && !l.takeCopies(c, to.room.listFor(to).Size()) {
 		return errFanOut
 	}
 	f.deliver(l, from, to)
@@ -148,7 +148,7 @@ func (f *Forward) broadcast(l *loop, from *member) *wire.Refusal {
 		if r := f.refusalBy(l, from, to); r != nil {
 			return r
 		}
-		if to.told < from.since {
+		if to.stranger(from.since) {
 			strangers = true
 			copies += to.room.listFor(to).Size()
 		}
@@ -164,7 +164,7 @@ func (f *Forward) broadcast(l *loop, from *member) *wire.Refusal {
 // refusalBy returns why the message can't be queued for to now, or nil.
 func (f *Forward) refusalBy(l *loop, from, to *member) *wire.Refusal {
 	n := f.frame.Cost()
-	if to.told < from.since {
+	if to.stranger(from.since) {
 		n += to.room.listFor(to).Cost()
 	}
 	switch to.out.Verdict(f.client.sender, n, f.audience == ToOthers || f.audience == ToAll) {
@@ -180,7 +180,7 @@ func (f *Forward) refusalBy(l *loop, from, to *member) *wire.Refusal {
 // deliver queues the message for to, which first learns who is in the room if it
 // has not heard of the sender yet (rule 3 of membership.go).
 func (f *Forward) deliver(l *loop, from, to *member) {
-	if to.told < from.since {
+	if to.stranger(from.since) {
 		l.tell(to, List{Needed: true, For: f.client.sender})
 	}
 	l.send(to, f.frame, f.client.sender)

@@ -30,6 +30,8 @@ type member struct {
 	told     uint64     // rule 2
 	heard    uint64     // messages to the whole room that it has had, see room.said
 	changes  bool       // it is told of changes in place of whole lists
+	quiet    bool       // it is told nothing of the room's members
+	key      string     // see Join.Key
 	watched  bool       // see stall.go
 	evicted  bool       // leaves after the present command
 	// handled counts the messages of the client that were carried out or answered,
@@ -57,6 +59,7 @@ type room struct {
 	profiles map[string]int // how many members have each profile; nil: nobody has asked
 
 	changers int       // members that are told of changes
+	quiet    int       // members that are told nothing
 	log      changeLog // kept while there are any
 
 	listed    bool      // is in the loop's list of changed rooms
@@ -112,10 +115,15 @@ func (l *loop) insert(m *member, session string) {
 	m.heard = r.said
 	i, _ := find(r, m.id)
 	r.members = slices.Insert(r.members, i, m)
-	r.newcomers = append(r.newcomers, m)
+	if !m.quiet {
+		r.newcomers = append(r.newcomers, m)
+	}
 	r.weigh(m, 1)
 	if m.changes {
 		r.changers++
+	}
+	if m.quiet {
+		r.quiet++
 	}
 	l.change(r, change{what: memberJoined, id: m.id})
 	m.since = r.version
@@ -153,6 +161,9 @@ func (l *loop) leaveRoom(m *member, reason string) {
 	r.weigh(m, -1)
 	if m.changes {
 		r.changers--
+	}
+	if m.quiet {
+		r.quiet--
 	}
 	l.change(r, change{what: memberLeft, id: m.id, name: m.name != "", meta: m.meta != nil})
 	r.lastLeft, r.lastGone = r.version, r.version
