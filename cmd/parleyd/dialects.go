@@ -6,6 +6,8 @@ import (
 
 	"github.com/parley-rtc/parley/wsconn"
 	"github.com/parley-rtc/parley/wsconn/peerjs"
+	"github.com/parley-rtc/parley/wsconn/webtorrent"
+	"github.com/parley-rtc/parley/wsconn/ywebrtc"
 )
 
 // speakDialects makes the handlers of the other protocols that are served, and routes
@@ -30,6 +32,16 @@ func (d *daemon) speakDialects(mux *http.ServeMux, page http.Handler) {
 		id, peers := p.API(d.hub, h.AllowsOrigin)
 		mux.Handle(base+"/{key}/id", id)
 		mux.Handle(base+"/{key}/peers", peers)
+	}
+	if c.YWebRTC != "" {
+		at(c.YWebRTC, ywebrtc.New(ywebrtc.Options{}))
+	}
+	if c.WebTorrent != "" {
+		tracker := webtorrent.New(d.hub, webtorrent.Options{})
+		at(c.WebTorrent, tracker)
+		base := strings.TrimSuffix(c.WebTorrent, "/")
+		mux.HandleFunc(base+"/stats", tracker.ServeStats)
+		mux.HandleFunc(base+"/stats.json", tracker.ServeStats)
 	}
 }
 

@@ -88,7 +88,8 @@ type Delivered struct {
 	Members        []byte // a JSON array of ids, of room_members
 	Joined, Left   []byte // likewise, of room_changes; nil: none
 	Rejoined       []byte // likewise
-	Count          int    // of members after room_changes
+	Count          int    // of members: after room_changes, or where a message counts them
+	Alike          int    // likewise, of those with a profile
 
 	sdp, candidate, data []byte
 }
@@ -147,6 +148,9 @@ func (d *Delivered) member(name, value []byte) {
 	case "count":
 		n, _ := countValue(value)
 		d.Count = int(n)
+	case "alike":
+		n, _ := countValue(value)
+		d.Alike = int(n)
 	}
 }
 
