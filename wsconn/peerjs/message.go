@@ -59,7 +59,8 @@ func transmitted(typ string) bool { return typ != "" && typ != "HEARTBEAT" }
 // waits reports whether messages of a type wait for an absent peer.
 func waits(typ string) bool { return typ != "LEAVE" && typ != "EXPIRE" }
 
-// envelope appends the message of version 1 that carries this one.
+// envelope appends the message of version 1 that carries this one, but for the brace at its
+// end.
 func (in *incoming) envelope(b []byte) []byte {
 	typ, field := "message", "data"
 	if in.payload != nil {
@@ -76,13 +77,13 @@ func (in *incoming) envelope(b []byte) []byte {
 	b = wire.AppendQuoted(b, in.dst)
 	b = append(append(append(b, `,"`...), field...), `":`...)
 	if typ != "message" {
-		return append(append(b, in.payload...), '}')
+		return append(b, in.payload...)
 	}
 	b = append(append(append(b, `{"type":"`...), in.typ...), '"')
 	if in.payload != nil {
 		b = append(append(b, `,"payload":`...), in.payload...)
 	}
-	return append(b, '}', '}')
+	return append(b, '}')
 }
 
 // deliver writes what a message of version 1 to the peer id carries.

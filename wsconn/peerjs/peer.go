@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"math"
+	"strconv"
+	"sync/atomic"
 
 	"github.com/parley-rtc/parley/hub/wire"
 	"github.com/parley-rtc/parley/wsconn"
@@ -17,7 +19,8 @@ type peer struct {
 	conn           *wsconn.Conn
 	key, id, token string // as the client gave them; token is forgotten after Begin
 
-	m *wsconn.Membership // owned by the read loop; nil: it is none
+	sender *sender                // owned by the read loop; nil: it is no member
+	joined atomic.Pointer[sender] // the same, for the goroutines that write, and for good
 }
 
 func newPeer(d *Dialect, c *wsconn.Conn, key, id, token string) *peer {
@@ -53,7 +56,10 @@ func (p *peer) Begin() error {
 	if errors.As(err, &r) {
 		return p.fail(refused(r))
 	}
-	p.m = m
+	if err == nil {
+		p.sender = newSender(m, p.conn, p.dialect.options.Expire)
+		p.joined.Store(p.sender)
+	}
 	return err
 }
 
@@ -90,22 +96,24 @@ func (p *peer) fail(typ, text string) error {
 // Message implements [wsconn.Speaker]. What means nothing is ignored, as PeerServer does.
 func (p *peer) Message(text []byte) error {
 	var in incoming
-	if !in.read(text) || p.m == nil {
+	if !in.read(text) || p.sender == nil {
 		return nil
 	}
 	switch {
 	case len(in.dst) == 0 && in.typ == "LEAVE":
-		p.m.Leave()
-		p.m = nil
+		p.leave()
 		return nil
 	case len(in.dst) == 0 || !transmitted(in.typ):
 		return nil
 	}
-	err := p.m.Forward(in.envelope(nil))
-	if errors.As(err, new(*wire.Refusal)) {
-		return nil
-	}
-	return err
+	return p.sender.send(&in)
+}
+
+// leave ends the membership.
+func (p *peer) leave() {
+	p.sender.stop()
+	p.sender.m.Leave()
+	p.sender = nil
 }
 
 // Deliver implements [wsconn.Speaker].
@@ -115,6 +123,22 @@ func (p *peer) Deliver(m *wsconn.Membership, d *wire.Delivered, out *wsconn.Mess
 		out.Text([]byte(`{"type":"OPEN"}`))
 	case wire.TypeOffer, wire.TypeAnswer, wire.TypeCandidate, wire.TypeMessage:
 		deliver(m.ID, d, out)
+	case wire.TypePong, wire.TypeError:
+		p.answered(d, out)
+	}
+}
+
+// answered takes what the hub says of a message that the peer has sent.
+func (p *peer) answered(d *wire.Delivered, out *wsconn.Messages) {
+	ref, err := strconv.ParseUint(string(d.Ref), 10, 64)
+	s := p.joined.Load()
+	if err != nil || s == nil {
+		return
+	}
+	if d.Type == wire.TypePong {
+		s.carriedOut(ref)
+	} else if gone := s.refused(ref, wire.ParseCode(d.Code)); gone != "" {
+		out.Text(expired(gone, s.m.ID))
 	}
 }
 
@@ -122,4 +146,8 @@ func (p *peer) Deliver(m *wsconn.Membership, d *wire.Delivered, out *wsconn.Mess
 func (p *peer) Ended(*wsconn.Membership, wire.CloseCode, string) bool { return true }
 
 // Closed implements [wsconn.Speaker].
-func (p *peer) Closed() {}
+func (p *peer) Closed() {
+	if p.sender != nil {
+		p.sender.stop()
+	}
+}

@@ -43,7 +43,9 @@ type modelMember struct {
 	begun    bool     // joined has arrived
 	newList  bool     // a further list must arrive
 
-	changes bool              // it is told of changes
+	changes bool // it is told of changes
+	quiet   bool // it is told nothing
+	key     string
 	listed  bool              // a list has arrived
 	joins   map[string][]join // of others, of which it has not been told
 	entered map[string][]int  // of others, the number of the last message before each join
@@ -266,12 +268,13 @@ func (m *model) join() {
 		session = NewSession(0)
 	}
 	subject, takeover := rapid.Bool().Draw(m.t, "subject"), rapid.Bool().Draw(m.t, "takeover")
+	key := rapid.SampledFrom([]string{"", "k", "l"}).Draw(m.t, "key")
 	m.sent++
 	ref := fmt.Sprint("join ", m.sent)
 	moderator := rapid.Bool().Draw(m.t, "moderator")
 	in := false
 	holder := m.find(room, id)
-	replaces := holder != nil && takeover && subject && holder.subject
+	replaces := holder != nil && (takeover && subject && holder.subject || key != "" && key == holder.key)
 	switch {
 	case c.member != nil:
 		c.expect("already_joined")
@@ -283,7 +286,7 @@ func (m *model) join() {
 		in = true
 		c.member = &modelMember{
 			room: room, id: id, ref: ref, client: c, session: session, moderator: moderator, subject: subject,
-			handled: 1, changes: rapid.Bool().Draw(m.t, "changes"), joins: map[string][]join{},
+			handled: 1, changes: rapid.Bool().Draw(m.t, "changes"), quiet: rapid.Bool().Draw(m.t, "quiet"), key: key, joins: map[string][]join{},
 			entered: map[string][]int{}, learned: map[string]int{},
 		}
 		m.announce(c.member)
@@ -303,7 +306,7 @@ func (m *model) join() {
 	done := make(chan bool, 1)
 	m.do(&Join{
 		Client: c.Client, Room: room, ID: id, Session: session, Grant: grant, Takeover: takeover, Done: done,
-		Changes: in && c.member.changes,
+		Changes: in && c.member.changes, Quiet: in && c.member.quiet, Key: key,
 		Welcome: frame.Text((&wire.Joined{Room: room, From: id, Session: session, Ref: ref}).Text()),
 	})
 	if got := <-done; got != in {

@@ -140,3 +140,11 @@ func (c *Client) WantClose(code int) {
 
 // Close closes the connection with a close frame.
 func (c *Client) Close() { _ = c.Conn.Close(websocket.StatusNormalClosure, "") }
+
+// SendBinary sends a binary message.
+func (c *Client) SendBinary(data string) {
+	c.T.Helper()
+	if err := c.Conn.Write(c.ctx, websocket.MessageBinary, []byte(data)); err != nil {
+		c.T.Fatal(err)
+	}
+}
