@@ -48,7 +48,9 @@ func (c *client) subscribe(topic string) error {
 	if c.topics[topic] != nil || len(c.topics) >= c.dialect.options.MaxTopics {
 		return nil
 	}
-	m, err := c.conn.Join(wsconn.Entry{Room: c.dialect.room(topic), ID: rand.Text(), Token: c.token, Quiet: true})
+	m, err := c.conn.Join(wsconn.Entry{
+		Room: c.dialect.room(topic), ID: rand.Text(), Token: c.token, Capacity: c.dialect.options.MaxClients, Quiet: true,
+	})
 	if refusal := (*wire.Refusal)(nil); errors.As(err, &refusal) {
 		return nil // the log has it
 	}

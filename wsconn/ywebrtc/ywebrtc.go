@@ -14,13 +14,17 @@ type Options struct {
 	// MaxTopics is how many topics one connection may be subscribed to; further ones are
 	// ignored. The default is 256.
 	MaxTopics int
+	// MaxClients is how many connections may be subscribed to one topic. The default is
+	// 1,000.
+	MaxClients int
 	// RoomPrefix begins the names of rooms; the topic follows. The default is "y-webrtc:".
 	RoomPrefix string
 }
 
 const (
-	defaultTopics = 256
-	defaultPrefix = "y-webrtc:"
+	defaultTopics  = 256
+	defaultClients = 1000
+	defaultPrefix  = "y-webrtc:"
 )
 
 // Dialect is a [wsconn.Dialect].
@@ -30,6 +34,9 @@ type Dialect struct{ options Options }
 func New(o Options) *Dialect {
 	if o.MaxTopics == 0 {
 		o.MaxTopics = defaultTopics
+	}
+	if o.MaxClients == 0 {
+		o.MaxClients = defaultClients
 	}
 	if o.RoomPrefix == "" {
 		o.RoomPrefix = defaultPrefix

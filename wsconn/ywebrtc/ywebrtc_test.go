@@ -223,6 +223,15 @@ func TestTopicsOfAConnectionAreLimited(t *testing.T) {
 	a.Want(`{"type":"publish","topic":"v","clients":1}`)
 }
 
+func TestClientsOfATopicAreLimited(t *testing.T) {
+	s := dialecttest.Serve(t, New(Options{MaxClients: 2}), func(_ *wsconn.Options, o *hub.Options) { o.MaxRoomMembers = 1 })
+	a, b, c := subscribed(s, "t"), subscribed(s, "t"), subscribed(s, "t", "u")
+	a.Send(`{"type":"publish","topic":"t"}`)
+	b.Want(`{"type":"publish","topic":"t","clients":2}`)
+	c.Send(`{"type":"publish","topic":"u"}`)
+	c.Want(`{"type":"publish","topic":"u","clients":1}`)
+}
+
 // doors is a gate that lets those in who have the token "key", and these only to hear.
 type doors struct{ wsconn.Gate }
 
