@@ -3,10 +3,12 @@ package dialects
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -40,7 +42,12 @@ func open(t *testing.T, url string, n int, mark func() (string, func(string) boo
 	for range n {
 		ctx, cancel := context.WithTimeout(t.Context(), parleyd.Patience)
 		defer cancel()
-		c, _, err := websocket.Dial(ctx, url, nil)
+		c, answer, err := websocket.Dial(ctx, url, nil)
+		for err != nil && ctx.Err() == nil && answer != nil && answer.StatusCode == http.StatusServiceUnavailable {
+			// A node of a cluster is not ready for a moment.
+			time.Sleep(100 * time.Millisecond)
+			c, answer, err = websocket.Dial(ctx, url, nil)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
