@@ -218,6 +218,23 @@ func eachMessage(b []byte, f func(h wire.Header, payload []byte)) {
 // message. A [*wire.Refusal] is why the message cannot be passed on; any other error ends
 // the connection.
 func (m *Membership) Forward(text []byte) error {
+	return m.send(text, func(e *wire.Envelope) error { return m.client.Forward(e, &m.suffixes, time.Now()) })
+}
+
+// Publish passes a message on to all members, this one too, with their number in the field
+// count. Any receiver in the message is ignored. Otherwise it is as Forward.
+func (m *Membership) Publish(text []byte) error {
+	return m.send(text, func(e *wire.Envelope) error { return m.client.Publish(e, &m.suffixes, time.Now()) })
+}
+
+// Scatter passes a message on to one of the other members, chosen by chance, see
+// [hub.Client.Scatter]. Any receiver in the message is ignored. Otherwise it is as Forward.
+func (m *Membership) Scatter(text []byte, seed, nth uint64) error {
+	return m.send(text, func(e *wire.Envelope) error { return m.client.Scatter(e, &m.suffixes, time.Now(), seed, nth) })
+}
+
+// send checks a message, and calls pass if the member may send it.
+func (m *Membership) send(text []byte, pass func(e *wire.Envelope) error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e := &m.envelope
@@ -232,7 +249,7 @@ func (m *Membership) Forward(text []byte) error {
 	case len(e.To) > wire.MaxID:
 		return hub.ErrTargetNotFound
 	}
-	return m.client.Forward(e, &m.suffixes, time.Now())
+	return pass(e)
 }
 
 var errUnforwarded = &wire.Refusal{Code: wire.CodeUnknownType, Text: "a message of this type is not passed on"}
@@ -243,6 +260,21 @@ func (m *Membership) Mark(ref string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.client.Reply(wire.PongText(ref))
+}
+
+// Count has a pong with this ref delivered, as Mark, with how many members the room has, and
+// how many of them have the profile meta; nil: none.
+func (m *Membership) Count(ref string, meta json.RawMessage) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.client.Count(wire.PongText(ref), meta, hub.Request{Type: wire.TypePing.String(), Ref: ref})
+}
+
+// Update changes the member's profile; nil removes it. meta must not change any more.
+func (m *Membership) Update(meta json.RawMessage) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.client.Update(meta, hub.Request{Type: wire.TypeUpdate.String()})
 }
 
 // Rename changes the member's nickname; an empty one removes it.

@@ -8,6 +8,8 @@ import (
 	"github.com/parley-rtc/parley/wsconn"
 	"github.com/parley-rtc/parley/wsconn/ayame"
 	"github.com/parley-rtc/parley/wsconn/peerjs"
+	"github.com/parley-rtc/parley/wsconn/webtorrent"
+	"github.com/parley-rtc/parley/wsconn/ywebrtc"
 )
 
 // speakDialects makes the handlers of the other protocols that are served, and routes
@@ -39,6 +41,16 @@ func (d *daemon) speakDialects(mux *http.ServeMux, page http.Handler) {
 			o.Webhook = hook
 		}
 		at(c.Ayame, ayame.New(o))
+	}
+	if c.YWebRTC != "" {
+		at(c.YWebRTC, ywebrtc.New(ywebrtc.Options{}))
+	}
+	if c.WebTorrent != "" {
+		tracker := webtorrent.New(d.hub, webtorrent.Options{})
+		at(c.WebTorrent, tracker)
+		base := strings.TrimSuffix(c.WebTorrent, "/")
+		mux.HandleFunc(base+"/stats", tracker.ServeStats)
+		mux.HandleFunc(base+"/stats.json", tracker.ServeStats)
 	}
 }
 

@@ -88,7 +88,7 @@ type message struct {
 	Type, Room, From, Code, Ref, Session string
 	Members, Joined, Left                []string
 	Locked                               bool
-	Missed                               int
+	Missed, Count, Alike                 int
 	Data                                 json.RawMessage
 }
 

@@ -113,6 +113,11 @@ func (e *edge) act(t *tie, c any) {
 			e.submit(t, recReply, func(w *writer) { w.bytes(c.Frame.Payload()) })
 		}
 		c.Frame.Release()
+	case *actor.Count:
+		if e.admits(t, c.Refused) {
+			e.submit(t, recCount, func(w *writer) { w.bytes(c.Meta); w.refused(c.Refused); w.bytes(c.Frame.Payload()) })
+		}
+		c.Frame.Release()
 	case *actor.Refuse:
 		if t.state != tieIn {
 			e.deliver(t, frame.Error(c.Refusal, c.Refused))
@@ -403,7 +408,11 @@ func (e *edge) forward(t *tie, f *actor.Forward) {
 	if e.admits(t, m) {
 		e.submitSized(t, recForward, len(p.Frame.Payload())+len(p.To)+len(p.Ref), func(w *writer) {
 			w.number(uint64(p.Type))
-			w.flag(p.All)
+			w.number(uint64(p.Audience))
+			if p.Audience == actor.ToAny {
+				w.fixed(p.Seed)
+				w.number(p.Nth)
+			}
 			w.bytes(p.To)
 			w.bytes(p.Ref)
 			w.bytes(p.Frame.Payload())

@@ -34,6 +34,7 @@ const (
 
 	recDepart byte = 19 // the client of a session that goes on has left
 	recReport byte = 20
+	recCount  byte = 21
 
 	// For an owner: all memberships of a partition that this edge has come between these
 	// two, with those of their commands that are not confirmed.

@@ -89,7 +89,8 @@ type Delivered struct {
 	Meta           []byte // a JSON object: profiles by id; nil: there are none
 	Joined, Left   []byte // likewise, of room_changes; nil: none
 	Rejoined       []byte // likewise
-	Count          int    // of members after room_changes
+	Count          int    // of members: after room_changes, or where a message counts them
+	Alike          int    // likewise, of those with a profile
 
 	sdp, candidate, data []byte
 }
@@ -150,6 +151,9 @@ func (d *Delivered) member(name, value []byte) {
 	case "count":
 		n, _ := countValue(value)
 		d.Count = int(n)
+	case "alike":
+		n, _ := countValue(value)
+		d.Alike = int(n)
 	}
 }
 

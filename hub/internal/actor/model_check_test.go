@@ -2,6 +2,7 @@ package actor
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -177,7 +178,11 @@ func (m *model) wantNext(expected *[]string, got message) {
 	what := got.Type
 	switch got.Type {
 	case "message":
-		what = string(got.Data)
+		if what = string(got.Data); got.Count > 0 {
+			what = fmt.Sprint(what, " of ", got.Count)
+		}
+	case "counted":
+		what = fmt.Sprint("counted ", got.Count, " ", got.Alike)
 	case "error":
 		what = got.Code
 	case "joined":

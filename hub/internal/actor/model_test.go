@@ -430,13 +430,19 @@ func (m *model) leave() {
 	m.do(Leave{c.Client})
 }
 
-// send forwards to one or to all, now and then a lot.
+// Receivers that are no ids: all members, the sender too, and one of the others.
+const (
+	everybody = "*"
+	anybody   = "?"
+)
+
+// send forwards to one, to all or to anybody, now and then a lot.
 func (m *model) send() {
 	c := m.pick()
 	if c == nil {
 		return
 	}
-	to := rapid.SampledFrom([]string{"", "a", "b", "c", "d", "e", "nobody"}).Draw(m.t, "to")
+	to := rapid.SampledFrom([]string{"", everybody, anybody, "a", "b", "c", "d", "e", "nobody"}).Draw(m.t, "to")
 	for range rapid.SampledFrom([]int{1, 1, 1, 30}).Draw(m.t, "times") {
 		if c.Client.closed {
 			return
@@ -449,21 +455,31 @@ func (m *model) sendOne(c *modelClient, to string) {
 	m.sent++
 	data := fmt.Sprint(m.sent)
 	text := fmt.Sprintf(`{"type":"message","to":%q,"data":%s}`, to, data)
-	if to == "" {
+	toAll := to == "" || to == everybody
+	if toAll || to == anybody {
 		text = fmt.Sprintf(`{"type":"message","data":%s}`, data)
 	}
+	pick := Pick{Seed: uint64(m.sent) << 30, Nth: uint64(m.sent % 3)}
 	var room, id string
 	var receivers []*modelMember
 	from := c.member
 	switch {
 	case from == nil:
 		c.expect("not_joined")
-	case to == "":
+	case toAll:
 		room, id = from.room, from.id
 		for _, mm := range m.members {
-			if mm.room == from.room && mm != from {
+			if mm.room == from.room && (mm != from || to == everybody) {
 				receivers = append(receivers, mm)
 			}
+		}
+		if to == everybody {
+			data = fmt.Sprint(data, " of ", len(receivers))
+		}
+	case to == anybody:
+		room, id = from.room, from.id
+		if chosen := pick.of(from.real); chosen != nil {
+			receivers = append(receivers, m.find(room, chosen.id))
 		}
 	default:
 		room, id = from.room, from.id
@@ -484,17 +500,48 @@ func (m *model) sendOne(c *modelClient, to string) {
 	before := congested.Load()
 	m.look()
 	m.sender = c.sender
-	m.loop.apply(NewForward(c.Client, &e, frame.Forward(&e, &s)))
+	f := NewForward(c.Client, &e, frame.Forward(&e, &s))
+	switch f.pick = pick; to {
+	case everybody:
+		f.audience = ToAll
+	case anybody:
+		f.audience = ToAny
+	}
+	m.loop.apply(f)
 	if congested.Load() > before {
-		m.mayRefuse(c, receivers, to == "")
+		m.mayRefuse(c, receivers, toAll)
 		c.expect("congested")
-	} else if len(receivers) > 0 || from != nil && to == "" {
+	} else if len(receivers) > 0 || from != nil && (toAll || to == anybody) {
 		from.handled++
 		for _, mm := range receivers {
 			mm.expected = append(mm.expected, data)
 		}
 	}
 	m.dropClosed()
+}
+
+// count asks how many members a room has, and how many have a profile.
+func (m *model) count() {
+	c := m.pick()
+	if c == nil {
+		return
+	}
+	meta := rapid.SampledFrom([]string{"", "1", "2"}).Draw(m.t, "counted")
+	if mm := c.member; mm == nil {
+		c.expect("not_joined")
+	} else {
+		all, alike := 0, 0
+		for _, other := range m.members {
+			if other.room == mm.room {
+				all++
+				if other.meta == meta {
+					alike++
+				}
+			}
+		}
+		c.expect(fmt.Sprint("counted ", all, " ", alike))
+	}
+	m.do(&Count{Client: c.Client, Frame: frame.Text([]byte(`{"type":"counted"}`)), Meta: []byte(meta)})
 }
 
 // mayRefuse fails if nothing of what c has sent waits for a receiver, and there is no
@@ -717,6 +764,7 @@ func TestModel(t *testing.T) {
 			"catchUp": func(*rapid.T) { m.catchUp() },
 			"send":    func(*rapid.T) { m.send() },
 			"send2":   func(*rapid.T) { m.send() },
+			"count":   func(*rapid.T) { m.count() },
 			"lose":    func(*rapid.T) { m.lose() },
 			"resume":  func(*rapid.T) { m.resume() },
 			"expire":  func(*rapid.T) { m.expire() },

@@ -56,6 +56,8 @@ type room struct {
 	encoded   uint64
 	textBytes int // of all ids, nicknames and profiles, to size state
 
+	profiles map[string]int // how many members have each profile; nil: nobody has asked
+
 	changers int       // members that are told of changes
 	quiet    int       // members that are told nothing
 	log      changeLog // kept while there are any
@@ -116,7 +118,7 @@ func (l *loop) insert(m *member, session string) {
 	if !m.quiet {
 		r.newcomers = append(r.newcomers, m)
 	}
-	r.textBytes += m.textBytes()
+	r.weigh(m, 1)
 	if m.changes {
 		r.changers++
 	}
@@ -156,7 +158,7 @@ func (l *loop) leaveRoom(m *member, reason string) {
 	l.callsLeft(m, reason)
 	i, _ := find(r, m.id)
 	r.members = slices.Delete(r.members, i, i+1)
-	r.textBytes -= m.textBytes()
+	r.weigh(m, -1)
 	if m.changes {
 		r.changers--
 	}
