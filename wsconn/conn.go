@@ -108,6 +108,7 @@ func (c *conn) readLoop() {
 		if errors.As(err, &v) {
 			if reason = v.reasonLogged(); c.talk != nil {
 				reason = v.reasonOfDialect()
+				c.talk.leaveAll(reason) // others need not wait until it has closed too
 			}
 			_ = c.client.Close(v.code, v.reason, reason)
 			// Closing at once would make TCP throw away what the client has not read yet.

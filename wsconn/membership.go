@@ -25,11 +25,18 @@ type Entry struct {
 	Name            string          // nickname; empty: none
 	Meta            json.RawMessage // profile, at most [wire.MaxMeta] bytes; nil: none
 	Token, Passcode string          // for the gate; may be empty
-	Capacity        int             // members that the room may have; 0: as many as any room. The gate's goes first
+	Capacity        int             // members that the room may have; 0: as many as any room. The gate may make it less
 	Quiet           bool            // see [hub.Join]
 	Changes         bool
 	Key             string
 	Data            any // see [Membership.Data]
+
+	// Ask decides once the gate has let the client in; nil: nobody is asked. Its error is
+	// that of Join. It may take until ctx is done.
+	Ask func(ctx context.Context) error
+	// Retry may change the entry when the hub has refused it, and says whether to try
+	// again. The gate is not asked again. Nil: no.
+	Retry func(e *Entry, r *wire.Refusal) bool
 }
 
 // Membership is what one connection of a dialect is in one room. Its methods may be called
@@ -107,7 +114,19 @@ func (c *Conn) join(e Entry) (*Membership, error) {
 	if a.ID != "" && a.ID != e.ID {
 		return nil, errGateID
 	}
-	return c.enter(e, a)
+	if e.Ask != nil {
+		_, err = c.c.decide(func(ctx context.Context) (*Admission, error) { return a, e.Ask(ctx) })
+		if err != nil {
+			return nil, err
+		}
+	}
+	for {
+		m, err := c.enter(e, a)
+		var r *wire.Refusal
+		if !errors.As(err, &r) || e.Retry == nil || !e.Retry(&e, r) {
+			return m, err
+		}
+	}
 }
 
 // gateError returns what a speaker is to know of a gate's error.
@@ -147,7 +166,7 @@ func (c *Conn) enter(e Entry, a *Admission) (*Membership, error) {
 	in, err := false, m.client.Start()
 	if err == nil {
 		in, err = m.client.Join(hub.Join{
-			Room: m.Room, ID: m.ID, Name: welcome.Name, Meta: meta, Grant: a.Grant, Capacity: cmp.Or(a.Capacity, e.Capacity),
+			Room: m.Room, ID: m.ID, Name: welcome.Name, Meta: meta, Grant: a.Grant, Capacity: least(a.Capacity, e.Capacity),
 			Quiet: e.Quiet, Changes: e.Changes, Key: e.Key, Welcome: welcome.Text(),
 		}, hub.Request{Type: wire.TypeJoin.String()})
 	}
@@ -161,6 +180,14 @@ func (c *Conn) enter(e Entry, a *Admission) (*Membership, error) {
 	}
 	c.add(m)
 	return m, nil
+}
+
+// least returns the smaller of two limits, of which 0 is none.
+func least(a, b int) int {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // refusal reads why the hub has not let the member in.

@@ -4,7 +4,9 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/parley-rtc/parley/cmd/parleyd/internal/webhook"
 	"github.com/parley-rtc/parley/wsconn"
+	"github.com/parley-rtc/parley/wsconn/ayame"
 	"github.com/parley-rtc/parley/wsconn/peerjs"
 	"github.com/parley-rtc/parley/wsconn/webtorrent"
 	"github.com/parley-rtc/parley/wsconn/ywebrtc"
@@ -32,6 +34,13 @@ func (d *daemon) speakDialects(mux *http.ServeMux, page http.Handler) {
 		id, peers := p.API(d.hub, h.AllowsOrigin)
 		mux.Handle(base+"/{key}/id", id)
 		mux.Handle(base+"/{key}/peers", peers)
+	}
+	if c.Ayame != "" {
+		o := ayame.Options{}
+		if hook := webhook.NewAyame(c.AyameAuthn, c.AyameDisconnect, d.logs.Logger); hook != nil {
+			o.Webhook = hook
+		}
+		at(c.Ayame, ayame.New(o))
 	}
 	if c.YWebRTC != "" {
 		at(c.YWebRTC, ywebrtc.New(ywebrtc.Options{}))

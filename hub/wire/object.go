@@ -86,6 +86,7 @@ type Delivered struct {
 	Body           []byte // JSON: sdp, candidate or data of what was forwarded; nil: none
 	ICEServers     []byte // a JSON array, of joined; nil: none
 	Members        []byte // a JSON array of ids, of room_members
+	Meta           []byte // a JSON object: profiles by id; nil: there are none
 	Joined, Left   []byte // likewise, of room_changes; nil: none
 	Rejoined       []byte // likewise
 	Count          int    // of members: after room_changes, or where a message counts them
@@ -139,6 +140,8 @@ func (d *Delivered) member(name, value []byte) {
 		d.ICEServers = value
 	case "members":
 		d.Members = value
+	case "meta":
+		d.Meta = value
 	case "joined":
 		d.Joined = value
 	case "left":

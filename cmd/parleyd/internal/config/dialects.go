@@ -14,6 +14,8 @@ type Dialects struct {
 
 	PeerJSKeys      []string
 	PeerJSDiscovery bool
+
+	AyameAuthn, AyameDisconnect string // URLs; empty: off
 }
 
 func (c *Config) defineDialects(f *pflag.FlagSet) {
@@ -24,6 +26,8 @@ func (c *Config) defineDialects(f *pflag.FlagSet) {
 	f.StringVar(&d.YWebRTC, "y-webrtc", "", "`path` for y-webrtc clients (Yjs), such as /y-webrtc; empty: off")
 	f.StringVar(&d.WebTorrent, "webtorrent", "", "`path` for WebTorrent clients, such as /tracker; empty: off")
 	f.StringVar(&d.Ayame, "ayame", "", "`path` for Ayame clients, such as /ayame; empty: off")
+	f.StringVar(&d.AyameAuthn, "ayame-authn-webhook", "", "`URL` of an Ayame server's application that is asked whether an Ayame client may come in")
+	f.StringVar(&d.AyameDisconnect, "ayame-disconnect-webhook", "", "`URL` of an Ayame server's application that is told that a client has gone")
 }
 
 // ownPaths are those of the daemon itself, and those below them.
@@ -58,6 +62,15 @@ func (c *Config) checkDialects() error {
 	}
 	if d.PeerJS == "" && (len(d.PeerJSKeys) > 0 || d.PeerJSDiscovery) {
 		return fmt.Errorf("peerjs-key and peerjs-discovery are for peerjs")
+	}
+	for name, value := range map[string]string{"ayame-authn-webhook": d.AyameAuthn, "ayame-disconnect-webhook": d.AyameDisconnect} {
+		switch {
+		case value == "":
+		case d.Ayame == "":
+			return fmt.Errorf("%s is for ayame", name)
+		case !isHTTP(value):
+			return fmt.Errorf("%s: this is not an http or https URL", name)
+		}
 	}
 	if slices.Contains(d.PeerJSKeys, "") {
 		return fmt.Errorf("peerjs-key: it must not be empty")
