@@ -23,6 +23,13 @@ globalThis.enter = async (url, room, key) => {
 	}
 	await conn.connect(await navigator.mediaDevices.getUserMedia({ audio: true, video: true }));
 };
+// again enters when the server, which may not be ready for a moment, takes it.
+globalThis.again = async (url, room) => {
+	for (let i = 0; ; i++) {
+		try { return await enter(url, room); } catch (error) { if (i === 50) throw error; }
+		await new Promise((done) => setTimeout(done, 200));
+	}
+};
 globalThis.received = async () => {
 	let n = 0;
 	(await conn.getStats()).forEach((s) => { if (s.type === "inbound-rtp") n += s.bytesReceived; });

@@ -112,8 +112,8 @@ func TestPagesAcrossNodes(t *testing.T) {
 	until(t, bob, "the echo is there", `heard.includes("echo hello")`)
 
 	cat, dan := window(t, b, page), window(t, b, page)
-	do(t, cat, `await import("/ayame.js"); await enter("ws://`+c.Daemons[0].Address+`/ayame", "room")`)
-	do(t, dan, `await import("/ayame.js"); await enter("ws://`+c.Daemons[1].Address+`/ayame", "room")`)
+	do(t, cat, `await import("/ayame.js"); await again("ws://`+c.Daemons[0].Address+`/ayame", "room")`)
+	do(t, dan, `await import("/ayame.js"); await again("ws://`+c.Daemons[1].Address+`/ayame", "room")`)
 	for _, w := range []context.Context{cat, dan} {
 		until(t, w, "there is a stream", `events.includes("connect") && globalThis.stream?.getTracks().length === 2 && await received() > 0`)
 	}
