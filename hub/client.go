@@ -101,6 +101,8 @@ type Join struct {
 	Session  string          // makes the membership resumable, see [Hub.NewSession]; empty: it is not
 	Takeover bool            // take the place of the member with this id, if both have tokens for the id
 	Changes  bool            // after the first list, be told of changes in place of whole lists
+	Quiet    bool            // be told nothing of who is in the room
+	Key      string          // a secret: a join with the same id and key takes the member's place; empty: none does
 	Welcome  []byte          // the message that the client gets first
 }
 
@@ -113,7 +115,7 @@ func (c *Client) Join(j Join, r Request) (in bool, err error) {
 	done := make(chan bool, 1)
 	err = c.core.Do(&actor.Join{
 		Client: c.client, Room: normal(j.Room), ID: normal(j.ID), Name: j.Name, Meta: j.Meta, Grant: j.Grant.actor(),
-		Capacity: j.Capacity, Session: j.Session, Takeover: j.Takeover, Changes: j.Changes,
+		Capacity: j.Capacity, Session: j.Session, Takeover: j.Takeover, Changes: j.Changes, Quiet: j.Quiet, Key: j.Key,
 		Welcome: frame.Text(j.Welcome), Refused: r.refused(), Done: done,
 	})
 	if err != nil {
@@ -153,6 +155,32 @@ func (c *Client) Forward(e *wire.Envelope, s *wire.Suffixes, read time.Time) err
 	f := frame.Forward(e, s)
 	f.Born = read
 	return c.core.Do(actor.NewForward(c.client, e, f))
+}
+
+// Publish sends a message to all members of the client's room, the client too. To what
+// Forward sends it adds "count", the number of members.
+func (c *Client) Publish(e *wire.Envelope, s *wire.Suffixes, read time.Time) error {
+	return c.forward(e, s, read, actor.ForwardParts{Audience: actor.ToAll})
+}
+
+// Scatter sends a message to one of the other members, chosen by chance. Messages with the
+// same seed, a random number, and another nth, from 0, go to different members, as long as
+// nobody comes or goes. If there are not more than nth others, it goes to nobody.
+func (c *Client) Scatter(e *wire.Envelope, s *wire.Suffixes, read time.Time, seed, nth uint64) error {
+	return c.forward(e, s, read, actor.ForwardParts{Audience: actor.ToAny, Pick: actor.Pick{Seed: seed, Nth: nth}})
+}
+
+func (c *Client) forward(e *wire.Envelope, s *wire.Suffixes, read time.Time, p actor.ForwardParts) error {
+	p.Client, p.Frame, p.Type, p.Ref = c.client, frame.Forward(e, s), e.Type, e.Ref
+	p.Frame.Born = read
+	return c.core.Do(p.Forward())
+}
+
+// Count sends the client text, a JSON object that is not empty, with two more members:
+// "count" is the number of members of its room, "alike" how many of them have the profile
+// meta; nil: none.
+func (c *Client) Count(text []byte, meta json.RawMessage, r Request) error {
+	return c.core.Do(&actor.Count{Client: c.client, Frame: frame.Text(text), Meta: meta, Refused: r.refused()})
 }
 
 // Rename changes the member's nickname; an empty one removes it.

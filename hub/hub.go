@@ -198,6 +198,13 @@ func (h *Hub) Room(ctx context.Context, name string) (*RoomDetail, error) {
 	return &RoomDetail{RoomInfo(d.RoomInfo), convert(d.MemberList, memberInfo)}, nil
 }
 
+// Count returns how many members a room has, and how many of them have the profile meta; nil:
+// none. Both are 0 if there is no such room.
+func (h *Hub) Count(ctx context.Context, room string, meta json.RawMessage) (members, alike int, err error) {
+	n, err := h.core.Count(ctx, normal(room), meta)
+	return n.Members, n.Alike, err
+}
+
 // Clients returns all connections, sorted by their numbers and collected in steps, as
 // in [Hub.Rooms].
 func (h *Hub) Clients(ctx context.Context) ([]ClientInfo, error) {

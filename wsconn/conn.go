@@ -47,6 +47,7 @@ type conn struct {
 	reader reader
 	v1     v1
 	rates  rates
+	talk   *Conn // of a dialect; nil: version 1. Set before start
 
 	// Guarded by mu.
 	mu        sync.Mutex
@@ -57,6 +58,11 @@ type conn struct {
 // start registers the connection with the hub and goes on in goroutines of its
 // own. early is what the client sent behind its request.
 func (h *Handler) start(nc net.Conn, early []byte, remote netip.Addr) *conn {
+	return h.startTalk(nc, early, remote, nil)
+}
+
+// startTalk is start for a connection that speaks a dialect; nil: version 1.
+func (h *Handler) startTalk(nc net.Conn, early []byte, remote netip.Addr, talks func(*conn) *Conn) *conn {
 	c := &conn{h: h, options: h.options.Load(), nc: nc, number: h.numbers.Add(1), remote: remote, opened: time.Since(h.started)}
 	c.reader.deep = &h.deep
 	c.reader.init(nc, early, c.options.MaxMessageBytes, &h.Stats.BytesIn)
@@ -66,7 +72,12 @@ func (h *Handler) start(nc net.Conn, early []byte, remote netip.Addr) *conn {
 		h.deep.enter()
 	}
 	c.rates.init(c.options, time.Now())
-	h.log.Info(EventConnect, zap.Uint64(event.FieldConn, c.number), zap.Stringer(event.FieldRemote, remote))
+	opened := []zap.Field{zap.Uint64(event.FieldConn, c.number), zap.Stringer(event.FieldRemote, remote)}
+	if talks != nil {
+		c.talk = talks(c)
+		opened = append(opened, zap.String(FieldDialect, c.talk.of.dialect.Name()))
+	}
+	h.log.Info(EventConnect, opened...)
 	c.client = h.hub.Connect(hub.Connection{
 		Number: c.number, Remote: remote, QueueBytes: c.options.QueueBytes, Writer: c,
 	})
@@ -82,17 +93,23 @@ func (h *Handler) start(nc net.Conn, early []byte, remote netip.Addr) *conn {
 // readLoop reads until the connection ends.
 func (c *conn) readLoop() {
 	reason := event.ReasonLost
+	begun := c.talk == nil
 	for {
-		h, payload, err := c.reader.next()
-		if err == nil {
-			err = c.frame(h, payload)
+		err := error(nil)
+		if begun {
+			err = c.next()
+		} else {
+			begun, err = true, c.talk.begin()
 		}
 		if err == nil {
 			continue
 		}
 		var v *violation
 		if errors.As(err, &v) {
-			reason = v.reasonLogged()
+			if reason = v.reasonLogged(); c.talk != nil {
+				reason = v.reasonOfDialect()
+				c.talk.leaveAll(reason) // others need not wait until it has closed too
+			}
 			_ = c.client.Close(v.code, v.reason, reason)
 			// Closing at once would make TCP throw away what the client has not read yet.
 			c.reader.drain()
@@ -114,10 +131,22 @@ var (
 	errEnding = errors.New("the server is closing the connection")
 )
 
+// next reads and handles the next frame.
+func (c *conn) next() error {
+	h, payload, err := c.reader.next()
+	if err == nil {
+		err = c.frame(h, payload)
+	}
+	return err
+}
+
 // frame handles one frame.
 func (c *conn) frame(h wire.Header, payload []byte) error {
 	switch h.Opcode {
 	case wire.OpText:
+		if c.talk != nil {
+			return c.talk.message(payload)
+		}
 		return c.v1.message(payload)
 	case wire.OpContinuation:
 		return c.pace(c.rates.frame(c.reader.readAt))
@@ -172,16 +201,29 @@ func (c *conn) sent(ok bool) {
 
 // noJoin closes the connection unless the client has joined meanwhile. The timer
 // calls it.
-func (c *conn) noJoin() { _ = c.client.CloseOutside(errNoJoin.reason) }
+func (c *conn) noJoin() {
+	if c.talk == nil || c.talk.count() == 0 {
+		_ = c.client.CloseOutside(errNoJoin.reason)
+	}
+}
 
 // tokenExpired closes the connection unless the grant was renewed meanwhile. The
 // timer calls it.
-func (c *conn) tokenExpired() { _ = c.client.CloseExpired(errTokenExpired.reason) }
+func (c *conn) tokenExpired() {
+	if c.talk != nil {
+		c.talk.expired()
+		return
+	}
+	_ = c.client.CloseExpired(errTokenExpired.reason)
+}
 
 // peerClose answers the client's close frame. Its membership ends first, so that
 // no frame comes behind the answer. With 1001 a resumable membership goes on: proxies
 // send that on a client's behalf. The error ends the read loop.
 func (c *conn) peerClose(code wire.CloseCode) error {
+	if c.talk != nil {
+		c.talk.leaveAll(event.ReasonClosed)
+	}
 	if code == wire.CloseGoingAway {
 		if stays, err := c.client.GoAway(); err != nil || stays {
 			c.cut(event.ReasonGoneAway)
@@ -240,6 +282,11 @@ func (c *conn) end(reason string) {
 		reason = c.cutReason
 	}
 	c.mu.Unlock()
+	if c.talk != nil {
+		c.talk.leaveAll(reason)
+		c.talk.speaker.Closed()
+		c.talk.of.Stats.Connections.Add(-1)
+	}
 	c.client.End(reason)
 
 	c.reader.unseal()

@@ -26,6 +26,14 @@ func (v *violation) reasonLogged() string {
 	return event.ReasonBadFrame
 }
 
+// reasonOfDialect is reasonLogged for a connection that its speaker may have ended.
+func (v *violation) reasonOfDialect() string {
+	if v.code == wire.CloseNormal {
+		return event.ReasonRefused
+	}
+	return v.reasonLogged()
+}
+
 func (v *violation) Error() string { return v.code.String() + " " + v.reason }
 
 var (

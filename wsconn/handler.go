@@ -114,7 +114,10 @@ func (h *Handler) wait(ctx context.Context) error {
 
 // ServeHTTP upgrades the request and returns. The connection continues on goroutines of
 // its own.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.serve(w, r, nil) }
+
+// serve upgrades the request to a connection that speaks a dialect; nil: version 1.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d *DialectHandler) {
 	address := h.options.Load().Proxies.Of(r)
 	if refused := h.checkRequest(w, r); refused != nil {
 		http.Error(w, refused.text, refused.status)
@@ -128,10 +131,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	t := &takeover{ResponseWriter: w}
-	shaken, err := websocket.Accept(t, r, &websocket.AcceptOptions{
-		Subprotocols:       []string{Subprotocol},
-		InsecureSkipVerify: true, // checkRequest has looked at the origin
-	})
+	accept := &websocket.AcceptOptions{InsecureSkipVerify: true} // checkRequest has looked at the origin
+	if d == nil {
+		accept.Subprotocols = []string{Subprotocol}
+	}
+	shaken, err := websocket.Accept(t, r, accept)
 	if err != nil {
 		h.dismiss(address)
 		h.logRefused(r, address, t.status, refusedHandshake)
@@ -141,7 +145,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_ = shaken.CloseNow() // of the connection that does nothing: it is garbage now
-	h.start(t.conn, t.early, address)
+	if d == nil {
+		h.start(t.conn, t.early, address)
+		return
+	}
+	h.startTalk(t.conn, t.early, address, func(c *conn) *Conn { return d.talk(c, r) })
 }
 
 // admit counts a connection that is to be, or says why it may not: the HTTP status

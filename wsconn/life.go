@@ -21,6 +21,9 @@ func (c *conn) traffic() traffic {
 		ahead:   uint64(c.client.Unwritten()),
 	}
 	t.arrived = t.written
+	if c.talk != nil {
+		t.ahead += uint64(max(c.talk.unwritten.Load(), 0))
+	}
 	if arrived, under, ok := transport(c.nc); ok {
 		t.arrived, t.ahead = arrived, t.ahead+under
 	}

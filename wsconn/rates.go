@@ -65,6 +65,16 @@ func (r *rates) at(t time.Time) time.Time {
 	return r.now
 }
 
+// message charges a message of n bytes that was read at time t, and returns how long it
+// must wait.
+func (r *rates) message(t time.Time, n int) time.Duration {
+	now := r.at(t)
+	return max(reserve(r.messages, now, 1), reserve(r.bytes, now, n))
+}
+
+// change charges a change of membership at time t, and returns how long it must wait.
+func (r *rates) change(t time.Time) time.Duration { return reserve(r.changes, r.at(t), 1) }
+
 // permit charges a message of n bytes that was read at time t, and returns why it
 // is refused, or nil.
 func (r *rates) permit(t time.Time, n int, typ wire.Type) *wire.Refusal {

@@ -147,7 +147,7 @@ func (v *v1) join(e *wire.Envelope) error {
 	if v.joined {
 		return v.refuse(hub.ErrAlreadyJoined, e)
 	}
-	admission, err := v.decide(func(ctx context.Context) (*Admission, error) {
+	admission, err := v.c.decide(func(ctx context.Context) (*Admission, error) {
 		return v.c.h.options.Load().Gate.Join(ctx, &JoinRequest{
 			Remote: v.c.remote, Room: string(e.Room), ID: string(e.From), Name: string(e.Name), Meta: bytes.Clone(e.Meta),
 			Token: string(e.Token), Passcode: string(e.Passcode),
@@ -185,7 +185,7 @@ func (v *v1) welcome(e *wire.Envelope, a *Admission) (m *wire.Joined, err error)
 	if m.From == "" {
 		m.From = rand.Text()
 	}
-	if m.ICEServers, err = v.iceServers(m.From, a.Grant); err != nil {
+	if m.ICEServers, err = v.c.iceServers(m.From, a.Grant); err != nil {
 		return nil, err
 	}
 	if e.Resumable && v.c.h.hub.Resumes() {
@@ -197,25 +197,6 @@ func (v *v1) welcome(e *wire.Envelope, a *Admission) (m *wire.Joined, err error)
 	return m, nil
 }
 
-// iceServers returns the ICE servers for a member, with credentials that do not
-// outlast its grant.
-func (v *v1) iceServers(id string, g *hub.Grant) (servers json.RawMessage, err error) {
-	f := v.c.h.options.Load().ICEServers
-	if f == nil {
-		return nil, nil
-	}
-	var until time.Time
-	if g != nil {
-		until = g.Expires
-	}
-	err = v.c.guard("ICEServers", func() { servers = f(id, until) })
-	if err == nil && len(servers) > 0 && !json.Valid(servers) {
-		v.c.h.log.Warn(event.GateFailed, zap.Uint64(event.FieldConn, v.c.number), zap.String("error", "ICEServers has not returned JSON"))
-		return nil, nil
-	}
-	return servers, err
-}
-
 func (v *v1) ice(e *wire.Envelope) error {
 	switch {
 	case !v.joined:
@@ -223,7 +204,7 @@ func (v *v1) ice(e *wire.Envelope) error {
 	case v.c.h.options.Load().ICEServers == nil:
 		return v.refuse(errNoICE, e)
 	}
-	servers, err := v.iceServers(v.id, v.grant)
+	servers, err := v.c.iceServers(v.id, v.grant)
 	if err != nil {
 		return err
 	}
@@ -250,7 +231,7 @@ func (v *v1) renew(e *wire.Envelope) error {
 	if !v.joined {
 		return v.refuse(hub.ErrNotJoined, e)
 	}
-	a, err := v.decide(func(ctx context.Context) (*Admission, error) {
+	a, err := v.c.decide(func(ctx context.Context) (*Admission, error) {
 		return v.c.h.options.Load().Gate.Renew(ctx, &RenewRequest{
 			Remote: v.c.remote, Room: v.room, ID: v.id, Name: v.name, Grant: v.grant, Token: string(e.Token),
 		})
@@ -261,25 +242,6 @@ func (v *v1) renew(e *wire.Envelope) error {
 	v.applyGrant(a.Grant)
 	v.name = cmp.Or(a.Name, v.name)
 	return v.c.client.Renew(a.Grant, a.Name, a.Meta, wire.TokenText(a.Expires, string(e.Ref)), request(e))
-}
-
-// decide lets the gate decide on the client's message.
-func (v *v1) decide(ask func(context.Context) (*Admission, error)) (a *Admission, err error) {
-	c := v.c
-	ctx, cancel := context.WithTimeout(context.Background(), gateTimeout)
-	defer cancel()
-	c.whileDeciding(cancel)
-	defer c.whileDeciding(nil)
-	if panicked := c.guard("Gate", func() { a, err = ask(ctx) }); panicked != nil {
-		return nil, panicked
-	}
-	switch {
-	case err != nil:
-		return nil, err
-	case a == nil:
-		return nil, errGateSilent
-	}
-	return a, a.check()
 }
 
 // refuseFor answers a message that the gate has not let through.

@@ -67,7 +67,11 @@ func (g *gather) write(raw syscall.RawConn, out []byte) error {
 func (c *conn) wrote(n int) (more bool) {
 	c.bytesOut.Add(uint64(n))
 	c.h.Stats.BytesOut.Add(uint64(n))
-	more = c.client.Wrote(n, time.Now())
+	if c.talk != nil {
+		more = c.talk.wrote(n)
+	} else {
+		more = c.client.Wrote(n, time.Now())
+	}
 	if !more {
 		c.hangUp()
 	}
@@ -96,8 +100,25 @@ func (c *conn) Challenge(within time.Duration) { c.keepalive.ask(within) }
 // wait for the socket.
 func (c *conn) takesTurns() bool { return c.raw != nil || c.below != nil }
 
+// gather returns what to write next, or nil if nothing waits.
+func (c *conn) gather(g *gather) []byte {
+	if c.talk != nil {
+		return c.talk.gather(&g.Gathering)
+	}
+	return c.client.Gather(&g.Gathering)
+}
+
 // Wake implements [hub.Writer].
 func (c *conn) Wake() {
+	if c.talk != nil {
+		c.talk.wake(nil)
+		return
+	}
+	c.write()
+}
+
+// write has the connection written to, by the writers or a goroutine of its own.
+func (c *conn) write() {
 	if !c.takesTurns() {
 		go c.writeBlocking(0)
 		return
@@ -107,7 +128,7 @@ func (c *conn) Wake() {
 
 // WakeLater implements [hub.PatientWriter].
 func (c *conn) WakeLater() {
-	if !c.takesTurns() {
+	if c.talk != nil || !c.takesTurns() {
 		c.Wake()
 		return
 	}
@@ -121,7 +142,7 @@ func (c *conn) Hurry() { c.h.writers.hurry(c) }
 // is left to a goroutine that waits; what is there beyond it comes when all
 // others have had their turn. A writer calls it.
 func (c *conn) writeOnce(g *gather) {
-	out := c.client.Gather(&g.Gathering)
+	out := c.gather(g)
 	switch {
 	case out == nil:
 	case c.below != nil:
@@ -156,7 +177,7 @@ func (c *conn) writeBlocking(behind int) {
 	g := gathers.Get().(*gather)
 	defer gathers.Put(g)
 	for {
-		out := c.client.Gather(&g.Gathering)
+		out := c.gather(g)
 		if out == nil {
 			return
 		}
@@ -187,4 +208,7 @@ func (c *conn) writeFailed() {
 	c.lull.end()
 	_ = c.nc.Close()
 	c.client.Failed()
+	if c.talk != nil {
+		c.talk.failed()
+	}
 }

@@ -51,14 +51,15 @@ const sameSignal = 250 * time.Millisecond
 
 // daemon is the server with all its parts.
 type daemon struct {
-	config  *config.Config // of the start
-	logs    *logs
-	hub     *hub.Hub
-	node    *cluster.Node     // nil: this daemon is the only one
-	direct  *direct.Backplane // nil: other nodes are reached by the broker only
-	handler *wsconn.Handler
-	relay   *relay.Server // nil: none
-	present *presence     // who is a member, for the relay
+	config   *config.Config // of the start
+	logs     *logs
+	hub      *hub.Hub
+	node     *cluster.Node     // nil: this daemon is the only one
+	direct   *direct.Backplane // nil: other nodes are reached by the broker only
+	handler  *wsconn.Handler
+	dialects []*wsconn.DialectHandler // in no order; set before serving
+	relay    *relay.Server            // nil: none
+	present  *presence                // who is a member, for the relay
 
 	turnPublic []netip.Addr // addresses of the relay
 	started    time.Time
@@ -279,7 +280,9 @@ func (d *daemon) routes() http.Handler {
 		}
 		answer(w, http.StatusOK, "ready")
 	})
-	mux.Handle("/", web.Handler(d.config.Ancestors...))
+	page := web.Handler(d.config.Ancestors...)
+	mux.Handle("/", page)
+	d.speakDialects(mux, page)
 	return http.MaxBytesHandler(below(d.config.BasePath, mux), maxBodyBytes)
 }
 

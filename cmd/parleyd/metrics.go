@@ -28,6 +28,8 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 // The daemon's own metrics.
 var (
 	descConnections = desc("connections", "Open WebSocket connections.")
+	descDialects    = desc("dialect_connections", "Open connections that speak another protocol than parleyd's own, by protocol.", "dialect")
+	descTranslated  = desc("dialect_messages_total", "Messages of connections that speak another protocol than parleyd's own.", "dialect", "direction")
 	descRooms       = desc("rooms", "Open rooms.")
 	descMembers     = desc("members", "Members of all rooms.")
 	descSuspended   = desc("members_suspended", "Members whose connection was lost and may be resumed.")
@@ -104,6 +106,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	metric(descBytesOut, prometheus.CounterValue, float64(w.BytesOut.Load()))
 	metric(descDropped, prometheus.CounterValue, float64(c.d.logs.sink.Dropped()))
 	metric(descBuild, prometheus.GaugeValue, 1, buildVersion())
+	c.dialects(metric)
 	c.access(metric)
 	c.relay(metric)
 	c.cluster(metric)
@@ -120,6 +123,15 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	histogram(descCallSetup, &h.Calls.Setup)
 	histogram(descCallRTT, &h.Calls.RTT)
 	histogram(descCallLoss, &h.Calls.Loss)
+}
+
+// dialects collects what connections do that speak another protocol.
+func (c *collector) dialects(metric metricFunc) {
+	for _, h := range c.d.dialects {
+		metric(descDialects, prometheus.GaugeValue, float64(h.Stats.Connections.Load()), h.Name())
+		metric(descTranslated, prometheus.CounterValue, float64(h.Stats.MessagesIn.Load()), h.Name(), "in")
+		metric(descTranslated, prometheus.CounterValue, float64(h.Stats.MessagesOut.Load()), h.Name(), "out")
+	}
 }
 
 type metricFunc func(d *prometheus.Desc, t prometheus.ValueType, v float64, labels ...string)

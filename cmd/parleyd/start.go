@@ -47,6 +47,7 @@ func (d *daemon) logStart() {
 		zap.Duration("drain_timeout", c.DrainTimeout),
 		zap.Duration("kick_ban", c.KickBan),
 		zap.Bool("calls", c.Calls),
+		zap.Strings("dialects", d.dialectNames()),
 		zap.Strings("ice_servers", c.ICEServers),
 		zap.Strings("turn", d.turnURLs()),
 		zap.Stringers("turn_public_ip", d.turnPublic),

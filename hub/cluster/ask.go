@@ -31,7 +31,7 @@ type NodeInfo struct {
 
 // question is what one node asks another.
 type question struct {
-	What string          // "rooms", "room", "clients", "calls", "call", "node", "kick", "lock", "unlock", "close", "announce"
+	What string          // "rooms", "room", "count", "clients", "calls", "call", "node", "kick", "lock", "unlock", "close", "announce"
 	Room string          `json:",omitempty"`
 	ID   string          `json:",omitempty"`
 	Data json.RawMessage `json:",omitempty"`
@@ -142,6 +142,8 @@ func (n *Node) valueOf(ctx context.Context, body []byte) (answer any, err error)
 		answer, err = h.Rooms(ctx)
 	case "room":
 		answer, err = h.Room(ctx, q.Room)
+	case "count":
+		answer, err = h.Count(ctx, q.Room, q.Data)
 	case "clients":
 		answer, err = n.ownClients(ctx, h)
 	case "calls":
@@ -285,6 +287,19 @@ func (n *Node) Room(ctx context.Context, name string) (*actor.RoomDetail, error)
 	}
 	var d *actor.RoomDetail
 	return d, json.Unmarshal(b, &d)
+}
+
+// Count returns how many members a room has, and how many of them have a profile.
+func (n *Node) Count(ctx context.Context, room string, meta []byte) (c actor.Counted, err error) {
+	l, err := n.ownerOf(room)
+	if err != nil {
+		return c, err
+	}
+	b, err := n.ask(ctx, l, question{What: "count", Room: room, Data: meta})
+	if err != nil {
+		return c, err
+	}
+	return c, json.Unmarshal(b, &c)
 }
 
 // Clients returns the connections of all nodes, sorted by node and number.

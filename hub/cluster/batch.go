@@ -143,7 +143,11 @@ func (b *batch) command(kind byte, r *reader, h commandHead) {
 func messageOf(kind byte, r *reader, c *actor.Client, o frame.Origin) actor.Command {
 	switch kind {
 	case recForward:
-		p := actor.ForwardParts{Client: c, Type: wire.Type(r.number()), All: r.flag(), To: r.bytes(), Ref: r.bytes()}
+		p := actor.ForwardParts{Client: c, Type: wire.Type(r.number()), Audience: actor.Audience(r.number())}
+		if p.Audience == actor.ToAny {
+			p.Pick = actor.Pick{Seed: r.fixed(), Nth: r.number()}
+		}
+		p.To, p.Ref = r.bytes(), r.bytes()
 		p.Frame = r.frameOf(o)
 		return p.Forward()
 	case recRename:
@@ -159,6 +163,8 @@ func messageOf(kind byte, r *reader, c *actor.Client, o frame.Origin) actor.Comm
 		return c
 	case recReply:
 		return &actor.Reply{Client: c, Frame: r.frameOf(o)}
+	case recCount:
+		return &actor.Count{Client: c, Meta: r.profile(), Refused: r.refused(o), Frame: r.frameOf(o)}
 	case recRefuse:
 		return &actor.Refuse{Client: c, Refusal: r.refusal(), Refused: r.refused(o)}
 	case recKick:
@@ -230,7 +236,7 @@ func (b *batch) join(r *reader, h commandHead, o frame.Origin) {
 	m := r.membership()
 	j := &actor.Join{
 		Client: c.client, Room: m.Room, ID: m.ID, Name: m.Name, Meta: m.Meta, Grant: m.Grant, Session: m.Session,
-		Changes: m.Changes, Capacity: int(r.number()), Takeover: r.flag(), Refused: r.refused(o),
+		Changes: m.Changes, Quiet: m.Quiet, Key: m.Key, Capacity: int(r.number()), Takeover: r.flag(), Refused: r.refused(o),
 	}
 	j.Welcome = r.frameOf(o)
 	done := make(chan bool, 1)

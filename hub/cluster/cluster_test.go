@@ -88,7 +88,7 @@ type message struct {
 	Type, Room, From, Code, Ref, Session string
 	Members, Joined, Left                []string
 	Locked                               bool
-	Missed                               int
+	Missed, Count, Alike                 int
 	Data                                 json.RawMessage
 }
 
@@ -101,7 +101,9 @@ type client struct {
 	room   string
 	id     string
 
-	changes bool // it asks to be told of changes
+	changes bool   // it asks to be told of changes
+	quiet   bool   // likewise, of nothing
+	key     string // see actor.Join
 
 	mu     sync.Mutex
 	come   *sync.Cond
@@ -194,7 +196,7 @@ func (c *client) sees(members ...string) {
 }
 
 func (c *client) join(room, id string, g *actor.Grant, resumable bool) bool {
-	j := &actor.Join{Client: c.client, Room: room, ID: id, Grant: g, Changes: c.changes, Refused: frame.Refused{Re: "join"}}
+	j := &actor.Join{Client: c.client, Room: room, ID: id, Grant: g, Changes: c.changes, Quiet: c.quiet, Key: c.key, Refused: frame.Refused{Re: "join"}}
 	if resumable {
 		j.Session = c.n.NewSession(room)
 	}

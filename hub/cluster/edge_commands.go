@@ -126,6 +126,11 @@ func (e *edge) act(t *tie, c any) {
 			e.submit(t, recReply, func(w *writer) { w.bytes(c.Frame.Payload()) })
 		}
 		c.Frame.Release()
+	case *actor.Count:
+		if e.admits(t, c.Refused) {
+			e.submit(t, recCount, func(w *writer) { w.bytes(c.Meta); w.refused(c.Refused); w.bytes(c.Frame.Payload()) })
+		}
+		c.Frame.Release()
 	case *actor.Refuse:
 		if t.state != tieIn {
 			e.deliver(t, frame.Error(c.Refusal, c.Refused))
@@ -360,6 +365,7 @@ func (e *edge) joinAtOwner(t *tie, j *actor.Join) {
 	t.state, t.joined = tieJoining, j.Done
 	t.member = actor.Membership{
 		Room: j.Room, ID: j.ID, Name: j.Name, Meta: j.Meta, Grant: j.Grant, Session: j.Session, Joined: time.Now(), Changes: j.Changes,
+		Quiet: j.Quiet, Key: j.Key,
 	}
 	e.submit(t, recJoin, func(w *writer) {
 		w.connection(t.client)
@@ -415,7 +421,11 @@ func (e *edge) forward(t *tie, f *actor.Forward) {
 	if e.admits(t, m) {
 		e.submitSized(t, recForward, len(p.Frame.Payload())+len(p.To)+len(p.Ref), func(w *writer) {
 			w.number(uint64(p.Type))
-			w.flag(p.All)
+			w.number(uint64(p.Audience))
+			if p.Audience == actor.ToAny {
+				w.fixed(p.Seed)
+				w.number(p.Nth)
+			}
 			w.bytes(p.To)
 			w.bytes(p.Ref)
 			w.bytes(p.Frame.Payload())

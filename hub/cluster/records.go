@@ -34,6 +34,7 @@ const (
 
 	recDepart byte = 19 // the client of a session that goes on has left
 	recReport byte = 20
+	recCount  byte = 21
 
 	// For an owner: all memberships of a partition that this edge has come between these
 	// two, with those of their commands that are not confirmed.
@@ -160,14 +161,50 @@ func (w *writer) membership(m *actor.Membership) {
 	w.text(m.Session)
 	w.moment(m.Joined)
 	w.number(m.Handled)
-	w.flag(m.Changes)
+	w.options(m)
+}
+
+// Options of a membership, as they stand in its record.
+const (
+	withChanges = 1 << iota
+	withQuiet
+	withKey
+)
+
+// options writes what the client has asked for. Without Quiet and Key it is the flag
+// Changes, so that nodes that know nothing else can read it.
+func (w *writer) options(m *actor.Membership) {
+	var o uint64
+	if m.Changes {
+		o |= withChanges
+	}
+	if m.Quiet {
+		o |= withQuiet
+	}
+	if m.Key != "" {
+		o |= withKey
+	}
+	w.number(o)
+	if m.Key != "" {
+		w.text(m.Key)
+	}
+}
+
+func (r *reader) options(m *actor.Membership) {
+	o := r.number()
+	m.Changes, m.Quiet = o&withChanges != 0, o&withQuiet != 0
+	if o&withKey != 0 {
+		m.Key = r.text()
+	}
 }
 
 func (r *reader) membership() actor.Membership {
-	return actor.Membership{
+	m := actor.Membership{
 		Room: r.text(), ID: r.text(), Name: r.text(), Meta: r.profile(), Grant: r.grant(), Session: r.text(),
-		Joined: r.moment(), Handled: r.number(), Changes: r.flag(),
+		Joined: r.moment(), Handled: r.number(),
 	}
+	r.options(&m)
+	return m
 }
 
 func (w *writer) meta(m *actor.RoomMeta) {

@@ -88,6 +88,7 @@ const (
 	ReasonRateLimit    = "rate_limit"      // over a limit for too long
 	ReasonBadFrame     = "protocol_error"  // invalid WebSocket frames, or messages that the server does not accept
 	ReasonPanic        = "panic"           // a callback of the embedding program panicked
+	ReasonRefused      = "refused"         // the server does not let the client in, and says so as its protocol does
 	ReasonHangup       = "hangup"          // of a call: a member hung up
 	ReasonNoAnswer     = "no_answer"       // of a call: nobody answered in time
 )

@@ -58,6 +58,16 @@ var codeNames = [NumCodes]string{
 // String returns the code as it stands on the wire.
 func (c Code) String() string { return codeNames[c] }
 
+// ParseCode finds the code that stands so on the wire; [NoCode] if there is none.
+func ParseCode(name []byte) Code {
+	for code, known := range codeNames {
+		if known == string(name) {
+			return Code(code)
+		}
+	}
+	return NoCode
+}
+
 // Refusal is why a message was refused: a code for programs and a sentence for
 // people. It is an error.
 type Refusal struct {

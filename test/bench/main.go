@@ -21,9 +21,18 @@ func main() {
 	scaling := flag.Bool("scale", false, "measure how parleyd's cost grows, instead of the table")
 	rooms := flag.Bool("rooms", false, "measure large rooms alone")
 	cluster := flag.Bool("cluster", false, "measure three nodes that are one server beside a single one, instead of the table")
+	dialects := flag.Bool("dialects", false, "measure other protocols: parleyd beside the servers that they come from, instead of the table")
+	brief := flag.Bool("brief", false, "with -dialects: the least that says whether it runs; the figures say nothing")
 	only := flag.String("only", "", "one server: limit, echo, mutex, peer, parleyd, echo-tls or parleyd-tls")
 	flag.Parse()
 	pinSelf()
+	if *dialects {
+		if err := measureDialects(*root, *rounds, *brief); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	err := withServers(*root, func(servers []*server, c *certificate) error {
 		if *scaling {
 			return scale(servers[len(servers)-1])

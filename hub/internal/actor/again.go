@@ -40,6 +40,8 @@ func Drop(c Command) {
 		c.Recycle()
 	case *Reply:
 		c.Frame.Release()
+	case *Count:
+		c.Frame.Release()
 	case *Renew:
 		c.Frame.Release()
 	case *GoAway:

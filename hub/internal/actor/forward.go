@@ -10,16 +10,17 @@ import (
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
-// Forward passes a member's message on to the member To of its room, or to all
-// others. Commands come from NewForward and go back to a pool once applied.
+// Forward passes a member's message on to others in its room. Commands come from
+// NewForward and go back to a pool once applied.
 type Forward struct {
-	client *Client
-	frame  *frame.Frame
-	typ    wire.Type
+	client   *Client
+	frame    *frame.Frame
+	typ      wire.Type
+	audience Audience
+	pick     Pick
 	// The receiver and the client's tag: the commands of a busy connection must
 	// not each cost an allocation, so these are copies in place.
 	to, ref text64
-	all     bool
 }
 
 // text64 is a short text held in place.
@@ -38,7 +39,10 @@ var forwards = sync.Pool{New: func() any { return new(Forward) }}
 // message e of client c. It takes over the caller's reference to frame and keeps
 // nothing of e. e.To must not be longer than [wire.MaxID].
 func NewForward(c *Client, e *wire.Envelope, f *frame.Frame) *Forward {
-	p := ForwardParts{Client: c, Frame: f, Type: e.Type, To: e.To, Ref: e.Ref, All: !e.Has(wire.FieldTo)}
+	p := ForwardParts{Client: c, Frame: f, Type: e.Type, To: e.To, Ref: e.Ref}
+	if !e.Has(wire.FieldTo) {
+		p.Audience = ToOthers
+	}
 	return p.Forward()
 }
 
@@ -47,20 +51,21 @@ type ForwardParts struct {
 	Client  *Client
 	Frame   *frame.Frame
 	Type    wire.Type
-	To, Ref []byte // To: empty and All: everybody else
-	All     bool
+	To, Ref []byte // To is for ToOne
+	Audience
+	Pick // for ToAny
 }
 
 // Parts returns what f is made of, as long as f is not applied. Recycle gives f back
 // without applying it.
 func (f *Forward) Parts() ForwardParts {
-	return ForwardParts{f.client, f.frame, f.typ, f.to.bytes(), f.ref.bytes(), f.all}
+	return ForwardParts{f.client, f.frame, f.typ, f.to.bytes(), f.ref.bytes(), f.audience, f.pick}
 }
 
 // Forward makes the command of its parts.
 func (p *ForwardParts) Forward() *Forward {
 	f := forwards.Get().(*Forward)
-	f.client, f.frame, f.typ, f.all = p.Client, p.Frame, p.Type, p.All
+	f.client, f.frame, f.typ, f.audience, f.pick = p.Client, p.Frame, p.Type, p.Audience, p.Pick
 	f.to.set(p.To)
 	f.ref.set(p.Ref)
 	return f
@@ -99,10 +104,19 @@ func (f *Forward) carryOut(l *loop, c *Client) *wire.Refusal {
 	if from == nil {
 		return ErrNotJoined
 	}
-	if f.all {
+	var to *member
+	switch f.audience {
+	case ToOthers:
 		return f.broadcast(l, from)
+	case ToAll:
+		return f.publish(l, from)
+	case ToAny:
+		if to = f.pick.of(from); to == nil {
+			return nil
+		}
+	default:
+		to = memberOf(from.room, f.to.bytes())
 	}
-	to := memberOf(from.room, f.to.bytes())
 	if to == nil || to.client != nil && to.client.closed {
 		return ErrTargetNotFound
 	}
@@ -110,7 +124,7 @@ func (f *Forward) carryOut(l *loop, c *Client) *wire.Refusal {
 	if r := f.refusalBy(l, from, to); r != nil {
 		return r
 	}
-	if to.told < from.since && !l.takeCopies(c, to.room.listFor(to).Size()) {
+	if to.stranger(from.since) && !l.takeCopies(c, to.room.listFor(to).Size()) {
 		return errFanOut
 	}
 	f.deliver(l, from, to)
@@ -134,7 +148,7 @@ func (f *Forward) broadcast(l *loop, from *member) *wire.Refusal {
 		if r := f.refusalBy(l, from, to); r != nil {
 			return r
 		}
-		if to.told < from.since {
+		if to.stranger(from.since) {
 			strangers = true
 			copies += to.room.listFor(to).Size()
 		}
@@ -150,10 +164,10 @@ func (f *Forward) broadcast(l *loop, from *member) *wire.Refusal {
 // refusalBy returns why the message can't be queued for to now, or nil.
 func (f *Forward) refusalBy(l *loop, from, to *member) *wire.Refusal {
 	n := f.frame.Cost()
-	if to.told < from.since {
+	if to.stranger(from.since) {
 		n += to.room.listFor(to).Cost()
 	}
-	switch to.out.Verdict(f.client.sender, n, f.all) {
+	switch to.out.Verdict(f.client.sender, n, f.audience == ToOthers || f.audience == ToAll) {
 	case Congested:
 		l.watch(to)
 		return errCongested
@@ -166,7 +180,7 @@ func (f *Forward) refusalBy(l *loop, from, to *member) *wire.Refusal {
 // deliver queues the message for to, which first learns who is in the room if it
 // has not heard of the sender yet (rule 3 of membership.go).
 func (f *Forward) deliver(l *loop, from, to *member) {
-	if to.told < from.since {
+	if to.stranger(from.since) {
 		l.tell(to, List{Needed: true, For: f.client.sender})
 	}
 	l.send(to, f.frame, f.client.sender)

@@ -216,6 +216,7 @@ type Core interface {
 
 	Rooms(context.Context) ([]RoomInfo, error)
 	Room(ctx context.Context, name string) (*RoomDetail, error)
+	Count(ctx context.Context, room string, meta []byte) (Counted, error)
 	Clients(context.Context) ([]ClientInfo, error)
 	Calls(context.Context) ([]event.Call, error)
 	Call(ctx context.Context, id string) (*event.Call, error)

@@ -31,6 +31,11 @@ type Join struct {
 	// Changes says that the member is told of changes of its room in place of whole lists,
 	// after the first.
 	Changes bool
+	// Quiet says that the member is told nothing of who is in its room.
+	Quiet bool
+	// Key is a secret of the client's: a join with the same id and Key takes the member's
+	// place. Empty: none does.
+	Key string
 	// Refused says which message a refusal answers.
 	Refused frame.Refused
 	// Done gets one value: whether the client is in. It needs a capacity of one.
@@ -83,7 +88,7 @@ func (j *Join) makePlace(l *loop) *wire.Refusal {
 	r := l.rooms[j.Room]
 	if r != nil {
 		if holder := memberOf(r, j.ID); holder != nil {
-			if j.Takeover && j.Grant.is(j.ID) && holder.grant.is(j.ID) || j.isOf(holder) {
+			if j.Takeover && j.Grant.is(j.ID) && holder.grant.is(j.ID) || j.Key != "" && j.Key == holder.key || j.isOf(holder) {
 				l.replace(holder)
 				return nil
 			}
@@ -123,7 +128,7 @@ func (l *loop) enter(j *Join) {
 	}
 	m := &member{
 		room: r, client: j.Client, out: j.Client.out, id: j.ID, name: j.Name, meta: profile(j.Meta), grant: j.Grant,
-		joinedAt: l.now, handled: 1, changes: j.Changes,
+		joinedAt: l.now, handled: 1, changes: j.Changes, quiet: j.Quiet, key: j.Key,
 	}
 	l.insert(m, j.Session)
 	m.out.Reset(j.Session != "")

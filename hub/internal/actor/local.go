@@ -190,6 +190,8 @@ func ClientOf(c Command) *Client {
 		return c.Client
 	case *Reply:
 		return c.Client
+	case *Count:
+		return c.Client
 	case *Refuse:
 		return c.Client
 	case *Kick:

@@ -23,6 +23,9 @@ import (
 //     behind, and the receiver is told again once its queue has caught up, or when it
 //     resumes. So each queue holds at most one such list.
 //
+// Rules 2 to 5 are not for quiet members: they are told nothing, and a room with no others
+// has no rounds.
+//
 // For a member with changes, all this holds for changes as for lists, with two
 // differences: what has changed follows on version told, or, if it takes the place of
 // changes that wait, on the version that those follow on; and rule 4 asks for
@@ -68,6 +71,10 @@ func (l *loop) change(r *room, step change) {
 	}
 }
 
+// stranger reports whether the member has to be told of another with this since before it
+// gets a message of it (rule 3).
+func (m *member) stranger(since uint64) bool { return m.told < since && !m.quiet }
+
 // tell sends one member the room as it is now, if the member does not know it yet
 // and its queue can take it (rule 5). list says whether a message needs that, and whose.
 func (l *loop) tell(m *member, list List) {
@@ -78,7 +85,7 @@ func (l *loop) tell(m *member, list List) {
 // tellNow is tell for a member that has caught up.
 func (l *loop) tellNow(m *member, list List) {
 	r, c := m.room, m.client
-	if r == nil || m.told == r.version || m.evicted || c != nil && c.closed {
+	if r == nil || m.quiet || m.told == r.version || m.evicted || c != nil && c.closed {
 		return
 	}
 	list.Of, list.First, list.InPlace = r, m.told == 0, r.lastLeft <= m.told // rule 4
@@ -141,6 +148,10 @@ func (l *loop) tellRooms() {
 // tellAll tells those at once who have just joined, and all members in a round.
 func (l *loop) tellAll(r *room) {
 	l.tellNewcomers(r)
+	if len(r.members) == r.quiet {
+		r.toldAll = r.version
+		r.forgetState()
+	}
 	if r.toldAll != r.version {
 		r.round.due = true
 		l.goThrough(r)

@@ -32,6 +32,8 @@ type Membership struct {
 	Joined         time.Time
 	Client         *Client  // nil: the connection was lost
 	Changes        bool     // told of changes in place of whole lists
+	Quiet          bool     // told nothing of the room's members
+	Key            string   // see Join.Key
 	Had            uint64   // messages of the membership that Client has had
 	Out            Receiver // where Client is nil, what is kept for it
 	// Seen has for senders with other nodes the last of their messages that has come, by
@@ -46,7 +48,7 @@ type Membership struct {
 func (m *member) membership() *Membership {
 	k := &Membership{
 		Room: m.room.name, ID: m.id, Name: m.name, Meta: m.meta, Grant: m.grant, Handled: m.handled,
-		Joined: m.joinedAt, Client: m.client, Out: m.out, Changes: m.changes,
+		Joined: m.joinedAt, Client: m.client, Out: m.out, Changes: m.changes, Quiet: m.quiet, Key: m.key,
 	}
 	if m.session != nil {
 		k.Session = m.session.text()
@@ -111,7 +113,7 @@ func (l *loop) restore(k *Membership) bool {
 	}
 	m := &member{
 		room: r, client: k.Client, out: k.Out, id: k.ID, name: k.Name, meta: k.Meta, grant: k.Grant, joinedAt: k.Joined,
-		handled: k.Handled, changes: k.Changes,
+		handled: k.Handled, changes: k.Changes, quiet: k.Quiet, key: k.Key,
 	}
 	if k.Client != nil {
 		m.out = k.Client.out

@@ -43,7 +43,9 @@ type modelMember struct {
 	begun    bool     // joined has arrived
 	newList  bool     // a further list must arrive
 
-	changes bool              // it is told of changes
+	changes bool // it is told of changes
+	quiet   bool // it is told nothing
+	key     string
 	listed  bool              // a list has arrived
 	joins   map[string][]join // of others, of which it has not been told
 	entered map[string][]int  // of others, the number of the last message before each join
@@ -266,12 +268,13 @@ func (m *model) join() {
 		session = NewSession(0)
 	}
 	subject, takeover := rapid.Bool().Draw(m.t, "subject"), rapid.Bool().Draw(m.t, "takeover")
+	key := rapid.SampledFrom([]string{"", "k", "l"}).Draw(m.t, "key")
 	m.sent++
 	ref := fmt.Sprint("join ", m.sent)
 	moderator := rapid.Bool().Draw(m.t, "moderator")
 	in := false
 	holder := m.find(room, id)
-	replaces := holder != nil && takeover && subject && holder.subject
+	replaces := holder != nil && (takeover && subject && holder.subject || key != "" && key == holder.key)
 	switch {
 	case c.member != nil:
 		c.expect("already_joined")
@@ -283,7 +286,7 @@ func (m *model) join() {
 		in = true
 		c.member = &modelMember{
 			room: room, id: id, ref: ref, client: c, session: session, moderator: moderator, subject: subject,
-			handled: 1, changes: rapid.Bool().Draw(m.t, "changes"), joins: map[string][]join{},
+			handled: 1, changes: rapid.Bool().Draw(m.t, "changes"), quiet: rapid.Bool().Draw(m.t, "quiet"), key: key, joins: map[string][]join{},
 			entered: map[string][]int{}, learned: map[string]int{},
 		}
 		m.announce(c.member)
@@ -303,7 +306,7 @@ func (m *model) join() {
 	done := make(chan bool, 1)
 	m.do(&Join{
 		Client: c.Client, Room: room, ID: id, Session: session, Grant: grant, Takeover: takeover, Done: done,
-		Changes: in && c.member.changes,
+		Changes: in && c.member.changes, Quiet: in && c.member.quiet, Key: key,
 		Welcome: frame.Text((&wire.Joined{Room: room, From: id, Session: session, Ref: ref}).Text()),
 	})
 	if got := <-done; got != in {
@@ -427,13 +430,19 @@ func (m *model) leave() {
 	m.do(Leave{c.Client})
 }
 
-// send forwards to one or to all, now and then a lot.
+// Receivers that are no ids: all members, the sender too, and one of the others.
+const (
+	everybody = "*"
+	anybody   = "?"
+)
+
+// send forwards to one, to all or to anybody, now and then a lot.
 func (m *model) send() {
 	c := m.pick()
 	if c == nil {
 		return
 	}
-	to := rapid.SampledFrom([]string{"", "a", "b", "c", "d", "e", "nobody"}).Draw(m.t, "to")
+	to := rapid.SampledFrom([]string{"", everybody, anybody, "a", "b", "c", "d", "e", "nobody"}).Draw(m.t, "to")
 	for range rapid.SampledFrom([]int{1, 1, 1, 30}).Draw(m.t, "times") {
 		if c.Client.closed {
 			return
@@ -446,21 +455,31 @@ func (m *model) sendOne(c *modelClient, to string) {
 	m.sent++
 	data := fmt.Sprint(m.sent)
 	text := fmt.Sprintf(`{"type":"message","to":%q,"data":%s}`, to, data)
-	if to == "" {
+	toAll := to == "" || to == everybody
+	if toAll || to == anybody {
 		text = fmt.Sprintf(`{"type":"message","data":%s}`, data)
 	}
+	pick := Pick{Seed: uint64(m.sent) << 30, Nth: uint64(m.sent % 3)}
 	var room, id string
 	var receivers []*modelMember
 	from := c.member
 	switch {
 	case from == nil:
 		c.expect("not_joined")
-	case to == "":
+	case toAll:
 		room, id = from.room, from.id
 		for _, mm := range m.members {
-			if mm.room == from.room && mm != from {
+			if mm.room == from.room && (mm != from || to == everybody) {
 				receivers = append(receivers, mm)
 			}
+		}
+		if to == everybody {
+			data = fmt.Sprint(data, " of ", len(receivers))
+		}
+	case to == anybody:
+		room, id = from.room, from.id
+		if chosen := pick.of(from.real); chosen != nil {
+			receivers = append(receivers, m.find(room, chosen.id))
 		}
 	default:
 		room, id = from.room, from.id
@@ -481,17 +500,48 @@ func (m *model) sendOne(c *modelClient, to string) {
 	before := congested.Load()
 	m.look()
 	m.sender = c.sender
-	m.loop.apply(NewForward(c.Client, &e, frame.Forward(&e, &s)))
+	f := NewForward(c.Client, &e, frame.Forward(&e, &s))
+	switch f.pick = pick; to {
+	case everybody:
+		f.audience = ToAll
+	case anybody:
+		f.audience = ToAny
+	}
+	m.loop.apply(f)
 	if congested.Load() > before {
-		m.mayRefuse(c, receivers, to == "")
+		m.mayRefuse(c, receivers, toAll)
 		c.expect("congested")
-	} else if len(receivers) > 0 || from != nil && to == "" {
+	} else if len(receivers) > 0 || from != nil && (toAll || to == anybody) {
 		from.handled++
 		for _, mm := range receivers {
 			mm.expected = append(mm.expected, data)
 		}
 	}
 	m.dropClosed()
+}
+
+// count asks how many members a room has, and how many have a profile.
+func (m *model) count() {
+	c := m.pick()
+	if c == nil {
+		return
+	}
+	meta := rapid.SampledFrom([]string{"", "1", "2"}).Draw(m.t, "counted")
+	if mm := c.member; mm == nil {
+		c.expect("not_joined")
+	} else {
+		all, alike := 0, 0
+		for _, other := range m.members {
+			if other.room == mm.room {
+				all++
+				if other.meta == meta {
+					alike++
+				}
+			}
+		}
+		c.expect(fmt.Sprint("counted ", all, " ", alike))
+	}
+	m.do(&Count{Client: c.Client, Frame: frame.Text([]byte(`{"type":"counted"}`)), Meta: []byte(meta)})
 }
 
 // mayRefuse fails if nothing of what c has sent waits for a receiver, and there is no
@@ -714,6 +764,7 @@ func TestModel(t *testing.T) {
 			"catchUp": func(*rapid.T) { m.catchUp() },
 			"send":    func(*rapid.T) { m.send() },
 			"send2":   func(*rapid.T) { m.send() },
+			"count":   func(*rapid.T) { m.count() },
 			"lose":    func(*rapid.T) { m.lose() },
 			"resume":  func(*rapid.T) { m.resume() },
 			"expire":  func(*rapid.T) { m.expire() },

@@ -35,7 +35,7 @@ type message struct {
 	Type, Room, From, To string
 	Members              []string
 	Joined, Left         []string
-	Count                int
+	Count, Alike         int
 	Locked               bool
 	Names                map[string]string
 	Code, Re, Ref        string

@@ -71,8 +71,8 @@ func (l *loop) describe(m *member, name string, meta []byte) {
 		return
 	}
 	step := change{what: memberDescribed, id: m.id, name: m.name != name, meta: !bytes.Equal(m.meta, meta)}
-	m.room.textBytes -= m.textBytes()
+	m.room.weigh(m, -1)
 	m.name, m.meta = name, meta
-	m.room.textBytes += m.textBytes()
+	m.room.weigh(m, 1)
 	l.change(m.room, step)
 }

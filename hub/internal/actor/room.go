@@ -30,6 +30,8 @@ type member struct {
 	told     uint64     // rule 2
 	heard    uint64     // messages to the whole room that it has had, see room.said
 	changes  bool       // it is told of changes in place of whole lists
+	quiet    bool       // it is told nothing of the room's members
+	key      string     // see Join.Key
 	watched  bool       // see stall.go
 	evicted  bool       // leaves after the present command
 	// handled counts the messages of the client that were carried out or answered,
@@ -54,7 +56,10 @@ type room struct {
 	encoded   uint64
 	textBytes int // of all ids, nicknames and profiles, to size state
 
+	profiles map[string]int // how many members have each profile; nil: nobody has asked
+
 	changers int       // members that are told of changes
+	quiet    int       // members that are told nothing
 	log      changeLog // kept while there are any
 
 	listed    bool      // is in the loop's list of changed rooms
@@ -110,10 +115,15 @@ func (l *loop) insert(m *member, session string) {
 	m.heard = r.said
 	i, _ := find(r, m.id)
 	r.members = slices.Insert(r.members, i, m)
-	r.newcomers = append(r.newcomers, m)
-	r.textBytes += m.textBytes()
+	if !m.quiet {
+		r.newcomers = append(r.newcomers, m)
+	}
+	r.weigh(m, 1)
 	if m.changes {
 		r.changers++
+	}
+	if m.quiet {
+		r.quiet++
 	}
 	l.change(r, change{what: memberJoined, id: m.id})
 	m.since = r.version
@@ -148,9 +158,12 @@ func (l *loop) leaveRoom(m *member, reason string) {
 	l.callsLeft(m, reason)
 	i, _ := find(r, m.id)
 	r.members = slices.Delete(r.members, i, i+1)
-	r.textBytes -= m.textBytes()
+	r.weigh(m, -1)
 	if m.changes {
 		r.changers--
+	}
+	if m.quiet {
+		r.quiet--
 	}
 	l.change(r, change{what: memberLeft, id: m.id, name: m.name != "", meta: m.meta != nil})
 	r.lastLeft, r.lastGone = r.version, r.version

@@ -51,7 +51,7 @@ type saying struct {
 // hear queues the message for a member, which is first told who is in the room if it has
 // not heard of the sender yet.
 func (s *saying) hear(l *loop, m *member) {
-	if m.told < s.since {
+	if m.stranger(s.since) {
 		l.tellNow(m, List{Needed: true, ToAll: true, For: s.sender})
 	}
 	l.sendNow(m, s.frame, s.sender|shared)

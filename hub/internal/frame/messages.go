@@ -14,6 +14,36 @@ func Forward(e *wire.Envelope, s *wire.Suffixes) *Frame {
 	return f.seal(finText)
 }
 
+// WithCount returns a copy of a message to a whole room that says how many members the room
+// has. The caller's reference to f stays its own.
+func WithCount(f *Frame, members int) *Frame {
+	n := f.reopen(32)
+	n.raw("count")
+	n.buf = strconv.AppendInt(n.buf, int64(members), 10)
+	return n.finish()
+}
+
+// WithCounts returns a copy of an answer that says how many members a room has, and how many
+// of them are alike.
+func WithCounts(f *Frame, members, alike int) *Frame {
+	n := f.reopen(64)
+	n.raw("count")
+	n.buf = strconv.AppendInt(n.buf, int64(members), 10)
+	n.raw("alike")
+	n.buf = strconv.AppendInt(n.buf, int64(alike), 10)
+	return n.finish()
+}
+
+// reopen returns a copy of a message, an object that is not empty, without its end, with
+// room for so many bytes.
+func (f *Frame) reopen(size int) *Frame {
+	text := f.Payload()
+	n := newFrame(len(text) + size)
+	n.buf = append(n.buf, text[:len(text)-1]...)
+	n.Born, n.Origin = f.Born, f.Origin
+	return n
+}
+
 func begin(t wire.Type, size int) *Frame {
 	f := newFrame(size + 32)
 	f.buf = append(f.buf, `{"type":`...)

@@ -256,6 +256,9 @@ func (c *Conn) handle(events uint32) {
 	}
 }
 
+// Early handles messages that came right behind the handshake, with which they were read.
+func (c *Conn) Early() { c.in = append([]byte(nil), c.frames(c.in)...) }
+
 // take handles what came.
 func (c *Conn) take(data []byte) {
 	if len(c.in) > 0 {

@@ -16,6 +16,10 @@ type Dialect struct {
 	Message func(kind, to, body string) string // a message to a member; an echo's goes back
 	Echo    bool                               // a pair is one client and itself
 	Rooms   bool                               // tells members who is in the room
+	Settle  string                             // is sent behind Join; "": nothing is
+	Answers bool                               // the first message to a client says that it is in
+	// For reports whether a message is for the client with an id; nil: all that it gets is.
+	For func(id string, text []byte) bool
 }
 
 const origin = "v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n"
@@ -73,8 +77,18 @@ func joined(l *Loop, d Dialect, address string, n, size int) ([]*member, error) 
 				}
 			}
 		}
+		if d.Answers {
+			m.OnMessage = func([]byte) {
+				known++
+				m.OnMessage = nil
+			}
+			m.Early()
+		}
 		if d.Join != nil {
 			m.Send(Text(d.Join(fmt.Sprintf("room%d", i/size), id)))
+		}
+		if d.Settle != "" {
+			m.Send(Text(d.Settle))
 		}
 		if i%100 == 99 {
 			if err := l.Poll(0); err != nil {
@@ -82,14 +96,14 @@ func joined(l *Loop, d Dialect, address string, n, size int) ([]*member, error) 
 			}
 		}
 	}
-	if !d.Rooms {
+	if !d.Rooms && !d.Answers {
 		return members, l.Run(200*time.Millisecond, func() bool { return false })
 	}
 	if err := l.Run(30*time.Second, func() bool { return known == n }); err != nil {
 		return nil, err
 	}
 	if known < n {
-		return nil, fmt.Errorf("%d of %d members know their room", known, n)
+		return nil, fmt.Errorf("%d of %d members know that they are in", known, n)
 	}
 	return members, nil
 }
@@ -140,7 +154,7 @@ func Relay(l *Loop, d Dialect, address string, n, underWay int, warm, limit time
 	count := 0
 	for _, m := range members {
 		m.OnMessage = func(text []byte) {
-			if forwarded(text) {
+			if forwarded(text) && (d.For == nil || d.For(m.id, text)) {
 				count++
 				m.sendNext()
 			}
@@ -265,6 +279,14 @@ func Idle(l *Loop, d Dialect, address string, n int) error {
 		m.OnMessage = nil
 	}
 	return err
+}
+
+// Enter has n clients connect and join, in rooms of two, and returns how long it takes until
+// all know that they are in.
+func Enter(l *Loop, d Dialect, address string, n int) (time.Duration, error) {
+	start := time.Now()
+	_, err := joined(l, d, address, n, 2)
+	return time.Since(start), err
 }
 
 // Crowd is what came of many joins at once.

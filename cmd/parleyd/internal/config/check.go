@@ -26,7 +26,7 @@ const minQueueOver = 4 << 10
 func (c *Config) check() error {
 	for _, check := range []func() error{
 		c.checkListeners, c.checkPage, c.checkNumbers, c.checkDurations, c.checkWords, c.checkAuth, c.checkWebhooks, c.checkTURN, c.checkCluster,
-		c.checkTaken,
+		c.checkDialects, c.checkTaken,
 	} {
 		if err := check(); err != nil {
 			return err

@@ -42,13 +42,19 @@ func (c *Config) checkAuth() error {
 // may go unanswered.
 const maxWebhookTimeout = 8 * time.Second
 
+// isHTTP reports whether a value is an http or https URL.
+func isHTTP(value string) bool {
+	u, err := url.Parse(value)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+}
+
 func (c *Config) checkWebhooks() error {
 	w := &c.Webhooks
 	for name, value := range map[string]string{"join-webhook": w.Join, "event-webhook": w.Event} {
 		if value == "" {
 			continue
 		}
-		if u, err := url.Parse(value); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		if !isHTTP(value) {
 			return fmt.Errorf("%s: this is not an http or https URL", name)
 		}
 	}

@@ -69,6 +69,7 @@ type Config struct {
 	Rooms    gate.Rules // from the file only
 	Cluster  Cluster
 	Calls    bool
+	Dialects Dialects
 
 	LogLevel  string
 	LogFormat string

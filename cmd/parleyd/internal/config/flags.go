@@ -56,6 +56,7 @@ func (c *Config) define(f *pflag.FlagSet) {
 	c.defineWebhooks(f)
 	c.defineTURN(f)
 	c.defineCluster(f)
+	c.defineDialects(f)
 
 	f.BoolVar(&c.Calls, "calls", true, "follow calls between members, for the log, metrics, the admin API and webhooks; false: nothing is kept of them")
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")

@@ -19,9 +19,10 @@ import (
 
 // The events that this package logs.
 const (
-	EventJoinFailed = "join webhook failed"   // error, let_in
-	EventFailed     = "event webhook failed"  // error, attempts, waiting: it is tried again
-	EventDropped    = "event webhook dropped" // events: so many since the last such line
+	EventJoinFailed  = "join webhook failed"   // error, let_in
+	EventAyameFailed = "ayame webhook failed"  // error
+	EventFailed      = "event webhook failed"  // error, attempts, waiting: it is tried again
+	EventDropped     = "event webhook dropped" // events: so many since the last such line
 )
 
 const (

@@ -87,6 +87,9 @@ func (l *link) Message(text []byte) {
 func (m *member) forwarded(e *dialect.Event, at int64) {
 	w := m.worker()
 	c := w.crowd
+	if c.Dialect.Shared && (string(e.From) == m.id || len(e.To) > 0 && string(e.To) != m.id) {
+		return
+	}
 	s, err := payload.Check(e.Body, e.Kind, c.Run)
 	fault := func(kind, text string, args ...any) {
 		f := Fault{At: time.Duration(at), To: m.id, Message: e.Kind.String(), Text: fmt.Sprintf(text, args...)}

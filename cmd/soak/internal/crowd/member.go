@@ -219,6 +219,9 @@ func (m *member) connected(conn *socket.Conn, session string) {
 		m.askToResume()
 	case d.Join != nil:
 		conn.Done(d.Join(conn.Append(), m.entry()))
+		if d.Settle != nil {
+			conn.Done(append(conn.Append(), d.Settle...))
+		}
 	}
 	conn.Flush()
 	m.beat(w.crowd.now())

@@ -23,6 +23,9 @@ type Dialect struct {
 	Broadcast bool
 	// Exact says that the server promises to pass payloads on byte for byte.
 	Exact bool
+	// Shared says that all members of a room get what is sent to one: they pass over what is
+	// for others, and what they have sent themselves.
+	Shared bool
 	// Heartbeat is what a client sends every HeartbeatEvery; nil: nothing.
 	Heartbeat      []byte
 	HeartbeatEvery time.Duration
@@ -31,6 +34,9 @@ type Dialect struct {
 	URL func(base *url.URL, room, id string) *url.URL
 	// Join appends what enters a room; nil: connecting is enough.
 	Join func(b []byte, e *Entry) []byte
+	// Settle is sent behind Join; its answer, of type Joined, says that the member is in. nil:
+	// the server answers Join.
+	Settle []byte
 	// Renew appends what gives the server a fresh token; nil: there are no tokens.
 	Renew func(b []byte, token string) []byte
 	// Leave is what leaves the room; nil: closing is enough.

@@ -361,8 +361,8 @@ func (p *Plan) check() error {
 		return errors.New("late: must not be negative")
 	}
 	for _, phase := range p.Phases {
-		if phase.WebRTC > 0 && p.DialectName == "peerserver" {
-			return errors.New("webrtc: not with the dialect peerserver")
+		if phase.WebRTC > 0 && !p.Dialect.Membership {
+			return fmt.Errorf("webrtc: not with the dialect %s", p.DialectName)
 		}
 	}
 	return nil

@@ -1,0 +1,274 @@
+package wsconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+// words is a small dialect: "join ROOM ID", "leave ROOM", "say ROOM TEXT", "mark ROOM REF"
+// and "close", answered with words.
+type words struct{ begin error }
+
+func (words) Name() string { return "words" }
+
+func (w words) Speaker(c *Conn, _ *http.Request) Speaker {
+	return &speaker{c: c, begin: w.begin, rooms: map[string]*Membership{}}
+}
+
+type speaker struct {
+	c     *Conn
+	begin error
+	rooms map[string]*Membership
+}
+
+func (s *speaker) Begin() error { return s.begin }
+
+func (s *speaker) Message(text []byte) error {
+	f := strings.SplitN(string(text), " ", 3)
+	switch f[0] {
+	case "join":
+		m, err := s.c.Join(Entry{Room: f[1], ID: f[2], Data: f[1]})
+		var r *wire.Refusal
+		if errors.As(err, &r) {
+			return s.c.Send([]byte("refused " + r.Code.String()))
+		}
+		s.rooms[f[1]] = m
+		return err
+	case "leave":
+		s.rooms[f[1]].Leave()
+		return s.c.Send([]byte("left " + f[1]))
+	case "say":
+		return s.rooms[f[1]].Forward([]byte(`{"type":"message","data":"` + f[2] + `"}`))
+	case "mark":
+		return s.rooms[f[1]].Mark(f[2])
+	case "close":
+		return CloseError(wire.CloseNormal, "as you wish")
+	}
+	return s.c.Send([]byte("what?"))
+}
+
+func (s *speaker) Deliver(m *Membership, d *wire.Delivered, out *Messages) {
+	room := m.Data.(string)
+	switch d.Type {
+	case wire.TypeJoined:
+		out.Text([]byte("joined "), []byte(room))
+	case wire.TypeMessage:
+		out.Text([]byte("heard "), []byte(room), []byte(" "), d.From, []byte(" "), d.Body)
+	case wire.TypePong:
+		out.Text([]byte("marked "), d.Ref)
+	case wire.TypeError:
+		out.Text([]byte("error "), d.Code)
+	}
+}
+
+func (s *speaker) Ended(m *Membership, code wire.CloseCode, _ string) bool {
+	return m.Room == "closes" || code == wire.CloseTokenExpired
+}
+
+func (*speaker) Closed() {}
+
+// newTalks serves the dialect beside version 1.
+func newTalks(t *testing.T, w words, change func(*Options, *hub.Options)) (s *server, d *DialectHandler) {
+	s = newServer(t, change)
+	d = s.handler.Speaking(w)
+	web := httptest.NewServer(d)
+	t.Cleanup(web.Close)
+	both := *s
+	both.url = web.URL
+	return &both, d
+}
+
+// enter has a client of the dialect join a room.
+func (c *client) enter(room, id string) {
+	c.t.Helper()
+	c.send("join %s %s", room, id)
+	c.want("joined " + room)
+}
+
+func TestOneConnectionIsInManyRooms(t *testing.T) {
+	s, d := newTalks(t, words{}, nil)
+	a, b := s.dial(), s.dial()
+	for _, room := range []string{"r", "s", "t"} {
+		a.enter(room, "a")
+	}
+	b.enter("r", "b")
+	b.enter("t", "b")
+	for i := range 50 {
+		a.send("say r %d", i)
+	}
+	for i := range 50 {
+		b.want(fmt.Sprintf(`heard r a "%d"`, i))
+	}
+	a.send("say s nobody")
+	a.send("say t x")
+	b.want(`heard t a "x"`)
+	b.send("join s a") // the same id as another's
+	b.want("refused duplicate_id")
+	a.send("leave t")
+	a.want("left t")
+	b.send("say t y")
+	b.send("say r z")
+	a.want(`heard r b "z"`)
+	if in, out := d.Stats.MessagesIn.Load(), d.Stats.MessagesOut.Load(); in != 61 || out != 59 {
+		t.Errorf("%d messages in and %d out are counted", in, out)
+	}
+}
+
+func TestAMarkComesBehindTheAnswersToAllBefore(t *testing.T) {
+	s, _ := newTalks(t, words{}, func(o *Options, _ *hub.Options) {
+		o.Gate = allow(&Admission{Grant: &hub.Grant{Rights: wire.MayMessage}})
+	})
+	a := s.dial()
+	a.enter("r", "a")
+	a.enter("s", "b")
+	a.enter("r2", "a")
+	a.send("mark r 1")
+	a.want("marked 1")
+}
+
+// allow admits everybody in the same way.
+func allow(a *Admission) Gate { return sameGate{a} }
+
+type sameGate struct{ a *Admission }
+
+func (g sameGate) Join(context.Context, *JoinRequest) (*Admission, error) { return g.a, nil }
+
+func (sameGate) Renew(context.Context, *RenewRequest) (*Admission, error) { return nil, ErrNoTokens }
+
+func TestAMembershipThatTheHubEndsEndsAsItsSpeakerSays(t *testing.T) {
+	s, _ := newTalks(t, words{}, nil)
+	a, b := s.dial(), s.dial()
+	a.enter("stays", "a")
+	a.enter("r", "a")
+	b.enter("r", "b")
+	if err := s.hub.Kick(t.Context(), "stays", "a"); err != nil {
+		t.Fatal(err)
+	}
+	b.send("say r x")
+	a.want(`heard r b "x"`)
+	b.enter("closes", "b")
+	if err := s.hub.Kick(t.Context(), "closes", "b"); err != nil {
+		t.Fatal(err)
+	}
+	b.wantClose(wire.CloseKicked)
+	a.send("say r y") // to nobody
+	a.send("mark r 1")
+	a.want("marked 1")
+}
+
+func TestAnExpiredGrantEndsItsMembership(t *testing.T) {
+	s, _ := newTalks(t, words{}, func(o *Options, _ *hub.Options) {
+		o.Gate = allow(&Admission{Grant: &hub.Grant{Rights: wire.DefaultRights, Expires: time.Now().Add(50 * time.Millisecond)}})
+	})
+	a := s.dial()
+	a.enter("r", "a")
+	a.wantClose(wire.CloseTokenExpired)
+}
+
+func TestAConnectionInNoRoomIsClosed(t *testing.T) {
+	s, _ := newTalks(t, words{}, func(o *Options, _ *hub.Options) { o.JoinTimeout = 50 * time.Millisecond })
+	a, b := s.dial(), s.dial()
+	a.enter("r", "a")
+	b.wantClose(wire.CloseNoJoin)
+	a.send("mark r 1")
+	a.want("marked 1")
+	a.send("leave r")
+	a.want("left r")
+	a.wantClose(wire.CloseNoJoin)
+}
+
+func TestASpeakerMayEndItsConnection(t *testing.T) {
+	s, _ := newTalks(t, words{begin: CloseError(wire.CloseNormal, "no")}, nil)
+	s.dial().wantClose(wire.CloseNormal)
+	s, _ = newTalks(t, words{}, nil)
+	a := s.dial()
+	a.send("close")
+	a.wantClose(wire.CloseNormal)
+}
+
+func TestADialectDrainsWithItsHandler(t *testing.T) {
+	s, d := newTalks(t, words{}, nil)
+	a := s.dial()
+	a.enter("r", "a")
+	a.enter("s", "a")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	done := make(chan error)
+	go func() { done <- s.handler.Shutdown(ctx) }()
+	a.wantClose(wire.CloseGoingAway)
+	if err := <-done; err != nil || d.Stats.Connections.Load() != 0 {
+		t.Errorf("%v, %d connections", err, d.Stats.Connections.Load())
+	}
+}
+
+func TestAClientThatDoesNotReadEndsItsConnectionOnly(t *testing.T) {
+	s, _ := newTalks(t, words{}, func(o *Options, _ *hub.Options) {
+		o.QueueBytes, o.Rate, o.RateBytes, o.RateChanges = 128<<10, -1, -1, -1
+	})
+	deaf, other := s.dial(), s.dial()
+	deaf.enter("r", "deaf")
+	deaf.enter("s", "deaf")
+	other.enter("s", "other")
+	text := strings.Repeat("x", 32<<10)
+	loud := s.dial()
+	loud.enter("r", "loud")
+	for range 400 { // more than the sockets take
+		loud.send("say r %s", text)
+	}
+	for !gone(t, s.hub, "r", "deaf") {
+		time.Sleep(20 * time.Millisecond)
+	}
+	other.send("mark s 1")
+	other.want("marked 1")
+}
+
+// gone reports whether a room has no member with this id.
+func gone(t *testing.T, h *hub.Hub, room, id string) bool {
+	t.Helper()
+	d, err := h.Room(t.Context(), room)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range d.MemberList {
+		if m.ID == id {
+			return false
+		}
+	}
+	return true
+}
+
+func TestOverItsLimitsAClientIsReadMoreSlowly(t *testing.T) {
+	s, _ := newTalks(t, words{}, func(o *Options, _ *hub.Options) { o.Rate, o.Burst = 1000, 1 })
+	a := s.dial()
+	a.enter("r", "a")
+	for range 100 {
+		a.send("hm")
+	}
+	for range 100 { // nothing is refused
+		a.want("what?")
+	}
+}
+
+func TestTooManyRoomsAreRefused(t *testing.T) {
+	s, _ := newTalks(t, words{}, func(o *Options, _ *hub.Options) { o.Rate, o.RateChanges = -1, -1 })
+	a := s.dial()
+	for i := range maxMemberships {
+		a.send("join %d a", i)
+	}
+	for i := range maxMemberships {
+		a.want(fmt.Sprint("joined ", i))
+	}
+	a.send("join more a")
+	a.want("refused rate_limited")
+	a.send("join  a")
+	a.want("refused invalid_room")
+}

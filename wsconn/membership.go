@@ -1,0 +1,315 @@
+package wsconn
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/event"
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+// maxMemberships bounds the rooms that one connection of a dialect is in.
+const maxMemberships = 1000
+
+// Entry is what [Conn.Join] asks for.
+type Entry struct {
+	Room, ID        string
+	Name            string          // nickname; empty: none
+	Meta            json.RawMessage // profile, at most [wire.MaxMeta] bytes; nil: none
+	Token, Passcode string          // for the gate; may be empty
+	Capacity        int             // members that the room may have; 0: as many as any room. The gate may make it less
+	Quiet           bool            // see [hub.Join]
+	Changes         bool
+	Key             string
+	Data            any // see [Membership.Data]
+
+	// Ask decides once the gate has let the client in; nil: nobody is asked. Its error is
+	// that of Join. It may take until ctx is done.
+	Ask func(ctx context.Context) error
+	// Retry may change the entry when the hub has refused it, and says whether to try
+	// again. The gate is not asked again. Nil: no.
+	Retry func(e *Entry, r *wire.Refusal) bool
+}
+
+// Membership is what one connection of a dialect is in one room. Its methods may be called
+// from any goroutine but those that write.
+type Membership struct {
+	// Set by Join, then read only.
+	Room, ID string
+	Rights   wire.Rights
+	Data     any // the speaker's own
+	conn     *Conn
+	expires  time.Time // zero: never
+	client   hub.Client
+
+	mu       sync.Mutex // held while a command is handed over; guards what follows
+	envelope wire.Envelope
+	suffixes wire.Suffixes
+
+	// Guarded by conn.mu.
+	joining bool // its frames are not for the writer yet
+	woken   bool // while joining
+	over    bool
+}
+
+var (
+	errManyRooms = &wire.Refusal{Code: wire.CodeRateLimited, Text: "this connection is in too many rooms"}
+	errGateID    = &wire.Refusal{Code: wire.CodeForbidden, Text: "you may not join under this id"}
+	errRoomName  = &wire.Refusal{Code: wire.CodeInvalidRoom, Text: "this cannot be the name of a room"}
+	errIDName    = &wire.Refusal{Code: wire.CodeInvalidID, Text: "this cannot be an id"}
+	errNotIn     = &wire.Refusal{Code: wire.CodeUnavailable, Text: "the server could not let you in: try again"}
+	errRestraint = &wire.Refusal{Code: wire.CodeUnavailable, Text: "the gate could not decide: try again"}
+)
+
+// Join makes the connection a member of a room, as far as the gate and the hub allow. A
+// [*wire.Refusal] is why not; any other error ends the connection. The first message to
+// the membership is joined. Only Begin and Message may call it.
+func (c *Conn) Join(e Entry) (*Membership, error) {
+	if err := c.c.pace(c.c.rates.change(c.c.reader.readAt)); err != nil {
+		return nil, err
+	}
+	var m *Membership
+	err := error(errPanic) // a gate may end its goroutine
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.c.keepalive.pause()
+		defer c.c.keepalive.resume()
+		m, err = c.join(e)
+	}()
+	<-done
+	return m, err
+}
+
+func (c *Conn) join(e Entry) (*Membership, error) {
+	var ok bool
+	if e.Room, ok = wire.NormalRoom(e.Room); !ok {
+		return nil, errRoomName
+	}
+	if e.ID, ok = wire.NormalID(e.ID); !ok {
+		return nil, errIDName
+	}
+	if c.count() >= maxMemberships {
+		return nil, errManyRooms
+	}
+	if !c.c.h.addresses.Join(c.c.remote, time.Now()) {
+		return nil, errAddressLimit
+	}
+	a, err := c.c.decide(func(ctx context.Context) (*Admission, error) {
+		return c.c.h.options.Load().Gate.Join(ctx, &JoinRequest{
+			Remote: c.c.remote, Room: e.Room, ID: e.ID, Name: e.Name, Meta: bytes.Clone(e.Meta), Token: e.Token, Passcode: e.Passcode,
+		})
+	})
+	if err != nil {
+		return nil, c.gateError(err)
+	}
+	if a.ID != "" && a.ID != e.ID {
+		return nil, errGateID
+	}
+	if e.Ask != nil {
+		_, err = c.c.decide(func(ctx context.Context) (*Admission, error) { return a, e.Ask(ctx) })
+		if err != nil {
+			return nil, err
+		}
+	}
+	for {
+		m, err := c.enter(e, a)
+		var r *wire.Refusal
+		if !errors.As(err, &r) || e.Retry == nil || !e.Retry(&e, r) {
+			return m, err
+		}
+	}
+}
+
+// gateError returns what a speaker is to know of a gate's error.
+func (c *Conn) gateError(err error) error {
+	var end *violation
+	var r *wire.Refusal
+	switch {
+	case errors.As(err, &end):
+		return end
+	case errors.As(err, &r) && r != nil:
+		return r
+	}
+	c.c.h.log.Warn(event.GateFailed, zap.Uint64(event.FieldConn, c.c.number), zap.Error(err))
+	return errRestraint
+}
+
+// enter has the hub make the member that the gate has let in.
+func (c *Conn) enter(e Entry, a *Admission) (*Membership, error) {
+	welcome := wire.Joined{Room: e.Room, From: e.ID, Name: cmp.Or(a.Name, e.Name), MessageBytes: c.c.options.MaxMessageBytes}
+	var err error
+	if welcome.ICEServers, err = c.c.iceServers(e.ID, a.Grant); err != nil {
+		return nil, err
+	}
+	m := &Membership{
+		Room: e.Room, ID: e.ID, Rights: wire.DefaultRights, Data: e.Data, conn: c, suffixes: wire.NewSuffixes(e.Room, e.ID), joining: true,
+	}
+	meta := e.Meta
+	if g := a.Grant; g != nil {
+		m.Rights, m.expires = g.Rights, g.Expires
+		if g.Profiled {
+			meta = a.Meta
+		}
+	}
+	m.client = c.c.h.hub.Connect(hub.Connection{
+		Number: c.c.number, Remote: c.c.remote, QueueBytes: c.c.options.QueueBytes, Writer: m,
+	})
+	in, err := false, m.client.Start()
+	if err == nil {
+		in, err = m.client.Join(hub.Join{
+			Room: m.Room, ID: m.ID, Name: welcome.Name, Meta: meta, Grant: a.Grant, Capacity: least(a.Capacity, e.Capacity),
+			Quiet: e.Quiet, Changes: e.Changes, Key: e.Key, Welcome: welcome.Text(),
+		}, hub.Request{Type: wire.TypeJoin.String()})
+	}
+	if err != nil || !in {
+		r := m.refusal()
+		m.client.End(event.ReasonClosed)
+		if err == nil {
+			err = r
+		}
+		return nil, err
+	}
+	c.add(m)
+	return m, nil
+}
+
+// least returns the smaller of two limits, of which 0 is none.
+func least(a, b int) int {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// refusal reads why the hub has not let the member in.
+func (m *Membership) refusal() *wire.Refusal {
+	var g hub.Gathering
+	var d wire.Delivered
+	refusal := errNotIn
+	b := m.client.Gather(&g)
+	eachMessage(b, func(h wire.Header, payload []byte) {
+		if h.Opcode == wire.OpText && d.Read(payload) && d.Type == wire.TypeError {
+			refusal = &wire.Refusal{Code: wire.ParseCode(d.Code), Text: string(d.Text)}
+		}
+	})
+	return refusal
+}
+
+// eachMessage calls f with the frames in what [hub.Client.Gather] has returned.
+func eachMessage(b []byte, f func(h wire.Header, payload []byte)) {
+	for len(b) > 0 {
+		h, _, _ := wire.ParseHeader(b) // the hub's frames are whole
+		f(h, b[h.Size:h.Size+h.Length])
+		b = b[h.Size+h.Length:]
+	}
+}
+
+// Forward passes a message of version 1 on that the member sends. It keeps nothing of
+// text, which must be valid UTF-8. What the hub refuses later comes back as an error
+// message. A [*wire.Refusal] is why the message cannot be passed on; any other error ends
+// the connection.
+func (m *Membership) Forward(text []byte) error {
+	return m.send(text, func(e *wire.Envelope) error { return m.client.Forward(e, &m.suffixes, time.Now()) })
+}
+
+// Publish passes a message on to all members, this one too, with their number in the field
+// count. Any receiver in the message is ignored. Otherwise it is as Forward.
+func (m *Membership) Publish(text []byte) error {
+	return m.send(text, func(e *wire.Envelope) error { return m.client.Publish(e, &m.suffixes, time.Now()) })
+}
+
+// Scatter passes a message on to one of the other members, chosen by chance, see
+// [hub.Client.Scatter]. Any receiver in the message is ignored. Otherwise it is as Forward.
+func (m *Membership) Scatter(text []byte, seed, nth uint64) error {
+	return m.send(text, func(e *wire.Envelope) error { return m.client.Scatter(e, &m.suffixes, time.Now(), seed, nth) })
+}
+
+// send checks a message, and calls pass if the member may send it.
+func (m *Membership) send(text []byte, pass func(e *wire.Envelope) error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := &m.envelope
+	if r := e.Parse(text); r != nil {
+		return r
+	}
+	switch {
+	case !e.Type.Forwarded():
+		return errUnforwarded
+	case m.Rights&e.Type.Needs() == 0:
+		return errMayNotSend
+	case len(e.To) > wire.MaxID:
+		return hub.ErrTargetNotFound
+	}
+	return pass(e)
+}
+
+var errUnforwarded = &wire.Refusal{Code: wire.CodeUnknownType, Text: "a message of this type is not passed on"}
+
+// Mark has a pong with this ref delivered, behind the answers to all that was forwarded
+// before.
+func (m *Membership) Mark(ref string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.client.Reply(wire.PongText(ref))
+}
+
+// Count has a pong with this ref delivered, as Mark, with how many members the room has, and
+// how many of them have the profile meta; nil: none.
+func (m *Membership) Count(ref string, meta json.RawMessage) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.client.Count(wire.PongText(ref), meta, hub.Request{Type: wire.TypePing.String(), Ref: ref})
+}
+
+// Update changes the member's profile; nil removes it. meta must not change any more.
+func (m *Membership) Update(meta json.RawMessage) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.client.Update(meta, hub.Request{Type: wire.TypeUpdate.String()})
+}
+
+// Rename changes the member's nickname; an empty one removes it.
+func (m *Membership) Rename(name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.client.Rename(name, hub.Request{Type: wire.TypeRename.String()})
+}
+
+// Leave ends the membership. What waits for it is not delivered any more. Ended is not
+// called for it.
+func (m *Membership) Leave() {
+	if m.conn.remove(m) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.client.End(event.ReasonLeft)
+	}
+}
+
+// Wake implements [hub.Writer].
+func (m *Membership) Wake() { m.conn.wake(m) }
+
+// Closing implements [hub.Writer]. A client that does not read can't be told: its
+// connection ends with the membership.
+func (m *Membership) Closing() {
+	if m.client.CloseCode() == wire.CloseSlowConsumer {
+		go func() { _ = m.conn.c.client.Close(wire.CloseSlowConsumer, errSlow.reason, event.ReasonSlow) }()
+	}
+}
+
+// Probe implements [hub.Writer].
+func (m *Membership) Probe() { m.conn.c.Probe() }
+
+// Challenge implements [hub.Writer].
+func (m *Membership) Challenge(within time.Duration) { m.conn.c.Challenge(within) }
+
+// Abort implements [hub.Writer].
+func (m *Membership) Abort() { m.conn.c.Abort() }

@@ -1,0 +1,114 @@
+package peerjs
+
+import (
+	"github.com/parley-rtc/parley/hub/wire"
+	"github.com/parley-rtc/parley/wsconn"
+)
+
+// incoming is what a client has sent. Its slices point into the text, or to copies of what
+// has escapes.
+type incoming struct {
+	typ     string
+	dst     []byte
+	payload []byte // JSON; nil: absent
+}
+
+// read reports false if text is no message: no object, or one whose type or dst is no
+// string.
+func (in *incoming) read(text []byte) bool {
+	*in = incoming{}
+	good := true
+	ok := wire.EachMember(text, func(name, value []byte) {
+		switch string(name) {
+		case "type":
+			typ, ok := wire.String(value)
+			in.typ, good = known(typ), good && ok
+		case "dst":
+			var ok bool
+			in.dst, ok = wire.String(value)
+			good = good && (ok || string(value) == "null")
+		case "payload":
+			in.payload = value
+		}
+	})
+	return ok && good
+}
+
+// known returns a type of the protocol without a copy; "" is any other.
+func known(typ []byte) string {
+	switch string(typ) {
+	case "OFFER":
+		return "OFFER"
+	case "ANSWER":
+		return "ANSWER"
+	case "CANDIDATE":
+		return "CANDIDATE"
+	case "LEAVE":
+		return "LEAVE"
+	case "EXPIRE":
+		return "EXPIRE"
+	case "HEARTBEAT":
+		return "HEARTBEAT"
+	}
+	return ""
+}
+
+// transmitted reports whether messages of a type go to other peers.
+func transmitted(typ string) bool { return typ != "" && typ != "HEARTBEAT" }
+
+// waits reports whether messages of a type wait for an absent peer.
+func waits(typ string) bool { return typ != "LEAVE" && typ != "EXPIRE" }
+
+// envelope appends the message of version 1 that carries this one, but for the brace at its
+// end.
+func (in *incoming) envelope(b []byte) []byte {
+	typ, field := "message", "data"
+	if in.payload != nil {
+		switch in.typ {
+		case "OFFER":
+			typ, field = "offer", "sdp"
+		case "ANSWER":
+			typ, field = "answer", "sdp"
+		case "CANDIDATE":
+			typ, field = "candidate", "candidate"
+		}
+	}
+	b = append(append(append(b, `{"type":"`...), typ...), `","to":`...)
+	b = wire.AppendQuoted(b, in.dst)
+	b = append(append(append(b, `,"`...), field...), `":`...)
+	if typ != "message" {
+		return append(b, in.payload...)
+	}
+	b = append(append(append(b, `{"type":"`...), in.typ...), '"')
+	if in.payload != nil {
+		b = append(append(b, `,"payload":`...), in.payload...)
+	}
+	return append(b, '}')
+}
+
+// deliver writes what a message of version 1 to the peer id carries.
+func deliver(id string, d *wire.Delivered, out *wsconn.Messages) {
+	var in incoming
+	switch d.Type {
+	case wire.TypeOffer:
+		in.typ, in.payload = "OFFER", d.Body
+	case wire.TypeAnswer:
+		in.typ, in.payload = "ANSWER", d.Body
+	case wire.TypeCandidate:
+		in.typ, in.payload = "CANDIDATE", d.Body
+	default:
+		if !in.read(d.Body) || !transmitted(in.typ) {
+			return // of a member that speaks another protocol
+		}
+	}
+	head := append(make([]byte, 0, 192), `{"type":"`...)
+	head = append(append(head, in.typ...), `","src":`...)
+	head = wire.AppendQuoted(head, d.From)
+	head = append(head, `,"dst":`...)
+	head = wire.AppendQuoted(head, id)
+	if in.payload == nil {
+		out.Text(head, []byte("}"))
+		return
+	}
+	out.Text(append(head, `,"payload":`...), in.payload, []byte("}"))
+}

@@ -1,0 +1,274 @@
+package webtorrent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/parley-rtc/parley/hub/wire"
+	"github.com/parley-rtc/parley/wsconn"
+)
+
+// client is one connection. It may be several peers, in one swarm or in many: pages share a
+// connection.
+type client struct {
+	dialect *Dialect
+	conn    *wsconn.Conn
+	token   string // for the gate; may be empty
+
+	// Owned by the read loop.
+	peers map[peerKey]*peer
+	text  []byte // workspace
+}
+
+type peerKey struct{ swarm, peer hash }
+
+// peer is one peer in one swarm.
+type peer struct {
+	m        *wsconn.Membership
+	complete bool // owned by the read loop
+}
+
+// isComplete is the profile of a peer that has all of the torrent.
+var isComplete = json.RawMessage(`{"complete":true}`)
+
+func profile(complete bool) json.RawMessage {
+	if complete {
+		return isComplete
+	}
+	return nil
+}
+
+// Begin implements [wsconn.Speaker].
+func (c *client) Begin() error { return nil }
+
+// Message implements [wsconn.Speaker].
+func (c *client) Message(text []byte) error {
+	var in incoming
+	if !in.read(text) {
+		return c.fail("the message is not one JSON object")
+	}
+	action, _ := wire.String(in.action)
+	switch string(action) {
+	case "announce":
+		a, failure := in.announce()
+		if failure != "" {
+			return c.fail(failure)
+		}
+		return c.announce(&in, &a)
+	case "scrape":
+		hashes, failure := in.scraped()
+		if failure != "" {
+			return c.fail(failure)
+		}
+		return c.scrape(hashes)
+	}
+	return c.fail("invalid action in WS request: " + describe(in.action))
+}
+
+// describe is what the client calls its action, cut to a sensible length.
+func describe(action []byte) string {
+	if action == nil {
+		return "undefined"
+	}
+	if text, ok := wire.String(action); ok {
+		action = text
+	}
+	return wire.Cut(action, 64)
+}
+
+// fail answers a message that can't be understood.
+func (c *client) fail(why string) error {
+	b := wire.AppendQuoted([]byte(`{"failure reason":`), why)
+	return c.conn.Send(append(b, '}'))
+}
+
+// refuse answers an announce or a scrape that can't be.
+func (c *client) refuse(action string, h hash, why string) error {
+	b := append([]byte(`{"action":"`), action...)
+	b = wire.AppendQuoted(append(b, `","failure reason":`...), why)
+	b = appendHash(append(b, `,"info_hash":`...), h)
+	return c.conn.Send(append(b, '}'))
+}
+
+func (c *client) announce(in *incoming, a *announce) error {
+	if a.event == "" {
+		return c.refuse("announce", a.hash, "invalid event")
+	}
+	key := peerKey{a.hash, a.peer}
+	if a.event == stopped {
+		return c.stop(key, a)
+	}
+	known := c.peers[key] != nil
+	p, err := c.enter(key, in, a)
+	if p == nil || err != nil {
+		return err
+	}
+	if complete := in.nothingLeft() || known && a.event == completed; complete && !p.complete {
+		p.complete = true
+		if err := p.m.Update(profile(true)); err != nil {
+			return err
+		}
+	}
+	if a.answers {
+		return c.forward(func() error {
+			c.text = envelope(c.text[:0], a.to.hex(), nil, in.answer, in.offerID)
+			return p.m.Forward(c.text)
+		})
+	}
+	if err := p.m.Count(counted, isComplete); err != nil {
+		return err
+	}
+	return c.offer(p, in)
+}
+
+// counted is the ref of what answers an announce.
+const counted = "announce"
+
+// enter returns the peer that announces itself, new or not; nil: it can't be, and the client
+// has been told.
+func (c *client) enter(key peerKey, in *incoming, a *announce) (*peer, error) {
+	if p := c.peers[key]; p != nil {
+		return p, nil
+	}
+	if len(c.peers) >= c.dialect.options.MaxSwarms {
+		return nil, c.refuse("announce", a.hash, "this connection is in too many swarms")
+	}
+	p := &peer{complete: in.nothingLeft()}
+	m, err := c.conn.Join(wsconn.Entry{
+		Room: c.dialect.room(a.hash), ID: a.peer.hex(), Meta: profile(p.complete), Token: c.token,
+		Capacity: c.dialect.options.MaxPeers, Quiet: true, Data: a.hash,
+	})
+	var refusal *wire.Refusal
+	switch {
+	case errors.As(err, &refusal):
+		return nil, c.refuse("announce", a.hash, refusal.Text)
+	case err != nil:
+		return nil, err
+	}
+	p.m = m
+	c.peers[key] = p
+	return p, nil
+}
+
+// stop has a peer leave, if it is one.
+func (c *client) stop(key peerKey, a *announce) error {
+	if p := c.peers[key]; p != nil {
+		delete(c.peers, key)
+		p.m.Leave()
+	}
+	if a.answers {
+		return nil
+	}
+	members, complete, err := c.count(a.hash)
+	if err != nil {
+		return c.refuse("announce", a.hash, errUnknown)
+	}
+	return c.conn.Send(c.dialect.announced(nil, a.hash, members, complete))
+}
+
+const errUnknown = "the swarm is not known at the moment: try again"
+
+// countTime is how long another node may take to say who is in a swarm.
+const countTime = 5 * time.Second
+
+func (c *client) count(h hash) (members, complete int, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), countTime)
+	defer cancel()
+	return c.dialect.swarms.Count(ctx, c.dialect.room(h), isComplete)
+}
+
+// offer passes offers on, each to another peer of the swarm.
+func (c *client) offer(p *peer, in *incoming) (err error) {
+	seed := rand.Uint64()
+	in.eachOffer(c.dialect.options.MaxOffers, func(nth int, offer, offerID []byte) {
+		if err == nil {
+			err = c.forward(func() error {
+				c.text = envelope(c.text[:0], "", offer, nil, offerID)
+				return p.m.Scatter(c.text, seed, uint64(nth))
+			})
+		}
+	})
+	return err
+}
+
+// forward calls f. That a message can't be passed on is no error: the protocol has none, and
+// clients make new offers.
+func (c *client) forward(f func() error) error {
+	err := f()
+	if refusal := (*wire.Refusal)(nil); errors.As(err, &refusal) {
+		return nil
+	}
+	return err
+}
+
+// scrape answers how many peers swarms have.
+func (c *client) scrape(hashes []hash) error {
+	b := []byte(`{"action":"scrape","files":{`)
+	for i, h := range hashes {
+		members, complete, err := c.count(h)
+		if err != nil {
+			return c.refuse("scrape", h, errUnknown)
+		}
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendHash(b, h)
+		b = append(b, `:{"complete":`...)
+		b = strconv.AppendInt(b, int64(complete), 10)
+		b = append(b, `,"incomplete":`...)
+		b = strconv.AppendInt(b, int64(members-complete), 10)
+		b = append(b, `,"downloaded":`...)
+		b = append(strconv.AppendInt(b, int64(complete), 10), '}')
+	}
+	_, seconds := c.dialect.seconds()
+	b = append(b, `},"flags":{"min_request_interval":`...)
+	b = strconv.AppendInt(b, seconds, 10)
+	return c.conn.Send(append(b, '}', '}'))
+}
+
+// announced appends the answer to an announce.
+func (d *Dialect) announced(b []byte, h hash, members, complete int) []byte {
+	b = append(b, `{"complete":`...)
+	b = strconv.AppendInt(b, int64(complete), 10)
+	b = append(b, `,"incomplete":`...)
+	b = strconv.AppendInt(b, int64(members-complete), 10)
+	b = appendHash(append(b, `,"action":"announce","info_hash":`...), h)
+	seconds, _ := d.seconds()
+	b = append(b, `,"interval":`...)
+	return append(strconv.AppendInt(b, seconds, 10), '}')
+}
+
+// Deliver implements [wsconn.Speaker].
+func (c *client) Deliver(m *wsconn.Membership, d *wire.Delivered, out *wsconn.Messages) {
+	h, _ := m.Data.(hash)
+	switch {
+	case d.Type == wire.TypePong && string(d.Ref) == counted:
+		out.Text(c.dialect.announced(nil, h, d.Count, d.Alike))
+	case d.Type == wire.TypeMessage:
+		from, ok := hashOfID(d.From)
+		var in incoming
+		if !ok || !in.read(d.Body) || in.offer == nil && in.answer == nil {
+			return // of a member that speaks another protocol
+		}
+		b := append(make([]byte, 0, 256), `{"action":"announce"`...)
+		ends := appendMember(nil, "offer_id", in.offerID)
+		ends = appendHash(append(ends, `,"peer_id":`...), from)
+		ends = appendHash(append(ends, `,"info_hash":`...), h)
+		what, value := []byte(`,"answer":`), in.answer
+		if value == nil {
+			what, value = []byte(`,"offer":`), in.offer
+		}
+		out.Text(b, what, value, ends, []byte("}"))
+	}
+}
+
+// Ended implements [wsconn.Speaker]. A client can't be told that a peer is no member any more:
+// it comes again when its connection is closed.
+func (c *client) Ended(*wsconn.Membership, wire.CloseCode, string) bool { return true }
+
+// Closed implements [wsconn.Speaker].
+func (c *client) Closed() {}

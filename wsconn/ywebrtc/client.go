@@ -1,0 +1,104 @@
+package ywebrtc
+
+import (
+	"crypto/rand"
+	"errors"
+	"slices"
+	"strconv"
+
+	"github.com/parley-rtc/parley/hub/wire"
+	"github.com/parley-rtc/parley/wsconn"
+)
+
+// client is one connection.
+type client struct {
+	dialect *Dialect
+	conn    *wsconn.Conn
+	token   string // for the gate; may be empty
+
+	topics map[string]*wsconn.Membership // owned by the read loop
+	text   []byte                        // likewise: workspace
+}
+
+// Begin implements [wsconn.Speaker].
+func (c *client) Begin() error { return nil }
+
+var pong = []byte(`{"type":"pong"}`)
+
+// Message implements [wsconn.Speaker]. What means nothing is ignored: the protocol has no
+// errors.
+func (c *client) Message(text []byte) error {
+	var in incoming
+	if !in.read(text) {
+		return nil
+	}
+	switch in.typ {
+	case subscribe:
+		return in.each(c.subscribe)
+	case unsubscribe:
+		return in.each(c.unsubscribe)
+	case publish:
+		return c.publish(&in, text)
+	default:
+		return c.conn.Send(pong)
+	}
+}
+
+func (c *client) subscribe(topic string) error {
+	if c.topics[topic] != nil || len(c.topics) >= c.dialect.options.MaxTopics {
+		return nil
+	}
+	m, err := c.conn.Join(wsconn.Entry{
+		Room: c.dialect.room(topic), ID: rand.Text(), Token: c.token, Capacity: c.dialect.options.MaxClients, Quiet: true,
+	})
+	if refusal := (*wire.Refusal)(nil); errors.As(err, &refusal) {
+		return nil // the log has it
+	}
+	if err == nil {
+		c.topics[topic] = m
+	}
+	return err
+}
+
+func (c *client) unsubscribe(topic string) error {
+	if m := c.topics[topic]; m != nil {
+		delete(c.topics, topic)
+		m.Leave()
+	}
+	return nil
+}
+
+func (c *client) publish(in *incoming, text []byte) error {
+	m := c.topics[string(in.topic)]
+	if m == nil {
+		return nil
+	}
+	c.text = in.envelope(c.text[:0], text)
+	err := m.Publish(c.text)
+	if refusal := (*wire.Refusal)(nil); errors.As(err, &refusal) {
+		return nil
+	}
+	return err
+}
+
+// Deliver implements [wsconn.Speaker].
+func (c *client) Deliver(_ *wsconn.Membership, d *wire.Delivered, out *wsconn.Messages) {
+	var in incoming
+	if d.Type != wire.TypeMessage || !in.read(d.Body) || in.typ != publish {
+		return // of a member that speaks another protocol
+	}
+	body := d.Body
+	if in.counts { // likewise
+		body = in.envelope(nil, d.Body)
+		body = body[len(`{"type":"message","data":`) : len(body)-1]
+	}
+	end := slices.Clip(body[:len(body)-1])
+	out.Text(end, strconv.AppendInt([]byte(`,"clients":`), int64(d.Count), 10), []byte("}"))
+}
+
+// Ended implements [wsconn.Speaker]. A client that no longer gets what is published can't be
+// told: it comes again when its connection is closed.
+func (c *client) Ended(*wsconn.Membership, wire.CloseCode, string) bool { return true }
+
+// Closed implements [wsconn.Speaker].
+func (c *client) Closed() {}
