@@ -213,7 +213,7 @@ func (w *window) meet(room string) {
 func (w *window) enter(room, mode string) {
 	w.t.Helper()
 	w.until("the form is there", `document.querySelector("#nickname")?.checkVisibility()`)
-	w.do(chromedp.SetValue(chromedp.CSS("#nickname"), w.name))
+	w.eval(fmt.Sprintf(`document.querySelector("#nickname").value = %q`, w.name))
 	w.eval(fmt.Sprintf(`document.querySelector("#quiet").checked = %v`, mode == "one"))
 	w.eval(fmt.Sprintf(`document.querySelector("#room").value = %q`, room))
 	w.submit()

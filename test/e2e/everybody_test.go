@@ -163,25 +163,34 @@ func TestKeyboard(t *testing.T) {
 	ann.until("all have names", `[...document.querySelectorAll("#controls button, .tile button:not([hidden])")].every(b => b.innerText.trim() || b.textContent.trim() || b.ariaLabel)`)
 }
 
-// The page asks nobody else for anything, and is small.
+// The page asks nobody else for anything, and is small: what the lobby does not need comes when
+// somebody is about to join.
 func TestNothingFromElsewhere(t *testing.T) {
 	d := parleyd.Start(t)
 	ann := open(t, browser.Start(t), "Ann", "http://"+d.Address+"/#garden")
+	ann.until("there is a preview", `document.querySelector("#preview").videoWidth > 0`)
+	loaded := func(what string, most int) {
+		t.Helper()
+		var text string
+		ann.value(`performance.getEntriesByType("resource").concat(performance.getEntriesByType("navigation")).reduce((sum, e) => sum + e.transferSize, 0).toString()`, &text)
+		if size, err := strconv.Atoi(text); err != nil || size > most {
+			t.Errorf("%s takes %s bytes, over %d", what, text, most)
+		}
+		t.Logf("%s takes %s bytes", what, text)
+	}
+	loaded("the lobby", 45_000)
 	ann.meet("garden")
+	loaded("a meeting", 85_000)
 	ann.eval(`document.querySelector("#show-link").click()`)
 	ann.until("the QR code is drawn", `document.querySelector("#qr").naturalWidth > 0`)
 	var urls string
 	ann.value(`performance.getEntriesByType("resource").map(e => e.name).join("\n")`, &urls)
 	for _, u := range strings.Split(urls, "\n") {
-		if !strings.HasPrefix(u, "http://"+d.Address+"/") {
+		if !strings.HasPrefix(u, "http://"+d.Address+"/") && !strings.HasPrefix(u, "data:") {
 			t.Errorf("asked for %s", u)
 		}
+		if strings.Contains(u, "garden") && !strings.HasPrefix(u, "data:") {
+			t.Errorf("the room's name is in the address %s", u)
+		}
 	}
-	var text string
-	ann.value(`performance.getEntriesByType("resource").filter(e => !e.name.includes("/qr?")).concat(performance.getEntriesByType("navigation"))
-  .reduce((sum, e) => sum + e.transferSize, 0).toString()`, &text)
-	if size, err := strconv.Atoi(text); err != nil || size > 70_000 {
-		t.Errorf("the page takes %s bytes", text)
-	}
-	t.Logf("the page takes %s bytes", text)
 }

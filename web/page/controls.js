@@ -4,10 +4,12 @@
 import { element, fill, make, makeButton, save } from "./elements.js";
 import { address } from "./link.js";
 import { before, leave, media } from "./session.js";
-import { change, notice, set, state } from "./state.js";
+import { deviceInUse } from "./settings.js";
+import { ring } from "./sounds.js";
+import { change, drawn, notice, state } from "./state.js";
 import { drawKeys, setUpKeys } from "./keys.js";
 import { stage } from "./view.js";
-import { language, t } from "./words.js";
+import { t } from "./words.js";
 
 const IDLE = 4_000; // ms until the controls fade
 
@@ -126,23 +128,10 @@ function togglePopup(name) {
   element(`show-${name}`).ariaExpanded = String(open);
 }
 
-/** What stands in the menus of devices, in the meeting and in the lobby. */
-export function drawMenus() {
+/** What stands in the menus beside the buttons. */
+function drawMenus() {
   drawMenu("microphones", [["audioinput", t("device.microphone")], ["audiooutput", t("device.speaker")]]);
   drawMenu("cameras", [["videoinput", t("device.camera")]]);
-  for (const select of /** @type {NodeListOf<HTMLSelectElement>} */ (document.querySelectorAll("select[data-device]"))) {
-    const kind = /** @type {import("./media.js").DeviceKind} */ (select.dataset.device), list = media.devices[kind];
-    fill(select, [list, language()], () => list.length ? list.map(({ id, label }) => new Option(label, id)) : [new Option(t("device.default"), "")]);
-    const now = current(kind);
-    if (select.value !== now && list.some(({ id }) => id === now)) select.value = now;
-    select.onchange = () => media.choose(kind, select.value);
-  }
-}
-
-/** @param {import("./media.js").DeviceKind} kind */
-function current(kind) {
-  const track = kind === "audiooutput" ? undefined : media.track(kind === "audioinput" ? "audio" : "video");
-  return track?.getSettings().deviceId ?? media.choices[kind] ?? media.devices[kind][0]?.id ?? "";
 }
 
 /**
@@ -150,7 +139,7 @@ function current(kind) {
  * @param {[kind: import("./media.js").DeviceKind, title: string][]} groups
  */
 function drawMenu(name, groups) {
-  const things = groups.map(([kind, title]) => ({ kind, title, list: media.devices[kind], now: current(kind) }));
+  const things = groups.map(([kind, title]) => ({ kind, title, list: media.devices[kind], now: deviceInUse(kind) }));
   fill(element(name), things, () => things.flatMap(({ kind, title, list, now }) => !list.length ? [] : [make("p", { className: "hint", text: title }), ...list.map(({ id, label }) => {
     const b = makeButton(label, () => {
       media.choose(kind, id);
@@ -181,7 +170,7 @@ const clicks = {
   mute: actions.mute, camera: actions.camera, share: actions.share, unshare: actions.share, hand, record, fullscreen, pip, copy, invite: copy,
   "show-people": actions.people, "show-chat": actions.chat, "show-advanced": actions.advanced, "show-help": actions.help, "show-link": showLink, link: showLink,
   "show-more": () => togglePopup("more"), "show-microphones": () => togglePopup("microphones"), "show-cameras": () => togglePopup("cameras"),
-  "show-devices": () => showDialog("devices"), "lobby-devices": () => showDialog("devices"),
+  "show-devices": () => showDialog("devices"),
   flip: () => void media.flip(), tap: () => stage.play(), leave: () => leave(),
   view: () => {
     change({ view: state.view === "auto" ? "speaker" : state.view === "speaker" ? "grid" : "auto", pinned: "" });
@@ -195,7 +184,6 @@ const clicks = {
 export function setUpControls() {
   for (const [id, act] of Object.entries(clicks)) element(id).onclick = act;
   for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-close]"))) button.onclick = () => change({ panel: "" });
-  for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-dismiss]"))) button.onclick = () => button.closest("dialog")?.close();
   addEventListener("click", ({ target }) => {
     if (!(target instanceof Element && target.closest(".menu"))) closePopups();
   });
@@ -203,18 +191,14 @@ export function setUpControls() {
     if (popups.some((name) => !element(name).hidden)) closePopups();
     else change({ panel: "" });
   });
-  for (const name of /** @type {const} */ (["sounds", "notify"])) {
-    const box = element(name, HTMLInputElement);
-    box.checked = state.settings[name];
-    box.onchange = async () => {
-      if (name === "notify" && box.checked && await globalThis.Notification?.requestPermission() !== "granted") box.checked = false;
-      set({ [name]: box.checked });
-    };
-  }
-  before.leaving = () => { if (recorder) stopRecording(); };
+  before.leaving = () => {
+    ring("");
+    if (recorder) stopRecording();
+  };
   addEventListener("beforeunload", (event) => { if (recorder) event.preventDefault(); });
   fades();
   hideUnsupported();
+  drawn(drawMenus);
 }
 
 /** Lets the controls fade while nobody uses them. */
@@ -236,5 +220,4 @@ function hideUnsupported() {
   element("record").hidden = !("MediaRecorder" in window && "captureStream" in HTMLCanvasElement.prototype);
   element("fullscreen").hidden = !document.fullscreenEnabled;
   element("pip").hidden = !document.pictureInPictureEnabled;
-  /** @type {HTMLElement} */ (element("notify").parentElement).hidden = !("Notification" in window);
 }

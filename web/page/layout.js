@@ -4,7 +4,7 @@
 /** @typedef {{left: number, top: number, width: number, height: number}} Box */
 
 const GAP = 8; // px between tiles
-const WIDEST = 16 / 9, NARROWEST = 3 / 4; // of a tile: its width by its height
+const WIDEST = 16 / 9, NARROWEST = 3 / 4; // of a tile: its width by its height; the latter on an upright screen
 const STRIP = 150; // px of the strip beside a large tile
 
 /**
@@ -14,13 +14,14 @@ const STRIP = 150; // px of the strip beside a large tile
  * @returns {Box[]}
  */
 export function grid(n, box) {
+  const narrowest = box.height > box.width ? NARROWEST : 1;
   let best = { columns: 1, width: 0, height: 0 };
   for (let columns = 1; columns <= n; columns++) {
     const rows = Math.ceil(n / columns);
     let width = (box.width - GAP * (columns - 1)) / columns, height = (box.height - GAP * (rows - 1)) / rows;
     if (width <= 0 || height <= 0) continue;
     width = Math.min(width, height * WIDEST);
-    height = Math.min(height, width / NARROWEST);
+    height = Math.min(height, width / narrowest);
     // A tile that is narrow shows less of a picture than its size says.
     const worth = (/** @type {number} */ w, /** @type {number} */ h) => w * h * Math.min(1, .7 + .3 * w / h);
     if (worth(width, height) > worth(best.width, best.height || 1)) best = { columns, width, height };

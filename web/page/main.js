@@ -2,14 +2,12 @@
 // Puts the parts together.
 
 import { element } from "./elements.js";
-import { drawMenus, setUpControls } from "./controls.js";
 import { drawIcons } from "./icons.js";
 import { setUpLobby } from "./lobby.js";
 import { readLink } from "./link.js";
-import { followLink, media } from "./session.js";
+import { followLink, inside, media } from "./session.js";
+import { setUpSettings } from "./settings.js";
 import { change, drawn, redraw, state } from "./state.js";
-import { setUpTalk } from "./talk.js";
-import { drawMeeting } from "./view.js";
 import { chosen, setLanguage, translate } from "./words.js";
 
 /** @type {WakeLockSentinel|undefined} */
@@ -35,12 +33,9 @@ language.onchange = async () => {
 };
 translate();
 drawIcons();
-setUpControls();
-setUpTalk();
 change({ room: readLink().room });
 setUpLobby();
-drawn(drawMeeting);
-drawn(drawMenus);
+setUpSettings();
 let phase = state.phase;
 drawn(() => {
   if (phase !== state.phase) keepAwake();
@@ -51,4 +46,6 @@ addEventListener("hashchange", followLink);
 addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });
+// Whoever touches the page is about to join.
+for (const event of ["pointerdown", "keydown"]) addEventListener(event, () => inside().catch(() => {}), { once: true });
 media.open();

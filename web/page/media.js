@@ -2,7 +2,7 @@
 // Camera, microphone, speaker and screen in the page's terms: what was chosen, what goes wrong and
 // why. Opening and closing them is the client module's.
 
-import { Local } from "./client/parley.js";
+import { Local } from "./client/local.js";
 import { notice, redraw } from "./state.js";
 import { keep, recallObject } from "./storage.js";
 import { t } from "./words.js";

@@ -3,13 +3,12 @@
 
 import { newRoom, readLink, showRoom } from "./link.js";
 import { Media } from "./media.js";
-import { ring } from "./sounds.js";
 import { change, go, state } from "./state.js";
 import { keep, recall } from "./storage.js";
-import { sayRefusal, Visit } from "./visit.js";
 import { t } from "./words.js";
 
 /** @typedef {import("./client/parley.js").ParleyError} ParleyError */
+/** @typedef {import("./visit.js").Visit} Visit */
 
 const NAME_KEY = "parley.nickname";
 
@@ -18,12 +17,17 @@ export const ownName = () => recall(NAME_KEY) ?? "";
 /** Called before a visit ends, while its pictures are still there. */
 export const before = { leaving: () => {} };
 let last = { passcode: "", meet: true };
+/** Counts joins: what an earlier one has loaded is of no use. */
+let joins = 0;
+
+/** Loads what the lobby does not need. */
+export const inside = () => import("./inside.js");
 
 /**
  * Enters the room of the state.
  * @param {{name: string, passcode: string, meet: boolean}} how
  */
-export function enter({ name, passcode, meet }) {
+export async function enter({ name, passcode, meet }) {
   const { room } = state;
   if (!room || !go("joining", { needsPasscode: passcode !== "", panel: "", pinned: "", unread: 0, notices: [], silent: false })) return;
   keep(NAME_KEY, name);
@@ -33,11 +37,18 @@ export function enter({ name, passcode, meet }) {
   const url = new URL("ws", location.href);
   url.protocol = url.protocol.replace("http", "ws");
   url.hash = "";
+  const join = ++joins, loaded = await inside().catch(() => undefined);
+  if (join !== joins || state.phase !== "joining") return;
+  if (!loaded) {
+    go("refused", { why: t("state.unreachable") });
+    return;
+  }
+  const { sayRefusal } = loaded;
   /** @type {Visit} */
-  const visit = new Visit({ url: url.href, room, name, token, passcode, meet }, media, {
+  const visit = new loaded.Visit({ url: url.href, room, name, token, passcode, meet }, media, {
     inside: () => { if (visit === state.visit) go("meeting"); },
     waits: (error) => { if (visit === state.visit) go("waiting", { why: error && error.code !== "unreachable" ? sayRefusal(error) : waitingFor(visit) }); },
-    over: (error) => { if (visit === state.visit) end(visit, error); },
+    over: (error) => { if (visit === state.visit) end(visit, error, sayRefusal(error)); },
   });
   change({ visit });
 }
@@ -50,9 +61,10 @@ function waitingFor(visit) {
 /**
  * @param {Visit} visit
  * @param {ParleyError} error
+ * @param {string} words
  */
-function end(visit, error) {
-  const why = error.code === "forbidden" && error.message ? error.message[0].toUpperCase() + error.message.slice(1) : sayRefusal(error);
+function end(visit, error, words) {
+  const why = error.code === "forbidden" && error.message ? error.message[0].toUpperCase() + error.message.slice(1) : words;
   if (state.phase === "meeting") {
     leave(why);
     return;
@@ -65,6 +77,7 @@ function end(visit, error) {
 /** Stays in the lobby after all. */
 export function cancel() {
   const { visit } = state;
+  joins++;
   if (go("lobby", { visit: undefined })) visit?.leave();
 }
 
@@ -73,7 +86,6 @@ export function leave(why = "") {
   const { visit } = state;
   if (state.phase !== "meeting" || !visit) return;
   before.leaving();
-  ring("");
   go("left", { visit: undefined, why, panel: "", notices: [] });
   visit.leave();
   media.close();
@@ -99,9 +111,9 @@ export function toLobby(room = newRoom()) {
 export function followLink() {
   const { room } = readLink();
   if (state.visit && room === state.room) return;
+  const closed = state.phase === "left" || state.phase === "meeting";
   if (state.phase === "meeting") leave();
-  else if (state.visit) cancel();
-  const closed = state.phase === "left";
+  else if (!closed) cancel();
   go("lobby", { room, needsPasscode: false });
   if (closed) media.open();
 }

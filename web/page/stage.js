@@ -16,6 +16,7 @@ import { t } from "./words.js";
  */
 /** @typedef {import("./layout.js").Box} Box */
 
+const HEADER = 48, CONTROLS = 84; // px that float over a picture
 const tiles = element("tiles");
 
 export class Stage {
@@ -88,19 +89,21 @@ export class Stage {
   }
 
   #layout() {
-    const width = tiles.clientWidth, height = tiles.clientHeight;
-    if (!width || !height) return;
-    const box = { left: 0, top: 0, width, height };
     const self = this.#tiles.get("self"), others = [...this.#tiles.values()].filter((tile) => tile !== self);
     const large = this.#large ? this.#tiles.get(this.#large) : !this.#grid && others.length === 1 ? others[0] : undefined;
     const all = self ? [...others, self] : others;
+    const talk = large !== undefined && self !== undefined && large !== self && others.length === 1;
     tiles.classList.toggle("pinned", large !== undefined && all.length > 1);
+    // A talk of two reaches the edges of the room; what matters in it keeps clear of the controls.
+    tiles.classList.toggle("full", talk && !large.root.classList.contains("screen"));
     for (const tile of all) tile.root.classList.toggle("large", tile === large);
-    self?.root.classList.toggle("corner", false);
-    if (large && large !== self && self && others.length === 1) { // a talk of two: the other, and us small
+    self?.root.classList.toggle("corner", talk);
+    const width = tiles.clientWidth, height = tiles.clientHeight, box = { left: 0, top: 0, width, height };
+    if (!width || !height) return;
+    if (talk) {
       large.place(box);
-      self.root.classList.toggle("corner", true);
-      self.place(corner(box, this.#corner, document.dir === "rtl"));
+      const free = tiles.classList.contains("full") ? { ...box, top: HEADER, height: height - HEADER - CONTROLS } : box;
+      self.place(corner(free, this.#corner, document.dir === "rtl"));
     } else if (large) {
       const rest = all.filter((tile) => tile !== large), boxes = focus(rest.length, box);
       large.place(boxes.large);
@@ -158,7 +161,7 @@ class Tile {
   #badges = make("span", { className: "badges" });
   #label = make("bdi");
   #more = make("button", { className: "options" }, icon("more"));
-  #end = make("button", { className: "end" }, icon("leave"));
+  #end = make("button", { className: "end" }, icon("phone"));
   /** @type {Look|undefined} */
   #look;
 

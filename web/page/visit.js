@@ -40,6 +40,7 @@ export class Visit {
   /** Messages to and from the server, for the details. */
   log = /** @type {{at: number, out: boolean, message: any}[]} */ ([]);
   #failures = 0; // of connections in a row
+  #refused = false; // by the server, on this connection
   #media;
   #ways;
   #named;
@@ -130,7 +131,9 @@ export class Visit {
         this.since = Date.now();
         this.#ways.inside();
       }
-    } else if (room.state === "waiting") {
+    } else if (room.state === "connecting") {
+      this.#refused = false;
+    } else if (room.state === "waiting" && !this.#refused) {
       if (!this.since) this.#ways.waits();
       if (++this.#failures > 1) this.#look();
     }
@@ -140,7 +143,7 @@ export class Visit {
   /** Sees whether it is only WebSockets that do not get through. */
   async #look() {
     const answer = await fetch(new URL("readyz", location.href), { cache: "no-store", signal: AbortSignal.timeout(5000) }).catch(() => undefined);
-    if (this.#ended) return;
+    if (this.#ended || this.#refused) return;
     this.blocked = answer?.ok === true && this.room.state !== "joined";
     if (this.blocked && !this.since) this.#ways.waits();
     redraw();
@@ -225,8 +228,14 @@ export class Visit {
   #failed(error) {
     if (this.#ended || error.re === "rename" || error.re === "report") return;
     if (error.final) this.#ways.over(error);
-    else if (!this.since) this.#ways.waits(error);
+    else if (!this.since) this.#turnedAway(error);
     else if (error.code !== "unreachable") notice(sayRefusal(error), "error");
+  }
+
+  /** @param {ParleyError} error for which there is no place for us yet */
+  #turnedAway(error) {
+    this.#refused = error.code !== "unreachable";
+    this.#ways.waits(error);
   }
 
   /**
