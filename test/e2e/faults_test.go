@@ -405,10 +405,10 @@ func TestPeople(t *testing.T) {
 		w.until("no ids", `!/[A-Z2-7]{26}/.test(document.body.innerText)`)
 	}
 	all[2].click("#hand")
-	all[0].until("the first hand", `document.querySelector("#members li .raised")?.textContent === "✋ 1"`)
+	all[0].until("the first hand", `document.querySelector("#members li .raised")?.textContent === "1"`)
 	all[1].click("#hand")
 	for _, w := range all {
-		w.until("in order", `[...document.querySelectorAll("#members .raised")].map(e => e.textContent).join() === "✋ 1,✋ 2" &&
+		w.until("in order", `[...document.querySelectorAll("#members .raised")].map(e => e.textContent).join() === "1,2" &&
   [...document.querySelectorAll("#members li")].map(e => e.querySelector("bdi").textContent).slice(0, 2).join() === "Guest 3,Guest 2"`)
 	}
 	all[0].shoot("hands")

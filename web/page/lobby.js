@@ -64,7 +64,7 @@ function draw({ phase, room: named, why, needsPasscode }) {
   write(element("progress-text"), phase === "joining" ? t("state.joining") : why);
   write(element("error"), phase === "refused" ? why : "");
   element("error").hidden = phase !== "refused";
-  element("join-button").hidden = busy;
+  element("join-button").hidden = busy || !named;
   drawPreview();
   focus(phase, needsPasscode, named);
 }

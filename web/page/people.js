@@ -33,7 +33,11 @@ export function drawPeople(visit) {
     const more = self ? t("people.you") : line.state ? t("tile.ringing") : "";
     if (more) label.append(make("small", { text: more }));
     const li = make("li", {}, avatar(id, name), label);
-    if (hand) li.append(make("span", { className: "raised", text: `✋ ${hand}` }));
+    if (hand) {
+      const raised = make("span", { className: "raised" }, icon("hand"), String(hand));
+      raised.title = t("tile.hand");
+      li.append(raised);
+    }
     if (muted && (self || role)) li.append(icon("micOff"));
     if (self) return li;
     if (role && role !== "mesh") li.append(button(id, "call", t("control.hangup"), () => visit.call(id), "danger"));

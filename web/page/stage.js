@@ -157,7 +157,8 @@ class Tile {
   #blocked;
   #avatar = make("p", { className: "avatar" });
   #state = make("p", { className: "state" });
-  #hand = make("p", { className: "raised" });
+  #place = make("span");
+  #hand = make("p", { className: "raised" }, icon("hand"), this.#place);
   #badges = make("span", { className: "badges" });
   #label = make("bdi");
   #more = make("button", { className: "options" }, icon("more"));
@@ -212,7 +213,7 @@ class Tile {
     this.root.style.setProperty("--hue", String(look.hue ?? 0));
     put(this.#state, look.state ?? "");
     this.#state.hidden = !look.state;
-    put(this.#hand, look.hand ? `✋ ${look.hand}` : "");
+    put(this.#place, look.hand ? String(look.hand) : "");
     this.#hand.hidden = !look.hand;
     if (look.hand) this.#hand.title = t("tile.hand");
     this.#drawBadges(look);

@@ -14,8 +14,8 @@ import (
 // The picture of a fake camera.
 const (
 	faceWidth, faceHeight = 960, 540 // px
-	faceFrames            = 24       // of a film that is shown again and again
-	faceRate              = 12       // frames a second
+	faceFrames            = 10       // of a film that is shown again and again
+	faceRate              = 5        // frames a second
 )
 
 type rgb struct{ r, g, b float64 }
@@ -103,10 +103,14 @@ func (p persona) at(x, y, phase float64, blinks bool) rgb {
 	}
 	sway := .012 * math.Sin(2*math.Pi*phase)
 	x -= sway
+	if y < -.35 || math.Abs(x) > .45 {
+		return room
+	}
+	if feature := p.features(x, y, blinks); feature != nil {
+		return *feature
+	}
 	dark := mix(p.skin, rgb{}, .16)
 	switch {
-	case p.features(x, y, blinks) != nil:
-		return *p.features(x, y, blinks)
 	case ellipse(x, y, 0, -.05, .185, .25): // the head
 		return mix(p.skin, dark, (x+.1)*1.6)
 	case p.long && ellipse(x, y, 0, .02, .25, .36) && y < .3:
@@ -125,7 +129,10 @@ func (p persona) at(x, y, phase float64, blinks bool) rgb {
 func (p persona) features(x, y float64, blinks bool) *rgb {
 	side := math.Abs(x)
 	white, iris, lips := rgb{.97, .97, .96}, rgb{.16, .12, .10}, mix(p.skin, rgb{.62, .16, .18}, .65)
-	fringe := -.2 + .05*math.Sin(6*x+1)
+	fringe := -.2 + .6*x*x
+	if p.long {
+		fringe = -.2 + .05*math.Sin(6*x+1)
+	}
 	switch {
 	case ellipse(x, y, 0, -.1, .205, .235) && y < fringe:
 		return &p.hair

@@ -141,6 +141,7 @@ function failed(error) {
 function drawSlow(slow) {
   const waiting = slow.filter((c) => c.backlog > 0);
   element("slow-none").hidden = waiting.length > 0;
+  element("slow-list").hidden = waiting.length === 0;
   fill(view.slow, waiting.map((c) => row([c.conn, c.remote, c.room ?? "", c.id ?? "", c.backlog], [0, 4])));
 }
 
