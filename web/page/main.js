@@ -12,6 +12,7 @@ import { chosen, setLanguage, translate } from "./words.js";
 
 /** @type {WakeLockSentinel|undefined} */
 let awake;
+let asking = false;
 
 /** Keeps the screen on in a meeting, and not after it. */
 async function keepAwake() {
@@ -19,8 +20,10 @@ async function keepAwake() {
   if (!wanted) {
     awake?.release();
     awake = undefined;
-  } else if (!awake || awake.released) {
+  } else if (!asking && (!awake || awake.released)) {
+    asking = true;
     awake = await navigator.wakeLock?.request("screen").catch(() => undefined); // the battery is low: it goes dark
+    asking = false;
     if (state.phase !== "meeting") keepAwake();
   }
 }

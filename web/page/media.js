@@ -57,9 +57,13 @@ export class Media {
     former.close();
     local.on("change", () => this.#changed());
     await local.mute("video", this.choices.cameraOff ?? false);
+    await this.#publish();
+  }
+
+  async #publish() {
     if (!this.insecure) {
       this.opening = true;
-      await local.publish({ audio: this.#constraint("audioinput"), video: this.#constraint("videoinput") }).catch(() => {}); // the state tells
+      await this.local.publish({ audio: this.#constraint("audioinput"), video: this.#constraint("videoinput") }).catch(() => {}); // the state tells
       this.opening = false;
     }
     await this.#list();
@@ -98,7 +102,7 @@ export class Media {
 
   /** Tries again what could not be opened. */
   async retry() {
-    if (!this.stream) return this.open();
+    if (!this.stream) return this.#publish(); // where a visit has it already
     for (const kind of /** @type {Kind[]} */ (["audio", "video"])) {
       if (this.local.state.problems[kind]) await this.#take(kind, this.choices[kind === "audio" ? "audioinput" : "videoinput"] ?? "");
     }

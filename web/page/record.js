@@ -1,6 +1,8 @@
 // @ts-check
 // Records what is on the stage: all pictures in one, and all voices.
 
+import { withDuration } from "./webm.js";
+
 const WIDTH = 1280, HEIGHT = 720, FRAMES = 15;
 
 /** @typedef {{video: HTMLVideoElement, name: string, hasPicture: boolean}} Picture */
@@ -14,6 +16,7 @@ export class Recorder {
   /** @type {Blob[]} */
   #pieces = [];
   #recorder;
+  #began = performance.now();
   /** Ticks in hidden windows too, where timers of the page are slow. */
   #clock = new Worker("tick.js");
 
@@ -96,7 +99,7 @@ export class Recorder {
       const recorder = /** @type {MediaRecorder} */ (this.#recorder);
       recorder.onstop = () => {
         this.#close();
-        resolve(new Blob(this.#pieces, { type: recorder.mimeType }));
+        resolve(withDuration(new Blob(this.#pieces, { type: recorder.mimeType }), performance.now() - this.#began));
       };
       recorder.stop();
     });
