@@ -44,7 +44,7 @@ e2e: ## Run the tests in a real browser alone
 screenshots: ## Take pictures of the page in all its states, into the folder DIR
 	test/setup.sh
 	mkdir -p $(DIR)
-	cd test && ARTIFACTS=$(abspath $(DIR)) $(GO) test -timeout 15m -count 1 ./e2e ./soak -run 'Mesh$$|Five|Devices|NoCamera|Share|Chat|Accessible|ReportInBrowser'
+	cd test && ARTIFACTS=$(abspath $(DIR)) $(GO) test -timeout 15m -count 1 ./e2e ./soak -run 'Pictures|NoCamera|Passcode|Moderator|WaitingInTheLobby|Admin|Accessible|ReportInBrowser'
 
 bench: ## Measure parleyd beside three other servers, and in large rooms, in about a quarter of an hour
 	cd test/bench && $(GO) run . $(ARGS)

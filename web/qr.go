@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"unicode/utf8"
@@ -13,11 +14,13 @@ import (
 // phones read it easily.
 const maxQR = 512
 
-// serveQR draws ?text= as a QR code.
+// serveQR draws the body of the request as a QR code: a link in the query would be in the logs of
+// proxies.
 func serveQR(w http.ResponseWriter, r *http.Request) {
-	text := r.URL.Query().Get("text")
-	if text == "" || len(text) > maxQR || !utf8.ValidString(text) {
-		http.Error(w, "text: 1 to 512 bytes of UTF-8", http.StatusBadRequest)
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxQR))
+	text := string(body)
+	if err != nil || text == "" || !utf8.ValidString(text) {
+		http.Error(w, "the body: 1 to 512 bytes of UTF-8", http.StatusBadRequest)
 		return
 	}
 	code, err := qr.Encode(text, qr.M)

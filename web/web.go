@@ -30,7 +30,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 // headers stand on every answer.
 var headers = map[string]string{
 	"Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self), fullscreen=(self), " +
-		"picture-in-picture=(self), clipboard-write=(self), speaker-selection=(self), geolocation=(), payment=(), usb=()",
+		"picture-in-picture=(self), screen-wake-lock=(self), clipboard-write=(self), speaker-selection=(self), geolocation=(), payment=(), usb=()",
 	"Referrer-Policy":              "no-referrer",
 	"X-Content-Type-Options":       "nosniff",
 	"Cross-Origin-Opener-Policy":   "same-origin",
@@ -61,6 +61,10 @@ func Handler(ancestors ...string) http.Handler {
 			w.Header().Set(name, value)
 		}
 		w.Header().Set("Content-Security-Policy", policy)
+		if r.URL.Path == "/qr" && r.Method == http.MethodPost {
+			serveQR(w, r)
+			return
+		}
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
 			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
@@ -69,10 +73,6 @@ func Handler(ancestors ...string) http.Handler {
 		if strings.HasPrefix(r.URL.Path, "/client/") { // pages of other origins may be built on it
 			w.Header().Set("Access-Control-Allow-Origin", "*")
 			w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
-		}
-		if r.URL.Path == "/qr" {
-			serveQR(w, r)
-			return
 		}
 		f, ok := files[r.URL.Path]
 		if !ok {
@@ -129,7 +129,11 @@ func load() map[string]*file {
 // pack makes a file with this text, of the kind that its name says.
 func pack(name string, text []byte) *file {
 	sum := sha256.Sum256(text)
-	f := &file{plain: text, kind: mime.TypeByExtension(path.Ext(name)), tag: base64.RawURLEncoding.EncodeToString(sum[:12])}
+	kind := mime.TypeByExtension(path.Ext(name))
+	if path.Ext(name) == ".webmanifest" {
+		kind = "application/manifest+json" // not every system knows it
+	}
+	f := &file{plain: text, kind: kind, tag: base64.RawURLEncoding.EncodeToString(sum[:12])}
 	var packed bytes.Buffer
 	z, _ := gzip.NewWriterLevel(&packed, gzip.BestCompression)
 	_, _ = z.Write(text)

@@ -44,10 +44,10 @@ func TestHandler(t *testing.T) {
 		{"GET", "/client/examples/video.js", 404, text},
 		{"GET", "/style.css", 200, "text/css; charset=utf-8"},
 		{"GET", "/icon.svg", 200, "image/svg+xml"},
-		{"GET", "/qr?text=https%3A%2F%2Fexample.org%2F%23garden", 200, "image/svg+xml"},
-		{"GET", "/qr", 400, text},
-		{"GET", "/qr?text=%FF", 400, text},
-		{"GET", "/qr?text=" + strings.Repeat("x", 513), 400, text},
+		{"GET", "/manifest.webmanifest", 200, "application/manifest+json"},
+		{"GET", "/icon-192.png", 200, "image/png"},
+		{"GET", "/icon-512.png", 200, "image/png"},
+		{"GET", "/qr", 404, text},
 		{"GET", "/nothing", 404, text},
 		{"GET", "/client/", 404, text},
 		{"GET", "/client/package.json", 404, text},
@@ -69,9 +69,42 @@ func TestHandler(t *testing.T) {
 	}
 }
 
+// The text of a QR code is in the body of the request, where no proxy logs it.
+func TestQR(t *testing.T) {
+	for text, want := range map[string]int{
+		"https://example.org/#garden": 200, strings.Repeat("x", 512): 200, "": 400, "\xff": 400, strings.Repeat("x", 513): 400,
+	} {
+		w := httptest.NewRecorder()
+		Handler().ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/qr", strings.NewReader(text)))
+		if w.Code != want || want == 200 && w.Header().Get("Content-Type") != "image/svg+xml" {
+			t.Errorf("%.30q: %d %q", text, w.Code, w.Header().Get("Content-Type"))
+		}
+	}
+}
+
+// What the manifest names is there, so that browsers can install the page.
+func TestManifest(t *testing.T) {
+	var manifest struct {
+		Name, Display string
+		StartURL      string `json:"start_url"`
+		Icons         []struct{ Src, Sizes, Type string }
+	}
+	if err := json.Unmarshal(get(t, http.MethodGet, "/manifest.webmanifest").Body.Bytes(), &manifest); err != nil {
+		t.Fatal(err)
+	}
+	if manifest.Name == "" || manifest.Display != "standalone" || manifest.StartURL != "./" || len(manifest.Icons) < 3 {
+		t.Errorf("%+v", manifest)
+	}
+	for _, icon := range manifest.Icons {
+		if w := get(t, http.MethodGet, "/"+icon.Src); w.Code != http.StatusOK || w.Header().Get("Content-Type") != icon.Type {
+			t.Errorf("%s: %d %q", icon.Src, w.Code, w.Header().Get("Content-Type"))
+		}
+	}
+}
+
 // Pages of other origins may load the client module, and nothing else.
 func TestOtherOrigins(t *testing.T) {
-	for path, want := range map[string]string{"/client/index.js": "*", "/client/parley.js": "*", "/examples/video.js": "", "/main.js": "", "/qr?text=x": ""} {
+	for path, want := range map[string]string{"/client/index.js": "*", "/client/parley.js": "*", "/examples/video.js": "", "/main.js": ""} {
 		if got := get(t, http.MethodGet, path, "Origin", "https://other.example").Header().Get("Access-Control-Allow-Origin"); got != want {
 			t.Errorf("%s allows %q", path, got)
 		}
@@ -157,7 +190,7 @@ func TestPacked(t *testing.T) {
 	}
 }
 
-// Both languages have the same words, and the same places for names in them.
+// All languages have the same words, and the same places for names in them.
 func TestLanguagesAreComplete(t *testing.T) {
 	words := func(name string) map[string]string {
 		text, err := os.ReadFile("page/lang/" + name + ".js")
@@ -174,17 +207,20 @@ func TestLanguagesAreComplete(t *testing.T) {
 		}
 		return found
 	}
-	english, chinese := words("en"), words("zh")
-	if len(english) < 100 || len(chinese) != len(english) {
-		t.Errorf("%d words in English, %d in Chinese", len(english), len(chinese))
-	}
+	english := words("en")
 	places := regexp.MustCompile(`\{\w+\}`)
-	for key, text := range english {
-		a, b := places.FindAllString(text, -1), places.FindAllString(chinese[key], -1)
-		slices.Sort(a)
-		slices.Sort(b)
-		if !slices.Equal(a, b) {
-			t.Errorf("%s: %q, %q", key, text, chinese[key])
+	for _, name := range []string{"zh", "ar"} {
+		other := words(name)
+		if len(english) < 100 || len(other) != len(english) {
+			t.Errorf("%d words in English, %d in %s", len(english), len(other), name)
+		}
+		for key, text := range english {
+			a, b := places.FindAllString(text, -1), places.FindAllString(other[key], -1)
+			slices.Sort(a)
+			slices.Sort(b)
+			if !slices.Equal(a, b) {
+				t.Errorf("%s: %q, %q", key, text, other[key])
+			}
 		}
 	}
 }

@@ -212,14 +212,19 @@ func (w *window) meet(room string) {
 // enter fills the form and waits to be in the room.
 func (w *window) enter(room, mode string) {
 	w.t.Helper()
-	w.until("the preview is there", `document.querySelector("select[data-device=audioinput]").options.length > 0`)
-	w.do(
-		chromedp.SetValue(chromedp.CSS("#room"), room),
-		chromedp.SetValue(chromedp.CSS("#nickname"), w.name),
-	)
-	w.click(fmt.Sprintf("#join input[value=%s]", mode))
-	w.click("#join button[type=submit]")
+	w.until("the form is there", `document.querySelector("#nickname")?.checkVisibility()`)
+	w.eval(fmt.Sprintf(`document.querySelector("#nickname").value = %q`, w.name))
+	w.eval(fmt.Sprintf(`document.querySelector("#quiet").checked = %v`, mode == "one"))
+	w.eval(fmt.Sprintf(`document.querySelector("#room").value = %q`, room))
+	w.submit()
 	w.inRoom()
+}
+
+// submit presses Join.
+func (w *window) submit() {
+	w.t.Helper()
+	w.until("Join is there", `(window.submit = [...document.querySelectorAll("#join button[type=submit]")].find(b => b.checkVisibility() && !b.disabled))`)
+	w.eval(`window.submit.click()`)
 }
 
 func (w *window) inRoom() {
@@ -227,14 +232,25 @@ func (w *window) inRoom() {
 	w.until("in the room", `["joined", "call"].includes(document.querySelector("#state").dataset.state)`)
 }
 
-// call clicks on the member with this nickname and presses Call.
+// panel shows one of the panels, or none.
+func (w *window) panel(name string) {
+	w.t.Helper()
+	w.eval(fmt.Sprintf(`for (const p of ["people", "chat", "advanced"]) {
+  if (!document.querySelector("#" + p).hidden !== (p === %q)) document.querySelector("#show-" + p).click();
+}`, name))
+}
+
+// callButton is an expression for the button that calls the member with this nickname.
+func callButton(name string) string {
+	return fmt.Sprintf(`[...document.querySelectorAll("#members li")].find(li => li.textContent.includes(%q))?.querySelector("button.call")`, name)
+}
+
+// call presses Call beside the member with this nickname.
 func (w *window) call(name string) {
 	w.t.Helper()
-	button := fmt.Sprintf(`[...document.querySelectorAll("#members button")].find(b => b.innerText.includes(%q))`, name)
-	w.until(name+" is listed", button)
-	w.eval(button + ".click()")
-	w.until("Remote ID is filled", `document.querySelector("#remote-id").value !== ""`)
-	w.click("#call")
+	w.panel("people")
+	w.until(name+" is listed", callButton(name))
+	w.eval(callButton(name) + ".click()")
 }
 
 // Expressions for what a call brings. Each counts from the first peer connection

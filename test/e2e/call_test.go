@@ -34,7 +34,7 @@ func TestCall(t *testing.T) {
 	ann, bob := connected(t, d)
 	ann.seesAndHears()
 	bob.seesAndHears()
-	ann.until("the own entry is marked", shows("#members", "you"))
+	ann.until("the own entry is marked", shows("#members", "You"))
 	ann.shoot("call")
 	ann.shootOthers("call")
 
@@ -92,11 +92,13 @@ func TestDecline(t *testing.T) {
 	ann.until("it says so", shows("#notices", "Bob declined the call"))
 	ann.until("no connection is left", noCall)
 
-	ann.do(chromedp.SetValue(chromedp.CSS("#remote-id"), "nobody"))
-	ann.click("#call")
-	ann.until("it says so", shows("#notices", "Nobody with the ID “nobody” is in the room"))
+	// Who calls hangs up in the same place.
+	ann.call("Bob")
+	bob.until("it rings again", shows("#incoming", "Ann is calling"))
+	ann.until("Hang up is there", `document.querySelector("#hangup").checkVisibility()`)
+	ann.click("#hangup")
+	bob.until("it rings no more", `document.querySelector("#incoming").hidden && `+shows("#notices", "Ann tried to call you"))
 	ann.until("no connection is left", noCall)
-	ann.shoot("error")
 }
 
 // Both press Call at the same moment: one call comes of it, and nobody is asked.
@@ -108,10 +110,10 @@ func TestGlare(t *testing.T) {
 	ann.join("garden")
 	bob.join("garden")
 	for _, w := range []*window{ann, bob} {
-		w.until("both are listed", `document.querySelectorAll("#members li").length === 2`)
-		w.eval(`document.querySelector("#members button").click()`)
+		w.panel("people")
+		w.until("both are listed", `document.querySelector("#members .call")`)
 	}
-	press := chromedp.Evaluate[chromedp.Void](`document.querySelector("#call").click()`)
+	press := chromedp.Evaluate[chromedp.Void](`document.querySelector("#members .call").click()`)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -135,7 +137,7 @@ func TestRestart(t *testing.T) {
 			d := parleyd.Start(t)
 			ann, bob := connected(t, d)
 			ann.seesAndHears()
-			ids := fmt.Sprintf("(window.ids = [...document.querySelectorAll(%q)].map(e => e.innerText).join())", "#members li")
+			ids := fmt.Sprintf("(window.ids = [...document.querySelectorAll(%q)].map(e => e.textContent).join())", "#members li .who")
 			ann.until("the list is kept", ids)
 			d.Signal(signal)
 			<-d.Exited()
@@ -145,7 +147,7 @@ func TestRestart(t *testing.T) {
 
 			parleyd.StartAt(t, d.Address)
 			ann.until("the same two are back", `document.querySelector("#state").innerText.includes("In a call") &&
-  [...document.querySelectorAll("#members li")].map(e => e.innerText).join() === window.ids`)
+  [...document.querySelectorAll("#members li .who")].map(e => e.textContent).join() === window.ids`)
 			bob.until("back in the room", shows("#state", "In a call with Ann"))
 			ann.seesAndHears()
 			bob.seesAndHears()

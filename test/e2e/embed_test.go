@@ -41,11 +41,10 @@ addEventListener("message", e => told.push(e.data));
 document.addEventListener("load", e => window.loaded ||= e.target.tagName === "IFRAME", true);
 if (window !== top) addEventListener("DOMContentLoaded", () => top.postMessage(document.title, "*"));
 const shown = window !== top && setInterval(() => {
-  if (!document.querySelector("select[data-device=audioinput]")?.options.length) return;
+  if (!document.querySelector("#join-button")?.checkVisibility()) return;
   clearInterval(shown);
   document.querySelector("#nickname").value = "Ann";
-  document.querySelector("#join input[value=meet]").click();
-  document.querySelector("#join button[type=submit]").click();
+  document.querySelector("#join-button").click();
 }, 50);`
 	b := browser.Start(t)
 	named := parleyd.Start(t, "--frame-ancestor", site.URL)
@@ -131,9 +130,8 @@ func TestBlockedWebSockets(t *testing.T) {
 	}))
 	t.Cleanup(proxy.Close)
 	ann := open(t, browser.Start(t), "Ann", proxy.URL+"/#garden")
-	ann.until("the preview is there", `document.querySelector("select[data-device=audioinput]").options.length > 0`)
-	ann.click("#join button[type=submit]")
-	ann.until("the reason is shown", shows("#state", "WebSockets"))
+	ann.submit()
+	ann.until("the reason is shown", shows("#progress", "WebSockets"))
 	passes.Store(true)
 	ann.inRoom()
 }

@@ -44,11 +44,11 @@ func TestMesh(t *testing.T) {
 		bob.click("#hand")
 		for _, w := range []*window{ann, cid} {
 			w.until("Bob is muted and raises a hand", `[...document.querySelectorAll("figcaption")].some(c =>
-  c.innerText.includes("Bob") && c.querySelector("[title=muted]") && c.querySelector("[title='hand raised']"))`)
+  c.innerText.includes("Bob") && c.querySelector("[title=Muted]") && c.parentElement.querySelector(".raised").checkVisibility())`)
 		}
 		bob.eval(`document.activeElement.blur()`)
 		bob.press("h")
-		ann.until("the hand is down", `![...document.querySelectorAll("figcaption")].some(c => c.querySelector("[title='hand raised']"))`)
+		ann.until("the hand is down", `[...document.querySelectorAll(".tile .raised")].every(e => !e.checkVisibility())`)
 		bob.press("m")
 		ann.until("who speaks is shown", `document.querySelector(".tile.speaking:not([data-key=self])")`)
 		ann.until("how good the connections are", `document.querySelectorAll(".tile:not([data-quality='']):not([data-key=self])").length === 2`)
@@ -75,7 +75,8 @@ func TestMesh(t *testing.T) {
 		}
 	})
 	t.Run("pin and details", func(t *testing.T) {
-		ann.eval(`document.querySelector(".tile:not([data-key=self]) .pin").click()`)
+		ann.eval(`document.querySelector(".tile:not([data-key=self]) .options").click()`)
+		ann.click("#pin")
 		ann.until("one is large", `document.querySelector("#tiles.pinned .large")`)
 		ann.press("i")
 		ann.until("paths are told", `document.querySelectorAll("#connections table").length === 2 &&

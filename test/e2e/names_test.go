@@ -20,6 +20,7 @@ func TestNamesAreNoScripts(t *testing.T) {
 	d := parleyd.Start(t)
 	ann := open(t, browser.Start(t), "Ann", "http://"+d.Address+"/#"+url.PathEscape(room))
 	ann.join(room)
+	ann.panel("people")
 
 	ctx, cancel := context.WithTimeout(t.Context(), parleyd.Patience)
 	defer cancel()
@@ -35,7 +36,7 @@ func TestNamesAreNoScripts(t *testing.T) {
 		}
 	}
 	ann.until("the names are shown as they are", fmt.Sprintf("%s && %s && %s",
-		shows("#members", name), shows("#members", id), shows("#room-name", room)))
+		shows("#members", name), fmt.Sprintf(`[...document.querySelectorAll("#members .who")].some(e => e.title === %q)`, id), shows("#room-name", room)))
 	ann.until("nothing has become an element", `!document.querySelector("#members img, #members script, #room-name b") && !window.pwned`)
 	ann.until("text that runs from right to left stays in its place",
 		fmt.Sprintf(`[...document.querySelectorAll("#members bdi")].some(e => e.textContent === %q)`, hebrew))

@@ -7,7 +7,7 @@ import (
 	"github.com/parley-rtc/parley/test/internal/parleyd"
 )
 
-// What one shares is seen by all, beside the camera or in its place.
+// What one shares is seen by all, beside the camera or without it.
 func TestShareScreen(t *testing.T) {
 	d := parleyd.Start(t)
 	all := meeting(t, d.Address, "Ann", "Bob", "Cid")
@@ -17,7 +17,7 @@ func TestShareScreen(t *testing.T) {
 	ann, bob, cid := all[0], all[1], all[2]
 	ann.press("s")
 	for _, w := range []*window{bob, cid} {
-		w.until("Ann's screen has a tile", `[...document.querySelectorAll("figcaption")].some(c => c.innerText.includes("Ann's screen"))`)
+		w.until("Ann's screen has a tile", `[...document.querySelectorAll("figcaption")].some(c => c.innerText.includes("Ann’s screen"))`)
 		w.plays(3)
 	}
 	bob.shoot("screen")
@@ -25,12 +25,14 @@ func TestShareScreen(t *testing.T) {
 	bob.sees(2)
 	cid.sees(2)
 
-	ann.eval(`document.querySelector("#replace").checked = true`)
+	// A screen without the camera.
+	ann.press("v")
 	ann.press("s")
-	bob.until("it stands in for the camera", `document.querySelector(".tile.screen:not([data-key=self])")`)
-	bob.sees(2)
+	bob.until("the screen is there, and the camera is not", `document.querySelector(".tile.screen") && document.querySelector(".tile.dark:not([data-key=self])")`)
+	bob.until("it plays", `document.querySelector(".tile.screen video").videoWidth > 0`)
 	ann.press("s")
-	bob.until("the camera is back", `!document.querySelector(".tile.screen")`)
+	ann.press("v")
+	bob.until("the camera is back", `!document.querySelector(".tile.screen") && !document.querySelector(".tile.dark:not([data-key=self])")`)
 	bob.sees(2)
 }
 
@@ -64,13 +66,13 @@ func TestChatAndFiles(t *testing.T) {
   input.dispatchEvent(new Event("change"));
   window.sent = window.digest(bytes);
 }`)
-	bob.press("c")
-	bob.until("it is offered", shows(".transfer", "Ann offers a file: "))
+	bob.panel("chat")
+	bob.until("it is offered", shows(".transfer", "Ann sends "))
 	bob.shoot("file")
 	bob.eval(`URL.createObjectURL = (blob) => { window.saved = blob; return "#"; }`)
 	bob.click(".transfer button")
 	bob.until("it has come", `[...document.querySelectorAll(".transfer button")].some(b => b.innerText.startsWith("Save"))`)
-	ann.until("it is known to have arrived", shows(".transfer", "has arrived at Bob"))
+	ann.until("it is known to have arrived", shows(".transfer", "Sent to Bob"))
 	bob.eval(`document.querySelector(".transfer button").click()`)
 	var want string
 	ann.value(`window.sent`, &want)
@@ -80,18 +82,21 @@ func TestChatAndFiles(t *testing.T) {
 	ann.shootOthers("chat")
 }
 
-// What happens can be recorded to a file with pictures and sound.
+// What happens can be recorded to a file with pictures and sound, in which one can seek.
 func TestRecording(t *testing.T) {
 	d := parleyd.Start(t)
 	all := meeting(t, d.Address, "Ann", "Bob")
 	ann := all[0]
 	ann.sees(1)
-	ann.eval(`URL.createObjectURL = (blob) => { window.saved = blob; return "#"; }; document.querySelector("#record").click()`)
+	ann.eval(`{ const real = URL.createObjectURL; URL.createObjectURL = (blob) => { window.saved = blob; window.url = real.call(URL, blob); return "#"; }; } document.querySelector("#record").click()`)
 	ann.until("it records", `document.querySelector("#record").ariaPressed === "true"`)
 	ann.until("something is there to record", `await new Promise(done => setTimeout(() => done(true), 2000))`)
 	ann.eval(`document.querySelector("#record").click()`)
 	ann.until("it plays", `window.saved && await (async () => {
   const blob = URL.__proto__ && window.saved;
+  const video = document.createElement("video");
+  video.src = url;
+  if (!await new Promise(done => { video.onloadedmetadata = () => done(Number.isFinite(video.duration) && video.duration > 1); video.onerror = () => done(false); })) return false;
   const bytes = await blob.arrayBuffer();
   const sound = await new AudioContext().decodeAudioData(bytes.slice(0)).catch(() => undefined);
   return blob.type.startsWith("video/") && blob.size > 20_000 && sound?.duration > 1;

@@ -9,9 +9,10 @@
 /**
  * - configuration: for `RTCPeerConnection`, added to the server's ICE servers
  * - reports: false tells the server nothing about how calls go
+ * - local: devices that are open already; they are not closed with the room
  * - RTCPeerConnection: a class, where the platform has none
  * @typedef {import("./signaling.js").JoinOptions & {
- *   configuration?: RTCConfiguration, reports?: boolean, RTCPeerConnection?: any,
+ *   configuration?: RTCConfiguration, reports?: boolean, local?: import("./local.js").Local, RTCPeerConnection?: any,
  * }} RoomOptions
  */
 

@@ -3,6 +3,7 @@
 
 export { ParleyError } from "./errors.js";
 export { connect, join } from "./join.js";
+export { Local } from "./local.js";
 export { Peer } from "./peer.js";
 export { Room } from "./room.js";
 export { Signaling } from "./signaling.js";

@@ -2,10 +2,17 @@
 // What we show and say: camera, microphone and screen, opened and closed as they are turned on
 // and off, and sent to all peers of a room.
 
+import { Emitter } from "./emitter.js";
 import { ParleyError } from "./errors.js";
 
 /** @typedef {"audio"|"video"} Kind */
-/** @typedef {{stream?: MediaStream, screen?: MediaStream, muted: Readonly<Record<Kind, boolean>>}} LocalState */
+/**
+ * problems: why a device that is wanted is not open
+ * @typedef {{
+ *   stream?: MediaStream, screen?: MediaStream, muted: Readonly<Record<Kind, boolean>>,
+ *   problems: Readonly<Partial<Record<Kind, DOMException>>>,
+ * }} LocalState
+ */
 
 /**
  * @typedef {{
@@ -14,11 +21,16 @@ import { ParleyError } from "./errors.js";
  * }} Outlet what takes the tracks
  */
 
-export class Local {
+/**
+ * Devices before there is a room, such as for a preview: give it to the room as `local`. Whoever
+ * has made it closes it. `change` tells of a new state.
+ * @extends {Emitter<{change: LocalState}>}
+ */
+export class Local extends Emitter {
   /** @type {LocalState} a new object when it changes */
-  state = { muted: { audio: false, video: false } };
+  state = { muted: { audio: false, video: false }, problems: {} };
+  /** @type {Outlet|undefined} */
   #outlet;
-  #change;
   /** @type {Partial<Record<Kind, any>>} how each device that we opened ourselves is opened */
   #constraints = {};
   #queue = Promise.resolve();
@@ -27,36 +39,60 @@ export class Local {
   #sharing;
 
   /**
-   * @param {Outlet} outlet
-   * @param {() => void} change called when the state has changed
+   * Sends what there is, and what comes, through an outlet. Room calls it.
+   * @param {Outlet} [outlet] none: to nobody
    */
-  constructor(outlet, change) {
+  attach(outlet) {
     this.#outlet = outlet;
-    this.#change = change;
+    for (const stream of [this.state.stream, this.state.screen]) {
+      for (const track of stream?.getTracks() ?? []) outlet?.addTrack(track, /** @type {MediaStream} */ (stream));
+    }
   }
 
   /**
-   * Sends camera and microphone, or a stream, in place of what was published before.
+   * Sends camera and microphone, or a stream, in place of what was published before. Where only
+   * one of the two can be had, it goes alone, and `problems` tells why the other does not.
    * @param {MediaStream|MediaStreamConstraints} what
    */
   publish(what) {
     return this.#next(async () => {
       const given = "getTracks" in what;
-      const stream = given ? what : await navigator.mediaDevices.getUserMedia(what);
+      this.#constraints = given ? {} : { audio: what.audio, video: what.video };
+      const stream = given ? what : await this.#capture();
       if (this.#closed && !given) stop(stream);
       this.#check();
       const before = this.state.stream;
       for (const track of before?.getTracks() ?? []) this.#drop(track);
-      this.#constraints = given ? {} : { audio: what.audio, video: what.video };
       this.#set({ stream });
       for (const track of stream.getTracks()) this.#add(track);
       return stream;
     });
   }
 
+  /** Opens what is wanted and not turned off: both at once, else what of it can be had. */
+  async #capture() {
+    const wanted = /** @type {Kind[]} */ (["audio", "video"]).filter((kind) => this.#constraints[kind] && !(kind === "video" && this.state.muted.video));
+    this.#set({ problems: {} });
+    if (!wanted.length) return new MediaStream();
+    try {
+      return await navigator.mediaDevices.getUserMedia(Object.fromEntries(wanted.map((kind) => [kind, this.#constraints[kind]])));
+    } catch (error) {
+      if (wanted.length < 2) {
+        this.#failed(wanted[0], error);
+        throw error;
+      }
+      const tracks = [];
+      for (const kind of wanted) tracks.push(await this.#open(kind).catch(() => undefined));
+      const got = tracks.filter((track) => track !== undefined);
+      if (!got.length) throw error;
+      return new MediaStream(got);
+    }
+  }
+
   /**
    * Silences the microphone, or turns the camera off: a camera that `publish` has opened is
-   * closed, and opened again when it is turned on.
+   * closed, and opened again when it is turned on. One that can't be opened stays off, and the
+   * promise is rejected.
    * @param {Kind} kind
    * @param {boolean} muted
    */
@@ -69,7 +105,11 @@ export class Local {
       } else if (muted && track) {
         this.#drop(track);
       } else if (!muted && !track) {
-        this.#add(await this.#open(kind));
+        const opened = await this.#open(kind).catch((error) => {
+          this.#set({ muted: { ...this.state.muted, [kind]: true } });
+          throw error;
+        });
+        this.#add(opened);
       }
     });
   }
@@ -78,12 +118,13 @@ export class Local {
    * Takes another device. Where it can't be had, the one before is taken again, and the promise
    * rejected.
    * @param {Kind} kind
-   * @param {string} id of the device; "" is the default
+   * @param {string|MediaTrackConstraints} device its id, where "" is the default, or what it is like
    */
-  switchDevice(kind, id) {
+  switchDevice(kind, device) {
     return this.#next(async () => {
       const before = this.#constraints[kind], base = typeof before === "object" ? before : {};
-      this.#constraints[kind] = { ...base, deviceId: id ? { exact: id } : undefined };
+      const wanted = typeof device === "string" ? { deviceId: device ? { exact: device } : undefined, facingMode: undefined } : device;
+      this.#constraints[kind] = { ...base, ...wanted };
       if (kind === "video" && this.state.muted.video) return;
       const old = this.#track(kind);
       old?.stop(); // some systems open a camera only once
@@ -117,12 +158,12 @@ export class Local {
     this.#check();
     const end = () => {
       if (this.state.screen !== stream) return;
-      for (const track of stream.getTracks()) this.#outlet.removeTrack(track);
+      for (const track of stream.getTracks()) this.#outlet?.removeTrack(track);
       stop(stream);
       this.#sharing = undefined;
       this.#set({ screen: undefined });
     };
-    for (const track of stream.getTracks()) this.#outlet.addTrack(track, stream);
+    for (const track of stream.getTracks()) this.#outlet?.addTrack(track, stream);
     stream.getVideoTracks()[0]?.addEventListener("ended", end);
     this.#set({ screen: stream });
     return { stream, stop: end };
@@ -155,18 +196,28 @@ export class Local {
 
   /** @param {Kind} kind */
   async #open(kind) {
-    const stream = await navigator.mediaDevices.getUserMedia({ [kind]: this.#constraints[kind] });
+    const stream = await navigator.mediaDevices.getUserMedia({ [kind]: this.#constraints[kind] }).catch((error) => {
+      this.#failed(kind, error);
+      throw error;
+    });
     if (this.#closed) stop(stream);
     this.#check();
+    this.#failed(kind);
     return stream.getTracks()[0];
   }
+
+  /**
+   * @param {Kind} kind
+   * @param {unknown} [error] none: it works
+   */
+  #failed(kind, error) { this.#set({ problems: { ...this.state.problems, [kind]: error } }); }
 
   /** @param {MediaStreamTrack} track */
   #add(track) {
     const { stream = new MediaStream(), muted } = this.state;
     if (!stream.getTracks().includes(track)) stream.addTrack(track);
     if (track.kind === "audio") track.enabled = !muted.audio;
-    this.#outlet.addTrack(track, stream);
+    this.#outlet?.addTrack(track, stream);
     this.#watch(track);
     this.#set({ stream });
   }
@@ -174,7 +225,7 @@ export class Local {
   /** @param {MediaStreamTrack} track */
   #drop(track) {
     this.state.stream?.removeTrack(track);
-    this.#outlet.removeTrack(track);
+    this.#outlet?.removeTrack(track);
     if (this.#constraints[/** @type {Kind} */ (track.kind)]) track.stop();
     this.#set({});
   }
@@ -190,7 +241,7 @@ export class Local {
       stream.addTrack(track);
       track.enabled = old.enabled;
       this.#watch(track);
-      await this.#outlet.replaceTrack(old, track);
+      await this.#outlet?.replaceTrack(old, track);
     } else if (old) {
       this.#drop(old);
     } else if (track) {
@@ -201,10 +252,12 @@ export class Local {
 
   /**
    * A device that is pulled out ends its track: the default one takes its place, if there is one.
+   * An interruption leaves it as it is.
    * @param {MediaStreamTrack} track
    */
   #watch(track) {
     const kind = /** @type {Kind} */ (track.kind);
+    for (const event of ["mute", "unmute"]) track.addEventListener(event, () => this.#set({})); // interrupted, such as by a phone call
     track.addEventListener("ended", () => {
       if (this.#track(kind) !== track) return;
       if (this.#constraints[kind]) this.switchDevice(kind, "").catch(() => {}); // the state tells
@@ -215,7 +268,7 @@ export class Local {
   /** @param {Partial<LocalState>} change */
   #set(change) {
     this.state = Object.freeze({ ...this.state, ...change });
-    this.#change();
+    this.emit("change", this.state);
   }
 }
 

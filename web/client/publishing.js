@@ -27,7 +27,22 @@ export class Publishing extends Membership {
    * @type {Map<string, RTCDataChannelInit>}
    */
   channels = new Map();
-  #local = new Local(this, () => this.changed());
+  #local;
+  #given;
+  #unwatch;
+
+  /**
+   * @param {string} url
+   * @param {string} room
+   * @param {import("./signaling.js").JoinOptions & {local?: Local}} options
+   */
+  constructor(url, room, options) {
+    super(url, room, options);
+    this.#given = options.local;
+    this.#local = options.local ?? new Local();
+    this.#local.attach(this);
+    this.#unwatch = this.#local.on("change", () => this.changed());
+  }
 
   /**
    * Called when something that the room shows is different.
@@ -36,10 +51,14 @@ export class Publishing extends Membership {
   changed() {}
 
   /**
-   * Closes what `publish` and `shareScreen` have opened.
+   * Closes what `publish` and `shareScreen` have opened, or lets go of what was given.
    * @protected
    */
-  unpublish() { this.#local.close(); }
+  unpublish() {
+    if (!this.#given) this.#local.close();
+    this.#local.attach();
+    this.#unwatch();
+  }
 
   /** What we publish. */
   get local() { return this.#local.state; }
@@ -61,9 +80,9 @@ export class Publishing extends Membership {
   /**
    * Takes another device; where it can't be had, goes on with the one before and rejects.
    * @param {"audio"|"video"} kind
-   * @param {string} id of the device
+   * @param {string|MediaTrackConstraints} device its id, or what it is like
    */
-  switchDevice(kind, id) { return this.#local.switchDevice(kind, id); }
+  switchDevice(kind, device) { return this.#local.switchDevice(kind, device); }
 
   /**
    * Sends the screen beside the camera.

@@ -1,4 +1,5 @@
 // @ts-check
+// Elements of the page, and how things are written in them.
 
 /**
  * Finds an element of the page.
@@ -30,14 +31,76 @@ export function make(name, { className, text } = {}, ...children) {
 }
 
 /**
- * Shows that a button is pressed, and what it does next.
+ * Makes a button.
+ * @param {string} text
+ * @param {() => void} act
+ * @param {string} [className]
+ */
+export function makeButton(text, act, className) {
+  const b = make("button", { text, className });
+  b.type = "button";
+  b.onclick = act;
+  return b;
+}
+
+/**
+ * Writes text, unless it stands there already.
+ * @param {HTMLElement} e
+ * @param {string} text
+ */
+export function write(e, text) { if (e.textContent !== text) e.textContent = text; }
+
+/**
+ * Shows whether a toggle is pressed, and what it does next.
  * @param {HTMLElement} button
  * @param {boolean} pressed
  * @param {string} words
  */
 export function press(button, pressed, words) {
-  button.setAttribute("aria-pressed", String(pressed));
-  (button.querySelector("span") ?? button).textContent = words;
+  if (button.getAttribute("aria-pressed") !== String(pressed)) button.setAttribute("aria-pressed", String(pressed));
+  write(button.querySelector("span") ?? button, words);
+  if (button.querySelector("svg")) button.title = words;
+}
+
+/**
+ * Puts children in place of those that are there, unless they are of the same things.
+ * @param {HTMLElement} parent
+ * @param {any} things that the children show, as JSON can tell
+ * @param {() => Node[]} draw
+ */
+export function fill(parent, things, draw) {
+  const now = JSON.stringify(things);
+  if (parent.dataset.shows === now) return;
+  parent.dataset.shows = now;
+  const focused = document.activeElement instanceof HTMLElement && parent.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
+  parent.replaceChildren(...draw());
+  if (focused) /** @type {HTMLElement|null} */ (parent.querySelector(`[data-key="${CSS.escape(focused)}"]`))?.focus();
+}
+
+/**
+ * Makes the picture of somebody of whom there is none.
+ * @param {string} id
+ * @param {string} name
+ */
+export function avatar(id, name) {
+  const e = make("span", { className: "avatar", text: initials(name) });
+  e.style.setProperty("--hue", String(hue(id)));
+  e.ariaHidden = "true";
+  return e;
+}
+
+/** @param {string} name */
+export function initials(name) {
+  const words = name.split(/[\s_-]+/).filter((word) => /[\p{L}\p{N}]/u.test(word));
+  const first = (/** @type {string} */ word) => /[\p{L}\p{N}]/u.exec(word)?.[0].toUpperCase() ?? "";
+  return first(words[0] ?? "") + (words.length > 1 && /[\p{Script=Latin}\p{Script=Cyrillic}\p{Script=Greek}\p{N}]/u.test(words[0]) ? first(words[words.length - 1]) : "");
+}
+
+/** @param {string} id */
+export function hue(id) {
+  let n = 7;
+  for (const c of id) n = (31 * n + (c.codePointAt(0) ?? 0)) % 360;
+  return n;
 }
 
 /** @param {number} bytes */

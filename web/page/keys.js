@@ -1,8 +1,10 @@
 // @ts-check
-// Keyboard shortcuts, and the list of them.
+// The keyboard: shortcuts of one letter, which can be turned off, arrows in the toolbar, and
+// Escape.
 
-import { element, make } from "./elements.js";
-import { t } from "./words.js";
+import { element, fill, make } from "./elements.js";
+import { set, state } from "./state.js";
+import { language, t } from "./words.js";
 
 /** @typedef {"mute"|"camera"|"share"|"hand"|"people"|"chat"|"fullscreen"|"advanced"|"help"} Action */
 
@@ -11,25 +13,40 @@ const KEYS = [
   ["m", "mute", "help.m"], ["v", "camera", "help.v"], ["s", "share", "help.s"], ["h", "hand", "help.h"],
   ["c", "chat", "help.c"], ["p", "people", "help.p"], ["f", "fullscreen", "help.f"], ["i", "advanced", "help.i"], ["?", "help", "help.q"],
 ];
+const TYPED = "input:not([type=checkbox]), select, textarea";
 
 /**
  * @param {Record<Action, () => void>} actions
- * @param {() => boolean} inRoom
  * @param {() => void} escape
  */
-export function setUpKeys(actions, inRoom, escape) {
+export function setUpKeys(actions, escape) {
   addEventListener("keydown", (event) => {
     const { target, key } = event;
+    if (document.querySelector("dialog[open]") || state.phase !== "meeting") return;
     if (key === "Escape") escape();
-    if (!inRoom() || event.ctrlKey || event.metaKey || event.altKey || event.repeat || document.querySelector("dialog[open]")) return;
-    if (target instanceof HTMLInputElement && target.type !== "checkbox" || target instanceof HTMLSelectElement) return;
+    if (!state.settings.letters || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+    if (target instanceof Element && target.matches(TYPED)) return;
     const found = KEYS.find(([k]) => k === key.toLowerCase());
     if (!found) return;
     event.preventDefault();
     actions[found[1]]();
   });
-  const help = element("help", HTMLDialogElement);
-  const list = element("keys");
-  const draw = () => list.replaceChildren(...KEYS.flatMap(([key, , words]) => [make("dt", {}, make("kbd", { text: key })), make("dd", { text: t(words) })]));
-  new MutationObserver(() => { if (help.open) draw(); }).observe(help, { attributes: true, attributeFilter: ["open"] });
+  const controls = element("controls");
+  controls.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step || event.target instanceof Element && event.target.closest(".popup")) return;
+    const all = [...controls.querySelectorAll("button")].filter((b) => b.checkVisibility() && !b.closest(".popup"));
+    const at = all.indexOf(/** @type {HTMLButtonElement} */ (document.activeElement));
+    const to = at + (document.dir === "rtl" ? -step : step);
+    all[(to + all.length) % all.length]?.focus();
+    event.preventDefault();
+  });
+  const letters = element("letters", HTMLInputElement);
+  letters.onchange = () => set({ letters: letters.checked });
+}
+
+/** Draws the list of the shortcuts. */
+export function drawKeys() {
+  element("letters", HTMLInputElement).checked = state.settings.letters;
+  fill(element("keys"), language(), () => KEYS.flatMap(([key, , words]) => [make("dt", {}, make("kbd", { text: key })), make("dd", { text: t(words) })]));
 }

@@ -1,63 +1,110 @@
 // @ts-check
-// What stands before a room: the form, the preview, and the choice of devices.
+// What stands before and after a room: the preview, the name, and one thing to do.
 
-import { element, press } from "./elements.js";
+import { element, press, write } from "./elements.js";
+import { newRoom, roomOf } from "./link.js";
+import { again, cancel, enter, media, ownName, toLobby } from "./session.js";
+import { change, drawn, go, state } from "./state.js";
 import { t } from "./words.js";
-
-/** @typedef {import("./media.js").Media} Media */
-/** @typedef {import("./media.js").DeviceKind} DeviceKind */
 
 const METER_EVERY = 100; // ms
 
-const form = element("join", HTMLFormElement);
-const preview = element("preview", HTMLVideoElement);
-const hint = element("preview-hint");
-const problem = element("problem");
-const level = element("level", HTMLMeterElement);
-const mute = element("preview-mute"), camera = element("preview-camera");
+const lobby = element("lobby"), left = element("left");
+const form = element("join", HTMLFormElement), fields = element("fields", HTMLFieldSetElement);
+const room = element("room", HTMLInputElement), nickname = element("nickname", HTMLInputElement), passcode = element("passcode", HTMLInputElement);
+const quiet = element("quiet", HTMLInputElement);
+const preview = element("preview", HTMLVideoElement), level = element("level", HTMLMeterElement);
+let focused = "";
 
-/** @param {Media} media */
-export function setUpLobby(media) {
-  mute.onclick = () => media.setMuted(!media.muted);
-  camera.onclick = () => media.setCameraOff(!media.cameraOff);
-  element("retry").onclick = () => media.open();
-  for (const select of deviceLists()) {
-    select.onchange = () => media.choose(/** @type {DeviceKind} */ (select.dataset.device), select.value);
-  }
-  media.on("change", () => drawLobby(media));
-  navigator.mediaDevices?.addEventListener("devicechange", () => drawDevices(media));
-  setInterval(() => { if (!form.hidden) level.value = media.level(); }, METER_EVERY);
+export function setUpLobby() {
+  nickname.value = ownName();
+  element("preview-mute").onclick = () => media.toggleMute();
+  element("preview-camera").onclick = () => media.toggleCamera();
+  element("retry").onclick = () => media.retry();
+  element("cancel").onclick = () => cancel();
+  element("again").onclick = () => again();
+  element("anew").onclick = () => toLobby();
+  element("new").onclick = () => {
+    if (go("lobby", { room: newRoom() })) join();
+  };
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    const named = roomOf(room.value);
+    if (!state.room && !named) return;
+    if (!state.room) change({ room: named });
+    join();
+  };
+  setInterval(() => { if (!lobby.hidden) level.value = media.muted ? 0 : media.level(); }, METER_EVERY);
+  drawn(draw);
 }
 
-/** @returns {HTMLSelectElement[]} */
-function deviceLists() { return [...document.querySelectorAll("select")].filter((select) => select.dataset.device); }
+function join() {
+  enter({ name: nickname.value.trim(), passcode: state.needsPasscode ? passcode.value : "", meet: !quiet.checked });
+}
 
-/** @param {Media} media */
-export function drawLobby(media) {
-  const picture = media.track("video") && !media.cameraOff;
+/** @param {import("./state.js").State} now */
+function draw({ phase, room: named, why, needsPasscode }) {
+  lobby.hidden = phase === "meeting" || phase === "left";
+  left.hidden = phase !== "left";
+  write(element("left-title"), why || t("left.title"));
+  if (lobby.hidden) {
+    preview.srcObject = null;
+    focused = "";
+    return;
+  }
+  const busy = phase === "joining" || phase === "waiting";
+  fields.disabled = busy;
+  write(element("lobby-title"), named || t("lobby.title"));
+  for (const e of document.querySelectorAll(".without")) /** @type {HTMLElement} */ (e).hidden = named !== "";
+  for (const e of document.querySelectorAll(".with")) /** @type {HTMLElement} */ (e).hidden = named === "";
+  element("passcode-field").hidden = !needsPasscode;
+  passcode.required = needsPasscode;
+  if (!needsPasscode) passcode.value = "";
+  element("progress").hidden = !busy;
+  write(element("progress-text"), phase === "joining" ? t("state.joining") : why);
+  write(element("error"), phase === "refused" ? why : "");
+  element("error").hidden = phase !== "refused";
+  element("join-button").hidden = busy || !named;
+  drawPreview();
+  focus(phase, needsPasscode, named);
+}
+
+/**
+ * Puts the cursor where something is to be typed, once for each need.
+ * @param {string} phase
+ * @param {boolean} needsPasscode
+ * @param {string} named
+ */
+function focus(phase, needsPasscode, named) {
+  const wanted = phase === "joining" || phase === "waiting" ? "cancel" : needsPasscode ? "passcode" : named ? "nickname" : "new";
+  if (wanted === focused || document.querySelector("dialog[open]")) return;
+  focused = wanted;
+  element(wanted).focus();
+  if (wanted === "passcode") passcode.select();
+}
+
+function drawPreview() {
+  const picture = media.track("video");
   // One without tracks would keep the page loading for ever.
-  preview.srcObject = picture ? media.stream : null;
+  const source = picture && media.stream ? media.stream : null;
+  if (preview.srcObject !== source) preview.srcObject = source;
   preview.hidden = !picture;
-  hint.textContent = picture ? "" : t(media.track("video") ? "media.cameraOff" : "media.noCamera");
-  problem.hidden = !media.problem;
-  /** @type {HTMLElement} */ (problem.firstElementChild).textContent = media.problem;
-  press(mute, media.muted, t(media.muted ? "control.unmute" : "control.mute"));
-  press(camera, media.cameraOff, t(media.cameraOff ? "control.cameraOn" : "control.cameraOff"));
-  drawDevices(media);
+  write(element("preview-hint"), picture ? "" : t(media.opening ? "media.opening" : media.cameraOff ? "media.cameraOff" : "media.noCamera"));
+  const { problem } = media;
+  element("problem").hidden = !problem;
+  write(/** @type {HTMLElement} */ (element("problem").firstElementChild), problem);
+  drawDevices("preview-mute", "preview-camera");
 }
 
-/** @param {Media} media */
-async function drawDevices(media) {
-  const found = await media.devices();
-  for (const select of deviceLists()) {
-    const kind = /** @type {DeviceKind} */ (select.dataset.device);
-    const options = found[kind].map(({ id, label }) => new Option(label, id));
-    if (kind !== "audiooutput") options.push(new Option(t("device.none"), ""));
-    else if (!options.length) options.push(new Option(t("device.default"), "default"));
-    select.replaceChildren(...options);
-    const chosen = media.choices[kind];
-    const inUse = kind === "audiooutput" ? undefined : media.track(kind === "audioinput" ? "audio" : "video")?.getSettings().deviceId;
-    select.value = chosen === "" ? "" : inUse ?? chosen ?? options[0].value;
-    if (select.selectedIndex < 0) select.selectedIndex = 0;
-  }
+/**
+ * Draws a pair of buttons for microphone and camera.
+ * @param {string} microphone
+ * @param {string} camera
+ */
+export function drawDevices(microphone, camera) {
+  const muted = media.muted || !media.track("audio") && !media.opening, off = media.cameraOff || !media.track("video") && !media.opening;
+  press(element(microphone), muted, t(muted ? "control.unmute" : "control.mute"));
+  press(element(camera), off, t(off ? "control.cameraOn" : "control.cameraOff"));
+  element(microphone).classList.toggle("broken", !media.track("audio") && !media.opening);
+  element(camera).classList.toggle("broken", Boolean(media.local.state.problems.video));
 }

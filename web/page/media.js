@@ -1,195 +1,305 @@
 // @ts-check
-// Camera, microphone, speaker and screen: which there are, what they give, and why
-// they do not.
+// Camera, microphone, speaker and screen in the page's terms: what was chosen, what goes wrong and
+// why. Opening and closing them is the client module's.
 
-import { Emitter } from "./client/emitter.js";
+import { Local } from "./client/local.js";
+import { notice, redraw } from "./state.js";
+import { keep, recallObject } from "./storage.js";
 import { t } from "./words.js";
 
 const CHOICES_KEY = "parley.devices";
 
 /** @typedef {"audioinput"|"videoinput"|"audiooutput"} DeviceKind */
-/** @typedef {{audioinput?: string, videoinput?: string, audiooutput?: string}} Choices "": none */
+/** @typedef {"audio"|"video"} Kind */
+/** @typedef {{id: string, label: string}} Device */
+/** @typedef {{audioinput?: string, videoinput?: string, audiooutput?: string, cameraOff?: boolean}} Choices */
 
-/** @extends {Emitter<{change: undefined, replaced: {old: MediaStreamTrack|undefined, track: MediaStreamTrack|undefined, kind: string}}>} */
-export class Media extends Emitter {
-  /** What we show and say; its tracks change with the devices. */
-  stream = new MediaStream();
-  /** Why there is no picture or voice, in words; "" where nothing is wrong. */
-  problem = "";
-  muted = false;
-  cameraOff = false;
+export class Media {
+  local = new Local();
+  opening = false;
   /** @type {Choices} */
-  choices = JSON.parse(localStorage.getItem(CHOICES_KEY) ?? "{}");
+  choices = recallObject(CHOICES_KEY);
+  /** @type {Record<DeviceKind, Device[]>} */
+  devices = { audioinput: [], videoinput: [], audiooutput: [] };
+  /** Called when a voice is heard while the microphone is off. */
+  onspeech = () => {};
+  /** Devices that went away in use: they are taken again when they are back. */
+  #missing = /** @type {Set<Kind>} */ (new Set());
+  /** @type {MediaStreamTrack[]} those that are watched */
+  #watched = [];
   /** @type {AnalyserNode|undefined} */
   #analyser;
+  /** @type {MediaStreamTrack|undefined} what is measured: the microphone also while it is muted */
+  #measured;
   /** @type {AudioContext|undefined} */
   #context;
+  #sharing = false;
 
-  /** @param {"audio"|"video"} kind */
-  track(kind) {
-    return this.stream.getTracks().find((track) => track.kind === kind);
+  constructor() {
+    navigator.mediaDevices?.addEventListener?.("devicechange", () => this.#devicesChanged());
   }
 
-  /** Opens what is chosen: both, or what of it can be had. */
+  get stream() { return this.local.state.stream; }
+  get screen() { return this.local.state.screen; }
+  get muted() { return this.local.state.muted.audio; }
+  get cameraOff() { return this.local.state.muted.video; }
+  /** There is no other way than to listen. */
+  get insecure() { return !navigator.mediaDevices?.getUserMedia; }
+
+  /** @param {Kind} kind */
+  track(kind) {
+    return this.stream?.getTracks().find((track) => track.kind === kind && track.readyState === "live");
+  }
+
+  /** Opens what was chosen, or what of it can be had. */
   async open() {
-    this.close();
-    this.problem = "";
-    if (!navigator.mediaDevices?.getUserMedia) {
-      this.problem = `${t("media.insecure")} ${t("media.listen")}`;
-      this.emit("change", undefined);
-      return;
+    const former = this.local, local = this.local = new Local();
+    former.close();
+    local.on("change", () => this.#changed());
+    await local.mute("video", this.choices.cameraOff ?? false);
+    await this.#publish();
+  }
+
+  async #publish() {
+    if (!this.insecure) {
+      this.opening = true;
+      await this.local.publish({ audio: this.#constraint("audioinput"), video: this.#constraint("videoinput") }).catch(() => {}); // the state tells
+      this.opening = false;
     }
-    const audio = this.#constraint("audioinput"), video = this.#constraint("videoinput");
-    let got = await this.#get(audio, video);
-    if (!got && audio && video) {
-      const why = this.problem;
-      got = await this.#get(audio, false);
-      this.problem = got ? `${why} ${t("media.voice")}` : `${why} ${t("media.listen")}`;
-    }
-    for (const track of got?.getTracks() ?? []) this.#add(track);
-    this.#apply();
-    this.emit("change", undefined);
+    await this.#list();
+  }
+
+  /** Lets go of everything. */
+  close() {
+    this.local.close();
+    this.#measure();
   }
 
   /** @param {"audioinput"|"videoinput"} kind */
   #constraint(kind) {
     const id = this.choices[kind];
-    if (id === "") return false;
     const chosen = id ? { deviceId: { ideal: id } } : {};
     if (kind === "audioinput") return { ...chosen, echoCancellation: true, noiseSuppression: true, autoGainControl: true };
     return { ...chosen, width: { ideal: 1280 }, height: { ideal: 720 } };
   }
 
   /**
-   * @param {MediaTrackConstraints|boolean} audio
-   * @param {MediaTrackConstraints|boolean} video
+   * Why there is no picture or voice, in words; "" where nothing is wrong.
+   * @returns {string}
    */
-  async #get(audio, video) {
-    if (!audio && !video) return undefined;
-    try {
-      const stream = await navigator.mediaDevices.getUserMedia({ audio, video });
-      this.problem = "";
-      return stream;
-    } catch (error) {
-      this.problem = explain(/** @type {DOMException} */ (error));
-      return undefined;
-    }
+  get problem() {
+    if (this.insecure) return `${t("media.insecure")} ${t("media.listen")}`;
+    const { audio, video } = this.local.state.problems;
+    if (!audio && !video) return "";
+    if (audio && video && audio.name === video.name) return `${explain("both", audio)} ${t("media.listen")}`;
+    const parts = [];
+    if (audio) parts.push(explain("microphone", audio));
+    if (video) parts.push(explain("camera", video));
+    if (audio && video) parts.push(t("media.listen"));
+    else if (video && this.track("audio")) parts.push(t("media.voice"));
+    return parts.join(" ");
   }
 
-  /** @param {MediaStreamTrack} track */
-  #add(track) {
-    this.stream.addTrack(track);
-    // A device that is pulled out ends its track.
-    track.onended = () => {
-      this.stream.removeTrack(track);
-      this.emit("replaced", { old: track, track: undefined, kind: track.kind });
-      this.emit("change", undefined);
-    };
-    if (track.kind === "audio") this.#listen();
+  /** Tries again what could not be opened. */
+  async retry() {
+    if (!this.stream) return this.#publish(); // where a visit has it already
+    for (const kind of /** @type {Kind[]} */ (["audio", "video"])) {
+      if (this.local.state.problems[kind]) await this.#take(kind, this.choices[kind === "audio" ? "audioinput" : "videoinput"] ?? "");
+    }
+    await this.#list();
   }
 
   /**
    * Takes another device, now and from now on.
    * @param {DeviceKind} kind
-   * @param {string} id "": none
+   * @param {string} id
    */
   async choose(kind, id) {
-    this.choices = { ...this.choices, [kind]: id };
-    localStorage.setItem(CHOICES_KEY, JSON.stringify(this.choices));
-    if (kind === "audiooutput") {
-      this.emit("change", undefined);
+    if (kind !== "audiooutput" && !await this.#take(kind === "audioinput" ? "audio" : "video", id)) return;
+    this.#keep({ [kind]: id });
+  }
+
+  /** Takes the camera on the other side of a phone. */
+  async flip() {
+    const now = this.track("video")?.getSettings().facingMode;
+    await this.#take("video", { facingMode: { ideal: now === "environment" ? "user" : "environment" }, deviceId: undefined });
+  }
+
+  /** Whether there is a camera on the other side. */
+  get flips() { return this.devices.videoinput.length > 1 && navigator.maxTouchPoints > 0; }
+
+  /**
+   * @param {Kind} kind
+   * @param {string|MediaTrackConstraints} device
+   */
+  async #take(kind, device) {
+    try {
+      await this.local.switchDevice(kind, device);
+      this.#missing.delete(kind);
+      return true;
+    } catch (error) {
+      notice(explain(kind === "audio" ? "microphone" : "camera", /** @type {DOMException} */ (error)), "error");
+      return false;
+    }
+  }
+
+  toggleMute() { return this.#mute("audio", !this.muted); }
+  toggleCamera() {
+    this.#keep({ cameraOff: !this.cameraOff });
+    return this.#mute("video", !this.cameraOff);
+  }
+
+  /**
+   * @param {Kind} kind
+   * @param {boolean} muted
+   */
+  async #mute(kind, muted) {
+    if (this.insecure) {
+      notice(this.problem, "error");
       return;
     }
-    const media = kind === "audioinput" ? "audio" : "video";
-    const old = this.track(media);
-    const constraint = this.#constraint(kind);
-    old?.stop(); // some systems open a camera only once
-    const got = await this.#get(media === "audio" && constraint, media === "video" && constraint);
-    if (old) this.stream.removeTrack(old);
-    const track = got?.getTracks()[0];
-    if (track) this.#add(track);
-    this.#apply();
-    this.emit("replaced", { old, track, kind: media });
-    this.emit("change", undefined);
+    // One that could not be opened is tried again.
+    if (!this.track(kind) && this.local.state.problems[kind] && (kind === "audio" || !muted)) {
+      await this.local.mute(kind, false).catch(() => {});
+      if (!this.track(kind)) await this.#take(kind, "");
+      return;
+    }
+    await this.local.mute(kind, muted).catch((error) => notice(explain(kind === "audio" ? "microphone" : "camera", error), "error"));
   }
 
-  /** @param {boolean} muted */
-  setMuted(muted) {
-    this.muted = muted;
-    this.#apply();
-    this.emit("change", undefined);
+  /** Shares the screen, or stops. One picker at a time. */
+  async share() {
+    if (this.#sharing) return;
+    this.#sharing = true;
+    try {
+      if (this.screen) (await this.local.shareScreen({})).stop();
+      else await this.#shareScreen();
+    } catch (error) {
+      const { name, message, code } = /** @type {any} */ (error);
+      // One that has left meanwhile, or has closed the picker, knows.
+      if (code !== "closed" && (name !== "NotAllowedError" || /system/i.test(message))) {
+        notice(name === "NotAllowedError" ? t("share.system") : t("share.failed", { error: message || name }), "error");
+      }
+    } finally {
+      this.#sharing = false;
+      redraw();
+    }
   }
 
-  /** @param {boolean} off */
-  setCameraOff(off) {
-    this.cameraOff = off;
-    this.#apply();
-    this.emit("change", undefined);
+  async #shareScreen() {
+    if (!navigator.mediaDevices?.getDisplayMedia) throw new Error(t("media.insecure"));
+    const local = this.local, video = { frameRate: { max: 30 } };
+    const { stream } = await local.shareScreen({ video, audio: true }).catch((error) => {
+      if (error.name === "NotAllowedError" || error.code === "closed") throw error;
+      return local.shareScreen({ video, audio: false }).then((shared) => {
+        notice(t("share.noSound"));
+        return shared;
+      });
+    });
+    const [track] = stream.getVideoTracks();
+    if (track) track.contentHint = "detail"; // text is to be sharp
   }
 
-  #apply() {
-    for (const track of this.stream.getTracks()) track.enabled = track.kind === "audio" ? !this.muted : !this.cameraOff;
+  /** @param {Choices} part */
+  #keep(part) {
+    this.choices = { ...this.choices, ...part };
+    keep(CHOICES_KEY, JSON.stringify(this.choices));
+    redraw();
   }
 
-  /** Measures the microphone. */
-  #listen() {
-    this.#context ??= new AudioContext();
-    this.#analyser = this.#context.createAnalyser();
-    this.#analyser.fftSize = 512;
-    this.#context.createMediaStreamSource(new MediaStream(this.stream.getAudioTracks())).connect(this.#analyser);
+  #changed() {
+    for (const track of this.stream?.getTracks() ?? []) {
+      if (this.#watched.includes(track)) continue;
+      this.#watched = [...this.#watched.filter((t) => t.readyState === "live"), track];
+      track.addEventListener("ended", () => this.#ended(track));
+    }
+    this.#measure();
+    redraw();
   }
 
-  /** @returns {number} how loud the microphone is, from 0 to 1 */
-  level() {
-    if (!this.#analyser || this.muted || !this.track("audio")) return 0;
-    if (this.#context?.state === "suspended") this.#context.resume().catch(() => {});
-    const samples = new Float32Array(this.#analyser.fftSize);
-    this.#analyser.getFloatTimeDomainData(samples);
-    const power = samples.reduce((sum, x) => sum + x * x, 0) / samples.length;
-    return Math.min(1, Math.max(0, 1 + Math.log10(power + 1e-9) / 6));
+  /** @param {MediaStreamTrack} track of a device that is gone: the module takes another, if there is one */
+  async #ended(track) {
+    const kind = /** @type {Kind} */ (track.kind), local = this.local;
+    this.#missing.add(kind);
+    const device = t(kind === "audio" ? "device.microphone" : "device.camera");
+    await local.mute(kind, local.state.muted[kind]).catch(() => {}); // after what the module does
+    if (local !== this.local) return;
+    const now = this.track(kind);
+    if (now) notice(t("device.replaced", { device, label: now.label }));
+    else notice(t("device.gone", { device }), "error");
+    await this.#list();
   }
 
-  /** @returns {Promise<Record<DeviceKind, {id: string, label: string}[]>>} */
-  async devices() {
-    /** @type {Record<DeviceKind, {id: string, label: string}[]>} */
+  async #devicesChanged() {
+    await this.#list();
+    for (const kind of this.#missing) {
+      const list = kind === "audio" ? "audioinput" : "videoinput", chosen = this.choices[list];
+      const there = this.devices[list].some(({ id }) => id === chosen);
+      if (!there && (this.track(kind) || !this.devices[list].length)) continue;
+      if (await this.#take(kind, there && chosen ? chosen : "")) {
+        notice(t("device.back", { device: t(kind === "audio" ? "device.microphone" : "device.camera"), label: this.track(kind)?.label ?? "" }));
+      }
+    }
+  }
+
+  async #list() {
+    /** @type {Record<DeviceKind, Device[]>} */
     const found = { audioinput: [], videoinput: [], audiooutput: [] };
     const kinds = { audioinput: t("device.microphone"), videoinput: t("device.camera"), audiooutput: t("device.speaker") };
     for (const device of (await navigator.mediaDevices?.enumerateDevices().catch(() => [])) ?? []) {
       const list = found[device.kind];
       if (device.deviceId) list.push({ id: device.deviceId, label: device.label || t("device.number", { kind: kinds[device.kind], n: list.length + 1 }) });
     }
-    return found;
+    this.devices = found;
+    redraw();
   }
 
-  /** Lets go of camera and microphone. */
-  close() {
-    for (const track of this.stream.getTracks()) {
-      track.onended = null;
-      track.stop();
-      this.stream.removeTrack(track);
-    }
+  /** Measures the microphone of now. */
+  #measure() {
+    const track = this.track("audio");
+    if (track?.id === this.#measured?.id) return;
+    this.#analyser?.disconnect();
     this.#analyser = undefined;
+    this.#heard?.stop();
+    this.#measured = track;
+    this.#heard = undefined;
+    if (!track) return;
+    this.#context ??= new AudioContext();
+    this.#analyser = this.#context.createAnalyser();
+    this.#analyser.fftSize = 512;
+    this.#heard = track.clone(); // goes on when the microphone is muted
+    this.#heard.enabled = true;
+    this.#context.createMediaStreamSource(new MediaStream([this.#heard])).connect(this.#analyser);
+  }
+
+  /** @type {MediaStreamTrack|undefined} */
+  #heard;
+
+  /** @returns {number} how loud it is at the microphone, from 0 to 1, also while that is muted */
+  level() {
+    if (!this.#analyser) return 0;
+    if (this.#context?.state !== "running") this.#context?.resume().catch(() => {}); // interrupted, or before the first click
+    const samples = new Float32Array(this.#analyser.fftSize);
+    this.#analyser.getFloatTimeDomainData(samples);
+    const power = samples.reduce((sum, x) => sum + x * x, 0) / samples.length;
+    return Math.min(1, Math.max(0, 1 + Math.log10(power + 1e-9) / 6));
   }
 }
 
 /**
  * Says why a device was refused.
+ * @param {"camera"|"microphone"|"both"} which
  * @param {DOMException} error
  */
-function explain(error) {
+function explain(which, error) {
+  const device = t(`device.${which}`);
   switch (error.name) {
-    case "NotAllowedError": return t("media.NotAllowedError");
-    case "SecurityError": return t("media.SecurityError");
-    case "NotFoundError": return t("media.NotFoundError");
-    case "NotReadableError": return t("media.NotReadableError");
-    case "AbortError": return t("media.AbortError");
-    case "OverconstrainedError": return t("media.OverconstrainedError");
+    case "NotAllowedError": return t("media.NotAllowedError", { device });
+    case "SecurityError": return t("media.SecurityError", { device });
+    case "NotFoundError": return t("media.NotFoundError", { device });
+    case "NotReadableError": return t("media.NotReadableError", { device });
+    case "AbortError": return t("media.AbortError", { device });
+    case "OverconstrainedError": return t("media.OverconstrainedError", { device });
   }
-  return t("media.other", { error: String(error.message || error.name) });
-}
-
-/** Asks for the screen, with its sound where the browser has it. */
-export function openScreen() {
-  if (!navigator.mediaDevices?.getDisplayMedia) return Promise.reject(new Error(t("media.insecure")));
-  return navigator.mediaDevices.getDisplayMedia({ video: { frameRate: { max: 30 } }, audio: true });
+  return t("media.other", { device, error: String(error.message || error.name) });
 }

@@ -2,77 +2,83 @@
 // What members of a call tell each other besides pictures and voices, and how the
 // pictures are fitted to what the connections carry.
 
-import { Emitter } from "./client/emitter.js";
-import { receiveFile } from "./files.js";
-
-/** @typedef {import("./client/index.js").Peer} Peer */
-/** @typedef {import("./client/index.js").Room} Room */
-/** @typedef {import("./client/index.js").Statistics} Statistics */
+/** @typedef {import("./client/parley.js").Peer} Peer */
+/** @typedef {import("./client/parley.js").Room} Room */
+/** @typedef {import("./client/parley.js").Statistics} Statistics */
 /** @typedef {import("./media.js").Media} Media */
-/** @typedef {import("./files.js").Transfer} Transfer */
 
 /**
- * What we know of one in the call.
+ * What we know of one in the call. hand: when it was raised, in ms since 1970, or 0. screen: the
+ * id of the stream that is its screen, or "".
  * @typedef {{
- *   streams: Map<string, MediaStream>, muted: boolean, cameraOff: boolean, hand: boolean, screen: string,
+ *   peer: Peer, muted: boolean, cameraOff: boolean, hand: number, screen: string, recording: boolean,
  *   speaking: boolean, quality: "good"|"fair"|"poor"|"", statistics?: Statistics,
  * }} Other
+ */
+
+/**
+ * - change: something of one in the call, or who there is
+ * - hand: a hand was raised; recording: somebody begins to record, or stops
+ * - data: something else that a member has said to us
+ * - channel: a data channel that a member has opened
+ * @typedef {{
+ *   change: () => void, hand: (id: string) => void, recording: (id: string, on: boolean) => void,
+ *   open: (peer: Peer) => void, data: (id: string, data: any, peer?: Peer) => void, channel: (channel: RTCDataChannel, id: string) => void,
+ *   unheard: () => void,
+ * }} Told
  */
 
 const STATISTICS_EVERY = 1000; // ms
 const SPEAKING_EVERY = 100; // ms
 const SPEAKING_HOLD = 800; // ms that one still counts as speaking after the last sound
 const SPEAKING_LEVEL = 0.02; // of a receiver, from 0 to 1
+const OWN_LEVEL = .45; // of the microphone, from 0 to 1
+const UNHEARD = 5; // sounds in a row after which one who is muted seems to speak
 
 /**
- * How a picture is sent to each of so many others: bits a second, and by what its
- * size is divided. Together they stay below 2.5 Mbit/s.
+ * How a camera's picture is sent to each of so many others: bits a second, and by what its
+ * size is divided. Together they stay below 2.5 Mbit/s; beside a screen, cameras get a third of it.
  * @type {[most: number, bitrate: number, scale: number][]}
  */
 const FITS = [[1, 1_700_000, 1], [2, 900_000, 1.5], [4, 450_000, 2], [7, 250_000, 3], [Infinity, 150_000, 4]];
-const SCREEN_BITRATE = 1_500_000;
+const SCREEN_BITRATE = 1_600_000; // bits a second, to all together
 const VOICE_BITRATE = 40_000;
 
-/**
- * - change: something of one in the call, or who there is
- * - chat: somebody has written
- * - file: somebody offers a file
- * @extends {Emitter<{change: string, chat: {from: string, text: string}, file: Transfer}>}
- */
-export class Meeting extends Emitter {
+export class Meeting {
   /** @type {Map<string, Other>} */
   others = new Map();
   /** What the others are told of us. */
-  self = { muted: false, cameraOff: false, hand: false, screen: "" };
+  self = { muted: false, cameraOff: false, hand: 0, screen: "", recording: false };
   speaking = false;
+  /** Who has spoken last; "": nobody. */
+  speaker = "";
 
   #room;
   #media;
+  #told;
   #timers;
+  #loud = 0;
   /** @type {Map<string, number>} when each was last heard */
   #lastSound = new Map();
 
   /**
    * @param {Room} room
    * @param {Media} media
+   * @param {Told} told
    */
-  constructor(room, media) {
-    super();
+  constructor(room, media, told) {
     this.#room = room;
     this.#media = media;
+    this.#told = told;
     room.on("peer", (peer) => this.#welcome(peer));
     room.on("gone", ({ peer }) => {
+      if (this.others.get(peer.id)?.peer !== peer) return; // it has a new connection already
       this.others.delete(peer.id);
       this.#fit();
-      this.emit("change", peer.id);
+      told.change();
     });
-    room.on("message", ({ from, data }) => {
-      if (typeof data?.chat === "string") this.emit("chat", { from, text: data.chat });
-    });
-    this.#timers = [
-      setInterval(() => this.#measure(), STATISTICS_EVERY),
-      setInterval(() => this.#listen(), SPEAKING_EVERY),
-    ];
+    room.on("message", ({ from, data }) => told.data(from, data));
+    this.#timers = [setInterval(() => this.#measure(), STATISTICS_EVERY), setInterval(() => this.#listen(), SPEAKING_EVERY)];
   }
 
   close() {
@@ -82,24 +88,20 @@ export class Meeting extends Emitter {
   /** @param {Peer} peer */
   #welcome(peer) {
     /** @type {Other} */
-    const other = { streams: new Map(), muted: false, cameraOff: false, hand: false, screen: "", speaking: false, quality: "" };
+    const other = { peer, muted: false, cameraOff: false, hand: 0, screen: "", recording: false, speaking: false, quality: "" };
     this.others.set(peer.id, other);
-    const change = () => this.emit("change", peer.id);
-    peer.on("track", ({ track, streams }) => {
-      const stream = streams[0] ?? new MediaStream([track]);
-      other.streams.set(stream.id, stream);
+    const { change } = this.#told;
+    peer.on("track", ({ track }) => {
       track.onmute = track.onunmute = track.onended = change;
-      stream.onremovetrack = () => {
-        if (!stream.getTracks().length) other.streams.delete(stream.id);
-        change();
-      };
       change();
     });
-    peer.on("data", (data) => this.#told(peer, other, data));
-    peer.on("open", () => this.#tell(peer));
-    peer.on("channel", (channel) => {
-      if (channel.label === "file") receiveFile(channel, peer.id, (transfer) => this.emit("file", transfer));
+    peer.on("streams", change);
+    peer.on("data", (data) => this.#heard(other, data));
+    peer.on("open", () => {
+      this.#tell(peer);
+      this.#told.open(peer);
     });
+    peer.on("channel", (channel) => this.#told.channel(channel, peer.id));
     peer.on("state", (state) => {
       if (state === "connected") this.#fit();
       if (state === "connecting") this.#tell(peer);
@@ -110,78 +112,88 @@ export class Meeting extends Emitter {
   }
 
   /**
-   * @param {Peer} peer
    * @param {Other} other
    * @param {any} data
    */
-  #told(peer, other, data) {
-    if (data?.state) {
-      const { muted, cameraOff, hand, screen } = data.state;
-      Object.assign(other, { muted: !!muted, cameraOff: !!cameraOff, hand: !!hand, screen: String(screen ?? "") });
-      this.emit("change", peer.id);
+  #heard(other, data) {
+    const { id } = other.peer;
+    if (!data?.state) {
+      this.#told.data(id, data, other.peer);
+      return;
     }
-    if (typeof data?.chat === "string") this.emit("chat", { from: peer.id, text: data.chat });
+    const { muted, cameraOff, hand, screen, recording } = data.state;
+    const before = { ...other }, age = Number(hand) || 0;
+    Object.assign(other, {
+      muted: !!muted, cameraOff: !!cameraOff, screen: String(screen ?? ""), recording: !!recording,
+      hand: age > 0 ? other.hand || Date.now() - age : 0,
+    });
+    if (other.hand && !before.hand) this.#told.hand(id);
+    if (other.recording !== before.recording) this.#told.recording(id, other.recording);
+    this.#told.change();
   }
 
   /** @param {Peer} peer */
-  #tell(peer) { peer.send({ state: this.self }); }
+  #tell(peer) {
+    const { hand } = this.self;
+    peer.send({ state: { ...this.self, hand: hand && Date.now() - hand + 1 } }).catch(() => {}); // gone, or told again when it opens
+  }
 
   /**
    * Changes what the others are told of us.
-   * @param {Partial<Meeting["self"]>} change
+   * @param {Partial<Meeting["self"]>} part
    */
-  update(change) {
-    Object.assign(this.self, change);
+  update(part) {
+    const before = JSON.stringify(this.self);
+    Object.assign(this.self, part);
+    if (JSON.stringify(this.self) === before) return;
     for (const peer of this.#room.peers.values()) if (peer.state !== "ringing") this.#tell(peer);
     this.#fit();
-    this.emit("change", this.#room.id);
+    this.#told.change();
   }
 
   /**
-   * Says something to everybody in the room: straight where there is a way, through
-   * the server else.
-   * @param {string} text
+   * The ids of those who have raised a hand, in that order.
+   * @returns {string[]}
    */
-  chat(text) {
-    for (const id of this.#room.members) {
-      if (id === this.#room.id) continue;
-      const peer = this.#room.peers.get(id);
-      if (peer?.direct) peer.send({ chat: text });
-      else this.#room.send({ chat: text }, id);
-    }
+  get hands() {
+    /** @type {[id: string, at: number][]} */
+    const all = [[this.#room.id, this.self.hand], ...[...this.others].map(([id, { hand }]) => /** @type {[string, number]} */ ([id, hand]))];
+    return all.filter(([, at]) => at).sort(([, a], [, b]) => a - b).map(([id]) => id);
   }
 
-  /** Fits what we send to the number of those who get it: voices first. */
+  /** Fits what we send to the number of those who get it: voices first, then a screen, then cameras. */
   #fit() {
     const n = this.#room.peers.size;
     const fit = FITS.find(([most]) => n <= most);
     if (!n || !fit) return;
-    const screens = this.self.screen !== "";
+    const screen = this.#media.screen?.getVideoTracks()[0];
+    const camera = { maxBitrate: screen ? Math.round(fit[1] / 3) : fit[1], scaleResolutionDownBy: screen ? 2 * fit[2] : fit[2] };
     for (const peer of this.#room.peers.values()) {
       peer.encode("audio", { maxBitrate: VOICE_BITRATE, priority: "high", networkPriority: "high" });
-      peer.encode("video", { maxBitrate: screens ? Math.max(fit[1], SCREEN_BITRATE / n) : fit[1], scaleResolutionDownBy: screens ? 1 : fit[2] });
+      if (screen) peer.encode(screen, { maxBitrate: Math.round(SCREEN_BITRATE / n), scaleResolutionDownBy: 1 });
+      peer.encode("video", camera);
     }
   }
 
   async #measure() {
-    for (const peer of this.#room.peers.values()) {
-      const other = this.others.get(peer.id);
-      if (!other || peer.state !== "connected") continue;
-      other.statistics = await peer.stats();
-      const { roundTrip = 0, lost, jitter = 0 } = other.statistics;
-      other.quality = roundTrip > 400 || lost > .08 || jitter > 100 ? "poor" : roundTrip > 200 || lost > .03 || jitter > 50 ? "fair" : "good";
-      this.emit("change", peer.id);
+    for (const other of this.others.values()) {
+      if (other.peer.state !== "connected") continue;
+      other.statistics = await other.peer.stats().catch(() => undefined);
+      const { roundTrip = 0, lost = 0, lostThere = 0, jitter = 0 } = other.statistics ?? {}, loss = Math.max(lost, lostThere);
+      other.quality = roundTrip > 400 || loss > .08 || jitter > 100 ? "poor" : roundTrip > 200 || loss > .03 || jitter > 50 ? "fair" : "good";
     }
+    this.#told.change();
   }
 
   #listen() {
-    this.speaking = this.#hears(this.#room.id, this.speaking, this.#media.level() > .45);
-    for (const peer of this.#room.peers.values()) {
-      const other = this.others.get(peer.id);
-      if (!other) continue;
-      const receivers = peer.connection.getReceivers().filter((r) => r.track.kind === "audio");
-      const loud = !other.muted && receivers.some((r) => (r.getSynchronizationSources?.() ?? []).some((s) => (s.audioLevel ?? 0) > SPEAKING_LEVEL));
-      other.speaking = this.#hears(peer.id, other.speaking, loud);
+    const loud = this.#media.level() > OWN_LEVEL;
+    this.#loud = loud && this.self.muted ? this.#loud + 1 : 0;
+    if (this.#loud === UNHEARD && this.#media.track("audio")) this.#told.unheard();
+    this.speaking = this.#hears(this.#room.id, this.speaking, loud && !this.self.muted);
+    for (const other of this.others.values()) {
+      const receivers = other.peer.connection.getReceivers().filter((r) => r.track.kind === "audio");
+      const heard = !other.muted && receivers.some((r) => (r.getSynchronizationSources?.() ?? []).some((s) => (s.audioLevel ?? 0) > SPEAKING_LEVEL));
+      other.speaking = this.#hears(other.peer.id, other.speaking, heard);
     }
   }
 
@@ -195,7 +207,10 @@ export class Meeting extends Emitter {
     const now = Date.now();
     if (loud) this.#lastSound.set(id, now);
     const speaking = now - (this.#lastSound.get(id) ?? 0) < SPEAKING_HOLD;
-    if (speaking !== was) queueMicrotask(() => this.emit("change", id));
+    if (speaking !== was) {
+      if (speaking && id !== this.#room.id && !this.others.get(this.speaker)?.speaking) this.speaker = id;
+      this.#told.change();
+    }
     return speaking;
   }
 }

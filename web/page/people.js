@@ -1,81 +1,64 @@
 // @ts-check
-// Who is in the room, and what moderators can do about it.
+// Who is in the room: each with a name, and what can be done about it.
 
-import { element, make, press } from "./elements.js";
+import { avatar, element, fill, make, makeButton, press, write } from "./elements.js";
+import { icon } from "./icons.js";
+import { showPerson } from "./person.js";
+import { state } from "./state.js";
 import { language, t } from "./words.js";
 
-/** @typedef {import("./client/room.js").Room} Room */
-
 const members = element("members"), lock = element("lock"), locked = element("locked");
-const kicking = element("kicking", HTMLDialogElement);
 
-/** The panel with the members. */
-export class People {
-  /** What was drawn last. */
-  #kept = "";
-  #choose;
-  #chosen;
-
-  /**
-   * @param {(id: string) => void} choose called with the member that is pressed
-   * @param {() => string} chosen the member that is to be called
-   */
-  constructor(choose, chosen) {
-    this.#choose = choose;
-    this.#chosen = chosen;
-  }
-
-  /** Draws everything the next time. */
-  forget() { this.#kept = ""; }
-
-  /** @param {Room} room */
-  draw(room) {
-    const moderates = room.rights.includes("moderate");
-    lock.hidden = !moderates;
-    lock.onclick = () => room.lock(!room.locked);
-    press(lock, room.locked, t(room.locked ? "room.unlock" : "room.lock"));
-    locked.hidden = !room.locked;
-
-    const now = JSON.stringify([room.members, room.names, room.id, this.#chosen(), language(), moderates]);
-    if (now === this.#kept) return;
-    this.#kept = now;
-    const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset.id : undefined;
-    members.replaceChildren(...room.members.map((id) => this.#line(room, id, moderates)));
-    if (focused) /** @type {HTMLElement|null} */ (members.querySelector(`[data-id="${CSS.escape(focused)}"]`))?.focus();
-  }
-
-  /**
-   * @param {Room} room
-   * @param {string} id
-   * @param {boolean} moderates
-   */
-  #line(room, id, moderates) {
-    const name = room.nameOf(id);
-    const lines = [make("bdi", { text: name }), make("small", { text: id === room.id ? `${t("people.you")} · ${id}` : id })];
-    if (id === room.id) return make("li", {}, make("div", { className: "self" }, ...lines));
-    const button = make("button", {}, ...lines);
-    button.type = "button";
-    button.dataset.id = id;
-    button.ariaPressed = String(id === this.#chosen());
-    button.onclick = () => this.#choose(id);
-    if (!moderates) return make("li", {}, button);
-    const kick = make("button", { className: "quiet", text: t("people.kick") });
-    kick.type = "button";
-    kick.ariaLabel = t("people.kickName", { name });
-    kick.onclick = () => this.#askKick(room, id);
-    return make("li", {}, button, kick);
-  }
-
-  /**
-   * @param {Room} room
-   * @param {string} id
-   */
-  #askKick(room, id) {
-    element("kick-question").textContent = t("people.kickQuestion", { name: room.nameOf(id) });
-    element("kick").onclick = () => {
-      room.kick(id);
-      kicking.close();
+/** @param {import("./visit.js").Visit} visit */
+export function drawPeople(visit) {
+  const { room, meeting } = visit, moderates = room.rights.includes("moderate");
+  write(element("people-title"), t("people.title", { n: room.members.length }));
+  lock.hidden = !moderates;
+  lock.onclick = () => room.lock(!room.locked);
+  press(lock, room.locked, t(room.locked ? "room.unlock" : "room.lock"));
+  locked.hidden = !room.locked;
+  element("meet").hidden = room.meeting;
+  const { hands } = meeting, order = [...hands, ...room.members.filter((id) => !hands.includes(id))].filter((id) => room.members.includes(id));
+  const lines = order.map((id) => {
+    const other = meeting.others.get(id);
+    return {
+      id, name: visit.nameOf(id), self: id === room.id, hand: hands.indexOf(id) + 1, role: other?.peer.role,
+      muted: id === room.id ? meeting.self.muted : other?.muted ?? false, may: room.meeting || !room.peers.size, state: other?.peer.state === "ringing" ? "ringing" : "",
     };
-    kicking.showModal();
-  }
+  });
+  fill(members, [lines, language()], () => lines.map((line) => {
+    const { id, name, self, hand, role, muted } = line;
+    const label = make("span", { className: "who" }, make("bdi", { text: name }));
+    label.title = id;
+    const more = self ? t("people.you") : line.state ? t("tile.ringing") : "";
+    if (more) label.append(make("small", { text: more }));
+    const li = make("li", {}, avatar(id, name), label);
+    if (hand) {
+      const raised = make("span", { className: "raised" }, icon("hand"), String(hand));
+      raised.title = t("tile.hand");
+      li.append(raised);
+    }
+    if (muted && (self || role)) li.append(icon("micOff"));
+    if (self) return li;
+    if (role && role !== "mesh") li.append(button(id, "call", t("control.hangup"), () => visit.call(id), "danger"));
+    else if (!role && line.may) li.append(button(id, "call", t("people.call"), () => visit.call(id), "primary"));
+    const options = button(id, "options", "", () => showPerson(visit, id), "quiet");
+    options.append(icon("more"));
+    options.ariaLabel = options.title = t("tile.options", { name });
+    li.append(options);
+    return li;
+  }));
+}
+
+/**
+ * @param {string} id
+ * @param {string} kind
+ * @param {string} text
+ * @param {() => void} act
+ * @param {string} className
+ */
+function button(id, kind, text, act, className) {
+  const b = makeButton(text, act, `${kind} ${className}`);
+  b.dataset.key = `${kind} ${id}`;
+  return b;
 }

@@ -1,6 +1,8 @@
 // @ts-check
 // Records what is on the stage: all pictures in one, and all voices.
 
+import { withDuration } from "./webm.js";
+
 const WIDTH = 1280, HEIGHT = 720, FRAMES = 15;
 
 /** @typedef {{video: HTMLVideoElement, name: string, hasPicture: boolean}} Picture */
@@ -9,26 +11,46 @@ export class Recorder {
   #canvas = document.createElement("canvas");
   #context = new AudioContext();
   #mix = this.#context.createMediaStreamDestination();
-  /** @type {Map<MediaStream, MediaStreamAudioSourceNode>} */
+  /** @type {Map<string, {track: MediaStreamTrack, source: MediaStreamAudioSourceNode}>} by the id of the track */
   #voices = new Map();
   /** @type {Blob[]} */
   #pieces = [];
   #recorder;
-  #timer;
+  #began = performance.now();
+  /** Ticks in hidden windows too, where timers of the page are slow. */
+  #clock = new Worker("tick.js");
 
-  /** @param {() => Picture[]} pictures those to record, as they are at each moment */
-  constructor(pictures) {
+  /**
+   * @param {() => Picture[]} pictures those to record, as they are at each moment
+   * @param {() => MediaStream|undefined} own our voice
+   */
+  constructor(pictures, own) {
     this.#canvas.width = WIDTH;
     this.#canvas.height = HEIGHT;
-    const draw = () => this.#draw(pictures());
-    draw();
-    this.#timer = setInterval(draw, 1000 / FRAMES);
-    const stream = this.#canvas.captureStream(FRAMES);
-    for (const track of this.#mix.stream.getTracks()) stream.addTrack(track);
-    const type = ["video/webm;codecs=vp9,opus", "video/webm", "video/mp4"].find((kind) => MediaRecorder.isTypeSupported(kind));
-    this.#recorder = new MediaRecorder(stream, { mimeType: type });
-    this.#recorder.ondataavailable = ({ data }) => this.#pieces.push(data);
-    this.#recorder.start(1000);
+    const draw = () => {
+      const all = pictures();
+      this.#draw(all);
+      this.#hear([own(), ...all.map(({ video }) => video.srcObject)]);
+    };
+    try {
+      draw();
+      const stream = this.#canvas.captureStream(FRAMES);
+      for (const track of this.#mix.stream.getTracks()) stream.addTrack(track);
+      const type = ["video/webm;codecs=vp9,opus", "video/webm", "video/mp4"].find((kind) => MediaRecorder.isTypeSupported(kind));
+      this.#recorder = new MediaRecorder(stream, { mimeType: type });
+      this.#recorder.ondataavailable = ({ data }) => this.#pieces.push(data);
+      this.#recorder.start(1000);
+    } catch (error) {
+      this.#close();
+      throw error;
+    }
+    this.#clock.onmessage = draw;
+    this.#clock.postMessage(1000 / FRAMES);
+  }
+
+  #close() {
+    this.#clock.terminate();
+    this.#context.close();
   }
 
   /** @param {Picture[]} pictures */
@@ -49,27 +71,37 @@ export class Recorder {
       }
       pen.fillStyle = "#fff";
       pen.fillText(name, x + 12, y + h - 14, w - 24);
-      this.#hear(video.srcObject);
     });
   }
 
-  /** @param {MediaProvider|null} stream */
-  #hear(stream) {
-    if (!(stream instanceof MediaStream) || this.#voices.has(stream) || !stream.getAudioTracks().length) return;
-    const source = this.#context.createMediaStreamSource(stream);
-    source.connect(this.#mix);
-    this.#voices.set(stream, source);
+  /**
+   * Takes in the voices of now, and lets go of those that are over.
+   * @param {(MediaProvider|null|undefined)[]} streams
+   */
+  #hear(streams) {
+    const tracks = streams.flatMap((stream) => stream instanceof MediaStream ? stream.getAudioTracks() : []).filter((track) => track.readyState === "live");
+    for (const [id, { track, source }] of this.#voices) {
+      if (tracks.includes(track)) continue;
+      source.disconnect();
+      this.#voices.delete(id);
+    }
+    for (const track of tracks) {
+      if (this.#voices.has(track.id)) continue;
+      const source = this.#context.createMediaStreamSource(new MediaStream([track]));
+      source.connect(this.#mix);
+      this.#voices.set(track.id, { track, source });
+    }
   }
 
   /** @returns {Promise<Blob>} what was recorded */
   stop() {
     return new Promise((resolve) => {
-      this.#recorder.onstop = () => {
-        clearInterval(this.#timer);
-        this.#context.close();
-        resolve(new Blob(this.#pieces, { type: this.#recorder.mimeType }));
+      const recorder = /** @type {MediaRecorder} */ (this.#recorder);
+      recorder.onstop = () => {
+        this.#close();
+        resolve(withDuration(new Blob(this.#pieces, { type: recorder.mimeType }), performance.now() - this.#began));
       };
-      this.#recorder.stop();
+      recorder.stop();
     });
   }
 }

@@ -1,115 +1,149 @@
 // @ts-check
-// The tiles: a picture each, laid out so that they are as large as can be.
+// The tiles: who is seen, and how large.
 
 import { element, make } from "./elements.js";
 import { icon } from "./icons.js";
+import { corner, focus, grid } from "./layout.js";
 import { t } from "./words.js";
 
 /**
- * What a tile shows.
+ * What a tile shows. The key "self" is our own.
  * @typedef {{
- *   name: string, self?: boolean, screen?: boolean, muted?: boolean, cameraOff?: boolean, hand?: boolean,
- *   speaking?: boolean, quality?: "good"|"fair"|"poor"|"", state?: string, hangUp?: () => void,
+ *   key: string, stream: MediaStream|undefined, name: string, initials?: string, hue?: number, screen?: boolean, muted?: boolean,
+ *   cameraOff?: boolean, hand?: number, recording?: boolean, speaking?: boolean, quality?: "good"|"fair"|"poor"|"", state?: string, back?: boolean,
+ *   hangUp?: () => void, more?: () => void,
  * }} Look
  */
+/** @typedef {import("./layout.js").Box} Box */
 
-const RATIO = 16 / 9;
-const GAP = 8; // px between tiles
+const HEADER = 48, CONTROLS = 84; // px that float over a picture
 const tiles = element("tiles");
 
 export class Stage {
   /** @type {Map<string, Tile>} */
   #tiles = new Map();
-  /** @type {string|undefined} the tile that is pinned */
-  #pinned;
+  #large = "";
+  #grid = false;
   #sink = "";
+  #corner = { end: true, bottom: true };
+  #silent;
 
-  constructor() {
-    new ResizeObserver(() => this.layout()).observe(tiles);
+  /** @param {(silent: boolean) => void} silent called when the browser does not play sound without a click, or does */
+  constructor(silent = () => {}) {
+    this.#silent = silent;
+    new ResizeObserver(() => this.#layout()).observe(tiles);
   }
 
   /**
-   * Shows a stream, or just a name where there is none.
-   * @param {string} key
-   * @param {MediaStream|undefined} stream
-   * @param {Look} look
+   * Shows these tiles and no others.
+   * @param {Look[]} looks
+   * @param {{large?: string, grid?: boolean}} [way] large: the key of the tile that matters; grid: all alike
    */
-  show(key, stream, look) {
-    let tile = this.#tiles.get(key);
-    if (!tile) {
-      tile = new Tile(key, () => this.pin(key));
-      this.#tiles.set(key, tile);
-      tiles.append(tile.root);
-      tile.speaker(this.#sink);
-      this.layout();
+  show(looks, { large = "", grid: alike = false } = {}) {
+    const keys = new Set(looks.map(({ key }) => key));
+    for (const [key, tile] of this.#tiles) {
+      if (keys.has(key)) continue;
+      const focused = tile.root.contains(document.activeElement);
+      tile.remove();
+      this.#tiles.delete(key);
+      if (focused) element("leave").focus();
     }
-    tile.draw(stream, look, this.#pinned === key);
+    for (const look of looks) {
+      let tile = this.#tiles.get(look.key);
+      if (!tile) {
+        tile = new Tile(look.key, () => this.#silent(true));
+        this.#tiles.set(look.key, tile);
+        tiles.append(tile.root);
+        tile.speaker(this.#sink);
+        if (look.key === "self") this.#drags(tile.root);
+      }
+      tile.draw(look);
+    }
+    this.#large = keys.has(large) ? large : "";
+    this.#grid = alike;
+    this.#layout();
   }
 
-  /** @param {string} key */
-  remove(key) {
-    const tile = this.#tiles.get(key);
-    if (!tile) return;
-    const focused = tile.root.contains(document.activeElement);
-    tile.remove();
-    this.#tiles.delete(key);
-    if (this.#pinned === key) this.#pinned = undefined;
-    this.layout();
-    if (focused) element("leave").focus();
-  }
-
-  clear() {
-    for (const key of [...this.#tiles.keys()]) this.remove(key);
-  }
-
-  get keys() { return [...this.#tiles.keys()]; }
-
-  /**
-   * Makes one tile large, or all alike again.
-   * @param {string} key
-   */
-  pin(key) {
-    this.#pinned = this.#pinned === key ? undefined : key;
-    for (const [k, tile] of this.#tiles) tile.pinned(this.#pinned === k);
-    this.layout();
+  /** Plays what a browser has held back. Call it in a click. */
+  play() {
+    this.#silent(false);
+    for (const tile of this.#tiles.values()) tile.play();
   }
 
   /** @param {string} id of the speaker that voices come from */
   speaker(id) {
+    if (id === this.#sink) return;
     this.#sink = id;
     for (const tile of this.#tiles.values()) tile.speaker(id);
   }
 
   /** @returns {HTMLVideoElement|undefined} the picture that matters most */
   get main() {
-    const keys = this.#pinned ? [this.#pinned, ...this.keys] : this.keys;
-    const shown = keys.map((k) => /** @type {Tile} */ (this.#tiles.get(k)));
-    return (shown.find((tile) => !tile.self && tile.hasPicture) ?? shown.find((tile) => tile.hasPicture))?.video;
+    const all = [...this.#tiles.values()].filter((tile) => tile.hasPicture);
+    return (all.find((tile) => tile.root.classList.contains("large")) ?? all.find((tile) => tile.key !== "self") ?? all[0])?.video;
   }
 
-  /** @returns {{video: HTMLVideoElement, name: string, hasPicture: boolean}[]} */
+  /** @returns {{video: HTMLVideoElement, name: string, hasPicture: boolean, self: boolean}[]} */
   get pictures() {
-    return [...this.#tiles.values()].map(({ video, name, hasPicture }) => ({ video, name, hasPicture }));
+    return [...this.#tiles.values()].map(({ video, name, hasPicture, key }) => ({ video, name, hasPicture, self: key === "self" }));
   }
 
-  /** Finds the number of columns that makes the tiles largest. */
-  layout() {
-    const n = this.#tiles.size;
-    const { clientWidth: width, clientHeight: height } = tiles;
-    const pinned = this.#pinned !== undefined && n > 1;
-    tiles.classList.toggle("pinned", pinned);
-    if (!n || !width || pinned) return;
-    let best = { columns: 1, width: 0 };
-    for (let columns = 1; columns <= n; columns++) {
-      const rows = Math.ceil(n / columns);
-      const w = Math.min((width - GAP * (columns - 1)) / columns, RATIO * (height - GAP * (rows - 1)) / rows);
-      if (w > best.width) best = { columns, width: w };
+  #layout() {
+    const self = this.#tiles.get("self"), others = [...this.#tiles.values()].filter((tile) => tile !== self);
+    const large = this.#large ? this.#tiles.get(this.#large) : !this.#grid && others.length === 1 ? others[0] : undefined;
+    const all = self ? [...others, self] : others;
+    const talk = large !== undefined && self !== undefined && large !== self && others.length === 1;
+    tiles.classList.toggle("pinned", large !== undefined && all.length > 1);
+    // A talk of two reaches the edges of the room; what matters in it keeps clear of the controls.
+    tiles.classList.toggle("full", talk && !large.root.classList.contains("screen"));
+    for (const tile of all) tile.root.classList.toggle("large", tile === large);
+    self?.root.classList.toggle("corner", talk);
+    const width = tiles.clientWidth, height = tiles.clientHeight, box = { left: 0, top: 0, width, height };
+    if (!width || !height) return;
+    if (talk) {
+      large.place(box);
+      const free = tiles.classList.contains("full") ? { ...box, top: HEADER, height: height - HEADER - CONTROLS } : box;
+      self.place(corner(free, this.#corner, document.dir === "rtl"));
+    } else if (large) {
+      const rest = all.filter((tile) => tile !== large), boxes = focus(rest.length, box);
+      large.place(boxes.large);
+      rest.forEach((tile, i) => tile.place(boxes.strip[i]));
+    } else {
+      grid(all.length, box).forEach((place, i) => all[i].place(place));
     }
-    // On a narrow screen tiles may be taller than wide.
-    const rows = Math.ceil(n / best.columns);
-    const tall = Math.min((height - GAP * (rows - 1)) / rows, best.width * (width < 600 ? 1.25 : 1 / RATIO));
-    tiles.style.setProperty("--tile-width", `${Math.floor(best.width)}px`);
-    tiles.style.setProperty("--tile-height", `${Math.floor(tall)}px`);
+  }
+
+  /**
+   * Lets the own tile be dragged to another corner, or sent there with the arrow keys.
+   * @param {HTMLElement} root
+   */
+  #drags(root) {
+    let from = { x: 0, y: 0 };
+    root.tabIndex = 0;
+    root.onpointerdown = (event) => {
+      if (!root.classList.contains("corner") || event.target instanceof Element && event.target.closest("button")) return;
+      root.setPointerCapture(event.pointerId);
+      from = { x: event.clientX, y: event.clientY };
+      root.classList.add("dragged");
+    };
+    root.onpointermove = (event) => {
+      if (root.classList.contains("dragged")) root.style.translate = `${event.clientX - from.x}px ${event.clientY - from.y}px`;
+    };
+    root.onpointerup = root.onpointercancel = () => {
+      if (!root.classList.contains("dragged")) return;
+      const at = root.getBoundingClientRect(), all = tiles.getBoundingClientRect();
+      const right = at.left + at.width / 2 > all.left + all.width / 2;
+      this.#corner = { end: right !== (document.dir === "rtl"), bottom: at.top + at.height / 2 > all.top + all.height / 2 };
+      root.classList.remove("dragged");
+      root.style.translate = "";
+      this.#layout();
+    };
+    root.onkeydown = ({ key }) => {
+      if (!root.classList.contains("corner") || !key.startsWith("Arrow")) return;
+      if (key === "ArrowUp" || key === "ArrowDown") this.#corner.bottom = key === "ArrowDown";
+      else this.#corner.end = (key === "ArrowRight") !== (document.dir === "rtl");
+      this.#layout();
+    };
   }
 }
 
@@ -117,69 +151,84 @@ export class Stage {
 class Tile {
   root = make("figure", { className: "tile" });
   video = make("video");
+  key;
   name = "";
-  self = false;
-  #initials = make("p", { className: "initials" });
+  hasPicture = false;
+  #blocked;
+  #avatar = make("p", { className: "avatar" });
   #state = make("p", { className: "state" });
-  #caption = make("figcaption");
+  #place = make("span");
+  #hand = make("p", { className: "raised" }, icon("hand"), this.#place);
   #badges = make("span", { className: "badges" });
   #label = make("bdi");
-  #pin = make("button", { className: "pin" }, icon("pin"));
-  #end = make("button", { className: "end" }, icon("close"));
-  /** @type {(() => void)|undefined} */
-  #hangUp;
+  #more = make("button", { className: "options" }, icon("more"));
+  #end = make("button", { className: "end" }, icon("phone"));
+  /** @type {Look|undefined} */
+  #look;
 
   /**
    * @param {string} key
-   * @param {() => void} pin
+   * @param {() => void} blocked called when the browser does not play it
    */
-  constructor(key, pin) {
+  constructor(key, blocked) {
+    this.key = key;
+    this.#blocked = blocked;
     this.root.dataset.key = key;
-    this.video.autoplay = true;
-    this.video.playsInline = true;
-    this.#pin.type = this.#end.type = "button";
-    this.#pin.onclick = pin;
-    this.#end.onclick = () => this.#hangUp?.();
-    this.#caption.append(this.#label, this.#badges);
-    this.root.append(this.video, this.#initials, this.#state, this.#caption, this.#pin, this.#end);
+    this.video.autoplay = this.video.playsInline = true;
+    this.video.muted = key === "self";
+    this.#more.type = this.#end.type = "button";
+    this.#more.onclick = () => this.#look?.more?.();
+    this.#end.onclick = () => this.#look?.hangUp?.();
+    this.#avatar.ariaHidden = "true";
+    this.root.append(this.video, this.#avatar, this.#state, this.#hand, make("figcaption", {}, this.#label, this.#badges), this.#more, this.#end);
+    this.root.classList.add("new");
+    setTimeout(() => this.root.classList.remove("new"));
   }
 
-  get hasPicture() { return !this.root.classList.contains("dark"); }
-
-  /**
-   * @param {MediaStream|undefined} stream
-   * @param {Look} look
-   * @param {boolean} pinned
-   */
-  draw(stream, look, pinned) {
-    this.name = look.name;
-    this.self = look.self ?? false;
-    if (this.video.srcObject !== (stream ?? null)) this.video.srcObject = stream ?? null;
-    this.video.muted = this.self;
-    const picture = stream?.getVideoTracks().some((track) => track.readyState === "live" && !track.muted) && !look.cameraOff;
-    const c = this.root.classList;
-    c.toggle("dark", !picture);
-    c.toggle("mirrored", this.self && !look.screen);
-    c.toggle("screen", look.screen ?? false);
-    c.toggle("speaking", look.speaking ?? false);
-    this.root.dataset.quality = look.quality ?? "";
-    this.#label.textContent = this.name;
-    this.#initials.textContent = [...this.name][0]?.toUpperCase() ?? "";
-    this.#initials.ariaHidden = "true";
-    this.#state.textContent = look.state ?? "";
-    this.#state.hidden = !look.state;
-    this.#draw(look);
-    this.#hangUp = look.hangUp;
-    this.#end.hidden = !look.hangUp;
-    this.#end.ariaLabel = this.#end.title = t("tile.hangup", { name: this.name });
-    this.pinned(pinned);
+  play() {
+    if (this.video.srcObject) this.video.play().catch((error) => { if (error.name === "NotAllowedError") this.#blocked(); });
   }
 
   /** @param {Look} look */
-  #draw(look) {
+  draw(look) {
+    this.#look = look;
+    const { stream, name } = look, self = this.key === "self";
+    this.name = name;
+    const tracks = stream?.getTracks().filter((track) => track.readyState === "live") ?? [];
+    // One without tracks would keep the page loading for ever.
+    const source = tracks.length && stream ? stream : null;
+    if (this.video.srcObject !== source) {
+      this.video.srcObject = source;
+      this.play();
+    }
+    this.hasPicture = tracks.some((track) => track.kind === "video" && !track.muted) && !look.cameraOff;
+    const c = this.root.classList;
+    c.toggle("dark", !this.hasPicture);
+    c.toggle("mirrored", self && !look.back);
+    c.toggle("screen", look.screen ?? false);
+    c.toggle("speaking", look.speaking ?? false);
+    this.root.dataset.quality = look.quality ?? "";
+    put(this.#label, name);
+    put(this.#avatar, look.initials ?? "");
+    this.root.style.setProperty("--hue", String(look.hue ?? 0));
+    put(this.#state, look.state ?? "");
+    this.#state.hidden = !look.state;
+    put(this.#place, look.hand ? String(look.hand) : "");
+    this.#hand.hidden = !look.hand;
+    if (look.hand) this.#hand.title = t("tile.hand");
+    this.#drawBadges(look);
+    this.#end.hidden = !look.hangUp;
+    label(this.#end, t("tile.hangup", { name }));
+    this.#more.hidden = !look.more;
+    label(this.#more, t("tile.options", { name }));
+    if (self) this.root.ariaLabel = name;
+  }
+
+  /** @param {Look} look */
+  #drawBadges(look) {
     /** @type {[name: string, words: string][]} */
     const badges = [];
-    if (look.hand) badges.push(["hand", t("tile.hand")]);
+    if (look.recording) badges.push(["record", t("tile.recording")]);
     if (look.muted) badges.push(["micOff", t("tile.muted")]);
     if (look.cameraOff) badges.push(["cameraOff", t("media.cameraOff")]);
     if (look.quality) badges.push([look.quality, t(`tile.quality.${look.quality}`)]);
@@ -189,16 +238,18 @@ class Tile {
     this.#badges.replaceChildren(...badges.map(([name, words]) => {
       const badge = make("span", { className: `badge ${name}` }, icon(name));
       badge.role = "img";
-      badge.ariaLabel = badge.title = words;
+      label(badge, words);
       return badge;
     }));
   }
 
-  /** @param {boolean} pinned */
-  pinned(pinned) {
-    this.root.classList.toggle("large", pinned);
-    this.#pin.ariaPressed = String(pinned);
-    this.#pin.ariaLabel = this.#pin.title = t(pinned ? "tile.unpin" : "tile.pin", { name: this.name });
+  /** @param {Box} box */
+  place({ left, top, width, height }) {
+    const { style } = this.root;
+    style.left = `${Math.round(left)}px`;
+    style.top = `${Math.round(top)}px`;
+    style.width = `${Math.floor(width)}px`;
+    style.height = `${Math.floor(height)}px`;
   }
 
   /** @param {string} id */
@@ -211,3 +262,15 @@ class Tile {
     this.root.remove();
   }
 }
+
+/**
+ * @param {HTMLElement} e
+ * @param {string} text
+ */
+function put(e, text) { if (e.textContent !== text) e.textContent = text; }
+
+/**
+ * @param {HTMLElement} e
+ * @param {string} words
+ */
+function label(e, words) { if (e.title !== words) e.ariaLabel = e.title = words; }

@@ -1,118 +1,187 @@
 // @ts-check
-// A stay in a room: the calls in it, and what is shown of them.
+// A stay in a room: who is there, what they say, and the calls with them.
 
-import { Room } from "./client/room.js";
-import { Conversation } from "./conversation.js";
-import { Details } from "./details.js";
-import { Emitter } from "./client/emitter.js";
-import { openScreen } from "./media.js";
+import { Chat } from "./chat.js";
+import { Room } from "./client/parley.js";
 import { Meeting } from "./meeting.js";
+import { play } from "./sounds.js";
+import { change, notice, redraw, state } from "./state.js";
 import { t } from "./words.js";
 
-/** @typedef {import("./client/index.js").Peer} Peer */
-/** @typedef {import("./client/index.js").Incoming} Incoming */
+/** @typedef {import("./client/parley.js").Peer} Peer */
+/** @typedef {import("./client/parley.js").Incoming} Incoming */
+/** @typedef {import("./client/parley.js").ParleyError} ParleyError */
+/** @typedef {import("./files.js").Transfer} Transfer */
 /** @typedef {import("./media.js").Media} Media */
-/** @typedef {import("./stage.js").Stage} Stage */
 
 /**
- * - change: something that the page shows
- * - notice: something that people should hear of
- * - over: we are out of the room, and why, where it was not our wish
- * @extends {Emitter<{change: undefined, notice: string, over: import("./client/index.js").ParleyError, refused: import("./client/index.js").ParleyError}>}
+ * - inside: we are in the room, the first time
+ * - waits: there is no place or no server yet; with what the server said, if it did
+ * - over: we are out of the room, not by our own wish
+ * @typedef {{inside: () => void, waits: (error?: ParleyError) => void, over: (error: ParleyError) => void}} Ways
  */
-export class Visit extends Emitter {
+
+/** Ids that the server has made tell people nothing. */
+const MADE = /^[A-Z2-7]{26}$/;
+const MANY = 8; // members of a meeting from which on it gets too much for most
+
+export class Visit {
   room;
   meeting;
-  details;
+  chat;
   /** @type {Incoming|undefined} who calls */
   incoming;
-  /** @type {MediaStream|undefined} our screen, while it is shared */
-  screen;
-  blocked = false; // the server answers HTTP, and WebSockets do not get through
+  /** @type {Transfer[]} */
+  transfers = [];
+  /** When we were let in, in ms since 1970; 0: not yet. */
+  since = 0;
+  /** The server answers HTTP, and WebSockets do not get through. */
+  blocked = false;
+  /** Messages to and from the server, for the details. */
+  log = /** @type {{at: number, out: boolean, message: any}[]} */ ([]);
   #failures = 0; // of connections in a row
+  #refused = false; // by the server, on this connection
   #media;
-  #stage;
+  #ways;
+  #named;
   #locked = false;
-  /** @type {MediaStreamTrack|undefined} the camera that the screen stands in for */
-  #replaced;
-  #offs;
+  #warned = false;
+  #ended = false;
 
   /**
    * @param {{url: string, room: string, name: string, token: string, passcode: string, meet: boolean}} place
    * @param {Media} media
-   * @param {Stage} stage
+   * @param {Ways} ways
    */
-  constructor({ url, room, name, token, passcode, meet }, media, stage) {
-    super();
+  constructor({ url, room, name, token, passcode, meet }, media, ways) {
     this.#media = media;
-    this.#stage = stage;
-    this.room = new Room(url, room, { name, ...(token && { token }), ...(passcode && { passcode }) });
-    this.meeting = new Meeting(this.room, media);
-    this.details = new Details(this.room, this.meeting);
-    new Conversation(this.room, this.meeting, (text) => this.emit("notice", text));
-    for (const track of media.stream.getTracks()) this.room.addTrack(track, media.stream);
-    this.#offs = [
-      media.on("replaced", ({ old, track }) => this.#replace(old, track)),
-      media.on("change", () => this.#tellMedia()),
-    ];
-    this.room.on("state", () => {
-      if (this.room.state === "joined") this.blocked = false, this.#failures = 0;
-      if (this.room.state === "waiting" && ++this.#failures > 1) this.#look();
-      this.emit("change", undefined);
+    this.#ways = ways;
+    this.#named = name !== "";
+    this.room = new Room(url, room, { name, local: media.local, ...(token && { token, takeover: true }), ...(passcode && { passcode }) });
+    this.chat = new Chat(this.room, (id) => this.nameOf(id), (line) => this.#said(line));
+    this.meeting = new Meeting(this.room, media, {
+      change: redraw,
+      hand: (id) => {
+        notice(t("notice.hand", { name: this.nameOf(id) }));
+        play("hand");
+      },
+      recording: (id, on) => notice(t(on ? "notice.records" : "notice.recorded", { name: this.nameOf(id) })),
+      open: (peer) => this.chat.ask(peer),
+      data: (id, data, peer) => this.chat.hear(id, data, peer),
+      channel: (channel, id) => this.#channel(channel, id),
+      unheard: () => notice(t("notice.muted")),
     });
-    this.room.on("members", () => {
-      if (this.room.locked !== this.#locked) this.emit("notice", t(this.room.locked ? "room.isLocked" : "room.isOpen"));
-      this.#locked = this.room.locked;
-      this.draw();
-    });
-    this.room.on("announcement", (data) => {
-      if (typeof data?.text === "string") this.emit("notice", t("notice.server", { text: data.text }));
-    });
-    this.room.on("peer", () => this.draw());
-    this.room.on("call", (call) => this.#called(call));
-    this.room.on("uncall", (from) => this.#uncalled(from));
-    this.room.on("gone", ({ peer, reason }) => {
-      if (reason !== "renewed") this.emit("notice", t(`gone.${reason}`, { name: this.room.nameOf(peer.id) }));
-      this.draw();
-    });
-    this.room.on("error", (error) => this.emit(error.final ? "over" : "refused", error));
-    this.meeting.on("change", (id) => this.#drawOne(id));
-    this.#tellMedia();
+    this.#listen();
+    this.tellMedia();
     if (meet) this.room.meet();
     this.room.open();
+  }
+
+  #listen() {
+    const { room } = this;
+    room.on("state", () => this.#stateChanged());
+    room.on("members", () => this.#membersChanged());
+    room.on("announcement", (data) => {
+      if (typeof data?.text === "string") notice(t("notice.server", { text: data.text }), "error");
+    });
+    room.on("call", (call) => this.#called(call));
+    room.on("uncall", (from) => this.#uncalled(from));
+    room.on("peer", (peer) => {
+      if (this.since && Date.now() - this.since > 2000 && peer.role === "mesh") play("join");
+      if (room.peers.size >= MANY && !this.#warned) notice(t("notice.many"));
+      if (room.peers.size >= MANY) this.#warned = true;
+    });
+    room.on("gone", ({ peer, reason }) => {
+      if (this.#ended || reason === "renewed") return;
+      notice(t(`gone.${reason}`, { name: this.nameOf(peer.id) }));
+      play("leave");
+    });
+    room.on("error", (error) => this.#failed(error));
+    room.on("log", (entry) => {
+      this.log.push(entry);
+      if (this.log.length > 500) this.log.shift();
+    });
+  }
+
+  leave() {
+    this.#ended = true;
+    for (const transfer of this.transfers) transfer.cancel();
+    this.room.leave();
+    this.meeting.close();
+  }
+
+  /** Whether we are alone with nobody, or call and are called. */
+  get calling() { return [...this.room.peers.values()].filter((peer) => peer.state === "ringing"); }
+
+  /**
+   * What people call a member: its nickname; never an id that the server has made.
+   * @param {string} id
+   */
+  nameOf(id) {
+    const name = this.room.nameOf(id);
+    return MADE.test(name) ? t("people.guest", { n: 1 + Math.max(0, this.room.members.indexOf(id)) }) : name;
+  }
+
+  #stateChanged() {
+    const { room } = this;
+    if (room.state === "joined") {
+      this.blocked = false;
+      this.#failures = 0;
+      if (!this.since) {
+        this.since = Date.now();
+        this.#ways.inside();
+      }
+    } else if (room.state === "connecting") {
+      this.#refused = false;
+    } else if (room.state === "waiting" && !this.#refused) {
+      if (!this.since) this.#ways.waits();
+      if (++this.#failures > 1) this.#look();
+    }
+    redraw();
   }
 
   /** Sees whether it is only WebSockets that do not get through. */
   async #look() {
     const answer = await fetch(new URL("readyz", location.href), { cache: "no-store", signal: AbortSignal.timeout(5000) }).catch(() => undefined);
+    if (this.#ended || this.#refused) return;
     this.blocked = answer?.ok === true && this.room.state !== "joined";
-    this.emit("change", undefined);
+    if (this.blocked && !this.since) this.#ways.waits();
+    redraw();
   }
 
-  leave() {
-    for (const off of this.#offs) off();
-    this.room.leave();
-    this.meeting.close();
-    for (const track of this.screen?.getTracks() ?? []) track.stop();
-    this.#stage.clear();
+  #membersChanged() {
+    const { room } = this;
+    if (room.locked !== this.#locked) notice(t(room.locked ? "room.isLocked" : "room.isOpen"));
+    this.#locked = room.locked;
+    if (!this.#named) this.#takeName();
+    redraw();
   }
 
-  #tellMedia() {
-    this.meeting.update({ muted: this.#media.muted || !this.#media.track("audio"), cameraOff: this.#media.cameraOff || !this.#media.track("video") });
+  /** Without a name of our own we are a guest with a number that nobody else has. */
+  #takeName() {
+    const { room } = this, own = room.names[room.id];
+    const taken = room.members.some((id) => id < room.id && room.names[id] === own);
+    if (own !== undefined && !taken) return; // the token has one, or ours is good
+    const all = new Set(Object.values(room.names));
+    let n = 1;
+    while (all.has(t("people.guest", { n }))) n++;
+    room.rename(t("people.guest", { n })).catch(() => { this.#named = true; }); // it may not be changed
   }
 
-  /**
-   * @param {MediaStreamTrack|undefined} old
-   * @param {MediaStreamTrack|undefined} track
-   */
-  #replace(old, track) {
-    if (this.#replaced && old === this.#replaced) {
-      this.#replaced = track; // the screen goes on in its place
-      return;
+  /** Tells the others what we show and say. */
+  tellMedia() {
+    const m = this.#media, audio = m.track("audio"), video = m.track("video");
+    this.meeting.update({ muted: m.muted || !audio || audio.muted, cameraOff: m.cameraOff || !video || video.muted, screen: m.screen?.id ?? "" });
+  }
+
+  /** @param {import("./chat.js").Line} [line] that somebody has just written */
+  #said(line) {
+    if (line && state.panel !== "chat") {
+      notice(t("chat.new", { name: line.name, text: line.text }));
+      change({ unread: state.unread + 1 });
     }
-    if (old && track) this.room.replaceTrack(old, track);
-    else if (old) this.room.removeTrack(old);
-    else if (track) this.room.addTrack(track, this.#media.stream);
+    if (line) play("message");
+    redraw();
   }
 
   /** @param {Incoming} call */
@@ -122,15 +191,14 @@ export class Visit extends Emitter {
       return;
     }
     this.incoming = call;
-    this.emit("change", undefined);
+    redraw();
   }
 
   /** @param {string} from */
   #uncalled(from) {
     if (this.incoming?.from !== from) return;
     this.incoming = undefined;
-    this.emit("notice", t("gone.gaveUp", { name: this.room.nameOf(from) }));
-    this.emit("change", undefined);
+    notice(t("gone.gaveUp", { name: this.nameOf(from) }));
   }
 
   /** @param {boolean} take */
@@ -139,89 +207,86 @@ export class Visit extends Emitter {
     this.incoming = undefined;
     if (take) call?.accept();
     else call?.decline();
-    this.emit("change", undefined);
+    redraw();
   }
 
-  /** @param {boolean} replace the camera's picture, rather than add to it */
-  async share(replace) {
-    const screen = await openScreen();
-    const [track] = screen.getVideoTracks();
-    const camera = this.#media.track("video");
-    this.screen = screen;
-    track.onended = () => this.unshare();
-    if (replace && camera) {
-      this.#replaced = camera;
-      await this.room.replaceTrack(camera, track);
-      this.meeting.update({ screen: this.#media.stream.id, cameraOff: false });
-    } else {
-      for (const each of screen.getTracks()) this.room.addTrack(each, screen);
-      this.meeting.update({ screen: screen.id });
+  /** @param {string} id of the member to call, or to hang up on */
+  call(id) {
+    const peer = this.room.peers.get(id);
+    if (peer) this.room.hangUp(peer);
+    else if (this.room.meeting || !this.room.peers.size) this.room.call(id);
+    else notice(t("call.busy"));
+    redraw();
+  }
+
+  /** Ends the calls with single members. */
+  hangUp() {
+    for (const peer of [...this.room.peers.values()]) if (peer.role !== "mesh") this.room.hangUp(peer);
+  }
+
+  /** @param {ParleyError} error */
+  #failed(error) {
+    if (this.#ended || error.re === "rename" || error.re === "report") return;
+    if (error.final) this.#ways.over(error);
+    else if (!this.since) this.#turnedAway(error);
+    else if (error.code !== "unreachable") notice(sayRefusal(error), "error");
+  }
+
+  /** @param {ParleyError} error for which there is no place for us yet */
+  #turnedAway(error) {
+    this.#refused = error.code !== "unreachable";
+    this.#ways.waits(error);
+  }
+
+  /**
+   * @param {RTCDataChannel} channel
+   * @param {string} id
+   */
+  #channel(channel, id) {
+    if (channel.label !== "file") return;
+    // What comes while the module loads is kept.
+    /** @type {MessageEvent[]} */
+    const early = [];
+    channel.binaryType = "arraybuffer";
+    channel.onmessage = (event) => early.push(event);
+    import("./files.js").then(({ receiveFile }) => {
+      receiveFile(channel, id, (transfer) => this.#offered(transfer, id), redraw);
+      for (const event of early) channel.onmessage?.(event);
+    });
+  }
+
+  /**
+   * @param {Transfer} transfer
+   * @param {string} id
+   */
+  #offered(transfer, id) {
+    this.transfers.push(transfer);
+    if (state.panel !== "chat") {
+      notice(t("file.offers", { name: this.nameOf(id), file: transfer.name }));
+      change({ unread: state.unread + 1 });
     }
-    this.draw();
+    play("message");
+    redraw();
   }
 
-  async unshare() {
-    const screen = this.screen;
-    if (!screen) return;
-    this.screen = undefined;
-    const [track] = screen.getVideoTracks();
-    if (this.#replaced) {
-      await this.room.replaceTrack(track, this.#replaced);
-      this.#replaced = undefined;
-    } else {
-      for (const each of screen.getTracks()) this.room.removeTrack(each);
-    }
-    for (const each of screen.getTracks()) each.stop();
-    this.meeting.update({ screen: "" });
-    this.#tellMedia();
-    this.draw();
-  }
-
-  /** Draws all tiles. */
-  draw() {
-    const wanted = new Set(this.#keys());
-    for (const key of this.#stage.keys) if (!wanted.has(key)) this.#stage.remove(key);
-    this.#drawOne(this.room.id);
-    for (const id of this.room.peers.keys()) this.#drawOne(id);
-    this.emit("change", undefined);
-  }
-
-  #keys() {
-    const keys = ["self"];
-    if (this.screen) keys.push("self screen");
-    for (const [id, other] of this.meeting.others) {
-      keys.push(id);
-      if (other.screen && other.streams.size > 1) keys.push(`${id} screen`);
-    }
-    return keys;
-  }
-
-  /** @param {string} id of a member, or ours */
-  #drawOne(id) {
-    if (id === this.room.id || !id) this.#drawSelf();
-    const peer = this.room.peers.get(id), other = this.meeting.others.get(id);
-    if (!peer || !other) {
-      if (this.#stage.keys.includes(id)) this.draw();
+  /** @param {Iterable<File>} files to offer to all whom we are with */
+  async offer(files) {
+    const peers = [...this.room.peers.values()].filter((peer) => peer.state === "connected");
+    if (!peers.length) {
+      notice(t("file.nobody"));
       return;
     }
-    const name = this.room.nameOf(id);
-    const screen = other.streams.size > 1 ? other.streams.get(other.screen) : undefined;
-    const own = [...other.streams.values()].find((stream) => stream !== screen);
-    const state = peer.state === "connected" || peer.state === "closed" ? "" : t(`tile.${peer.state}`);
-    this.#stage.show(id, own, {
-      name, muted: other.muted, cameraOff: other.cameraOff && other.screen === "", hand: other.hand, speaking: other.speaking,
-      quality: peer.state === "connected" ? other.quality : "", state, screen: other.screen !== "" && !screen,
-      ...(peer.role !== "mesh" && { hangUp: () => this.room.hangUp(peer) }),
-    });
-    if (screen) this.#stage.show(`${id} screen`, screen, { name: t("tile.screen", { name }), screen: true });
-    else if (this.#stage.keys.includes(`${id} screen`)) this.#stage.remove(`${id} screen`);
-    this.emit("change", undefined);
+    const list = [...files], { offerFile } = await import("./files.js");
+    for (const file of list) this.transfers.push(offerFile(peers, file, redraw));
+    redraw();
   }
+}
 
-  #drawSelf() {
-    const { muted, cameraOff, hand } = this.meeting.self;
-    this.#stage.show("self", this.#media.stream, { name: t("tile.you"), self: true, muted, cameraOff, hand, speaking: this.meeting.speaking });
-    if (this.screen) this.#stage.show("self screen", this.screen, { name: t("tile.yourScreen"), self: true, screen: true });
-    else if (this.#stage.keys.includes("self screen")) this.#stage.remove("self screen");
-  }
+/**
+ * What a refusal says to people.
+ * @param {ParleyError} error
+ */
+export function sayRefusal({ code, message }) {
+  const sentence = message && message[0].toUpperCase() + message.slice(1) + (/[.!?…。]$/.test(message) ? "" : ".");
+  return t.maybe(`error.${code}`) ?? t("error.other", { text: sentence });
 }

@@ -1,11 +1,16 @@
 // @ts-check
 // Says things in the reader's language.
 
+import { keep, recall } from "./storage.js";
+
 /** @typedef {keyof typeof import("./lang/en.js").default} Key */
 /** @typedef {Record<Key, string>} Dictionary */
 
 /** Only the one in use is loaded. @type {Record<string, () => Promise<{default: Dictionary}>>} */
-const languages = { en: () => import("./lang/en.js"), zh: () => import("./lang/zh.js") };
+const languages = { en: () => import("./lang/en.js"), zh: () => import("./lang/zh.js"), ar: () => import("./lang/ar.js") };
+/** Tags for documents and times. @type {Record<string, string>} */
+const TAGS = { zh: "zh-Hans" };
+const RIGHT_TO_LEFT = ["ar"];
 const LANGUAGE_KEY = "parley.language";
 
 /** @type {string} */
@@ -13,23 +18,25 @@ let current = choose();
 let { default: dictionary } = await languages[current]();
 
 function choose() {
-  const kept = localStorage.getItem(LANGUAGE_KEY);
-  for (const tag of [kept, ...navigator.languages]) {
+  for (const tag of [recall(LANGUAGE_KEY), ...navigator.languages]) {
     const name = (tag ?? "").toLowerCase().split("-")[0];
     if (name in languages) return name;
   }
   return "en";
 }
 
-/** @returns {string} the language in use */
-export const language = () => current;
+/** @returns {string} the language in use, as a tag */
+export const language = () => TAGS[current] ?? current;
+
+/** @returns {string} the language in use, as it is chosen */
+export const chosen = () => current;
 
 /** @param {string} name */
 export async function setLanguage(name) {
   if (!(name in languages)) return;
   ({ default: dictionary } = await languages[name]());
   current = name;
-  localStorage.setItem(LANGUAGE_KEY, name);
+  keep(LANGUAGE_KEY, name);
   translate();
 }
 
@@ -42,27 +49,24 @@ export function t(key, values = {}) {
 }
 
 /**
- * The words for an error code of the server, or what the server said.
- * @param {string} code
- * @param {string} said
+ * The words for a key that may not be there.
+ * @param {string} key
  */
-export function refusal(code, said) {
-  const key = `error.${code}`;
-  return key in dictionary ? t(/** @type {Key} */ (key)) : said;
-}
+t.maybe = (key) => key in dictionary ? t(/** @type {Key} */ (key)) : undefined;
 
 /** Puts the words into all elements that name theirs. */
 export function translate() {
-  document.documentElement.lang = current === "zh" ? "zh-Hans" : current;
-  for (const element of document.querySelectorAll("[data-t]")) {
-    element.textContent = t(/** @type {Key} */ (/** @type {HTMLElement} */ (element).dataset.t));
-  }
-  for (const element of document.querySelectorAll("[data-label]")) {
-    const words = t(/** @type {Key} */ (/** @type {HTMLElement} */ (element).dataset.label));
-    element.setAttribute("aria-label", words);
-    if (element instanceof HTMLButtonElement) element.title = words;
-  }
-  for (const element of document.querySelectorAll("[data-hint]")) {
-    element.setAttribute("placeholder", t(/** @type {Key} */ (/** @type {HTMLElement} */ (element).dataset.hint)));
-  }
+  document.documentElement.lang = language();
+  document.documentElement.dir = RIGHT_TO_LEFT.includes(current) ? "rtl" : "ltr";
+  const each = (/** @type {string} */ name, /** @type {(e: HTMLElement, words: string) => void} */ put) => {
+    for (const e of document.querySelectorAll(`[data-${name}]`)) {
+      put(/** @type {HTMLElement} */ (e), t(/** @type {Key} */ (/** @type {HTMLElement} */ (e).dataset[name])));
+    }
+  };
+  each("t", (e, words) => { e.textContent = words; });
+  each("label", (e, words) => {
+    e.setAttribute("aria-label", words);
+    if (e instanceof HTMLButtonElement) e.title = words;
+  });
+  each("hint", (e, words) => e.setAttribute("placeholder", words));
 }

@@ -86,7 +86,7 @@ func (a *API) membersIn(ctx context.Context, rooms []hub.RoomInfo, contains stri
 			continue // it has closed meanwhile
 		}
 		for _, m := range membersOf(d) {
-			if (strings.Contains(m.ID, contains) || strings.Contains(m.Name, contains)) && wanted(&m) {
+			if (strings.Contains(m.ID, contains) || strings.Contains(m.Name, contains) || strings.Contains(m.Remote, contains)) && wanted(&m) {
 				list = append(list, m)
 			}
 		}

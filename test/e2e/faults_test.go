@@ -1,0 +1,279 @@
+package e2e
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/parley-rtc/parley/test/internal/browser"
+	"github.com/parley-rtc/parley/test/internal/parleyd"
+	"github.com/parley-rtc/parley/test/internal/process"
+)
+
+// captured notes every track that the page captures. The test may hold captures back with
+// window.hold, a promise, and refuse them with window.refuse, which returns the error.
+const captured = `
+window.captured = [];
+for (const name of ["getUserMedia", "getDisplayMedia"]) {
+  const real = navigator.mediaDevices[name].bind(navigator.mediaDevices);
+  navigator.mediaDevices[name] = async (c) => {
+    await window.hold;
+    const refused = window.refuse?.(name, c);
+    if (refused) throw refused;
+    const stream = await real(c);
+    for (const track of stream.getTracks()) window.captured.push({ name, track });
+    return stream;
+  };
+}
+window.live = (name, kind) => window.captured.filter(c => c.name === name && c.track.kind === kind && c.track.readyState === "live").map(c => c.track);`
+
+// held makes captures wait until the test calls window.go.
+const held = `window.hold = new Promise(done => { window.go = done; });`
+
+// Whoever joins while the browser still asks for the camera is seen and heard when it opens,
+// however late that is, and sees and hears others all the while.
+func TestLateMedia(t *testing.T) {
+	d := parleyd.Start(t)
+	b := browser.Start(t)
+	ann := open(t, b, "Ann", "http://"+d.Address+"/#garden")
+	ann.meet("garden")
+	bob := open(t, b, "Bob", "http://"+d.Address+"/#garden", captured, held)
+	bob.until("the page says what it waits for", shows("#preview-hint", "may ask for permission"))
+	bob.meet("garden")
+	bob.sees(1)
+	ann.until("Bob is there without a picture", `document.querySelector(".tile.dark:not([data-key=self])")`)
+	bob.eval(`window.go()`)
+	ann.seesAndHears()
+	ann.until("Bob has a picture", `!document.querySelector(".tile.dark:not([data-key=self])")`)
+	ann.until("nobody is muted", `!document.querySelector("[title=Muted]")`)
+}
+
+// Cameras and microphones that go away, return, are busy or turned off: others see and hear
+// what can be had, and people are told the rest.
+func TestDevicesThatFail(t *testing.T) {
+	d := parleyd.Start(t)
+	b := browser.Start(t)
+	ann := open(t, b, "Ann", "http://"+d.Address+"/#garden")
+	ann.meet("garden")
+	bob := open(t, b, "Bob", "http://"+d.Address+"/#garden", captured)
+	bob.meet("garden")
+	ann.sees(1)
+	bob.sees(1)
+	sent := func(kind string) string {
+		return fmt.Sprintf(`window.peers.at(-1).getSenders().map(s => s.track).find(t => t?.kind === %q)`, kind)
+	}
+
+	t.Run("a device is pulled out", func(t *testing.T) {
+		bob.eval(`window.before = ` + sent("audio") + `; before.stop(); before.dispatchEvent(new Event("ended"))`)
+		bob.until("another one is sent", sent("audio")+`?.readyState === "live" && `+sent("audio")+` !== window.before`)
+		bob.until("Bob is told", shows("#notices", "Microphone: disconnected"))
+		ann.seesAndHears()
+	})
+	t.Run("the last device is pulled out, and comes back", func(t *testing.T) {
+		bob.eval(`window.refuse = (name, c) => c.audio && new DOMException("", "NotFoundError");
+  { const t = ` + sent("audio") + `; t.stop(); t.dispatchEvent(new Event("ended")); }`)
+		bob.until("the button says so", `document.querySelector("#mute").classList.contains("broken") && document.querySelector("#mute").ariaPressed === "true"`)
+		ann.until("others see that Bob can't be heard", `document.querySelector(".tile:not([data-key=self]) [title=Muted]")`)
+		bob.eval(`window.refuse = undefined; navigator.mediaDevices.dispatchEvent(new Event("devicechange"))`)
+		bob.until("it is used again", sent("audio")+`?.readyState === "live"`)
+		ann.seesAndHears()
+	})
+	t.Run("a device that is busy is chosen", func(t *testing.T) {
+		bob.eval(`window.refuse = (name, c) => c.video?.deviceId?.exact && new DOMException("", "NotReadableError");
+  { const list = document.querySelector("[data-device=videoinput]"); list.append(new Option("busy", "busy")); list.value = "busy"; list.dispatchEvent(new Event("change")); }`)
+		bob.until("Bob is told", shows("#notices", "in use by another program"))
+		bob.until("it is not remembered", `!(localStorage.getItem("parley.devices") ?? "").includes("busy")`)
+		bob.eval(`window.refuse = undefined`)
+		ann.seesAndHears()
+	})
+	t.Run("two devices are chosen at once", func(t *testing.T) {
+		bob.eval(`for (let i = 0; i < 3; i++) document.querySelector("[data-device=videoinput]").dispatchEvent(new Event("change"))`)
+		bob.until("one camera is on, and it is sent", `live("getUserMedia", "video").length === 1 && live("getUserMedia", "video")[0] === `+sent("video"))
+		ann.seesAndHears()
+	})
+	t.Run("the camera is turned off", func(t *testing.T) {
+		bob.click("#camera")
+		bob.until("its lamp is off", `live("getUserMedia", "video").length === 0`)
+		ann.until("others see that", `document.querySelector(".tile.dark:not([data-key=self]) .badge[title='Camera off']")`)
+		bob.click("#camera")
+		ann.seesAndHears()
+		ann.until("it is back", `!document.querySelector(".tile.dark:not([data-key=self])")`)
+	})
+	t.Run("a phone call interrupts", func(t *testing.T) {
+		bob.eval(`{ const t = ` + sent("audio") + `; Object.defineProperty(t, "muted", { value: true, configurable: true }); t.dispatchEvent(new Event("mute")); }`)
+		ann.until("others see that Bob can't be heard", `document.querySelector(".tile:not([data-key=self]) [title=Muted]")`)
+		bob.eval(`{ const t = ` + sent("audio") + `; delete t.muted; t.dispatchEvent(new Event("unmute")); }`)
+		ann.until("Bob is back", `!document.querySelector(".tile:not([data-key=self]) [title=Muted]")`)
+	})
+	t.Run("after the meeting nothing is on", func(t *testing.T) {
+		bob.click("#leave")
+		bob.until("the page says what is next", shows("#left", "You left")+` && `+shows("#left", "Join again")+` && `+shows("#left", "New meeting"))
+		bob.shoot("left")
+		bob.until("all is closed", `live("getUserMedia", "audio").length + live("getUserMedia", "video").length === 0`)
+		bob.click("#again")
+		bob.inRoom()
+		ann.seesAndHears()
+	})
+}
+
+// A camera without a microphone is seen, and the page names what is missing.
+func TestCameraAlone(t *testing.T) {
+	d := parleyd.Start(t)
+	b := browser.Start(t)
+	ann := open(t, b, "Ann", "http://"+d.Address+"/#garden", captured, `window.refuse = (name, c) => c.audio && new DOMException("", "NotFoundError");`)
+	ann.until("there is a preview", `document.querySelector("#preview").videoWidth > 0`)
+	ann.until("the microphone is named", shows("#problem", "Microphone: none was found"))
+	ann.meet("garden")
+	bob := open(t, b, "Bob", "http://"+d.Address+"/#garden")
+	bob.meet("garden")
+	bob.sees(1)
+}
+
+// A screen is captured once, for as long as it is shared, and never after the meeting; the
+// page says what went wrong.
+func TestCaptures(t *testing.T) {
+	d := parleyd.Start(t)
+	b := browser.Start(t)
+	ann := open(t, b, "Ann", "http://"+d.Address+"/#garden", captured)
+	ann.meet("garden")
+	bob := open(t, b, "Bob", "http://"+d.Address+"/#garden")
+	bob.meet("garden")
+	ann.sees(1)
+	none := `live("getDisplayMedia", "video").length === 0`
+
+	ann.eval(held + `undefined`)
+	ann.press("s")
+	ann.press("s")
+	ann.press("s")
+	ann.eval(`window.go()`)
+	ann.until("one capture", `live("getDisplayMedia", "video").length === 1 && document.querySelector("#presenting").checkVisibility()`)
+	ann.until("no hall of mirrors", `document.querySelectorAll(".tile").length === 2`)
+	bob.until("it is large", `document.querySelector(".tile.large.screen")`)
+	ann.until("text stays sharp, and the camera makes room", `(() => {
+  const senders = window.peers.at(-1).getSenders().filter(s => s.track?.kind === "video");
+  const screen = senders.find(s => s.track.contentHint === "detail"), camera = senders.find(s => s !== screen);
+  const rate = (s) => s?.getParameters().encodings[0].maxBitrate;
+  return screen?.getParameters().encodings[0].scaleResolutionDownBy === 1 && rate(camera) < 600_000 && rate(screen) > 1_500_000 && rate(camera) + rate(screen) <= 2_500_000;
+})()`)
+	ann.shoot("presenting")
+	bob.shoot("presented")
+	ann.click("#unshare")
+	ann.until("nothing is captured any more", none)
+	bob.until("the screen is gone", `!document.querySelector(".tile.screen")`)
+
+	ann.eval(`window.refuse = (name, c) => name === "getDisplayMedia" && c.audio && new DOMException("Could not start audio source", "NotReadableError")`)
+	ann.press("s")
+	ann.until("it is shared without sound", `live("getDisplayMedia", "video").length === 1 && `+shows("#notices", "without its sound"))
+	ann.press("s")
+	ann.until("nothing is captured any more", none)
+	ann.eval(`window.refuse = (name) => name === "getDisplayMedia" && new DOMException("Permission denied by system", "NotAllowedError")`)
+	ann.press("s")
+	ann.until("the page says what to do", shows("#notices", "privacy settings"))
+
+	ann.eval(`window.refuse = undefined;` + held + `undefined`)
+	ann.press("s")
+	ann.click("#leave")
+	ann.eval(`window.go()`)
+	ann.until("the capture came", `window.captured.filter(c => c.name === "getDisplayMedia" && c.track.kind === "video").length === 3`)
+	ann.until("and is closed", none)
+}
+
+// A call comes while somebody types: the cursor stays, what is typed is kept, and the call
+// waits. It is told in the window's title too.
+func TestCallDisturbsNobody(t *testing.T) {
+	d := parleyd.Start(t)
+	b := browser.Start(t)
+	ann := open(t, b, "Ann", "http://"+d.Address+"/#garden")
+	bob := open(t, b, "Bob", "http://"+d.Address+"/#garden", `window.tones = 0; { const start = OscillatorNode.prototype.start; OscillatorNode.prototype.start = function (...a) { window.tones++; start.apply(this, a); }; }`)
+	ann.join("garden")
+	bob.join("garden")
+	bob.panel("chat")
+	bob.until("the cursor is in the chat", `document.activeElement.id === "words"`)
+	bob.do(chromedp.KeyEvent("half a sen"))
+	ann.call("Bob")
+	bob.until("it rings", shows("#incoming", "Ann is calling")+` && document.title.includes("Ann is calling") && window.tones > 0`)
+	bob.do(chromedp.KeyEvent("tence and"))
+	bob.until("all of it is there", `document.querySelector("#words").value === "half a sentence and" && document.activeElement.id === "words"`)
+	bob.until("the call is not taken", `!document.querySelector("#incoming").hidden && window.peers.length === 0`)
+	bob.click("#accept")
+	ann.seesAndHears()
+	bob.until("the title is as before", `document.title === "garden – parley"`)
+}
+
+// Members that come back under the same id, from a new window while the old one is still
+// there, are seen and heard; the old window says why it is out.
+func TestComesBack(t *testing.T) {
+	secret := file(t, "the secret of these tests, longer than thirty-two bytes")
+	d := parleyd.Start(t, "--auth-secret-file", secret)
+	b := browser.Start(t)
+	link := func(sub string) string {
+		return "http://" + d.Address + "/#garden&token=" + output(t, "", "token", "--auth-secret-file", secret, "--room", "garden", "--sub", sub)
+	}
+	ann, bob := open(t, b, "Ann", link("ann")), open(t, b, "Bob", link("bob"))
+	bob.until("the token is out of the address bar", `location.hash === "#garden"`)
+	ann.meet("garden")
+	bob.meet("garden")
+	ann.sees(1)
+	again := open(t, b, "Bob", link("bob"))
+	again.meet("garden")
+	bob.until("the old window says why", shows("#left", "from another window"))
+	again.sees(1)
+	ann.plays(1)
+	ann.seesAndHears()
+	again.do(chromedp.Reload())
+	again.meet("garden") // with the token that was kept
+	ann.seesAndHears()
+}
+
+// The page works where the browser blocks storage, and where what is stored is broken.
+func TestStorageBlocked(t *testing.T) {
+	d := parleyd.Start(t)
+	b := browser.Start(t)
+	for name, script := range map[string]string{
+		"blocked": `for (const name of ["localStorage", "sessionStorage"]) Object.defineProperty(window, name, { get() { throw new DOMException("", "SecurityError"); } });`,
+		"broken":  `localStorage.setItem("parley.devices", "{"); localStorage.setItem("parley.settings", "7"); localStorage.setItem("parley.language", "xx");`,
+	} {
+		w := open(t, b, name, "http://"+d.Address+"/#"+name, script)
+		w.until("there is a preview", `document.querySelector("#preview").videoWidth > 0`)
+		w.meet(name)
+		w.until("all is labeled", `document.querySelector("#leave").ariaLabel === "Leave"`)
+	}
+}
+
+// While there is no place or no server one waits in the lobby, which says why, and may stop
+// waiting; in the room nothing of it is left.
+func TestWaitingInTheLobby(t *testing.T) {
+	at := "127.0.0.1:" + process.FreePort(t)
+	d := parleyd.StartAt(t, at, "--max-room-members", "1")
+	b := browser.Start(t)
+	ann := open(t, b, "Ann", "http://"+at+"/#garden")
+	bob := open(t, b, "Bob", "http://"+at+"/#garden")
+	ann.meet("garden")
+	bob.submit()
+	bob.until("Bob waits in the lobby", shows("#progress", "The meeting is full")+` && document.querySelector("#meeting").hidden`)
+	bob.shoot("waiting")
+	bob.click("#cancel")
+	bob.until("Bob may try again", `document.querySelector("#join-button").checkVisibility() && document.querySelector("#progress").hidden`)
+	bob.submit()
+	ann.click("#leave")
+	bob.inRoom()
+	bob.until("nothing is left of it", `!document.querySelector("#notices").innerText && !document.querySelector("#progress").checkVisibility()`)
+
+	d.Signal(syscall.SIGKILL)
+	<-d.Exited()
+	ann.click("#anew")
+	ann.submitNew()
+	ann.until("the server is away", shows("#progress", "can’t be reached"))
+	ann.shoot("offline")
+	parleyd.StartAt(t, at)
+	ann.inRoom()
+}
+
+// submitNew presses Join of a meeting that was just named, or New meeting.
+func (w *window) submitNew() {
+	w.t.Helper()
+	w.until("one can join", `(window.go = [document.querySelector("#join-button"), document.querySelector("#new")].find(b => b.checkVisibility()))`)
+	w.eval(`window.go.click()`)
+}

@@ -1,0 +1,223 @@
+// @ts-check
+// What the controls of a meeting do.
+
+import { element, fill, make, makeButton, save } from "./elements.js";
+import { address } from "./link.js";
+import { before, leave, media } from "./session.js";
+import { deviceInUse } from "./settings.js";
+import { ring } from "./sounds.js";
+import { change, drawn, notice, state } from "./state.js";
+import { drawKeys, setUpKeys } from "./keys.js";
+import { stage } from "./view.js";
+import { t } from "./words.js";
+
+const IDLE = 4_000; // ms until the controls fade
+
+const meeting = element("meeting");
+/** @type {import("./record.js").Recorder|undefined} */
+let recorder;
+let starting = false;
+
+/** @param {import("./state.js").State["panel"]} name */
+function toggle(name) {
+  const panel = state.panel === name ? "" : name;
+  closePopups();
+  change({ panel, ...(panel === "chat" && { unread: 0 }) });
+}
+
+function hand() {
+  const { visit } = state;
+  visit?.meeting.update({ hand: visit.meeting.self.hand ? 0 : Date.now() });
+}
+
+function fullscreen() {
+  closePopups();
+  if (document.fullscreenElement) document.exitFullscreen();
+  else meeting.requestFullscreen?.().catch(() => {}); // the browser does not want to
+}
+
+function pip() {
+  closePopups();
+  if (document.pictureInPictureElement) document.exitPictureInPicture();
+  else stage.main?.requestPictureInPicture?.().catch((error) => notice(String(error.message), "error"));
+}
+
+async function record() {
+  closePopups();
+  if (recorder || starting) {
+    await stopRecording();
+    return;
+  }
+  starting = true;
+  try {
+    const { Recorder } = await import("./record.js");
+    if (state.phase !== "meeting") return;
+    recorder = new Recorder(() => stage.pictures, () => media.muted ? undefined : media.stream);
+    change({ recording: true });
+    state.visit?.meeting.update({ recording: true });
+  } catch {
+    notice(t("record.failed"), "error");
+  } finally {
+    starting = false;
+  }
+}
+
+async function stopRecording() {
+  const r = recorder;
+  recorder = undefined;
+  change({ recording: false });
+  state.visit?.meeting.update({ recording: false });
+  if (!r) return;
+  const blob = await r.stop();
+  save(blob, `parley-${new Date().toISOString().slice(0, 16).replace(/[:T]/g, "-")}.${blob.type.includes("mp4") ? "mp4" : "webm"}`);
+  notice(t("record.saved"));
+}
+
+async function showLink() {
+  const { visit } = state;
+  if (!visit) return;
+  const to = address(visit.room.name), qr = element("qr", HTMLImageElement);
+  element("address", HTMLInputElement).value = to;
+  const send = element("send-link");
+  send.hidden = !navigator.share;
+  send.onclick = () => navigator.share({ title: document.title, url: to }).catch(() => {}); // not sent: nothing to say
+  showDialog("sharing");
+  // The link goes in the body: it is not to stand in the logs of proxies.
+  const answer = await fetch("qr", { method: "POST", body: to }).catch(() => undefined);
+  qr.hidden = !answer?.ok;
+  if (answer?.ok) qr.src = `data:image/svg+xml,${encodeURIComponent(await answer.text())}`;
+  qr.alt = t("room.qr");
+}
+
+async function copy() {
+  const { visit } = state;
+  if (!visit) return;
+  const to = address(visit.room.name);
+  try {
+    await navigator.clipboard.writeText(to);
+    notice(t("room.copied"));
+  } catch {
+    notice(t("room.notCopied", { link: to }), "error");
+  }
+}
+
+/** @param {string} id */
+function showDialog(id) {
+  closePopups();
+  element(id, HTMLDialogElement).showModal();
+}
+
+const popups = /** @type {const} */ (["more", "microphones", "cameras"]);
+
+function closePopups() {
+  for (const name of popups) {
+    const popup = element(name);
+    if (popup.hidden) continue;
+    const inside = popup.contains(document.activeElement);
+    popup.hidden = true;
+    element(`show-${name}`).ariaExpanded = "false";
+    if (inside) element(`show-${name}`).focus();
+  }
+}
+
+/** @param {typeof popups[number]} name */
+function togglePopup(name) {
+  const open = element(name).hidden;
+  closePopups();
+  element(name).hidden = !open;
+  element(`show-${name}`).ariaExpanded = String(open);
+}
+
+/** What stands in the menus beside the buttons. */
+function drawMenus() {
+  drawMenu("microphones", [["audioinput", t("device.microphone")], ["audiooutput", t("device.speaker")]]);
+  drawMenu("cameras", [["videoinput", t("device.camera")]]);
+}
+
+/**
+ * @param {"microphones"|"cameras"} name
+ * @param {[kind: import("./media.js").DeviceKind, title: string][]} groups
+ */
+function drawMenu(name, groups) {
+  const things = groups.map(([kind, title]) => ({ kind, title, list: media.devices[kind], now: deviceInUse(kind) }));
+  fill(element(name), things, () => things.flatMap(({ kind, title, list, now }) => !list.length ? [] : [make("p", { className: "hint", text: title }), ...list.map(({ id, label }) => {
+    const b = makeButton(label, () => {
+      media.choose(kind, id);
+      closePopups();
+    });
+    b.ariaPressed = String(id === now);
+    return b;
+  })]));
+}
+
+export const actions = {
+  mute: () => void media.toggleMute(),
+  camera: () => void media.toggleCamera(),
+  share: () => void media.share(),
+  hand,
+  people: () => toggle("people"),
+  chat: () => toggle("chat"),
+  fullscreen,
+  advanced: () => toggle("advanced"),
+  help: () => {
+    drawKeys();
+    showDialog("help");
+  },
+};
+
+/** @type {Record<string, () => void>} by the ids of the buttons */
+const clicks = {
+  mute: actions.mute, camera: actions.camera, share: actions.share, unshare: actions.share, hand, record, fullscreen, pip, copy, invite: copy,
+  "show-people": actions.people, "show-chat": actions.chat, "show-advanced": actions.advanced, "show-help": actions.help, "show-link": showLink, link: showLink,
+  "show-more": () => togglePopup("more"), "show-microphones": () => togglePopup("microphones"), "show-cameras": () => togglePopup("cameras"),
+  "show-devices": () => showDialog("devices"),
+  flip: () => void media.flip(), tap: () => stage.play(), leave: () => leave(),
+  view: () => {
+    change({ view: state.view === "auto" ? "speaker" : state.view === "speaker" ? "grid" : "auto", pinned: "" });
+  },
+  hangup: () => state.visit?.hangUp(),
+  accept: () => state.visit?.answer(true),
+  decline: () => state.visit?.answer(false),
+  meet: () => state.visit?.room.meet(),
+};
+
+export function setUpControls() {
+  for (const [id, act] of Object.entries(clicks)) element(id).onclick = act;
+  for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-close]"))) button.onclick = () => change({ panel: "" });
+  addEventListener("click", ({ target }) => {
+    if (!(target instanceof Element && target.closest(".menu"))) closePopups();
+  });
+  setUpKeys(actions, () => {
+    if (popups.some((name) => !element(name).hidden)) closePopups();
+    else change({ panel: "" });
+  });
+  before.leaving = () => {
+    ring("");
+    if (recorder) stopRecording();
+  };
+  addEventListener("beforeunload", (event) => { if (recorder) event.preventDefault(); });
+  fades();
+  hideUnsupported();
+  drawn(drawMenus);
+}
+
+/** Lets the controls fade while nobody uses them. */
+function fades() {
+  /** @type {ReturnType<typeof setTimeout>} */
+  let timer;
+  const wake = () => {
+    delete meeting.dataset.idle;
+    clearTimeout(timer);
+    timer = setTimeout(() => { meeting.dataset.idle = ""; }, IDLE);
+  };
+  for (const event of ["pointermove", "pointerdown", "keydown", "focusin"]) addEventListener(event, wake);
+  wake();
+}
+
+/** Hides what this browser does not have. */
+function hideUnsupported() {
+  element("share").hidden = !navigator.mediaDevices?.getDisplayMedia;
+  element("record").hidden = !("MediaRecorder" in window && "captureStream" in HTMLCanvasElement.prototype);
+  element("fullscreen").hidden = !document.fullscreenEnabled;
+  element("pip").hidden = !document.pictureInPictureEnabled;
+}

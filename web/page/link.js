@@ -1,0 +1,62 @@
+// @ts-check
+// The link of a room: what stands behind the #. A token in it is taken out of the address bar at
+// once, where it would be seen and copied, and is kept for a reload.
+
+import { keep, recall } from "./storage.js";
+
+const LETTERS = "abcdefghijkmnpqrstuvwxyz"; // 24 that are not mistaken for another
+
+/** @returns {{room: string, token: string}} the room in the link, and the token for it */
+export function readLink() {
+  const [first, ...rest] = location.hash.slice(1).split("&");
+  let room = first;
+  try {
+    room = decodeURIComponent(first);
+  } catch {
+    // it is no encoding: taken as it stands
+  }
+  room = room.normalize("NFC").trim();
+  const token = new URLSearchParams(rest.join("&")).get("token") ?? "";
+  if (token) {
+    keep(`parley.token ${room}`, token, "sessionStorage");
+    showRoom(room);
+  }
+  return { room, token: token || recall(`parley.token ${room}`, "sessionStorage") || "" };
+}
+
+/** @param {string} room that the address bar names from now on; "": none */
+export function showRoom(room) {
+  history.replaceState(null, "", `${location.pathname}${location.search}${room && `#${encodeURIComponent(room)}`}`);
+}
+
+/** @param {string} room */
+export function address(room) {
+  return `${location.origin}${location.pathname}${location.search}#${encodeURIComponent(room)}`;
+}
+
+/**
+ * The room that somebody has typed, or whose link has been pasted.
+ * @param {string} text
+ */
+export function roomOf(text) {
+  const hash = /^https?:\/\/[^#]+#([^&]+)/.exec(text.trim())?.[1];
+  try {
+    return (hash === undefined ? text : decodeURIComponent(hash)).normalize("NFC").trim();
+  } catch {
+    return text.trim();
+  }
+}
+
+/** Makes the name of a room that nobody guesses: 55 bits. */
+export function newRoom() {
+  const letters = Array.from({ length: 12 }, letter).join("");
+  return `${letters.slice(0, 4)}-${letters.slice(4, 8)}-${letters.slice(8)}`;
+}
+
+/** @returns {string} one of the letters, each as likely as another */
+function letter() {
+  for (;;) {
+    const [n] = crypto.getRandomValues(new Uint8Array(1));
+    if (n < 240) return LETTERS[n % 24];
+  }
+}

@@ -1,0 +1,106 @@
+// @ts-check
+// The one state that everything on the page is drawn from.
+
+import { keep, recallObject } from "./storage.js";
+
+/**
+ * How far a visit is:
+ * - lobby: the preview; refused: the same, and why the last try to join did not lead in
+ * - joining: on the way in; waiting: there is no place or no server, and it is tried again
+ * - meeting: in the room, with a connection to the server or, for a while, without
+ * - left: after it
+ * @typedef {"lobby"|"refused"|"joining"|"waiting"|"meeting"|"left"} Phase
+ */
+
+/** @type {Record<Phase, Phase[]>} what may follow */
+const NEXT = {
+  lobby: ["joining", "lobby"], refused: ["joining", "lobby"], joining: ["waiting", "meeting", "refused", "lobby"],
+  waiting: ["waiting", "meeting", "refused", "lobby"], meeting: ["left", "lobby"], left: ["joining", "lobby"],
+};
+const SETTINGS_KEY = "parley.settings";
+
+/** @typedef {{id: number, text: string, kind: "notice"|"error"}} Notice */
+
+/**
+ * - room: the one in the link, or "": none
+ * - why: why we are refused, wait, or have left; "": no reason
+ * - pinned: the tile that was made large, or ""
+ * - unread: messages that came while the chat was closed
+ * - silent: the browser wants a click before it plays sound
+ * @typedef {{
+ *   phase: Phase, room: string, why: string, needsPasscode: boolean, visit: import("./visit.js").Visit|undefined,
+ *   panel: ""|"people"|"chat"|"advanced", view: "auto"|"grid"|"speaker", pinned: string, unread: number,
+ *   notices: readonly Notice[], silent: boolean, recording: boolean,
+ *   settings: {sounds: boolean, letters: boolean, notify: boolean},
+ * }} State
+ */
+
+/** @type {State} */
+export const state = {
+  phase: "lobby", room: "", why: "", needsPasscode: false, visit: undefined, panel: "", view: "auto", pinned: "", unread: 0,
+  notices: [], silent: false, recording: false, settings: { sounds: true, letters: true, notify: false, ...recallObject(SETTINGS_KEY) },
+};
+
+/** @type {Set<(now: State) => void>} */
+const drawers = new Set();
+let due = false;
+
+/** @param {(now: State) => void} draw called after each change, and now */
+export function drawn(draw) {
+  drawers.add(draw);
+  redraw();
+}
+
+/** Draws anew, once for all changes of a moment. */
+export function redraw() {
+  if (due) return;
+  due = true;
+  queueMicrotask(() => {
+    due = false;
+    for (const draw of drawers) draw(state);
+  });
+}
+
+/** @param {Partial<State>} part */
+export function change(part) {
+  Object.assign(state, part);
+  redraw();
+}
+
+/**
+ * Goes on to another phase, if it may follow.
+ * @param {Phase} phase
+ * @param {Partial<State>} [part]
+ */
+export function go(phase, part = {}) {
+  if (!NEXT[state.phase].includes(phase)) return false;
+  change({ why: "", ...part, phase });
+  return true;
+}
+
+/** @param {Partial<State["settings"]>} part */
+export function set(part) {
+  change({ settings: { ...state.settings, ...part } });
+  keep(SETTINGS_KEY, JSON.stringify(state.settings));
+}
+
+const MOST = 3; // notices at a time
+const LASTS = { notice: 6_000, error: 15_000 }; // ms
+let last = 0;
+
+/**
+ * Tells of something, for a while.
+ * @param {string} text
+ * @param {Notice["kind"]} [kind]
+ */
+export function notice(text, kind = "notice") {
+  if (state.notices.some((n) => n.text === text)) return;
+  const id = ++last;
+  change({ notices: [...state.notices, { id, text, kind }].slice(-MOST) });
+  setTimeout(() => dismiss(id), LASTS[kind]);
+}
+
+/** @param {number} id */
+export function dismiss(id) {
+  if (state.notices.some((n) => n.id === id)) change({ notices: state.notices.filter((n) => n.id !== id) });
+}
