@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -137,4 +138,29 @@ func TestTopicsSpanNodes(t *testing.T) {
 		}
 	}
 	swarmsSpan(t, c)
+}
+
+// Documents of two programs in Node become one, over parleyd and a WebRTC implementation of npm's.
+func TestYjsInNode(t *testing.T) {
+	d := parleyd.Start(t, "--y-webrtc", "/y")
+	packages, wrtc := npm.Install(t, yPackages...), npm.Install(t, "@roamhq/wrtc@0.10.0")
+	names := [2]string{"ann", "bob"}
+	var programs [2]*exec.Cmd
+	var said [2]strings.Builder
+	for i := range programs {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*parleyd.Patience)
+		defer cancel()
+		c := exec.CommandContext(ctx, "node", "--experimental-websocket", "--no-warnings", "testdata/yjs.mjs", "ws://"+d.Address+"/y", names[i], names[1-i])
+		c.Env = append(os.Environ(), "PACKAGES="+packages, "WRTC="+wrtc)
+		c.Stdout, c.Stderr = &said[i], &said[i]
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		programs[i] = c
+	}
+	for i, c := range programs {
+		if err := c.Wait(); err != nil || !strings.Contains(said[i].String(), "met "+names[1-i]) {
+			t.Errorf("%s: %v\n%s", names[i], err, said[i].String())
+		}
+	}
 }
