@@ -174,8 +174,10 @@ func shows(selector, words string) string {
 	return fmt.Sprintf("%s.includes(%q)", text(selector), words)
 }
 
+// click presses an element, after the pointer has come there.
 func (w *window) click(selector string) {
 	w.t.Helper()
+	w.eval(`dispatchEvent(new Event("pointermove"))`)
 	w.do(chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
 }
 

@@ -197,6 +197,11 @@ func TestCallDisturbsNobody(t *testing.T) {
 	bob.do(chromedp.KeyEvent("tence and"))
 	bob.until("all of it is there", `document.querySelector("#words").value === "half a sentence and" && document.activeElement.id === "words"`)
 	bob.until("the call is not taken", `!document.querySelector("#incoming").hidden && window.peers.length === 0`)
+	bob.do(chromedp.EmulateViewport(390, 844))
+	bob.until("it is seen on a phone, over the chat", `(() => {
+  const { left, top, width, height } = document.querySelector("#accept").getBoundingClientRect();
+  return document.elementFromPoint(left + width / 2, top + height / 2)?.id === "accept";
+})()`)
 	bob.click("#accept")
 	ann.seesAndHears()
 	bob.until("the title is as before", `document.title === "garden – parley"`)

@@ -137,6 +137,8 @@ func TestAdminPage(t *testing.T) {
 	admin.until("its story", shows("#story", "joined")+` && `+shows("#story", "offer")+` && `+shows("#story", "answer"))
 	admin.shoot("admin")
 	admin.shootOthers("admin")
+	admin.eval(`scrollTo(0, 0)`)
+	admin.tour("admin")
 	admin.accessible(string(text), "admin")
 	admin.fits("admin")
 

@@ -1,7 +1,7 @@
 // @ts-check
 // Drawings of the controls and badges.
 
-/** @type {Record<string, string>} shapes of a box of 24 × 24 */
+/** @type {Record<string, string>} shapes of a box of 24 × 24; what is after | is faint */
 const shapes = {
   mic: "M9 6a3 3 0 0 1 6 0v5a3 3 0 0 1-6 0zM5 11a7 7 0 0 0 14 0M12 18v3",
   micOff: "M9 6a3 3 0 0 1 6 0v5a3 3 0 0 1-6 0zM5 11a7 7 0 0 0 14 0M12 18v3M3 3l18 18",
@@ -28,8 +28,8 @@ const shapes = {
   info: "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM12 11v6M12 7v.5",
   keys: "M3 7h18v11H3zM7 11h.5M11 11h.5M15 11h.5M8 15h8",
   good: "M5 20v-4M12 20v-9M19 20V5",
-  fair: "M5 20v-4M12 20v-9",
-  poor: "M5 20v-4",
+  fair: "M5 20v-4M12 20v-9|M19 20V5",
+  poor: "M5 20v-4|M12 20v-9M19 20V5",
 };
 
 /**
@@ -40,9 +40,12 @@ const shapes = {
 export function icon(name, svg = document.createElementNS("http://www.w3.org/2000/svg", "svg")) {
   svg.setAttribute("viewBox", "0 0 24 24");
   svg.setAttribute("aria-hidden", "true");
-  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-  path.setAttribute("d", shapes[name]);
-  svg.replaceChildren(path);
+  svg.replaceChildren(...shapes[name].split("|").map((shape, i) => {
+    const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+    path.setAttribute("d", shape);
+    if (i) path.setAttribute("opacity", ".35");
+    return path;
+  }));
   return svg;
 }
 
