@@ -351,12 +351,12 @@ func (n *Node) ownClients(ctx context.Context, h *actor.Hub) (list []actor.Clien
 		}
 	}
 	if !n.call(n.toEdge, func() {
-		for _, t := range n.edge.ties {
+		for _, t := range n.edge.clients {
 			c := actor.ClientInfo{
 				Node: n.options.Name, Conn: t.client.Conn(), Remote: t.client.Remote(), Opened: t.opened,
 				Room: t.member.Room, ID: t.member.ID, Backlog: t.out.Backlog(),
 			}
-			if t.state == tieLocal {
+			if t.state == clientLocal {
 				c.Room, c.ID = local[c.Conn].Room, local[c.Conn].ID
 			}
 			list = append(list, c)

@@ -15,12 +15,12 @@ type edge struct {
 	n     *Node
 	inbox chan any
 
-	ties    map[*actor.Client]*tie
-	keys    map[uint64]*tie
+	clients map[*actor.Client]*edgeClient
+	keys    map[uint64]*edgeClient
 	parts   [Partitions]edgePart
 	rooms   map[string]*edgeRoom
 	flights map[*link][]flight
-	touched []*tie
+	touched []*edgeClient
 	nextKey uint64
 	drain   bool
 	mail    mail
@@ -30,10 +30,10 @@ type edge struct {
 
 // edgePart is what the edge knows of a partition.
 type edgePart struct {
-	owner *link // nil: none is known
-	epoch uint64
-	ready bool // the owner takes commands
-	ties  map[*tie]struct{}
+	owner   *link // nil: none is known
+	epoch   uint64
+	ready   bool // the owner takes commands
+	clients map[*edgeClient]struct{}
 
 	// next owns the partition once the present owner has let go of it (invariant 2).
 	next      *link // nil: nobody
@@ -42,16 +42,16 @@ type edgePart struct {
 
 // edgeRoom is a room that connections of this node are in.
 type edgeRoom struct {
-	ties int
-	meta actor.RoomMeta
+	clients int
+	meta    actor.RoomMeta
 }
 
 // flight is a pending command that is on its way on a link.
 type flight struct {
-	mark uint64
-	tie  *tie
-	gen  int
-	seq  uint64
+	mark   uint64
+	client *edgeClient
+	gen    int
+	seq    uint64
 }
 
 // inbound are records from an owner.
@@ -67,12 +67,12 @@ type lost struct{ link *link }
 
 func newEdge(n *Node) *edge {
 	e := &edge{
-		n: n, inbox: make(chan any, 4096), ties: map[*actor.Client]*tie{}, keys: map[uint64]*tie{},
+		n: n, inbox: make(chan any, 4096), clients: map[*actor.Client]*edgeClient{}, keys: map[uint64]*edgeClient{},
 		rooms: map[string]*edgeRoom{}, flights: map[*link][]flight{}, nextKey: randomID(),
 		mail: mail{wake: make(chan struct{}, 1)},
 	}
 	for p := range e.parts {
-		e.parts[p].ties = map[*tie]struct{}{}
+		e.parts[p].clients = map[*edgeClient]struct{}{}
 	}
 	return e
 }
@@ -112,7 +112,7 @@ func (e *edge) flush() {
 	e.touched = e.touched[:0]
 }
 
-func (e *edge) touch(t *tie) {
+func (e *edge) touch(t *edgeClient) {
 	if !t.touched {
 		t.touched = true
 		e.touched = append(e.touched, t)

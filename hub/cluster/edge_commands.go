@@ -27,7 +27,7 @@ func (e *edge) command(c any) {
 		e.register(r.Client)
 		return
 	}
-	t := e.ties[clientOf(c)]
+	t := e.clients[clientOf(c)]
 	switch {
 	case t == nil:
 		if command, ok := c.(actor.Command); ok {
@@ -41,8 +41,8 @@ func (e *edge) command(c any) {
 }
 
 // perform does what a connection wants.
-func (e *edge) perform(t *tie, c any) {
-	if t.state == tieLocal && e.localCommand(t, c) {
+func (e *edge) perform(t *edgeClient, c any) {
+	if t.state == clientLocal && e.localCommand(t, c) {
 		return
 	}
 	switch c := c.(type) {
@@ -63,7 +63,7 @@ func (e *edge) perform(t *tie, c any) {
 			e.depart(t)
 		}
 		actor.Drop(command)
-	case t.state == tieLeaving && command != nil:
+	case t.state == clientLeaving && command != nil:
 		e.wait(t, command)
 	default:
 		e.act(t, c)
@@ -72,7 +72,7 @@ func (e *edge) perform(t *tie, c any) {
 
 // wait keeps a command until the membership before is over. Of a client that sends more than
 // may wait meanwhile the connection is closed.
-func (e *edge) wait(t *tie, c actor.Command) {
+func (e *edge) wait(t *edgeClient, c actor.Command) {
 	t.deferred = append(t.deferred, c)
 	t.deferredBytes += headBytes
 	if f, ok := c.(*actor.Forward); ok {
@@ -84,15 +84,15 @@ func (e *edge) wait(t *tie, c actor.Command) {
 }
 
 // act handles a command of a connection that lives.
-func (e *edge) act(t *tie, c any) {
+func (e *edge) act(t *edgeClient, c any) {
 	switch c := c.(type) {
 	case *actor.Join:
 		e.join(t, c)
 	case *actor.Resume:
 		e.resume(t, c)
 	case actor.Leave:
-		if t.state == tieIn {
-			t.state = tieLeaving
+		if t.state == clientIn {
+			t.state = clientLeaving
 			e.submit(t, recLeave, func(*writer) {})
 		}
 	case *actor.Forward:
@@ -119,7 +119,7 @@ func (e *edge) act(t *tie, c any) {
 		}
 	case *actor.Reply:
 		switch {
-		case t.state != tieIn:
+		case t.state != clientIn:
 			e.deliver(t, c.Frame)
 			return
 		case e.holds(t):
@@ -132,7 +132,7 @@ func (e *edge) act(t *tie, c any) {
 		}
 		c.Frame.Release()
 	case *actor.Refuse:
-		if t.state != tieIn {
+		if t.state != clientIn {
 			e.deliver(t, frame.Error(c.Refusal, c.Refused))
 		} else if e.holds(t) {
 			e.submitRefusal(t, c.Refusal, c.Refused)
@@ -146,7 +146,7 @@ func (e *edge) act(t *tie, c any) {
 			e.submit(t, recLock, func(w *writer) { w.refused(c.Refused); w.flag(c.Locked) })
 		}
 	case acknowledged:
-		if t.state == tieIn && t.member.Session != "" && e.parts[t.part].ready {
+		if t.state == clientIn && t.member.Session != "" && e.parts[t.part].ready {
 			e.parts[t.part].owner.write(func(w *writer) {
 				w.head(recAcked, commandHead{t.part, t.key, 0})
 				w.number(t.out.Had())
@@ -155,20 +155,20 @@ func (e *edge) act(t *tie, c any) {
 	}
 }
 
-// submit makes a command of the tie pending, and sends it if it can be.
-func (e *edge) submit(t *tie, kind byte, f func(w *writer)) { e.submitSized(t, kind, 0, f) }
+// submit makes a command of the client pending, and sends it if it can be.
+func (e *edge) submit(t *edgeClient, kind byte, f func(w *writer)) { e.submitSized(t, kind, 0, f) }
 
 // headBytes is room for a record's head and small fields.
 const headBytes = 64
 
 // submitLast is submit for a command that may be the last of the connection.
-func (e *edge) submitLast(t *tie, kind byte, f func(w *writer)) {
+func (e *edge) submitLast(t *edgeClient, kind byte, f func(w *writer)) {
 	e.submit(t, kind, f)
 	t.pending[len(t.pending)-1].end = true
 }
 
 // submitSized is submit for a record of about size bytes.
-func (e *edge) submitSized(t *tie, kind byte, size int, f func(w *writer)) {
+func (e *edge) submitSized(t *edgeClient, kind byte, size int, f func(w *writer)) {
 	t.seq++
 	w := writer{make([]byte, 0, headBytes+size)}
 	w.head(kind, commandHead{t.part, t.key, t.seq})
@@ -181,7 +181,7 @@ func (e *edge) submitSized(t *tie, kind byte, size int, f func(w *writer)) {
 	}
 }
 
-func (e *edge) submitRefusal(t *tie, r *wire.Refusal, m frame.Refused) {
+func (e *edge) submitRefusal(t *edgeClient, r *wire.Refusal, m frame.Refused) {
 	e.submit(t, recRefuse, func(w *writer) { w.refusal(r); w.refused(m) })
 }
 
@@ -202,25 +202,25 @@ const drainReason = "the server is going away"
 
 func (e *edge) register(c *actor.Client) {
 	c.SetLocal(e.n.options.Name)
-	t := &tie{client: c, out: c.Receiver().(*actor.Outbox), opened: time.Now()}
-	e.ties[c] = t
+	t := &edgeClient{client: c, out: c.Receiver().(*actor.Outbox), opened: time.Now()}
+	e.clients[c] = t
 	e.n.connections.Add(1)
 	if e.drain {
 		e.close(t, wire.CloseGoingAway, drainReason, event.ReasonDrain)
 	}
 }
 
-func (e *edge) unregister(t *tie, u actor.Unregister) {
+func (e *edge) unregister(t *edgeClient, u actor.Unregister) {
 	if t.gone {
 		return
 	}
 	t.gone = true
 	switch {
-	case t.state == tieOut:
+	case t.state == clientOut:
 		e.forget(t)
-	case t.state == tieIn && t.member.Session != "":
+	case t.state == clientIn && t.member.Session != "":
 		e.detach(t, 0, "", u.Reason)
-	case t.state == tieIn || t.state == tieOver:
+	case t.state == clientIn || t.state == clientOver:
 		t.closed = true
 		e.end(t, u.Reason, false)
 	default:
@@ -228,13 +228,13 @@ func (e *edge) unregister(t *tie, u actor.Unregister) {
 	}
 }
 
-func (e *edge) disconnect(t *tie, d *actor.Disconnect) {
+func (e *edge) disconnect(t *edgeClient, d *actor.Disconnect) {
 	if t.closed {
 		return
 	}
 	switch d.Only {
 	case actor.IfOutside:
-		if t.state != tieOut {
+		if t.state != clientOut {
 			return
 		}
 	case actor.IfExpired:
@@ -246,11 +246,11 @@ func (e *edge) disconnect(t *tie, d *actor.Disconnect) {
 }
 
 // goAway ends a connection whose client goes away; a resumable membership stays.
-func (e *edge) goAway(t *tie, g *actor.GoAway) {
+func (e *edge) goAway(t *edgeClient, g *actor.GoAway) {
 	switch {
 	case t.closed:
 		g.Done <- false
-	case t.state == tieIn && t.member.Session != "":
+	case t.state == clientIn && t.member.Session != "":
 		g.Done <- true
 	default:
 		e.disconnect(t, &actor.Disconnect{Client: g.Client, Code: wire.CloseGoingAway, Reason: event.ReasonClosed})
@@ -260,20 +260,20 @@ func (e *edge) goAway(t *tie, g *actor.GoAway) {
 
 // depart ends the membership that a connection had when the server closed it: its client
 // has left before it knew.
-func (e *edge) depart(t *tie) {
+func (e *edge) depart(t *edgeClient) {
 	session := t.detached
 	t.detached = ""
 	switch {
-	case t.state == tieJoining:
+	case t.state == clientJoining:
 		t.leaves = true
 		return
 	case session == "":
 		return
 	}
-	if t.state == tieOut {
+	if t.state == clientOut {
 		p, _ := actor.SessionPartition(session)
 		e.enter(t, int(p), "")
-		t.state = tieOver
+		t.state = clientOver
 	}
 	e.submitLast(t, recDepart, func(w *writer) { w.text(session) })
 }
@@ -281,9 +281,9 @@ func (e *edge) depart(t *tie) {
 const cutOffReason = "this server is cut off from the others: go on with another"
 
 // admits reports whether a command of a member can be taken, or refuses it.
-func (e *edge) admits(t *tie, m frame.Refused) bool {
+func (e *edge) admits(t *edgeClient, m frame.Refused) bool {
 	switch {
-	case t.state != tieIn:
+	case t.state != clientIn:
 		e.deliver(t, frame.Error(actor.ErrNotJoined, m))
 	case !e.n.available() && t.member.Session == "":
 		e.deliver(t, frame.Error(errUnavailable, m))
@@ -303,7 +303,7 @@ func (e *edge) admits(t *tie, m frame.Refused) bool {
 
 // holds reports whether a small command of a member can be taken. If not, more than that
 // waits for the owner already, and the connection is closed.
-func (e *edge) holds(t *tie) bool {
+func (e *edge) holds(t *edgeClient) bool {
 	switch {
 	case t.bytes <= 2*e.n.options.QueueBytes:
 		return true
@@ -319,8 +319,8 @@ func (e *edge) holds(t *tie) bool {
 // be resumed go on elsewhere.
 func (e *edge) closeAll(code wire.CloseCode, text string) {
 	e.drain = true
-	for _, t := range e.ties {
-		if t.state == tieLocal {
+	for _, t := range e.clients {
+		if t.state == clientLocal {
 			e.closeLocal(t, actor.Detach{Code: code, Text: text, Reason: event.ReasonDrain})
 		} else {
 			e.closeGoingAway(t, code, text, event.ReasonDrain)
@@ -330,18 +330,18 @@ func (e *edge) closeAll(code wire.CloseCode, text string) {
 
 // closeGoingAway closes a connection that is not local; its membership goes on elsewhere if
 // it can be resumed.
-func (e *edge) closeGoingAway(t *tie, code wire.CloseCode, text, reason string) {
-	if !t.closed && t.state == tieIn && t.member.Session != "" {
+func (e *edge) closeGoingAway(t *edgeClient, code wire.CloseCode, text, reason string) {
+	if !t.closed && t.state == clientIn && t.member.Session != "" {
 		e.detach(t, code, text, reason)
 	} else {
 		e.close(t, code, text, reason)
 	}
 }
 
-func (e *edge) join(t *tie, j *actor.Join) {
+func (e *edge) join(t *edgeClient, j *actor.Join) {
 	refusal := (*wire.Refusal)(nil)
 	switch {
-	case t.state != tieOut:
+	case t.state != clientOut:
 		refusal = actor.ErrAlreadyJoined
 	case !e.n.available():
 		refusal = errUnavailable
@@ -360,9 +360,9 @@ func (e *edge) join(t *tie, j *actor.Join) {
 }
 
 // joinAtOwner has a connection join a room that may be another node's.
-func (e *edge) joinAtOwner(t *tie, j *actor.Join) {
+func (e *edge) joinAtOwner(t *edgeClient, j *actor.Join) {
 	e.enter(t, PartitionOf(j.Room), j.Room)
-	t.state, t.joined = tieJoining, j.Done
+	t.state, t.joined = clientJoining, j.Done
 	t.member = actor.Membership{
 		Room: j.Room, ID: j.ID, Name: j.Name, Meta: j.Meta, Grant: j.Grant, Session: j.Session, Joined: time.Now(), Changes: j.Changes,
 		Quiet: j.Quiet, Key: j.Key,
@@ -378,11 +378,11 @@ func (e *edge) joinAtOwner(t *tie, j *actor.Join) {
 	j.Welcome.Release()
 }
 
-func (e *edge) resume(t *tie, r *actor.Resume) {
+func (e *edge) resume(t *edgeClient, r *actor.Resume) {
 	p, ok := actor.SessionPartition(r.Session)
 	refusal := (*wire.Refusal)(nil)
 	switch {
-	case t.state != tieOut:
+	case t.state != clientOut:
 		refusal = actor.ErrAlreadyJoined
 	case !ok || int(p) >= Partitions:
 		refusal = actor.ErrSessionExpired
@@ -401,10 +401,10 @@ func (e *edge) resume(t *tie, r *actor.Resume) {
 }
 
 // resumeAtOwner has a connection resume a membership at a room that may be another node's.
-func (e *edge) resumeAtOwner(t *tie, r *actor.Resume) {
+func (e *edge) resumeAtOwner(t *edgeClient, r *actor.Resume) {
 	p, _ := actor.SessionPartition(r.Session)
 	e.enter(t, int(p), "")
-	t.state, t.resumed = tieJoining, r.Done
+	t.state, t.resumed = clientJoining, r.Done
 	t.member = actor.Membership{Session: r.Session}
 	e.submit(t, recResume, func(w *writer) {
 		w.connection(t.client)
@@ -415,7 +415,7 @@ func (e *edge) resumeAtOwner(t *tie, r *actor.Resume) {
 	})
 }
 
-func (e *edge) forward(t *tie, f *actor.Forward) {
+func (e *edge) forward(t *edgeClient, f *actor.Forward) {
 	p := f.Parts()
 	m := frame.Refused{Re: p.Type.String(), To: string(p.To), Ref: string(p.Ref)}
 	if e.admits(t, m) {
@@ -434,7 +434,7 @@ func (e *edge) forward(t *tie, f *actor.Forward) {
 	f.Recycle()
 }
 
-func (e *edge) renew(t *tie, r *actor.Renew) {
+func (e *edge) renew(t *edgeClient, r *actor.Renew) {
 	defer r.Frame.Release()
 	if !e.admits(t, r.Refused) {
 		return

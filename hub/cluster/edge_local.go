@@ -69,13 +69,13 @@ func (e *edge) hubOf(p int) *actor.Hub {
 
 // goLocal has a connection that is in no room join or resume at the hub of this node. It
 // reports false if it can't.
-func (e *edge) goLocal(t *tie, p int, m actor.Membership, c actor.Command) bool {
+func (e *edge) goLocal(t *edgeClient, p int, m actor.Membership, c actor.Command) bool {
 	h := e.hubOf(p)
 	if h == nil || h.Do(actor.Register{Client: t.client}) != nil {
 		return false
 	}
 	t.out.SetGate(e.mayWrite, e.n.resumeWindow())
-	t.state, t.hub, t.member, t.leaves = tieLocal, h, m, false
+	t.state, t.hub, t.member, t.leaves = clientLocal, h, m, false
 	if h.Do(c) != nil {
 		e.comeOut(t)
 		return false
@@ -94,15 +94,15 @@ func (e *edge) mayWrite() bool {
 }
 
 // comeOut makes a local connection one that is in no room.
-func (e *edge) comeOut(t *tie) {
+func (e *edge) comeOut(t *edgeClient) {
 	_ = t.hub.Do(actor.Deregister{Client: t.client})
 	t.out.SetGate(nil, 0)
-	t.state, t.hub, t.member, t.joined, t.resumed = tieOut, nil, actor.Membership{}, nil, nil
+	t.state, t.hub, t.member, t.joined, t.resumed = clientOut, nil, actor.Membership{}, nil, nil
 }
 
 // localCommand takes a command of a local connection that did not go straight to the hub.
 // It reports false if the connection is in no room: then it is not local any more.
-func (e *edge) localCommand(t *tie, c any) bool {
+func (e *edge) localCommand(t *edgeClient, c any) bool {
 	switch c := c.(type) {
 	case acknowledged:
 		return true
@@ -135,7 +135,7 @@ func (e *edge) localCommand(t *tie, c any) bool {
 }
 
 // pass passes a command on to the hub of a local connection.
-func (e *edge) pass(t *tie, c actor.Command) {
+func (e *edge) pass(t *edgeClient, c actor.Command) {
 	if t.hub == nil || t.hub.Do(c) != nil {
 		actor.Drop(c)
 	}
@@ -143,7 +143,7 @@ func (e *edge) pass(t *tie, c actor.Command) {
 
 // fence has the hub give back all that is on its way to it for a connection. Until then what
 // else comes waits.
-func (e *edge) fence(t *tie) {
+func (e *edge) fence(t *edgeClient) {
 	if t.hub != nil && t.hub.Do(actor.Fence{Client: t.client}) == nil {
 		t.fences++
 	} else if t.fences == 0 {
@@ -152,18 +152,18 @@ func (e *edge) fence(t *tie) {
 }
 
 // unfenced goes on once nothing of a connection is on its way to the hub any more.
-func (e *edge) unfenced(t *tie) {
-	if t.state == tieLocal {
+func (e *edge) unfenced(t *edgeClient) {
+	if t.state == clientLocal {
 		switch {
 		case t.gone && !(t.leaves && t.detached != ""):
-			delete(e.ties, t.client) // its queue is the hub's, or given back
+			delete(e.clients, t.client) // its queue is the hub's, or given back
 			e.n.connections.Add(-1)
 			return
 		case t.gone || t.leaves:
 			if t.hub != nil {
 				e.comeOut(t)
 			}
-			t.state = tieOut
+			t.state = clientOut
 			if t.detached != "" {
 				e.depart(t)
 			}
@@ -179,8 +179,8 @@ func (e *edge) unfenced(t *tie) {
 // moved takes a membership over from the hub of this node: its room is to be another's.
 func (e *edge) moved(m moved) {
 	k := m.membership
-	t := e.ties[k.Client]
-	if t == nil || t.state != tieLocal || t.hub == nil {
+	t := e.clients[k.Client]
+	if t == nil || t.state != clientLocal || t.hub == nil {
 		return
 	}
 	p := PartitionOf(k.Room)
@@ -194,7 +194,7 @@ func (e *edge) moved(m moved) {
 	t.out.SetGate(nil, 0)
 	e.touch(t)
 	e.enter(t, p, k.Room)
-	t.state, t.member, t.before, t.closed = tieIn, k, k.Handled, false
+	t.state, t.member, t.before, t.closed = clientIn, k, k.Handled, false
 	t.joined, t.resumed, t.leaves = nil, nil, false
 	if k.Session != "" {
 		t.had = t.out.Sent()
@@ -208,7 +208,7 @@ func (e *edge) moved(m moved) {
 
 // returned takes a command back that the hub of this node has not carried out.
 func (e *edge) returned(c actor.Command) {
-	t := e.ties[actor.ClientOf(c)]
+	t := e.clients[actor.ClientOf(c)]
 	if t == nil {
 		actor.Drop(c)
 		return
@@ -234,7 +234,7 @@ func (e *edge) returned(c actor.Command) {
 		t.gone = false
 		e.perform(t, c)
 	case *actor.Detach:
-		if t.state != tieLocal {
+		if t.state != clientLocal {
 			e.closeGoingAway(t, c.Code, c.Text, c.Reason)
 		}
 	default:
@@ -243,7 +243,7 @@ func (e *edge) returned(c actor.Command) {
 }
 
 // closeLocal ends a local connection; its membership goes on where it can.
-func (e *edge) closeLocal(t *tie, d actor.Detach) {
+func (e *edge) closeLocal(t *edgeClient, d actor.Detach) {
 	if t.closed {
 		return
 	}
@@ -253,7 +253,7 @@ func (e *edge) closeLocal(t *tie, d actor.Detach) {
 }
 
 // sever ends a local connection whose hub is no owner any more.
-func (e *edge) sever(t *tie) {
+func (e *edge) sever(t *edgeClient) {
 	t.client.Detour()
 	t.out.Abandon(wire.CloseGoingAway, "the server was cut off: come again")
 	e.touch(t)
@@ -266,9 +266,9 @@ func (e *edge) sever(t *tie) {
 
 // severAll ends what goes straight to the hub: others have taken this node for lost.
 func (e *edge) severAll() {
-	for _, t := range e.ties {
+	for _, t := range e.clients {
 		switch {
-		case t.state == tieLocal:
+		case t.state == clientLocal:
 			e.sever(t)
 		case t.fences > 0:
 			// What was on its way to the hub is lost, and not counted as handled. What waits
@@ -283,8 +283,8 @@ func (e *edge) severAll() {
 // cutOff closes local connections that can go on at another node: this one has been cut off
 // for some time.
 func (e *edge) cutOff() {
-	for _, t := range e.ties {
-		if t.state == tieLocal && t.member.Session != "" {
+	for _, t := range e.clients {
+		if t.state == clientLocal && t.member.Session != "" {
 			e.closeLocal(t, actor.Detach{Code: wire.CloseGoingAway, Text: cutOffReason, Reason: event.ReasonLost, Unsent: true})
 		}
 	}
@@ -295,8 +295,8 @@ func (e *edge) flushGated() {
 	if !e.gated.Swap(false) {
 		return
 	}
-	for _, t := range e.ties {
-		if t.state == tieLocal {
+	for _, t := range e.clients {
+		if t.state == clientLocal {
 			t.out.Flush()
 		}
 	}

@@ -31,7 +31,7 @@ func (e *edge) own(l *link, p int, epoch uint64) {
 func (e *edge) forgetOwner(p int) {
 	part := &e.parts[p]
 	part.owner, part.ready = nil, false
-	for t := range part.ties {
+	for t := range part.clients {
 		t.gen++
 	}
 }
@@ -85,9 +85,9 @@ func (e *edge) lookReady() {
 // expire ends the memberships without a connection of a partition whose owner is gone:
 // that owner may have given them to other connections since.
 func (e *edge) expire(p int) {
-	for t := range e.parts[p].ties {
+	for t := range e.parts[p].clients {
 		if t.aside != nil {
-			t.state = tieOver
+			t.state = clientOver
 		}
 	}
 }
@@ -97,14 +97,14 @@ func (e *edge) expire(p int) {
 // the others' connections are closed.
 func (e *edge) takenForLost() {
 	e.severAll()
-	for _, t := range e.ties {
+	for _, t := range e.clients {
 		switch {
-		case t.state == tieOut || t.state == tieJoining || t.state == tieOver || t.state == tieLocal:
+		case t.state == clientOut || t.state == clientJoining || t.state == clientOver || t.state == clientLocal:
 		case t.member.Session != "":
 			t.lost = true
 		default:
 			e.closeOver(t, wire.CloseGoingAway, "the server was cut off: come again")
-			t.state = tieOver
+			t.state = clientOver
 		}
 	}
 }
@@ -120,7 +120,7 @@ func (e *edge) attachAll(l *link, p int, epoch uint64) {
 	}
 	e.tellOwner(l, recAttaching, p)
 	told := map[string]bool{}
-	for t := range part.ties {
+	for t := range part.clients {
 		r := e.rooms[t.member.Room]
 		if r != nil && !told[t.member.Room] {
 			told[t.member.Room] = true
@@ -144,8 +144,8 @@ func (e *edge) tellOwner(l *link, kind byte, p int) {
 }
 
 // attach tells an owner of a membership that is here, with its commands.
-func (e *edge) attach(l *link, p int, t *tie) {
-	if t.state != tieJoining && t.state != tieOver {
+func (e *edge) attach(l *link, p int, t *edgeClient) {
+	if t.state != clientJoining && t.state != clientOver {
 		had, frames := t.kept()
 		m := t.member
 		m.Handled, m.Lost = t.before+t.confirmed, t.lost
@@ -182,7 +182,7 @@ func (e *edge) ready(l *link, p int, epoch uint64) {
 		return
 	}
 	part.ready = true
-	for t := range part.ties {
+	for t := range part.clients {
 		t.lost = false
 		for _, c := range t.pending {
 			if c.seq > t.again {
@@ -198,7 +198,7 @@ func (e *edge) settled(l *link, p int, epoch uint64) {
 	if part.owner != l || part.epoch != epoch {
 		return
 	}
-	for t := range part.ties {
+	for t := range part.clients {
 		for len(t.pending) > 0 && t.pending[0].seq <= t.again && !t.early {
 			e.confirm(t)
 		}
@@ -206,7 +206,7 @@ func (e *edge) settled(l *link, p int, epoch uint64) {
 }
 
 // fly sends a pending command on its way.
-func (e *edge) fly(t *tie, c pending) {
+func (e *edge) fly(t *edgeClient, c pending) {
 	l := e.parts[t.part].owner
 	at := l.write(func(w *writer) { w.b = append(w.b, c.record...) })
 	e.flights[l] = append(e.flights[l], flight{at, t, t.gen, c.seq})
@@ -218,7 +218,7 @@ func (e *edge) confirmed(l *link, upTo uint64) {
 	n := 0
 	for ; n < len(flights) && flights[n].mark <= upTo; n++ {
 		f := &flights[n]
-		if t := f.tie; f.gen == t.gen && len(t.pending) > 0 && !t.pending[0].returned {
+		if t := f.client; f.gen == t.gen && len(t.pending) > 0 && !t.pending[0].returned {
 			e.n.must(t.pending[0].seq == f.seq, "invariant 1: commands are confirmed in order")
 			e.confirm(t)
 		}
@@ -229,10 +229,10 @@ func (e *edge) confirmed(l *link, upTo uint64) {
 	}
 }
 
-// confirm forgets the first pending command of a tie: all its effects have arrived.
-func (e *edge) confirm(t *tie) {
+// confirm forgets the first pending command of a client: all its effects have arrived.
+func (e *edge) confirm(t *edgeClient) {
 	c := t.pending[0]
-	if t.state == tieJoining {
+	if t.state == clientJoining {
 		t.early = true // what comes of it has not come yet
 		return
 	}
@@ -244,7 +244,7 @@ func (e *edge) confirm(t *tie) {
 	case !c.end:
 		return
 	case len(t.pending) > 0:
-		t.state = tieOver
+		t.state = clientOver
 		return
 	}
 	e.exit(t)
@@ -313,7 +313,7 @@ func (e *edge) receive(l *link, rec record) {
 }
 
 // frame hands a connection a message that an owner has sent.
-func (e *edge) frame(t *tie, h frameHead, f *frame.Frame) {
+func (e *edge) frame(t *edgeClient, h frameHead, f *frame.Frame) {
 	if h.begins {
 		t.out.Reset(h.resumable)
 		t.had = 0
@@ -329,7 +329,7 @@ func (e *edge) frame(t *tie, h frameHead, f *frame.Frame) {
 		t.seen.Note(o.Key, o.Seq)
 	}
 	e.deliver(t, f)
-	if t.state == tieJoining && o.Key == t.key && o.Seq == 1 {
+	if t.state == clientJoining && o.Key == t.key && o.Seq == 1 {
 		if h.begins {
 			e.in(t)
 		} else {
@@ -339,10 +339,10 @@ func (e *edge) frame(t *tie, h frameHead, f *frame.Frame) {
 }
 
 // adopt hands a connection the membership that it has resumed.
-func (e *edge) adopt(t *tie, r *reader) {
+func (e *edge) adopt(t *edgeClient, r *reader) {
 	m := r.membership()
 	received, frames, seen := r.number(), r.frames(), r.seen()
-	if r.bad || t.state != tieJoining || t.resumed == nil {
+	if r.bad || t.state != clientJoining || t.resumed == nil {
 		releaseAll(frames)
 		return
 	}

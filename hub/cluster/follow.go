@@ -53,8 +53,8 @@ func (c *control) lookAtMembers(now time.Time) {
 
 // localMembers counts the members whose connections are local, by partition.
 func (e *edge) localMembers() (counts [Partitions]int) {
-	for _, t := range e.ties {
-		if t.state != tieLocal {
+	for _, t := range e.clients {
+		if t.state != clientLocal {
 			continue
 		}
 		if t.member.Room != "" {

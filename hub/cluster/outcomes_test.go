@@ -591,7 +591,7 @@ func TestLeaverThatTalks(t *testing.T) {
 		}
 		n, waiting := v.nodes["a"], 0
 		n.call(n.toEdge, func() {
-			for _, t := range n.edge.ties {
+			for _, t := range n.edge.clients {
 				waiting += t.deferredBytes
 			}
 		})

@@ -142,7 +142,7 @@ func (s *simulation) checkQueues(name string, n *Node) {
 		s.fault("node %s: %d bytes wait on links", name, waiting)
 	}
 	n.call(n.toEdge, func() {
-		for _, t := range n.edge.ties {
+		for _, t := range n.edge.clients {
 			if len(t.pending) > 0 {
 				s.fault("node %s: %d commands of %s wait", name, len(t.pending), t.member.ID)
 			}

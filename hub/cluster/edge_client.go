@@ -11,8 +11,8 @@ import (
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
-// tie is a connection and what ties it to a room. It is owned by the edge loop.
-type tie struct {
+// edgeClient is a connection and what binds it to a room. It is owned by the edge loop.
+type edgeClient struct {
 	client  *actor.Client
 	out     *actor.Outbox
 	opened  time.Time
@@ -25,7 +25,7 @@ type tie struct {
 	fences int   // that are on their way through the hub
 	behind []any // commands that wait for them
 
-	state  tieState
+	state  clientState
 	key    uint64 // of this membership
 	part   int
 	member actor.Membership
@@ -57,16 +57,16 @@ type tie struct {
 	resumed       chan<- actor.Resumed
 }
 
-type tieState int
+type clientState int
 
 const (
-	tieOut     tieState = iota // in no room
-	tieJoining                 // has asked to join or resume
-	tieIn                      // is a member
-	tieLeaving                 // has asked to leave
-	tieEnding                  // the owner is told that the connection has ended
-	tieLocal                   // the hub of this node knows more
-	tieOver                    // the owner has ended the membership and the connection
+	clientOut     clientState = iota // in no room
+	clientJoining                    // has asked to join or resume
+	clientIn                         // is a member
+	clientLeaving                    // has asked to leave
+	clientEnding                     // the owner is told that the connection has ended
+	clientLocal                      // the hub of this node knows more
+	clientOver                       // the owner has ended the membership and the connection
 )
 
 // pending is a command that may have to be sent again: it is not known to be settled.
@@ -78,19 +78,19 @@ type pending struct {
 	end      bool // it may be the last of the connection
 }
 
-// enter puts a tie into a partition and a room, under a key of its own.
-func (e *edge) enter(t *tie, p int, room string) {
+// enter puts a client into a partition and a room, under a key of its own.
+func (e *edge) enter(t *edgeClient, p int, room string) {
 	e.nextKey++
 	t.key, t.part, t.gen, t.seen = e.nextKey, p, t.gen+1, actor.NewSeen(e.n.resumeWindow())
 	t.seq, t.confirmed, t.again, t.before, t.had = 0, 0, 0, 0, 0
 	t.pending, t.bytes, t.lost, t.early = nil, 0, false, false
 	e.keys[t.key] = t
-	e.parts[p].ties[t] = struct{}{}
+	e.parts[p].clients[t] = struct{}{}
 	e.visit(t, room)
 }
 
-// visit counts a tie in a room.
-func (e *edge) visit(t *tie, room string) {
+// visit counts a client in a room.
+func (e *edge) visit(t *edgeClient, room string) {
 	t.member.Room = room
 	if room == "" {
 		return
@@ -100,22 +100,22 @@ func (e *edge) visit(t *tie, room string) {
 		r = &edgeRoom{meta: actor.RoomMeta{Room: room}}
 		e.rooms[room] = r
 	}
-	r.ties++
+	r.clients++
 }
 
 // exit undoes enter.
-func (e *edge) exit(t *tie) {
-	if t.state == tieOut {
+func (e *edge) exit(t *edgeClient) {
+	if t.state == clientOut {
 		return
 	}
 	delete(e.keys, t.key)
-	delete(e.parts[t.part].ties, t)
+	delete(e.parts[t.part].clients, t)
 	if r := e.rooms[t.member.Room]; r != nil {
-		if r.ties--; r.ties == 0 {
+		if r.clients--; r.clients == 0 {
 			delete(e.rooms, t.member.Room)
 		}
 	}
-	t.state, t.member = tieOut, actor.Membership{}
+	t.state, t.member = clientOut, actor.Membership{}
 	t.gen++
 	t.pending, t.bytes, t.seen = nil, 0, nil
 	if t.aside != nil {
@@ -125,15 +125,15 @@ func (e *edge) exit(t *tie) {
 }
 
 // forget lets go of a connection that has ended.
-func (e *edge) forget(t *tie) {
+func (e *edge) forget(t *edgeClient) {
 	e.exit(t)
 	t.out.Discard()
-	delete(e.ties, t.client)
+	delete(e.clients, t.client)
 	e.n.connections.Add(-1)
 }
 
 // giveBack notes that a command has not been carried out.
-func (t *tie) giveBack(seq uint64) {
+func (t *edgeClient) giveBack(seq uint64) {
 	for i := range t.pending {
 		if t.pending[i].seq == seq {
 			t.pending[i].returned = true
@@ -142,7 +142,7 @@ func (t *tie) giveBack(seq uint64) {
 }
 
 // answer notes that a command has been answered: it has no effect on others.
-func (t *tie) answer(seq uint64) {
+func (t *edgeClient) answer(seq uint64) {
 	for i := range t.pending {
 		if t.pending[i].seq == seq {
 			t.pending[i].answered = true
@@ -153,7 +153,7 @@ func (t *tie) answer(seq uint64) {
 
 // kept returns what the client of a resumable membership is not known to have, with a
 // reference to each.
-func (t *tie) kept() (had uint64, frames []*frame.Frame) {
+func (t *edgeClient) kept() (had uint64, frames []*frame.Frame) {
 	switch {
 	case t.member.Session == "":
 		return 0, nil
@@ -167,11 +167,11 @@ func (t *tie) kept() (had uint64, frames []*frame.Frame) {
 }
 
 // deliver queues a frame for a connection, or closes it if it does not read.
-func (e *edge) deliver(t *tie, f *frame.Frame) {
+func (e *edge) deliver(t *edgeClient, f *frame.Frame) {
 	switch {
 	case t.aside != nil && f.IsMessage():
 		t.aside.add(f)
-		if t.aside.bytes > e.n.options.QueueBytes && t.state == tieEnding {
+		if t.aside.bytes > e.n.options.QueueBytes && t.state == clientEnding {
 			e.end(t, event.ReasonSlow, false)
 		}
 		return
@@ -188,37 +188,37 @@ func (e *edge) deliver(t *tie, f *frame.Frame) {
 }
 
 // close ends a connection, and the membership that it has.
-func (e *edge) close(t *tie, code wire.CloseCode, text, reason string) {
+func (e *edge) close(t *edgeClient, code wire.CloseCode, text, reason string) {
 	if t.closed {
 		return
 	}
 	t.closed = true
 	e.touch(t)
 	t.out.Close(code, text)
-	if t.state == tieIn {
+	if t.state == clientIn {
 		e.end(t, reason, false)
 	}
 }
 
 // closeOver ends a connection of which the owner has ended the membership.
-func (e *edge) closeOver(t *tie, code wire.CloseCode, text string) {
+func (e *edge) closeOver(t *edgeClient, code wire.CloseCode, text string) {
 	e.touch(t)
 	t.closed = true
 	t.out.Close(code, text)
 	switch t.state {
-	case tieIn, tieLeaving:
-		t.state = tieOver
+	case clientIn, clientLeaving:
+		t.state = clientOver
 		if t.gone {
 			e.end(t, "", false)
 		}
-	case tieJoining:
+	case clientJoining:
 		e.notIn(t)
 	}
 }
 
 // detach ends a connection whose membership goes on elsewhere: what comes for it is kept
 // until the owner keeps it. A code of 0 says that the connection is lost.
-func (e *edge) detach(t *tie, code wire.CloseCode, text, reason string) {
+func (e *edge) detach(t *edgeClient, code wire.CloseCode, text, reason string) {
 	t.aside = new(kept)
 	t.aside.begin(t.out.Kept())
 	t.closed, t.detached = true, t.member.Session
@@ -232,9 +232,9 @@ func (e *edge) detach(t *tie, code wire.CloseCode, text, reason string) {
 }
 
 // end tells the owner that a connection has ended, or its membership for good.
-func (e *edge) end(t *tie, reason string, suspend bool) {
-	if t.state != tieOver {
-		t.state = tieEnding
+func (e *edge) end(t *edgeClient, reason string, suspend bool) {
+	if t.state != clientOver {
+		t.state = clientEnding
 	}
 	e.submitLast(t, recEnd, func(w *writer) {
 		w.text(reason)
@@ -243,8 +243,8 @@ func (e *edge) end(t *tie, reason string, suspend bool) {
 }
 
 // in says that a connection has a membership now.
-func (e *edge) in(t *tie) {
-	t.state = tieIn
+func (e *edge) in(t *edgeClient) {
+	t.state = clientIn
 	if t.early {
 		t.early = false
 		e.confirm(t)
@@ -263,8 +263,8 @@ func (e *edge) in(t *tie) {
 	}
 }
 
-// notIn ends what ties a connection to a room that it did not get into.
-func (e *edge) notIn(t *tie) {
+// notIn ends what clients a connection to a room that it did not get into.
+func (e *edge) notIn(t *edgeClient) {
 	joined, resumed := t.joined, t.resumed
 	t.joined, t.resumed = nil, nil
 	e.exit(t)
@@ -279,8 +279,8 @@ func (e *edge) notIn(t *tie) {
 	}
 }
 
-func (e *edge) left(t *tie) {
-	if t.state != tieLeaving {
+func (e *edge) left(t *edgeClient) {
+	if t.state != clientLeaving {
 		return
 	}
 	e.exit(t)
