@@ -77,7 +77,7 @@ type Node struct {
 	links map[uint64]*link // by the other's incarnation; guarded by mu
 	hub   *actor.Hub       // the present one; guarded by mu
 
-	asks      map[uint64]chan<- []byte // questions under way; guarded by mu
+	requests  map[uint64]chan<- []byte // under way; guarded by mu
 	stats     *stats.Hub
 	deaf      atomic.Bool  // packets are not taken: the node is about to leave
 	serves    atomic.Bool  // it has been ready
@@ -115,7 +115,7 @@ func newNode(o Options, rooms actor.Options) (*Node, error) {
 	n := &Node{
 		options: o, stop: make(chan struct{}), closed: make(chan struct{}), inbox: make(chan any, 4096),
 		started: time.Now(), drained: make(chan struct{}), failed: make(chan error, 1), links: map[uint64]*link{},
-		asks: map[uint64]chan<- []byte{}, rooms: rooms, stats: rooms.Stats,
+		requests: map[uint64]chan<- []byte{}, rooms: rooms, stats: rooms.Stats,
 	}
 	n.rooms.Elsewhere = func() int { return int(n.elsewhere.Load()) }
 	n.ctx, n.cancel = context.WithCancel(context.Background())
@@ -378,7 +378,7 @@ func (n *Node) deliver(l *link, seq uint64, b []byte) bool {
 		b = b[size:]
 		switch kind := rec.b[0]; {
 		case kind >= firstForAnybody:
-			n.asked(l, rec)
+			n.requested(l, rec)
 		case kind >= firstForNext || kind < firstForEdge:
 			commands = append(commands, rec)
 		default:

@@ -59,8 +59,8 @@ const (
 	recHandover byte = 64
 
 	// Between any two nodes.
-	recAsk    byte = 96
-	recAnswer byte = 97
+	recRequest byte = 96
+	recAnswer  byte = 97
 )
 
 const (

@@ -5,18 +5,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/parley-rtc/parley/hub/event"
 	"github.com/parley-rtc/parley/hub/internal/actor"
-	"github.com/parley-rtc/parley/hub/wire"
 )
 
-// This file asks nodes what they know, and has them carry out orders, for those who
-// run the servers.
+// This file has all nodes tell what they know, and carry out orders, for those who run the
+// servers.
 
 // NodeInfo is what a node is at one moment.
 type NodeInfo struct {
@@ -29,184 +27,23 @@ type NodeInfo struct {
 	Connections int    // with it
 }
 
-// question is what one node asks another.
-type question struct {
-	What string          // "rooms", "room", "count", "clients", "calls", "call", "node", "kick", "lock", "unlock", "close", "announce"
-	Room string          `json:",omitempty"`
-	ID   string          `json:",omitempty"`
-	Data json.RawMessage `json:",omitempty"`
-}
-
-// reply is the answer to a question, or why there is none.
-type reply struct {
-	Value json.RawMessage
-	Error string `json:",omitempty"`
-}
-
-var errNoAnswer = errors.New("cluster: a node does not answer")
-
-// ask sends a question to a node and returns its answer.
-func (n *Node) ask(ctx context.Context, l *link, q question) ([]byte, error) {
-	body, err := json.Marshal(q)
-	if err != nil {
-		return nil, err
-	}
-	id, answer := randomID(), make(chan []byte, 1)
-	n.mu.Lock()
-	n.asks[id] = answer
-	n.mu.Unlock()
-	defer func() {
-		n.mu.Lock()
-		delete(n.asks, id)
-		n.mu.Unlock()
-	}()
-	l.write(func(w *writer) {
-		w.b = append(w.b, recAsk)
-		w.fixed(id)
-		w.bytes(body)
-	})
-	l.flush()
-	select {
-	case b := <-answer:
-		var r reply
-		if err := json.Unmarshal(b, &r); err != nil {
-			return nil, err
-		}
-		if r.Error != "" {
-			return nil, fmt.Errorf("cluster: node %s: %s", l.node, r.Error)
-		}
-		return r.Value, nil
-	case <-l.stop:
-		return nil, errNoAnswer
-	case <-n.stop:
-		return nil, actor.ErrClosed
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// asked answers a question of another node, or takes the answer to one of ours.
-func (n *Node) asked(l *link, rec record) {
-	r := &reader{b: rec.b[1:]}
-	id, body := r.fixed(), r.bytes()
-	if rec.b[0] == recAnswer {
-		n.mu.RLock()
-		waiting := n.asks[id]
-		n.mu.RUnlock()
-		if waiting != nil {
-			waiting <- body
-		}
-		return
-	}
-	n.stopped.Go(func() {
-		ctx, cancel := context.WithTimeout(n.ctx, putTime)
-		defer cancel()
-		answer := n.answer(ctx, body)
-		l.write(func(w *writer) {
-			w.b = append(w.b, recAnswer)
-			w.fixed(id)
-			w.bytes(answer)
-		})
-		l.flush()
-	})
-}
-
-// outcomeOf is the answer to an order.
-type outcomeOf struct {
-	Refusal *wire.Refusal `json:",omitempty"`
-	Error   string        `json:",omitempty"`
-}
-
-func (n *Node) answer(ctx context.Context, body []byte) []byte {
-	var r reply
-	value, err := n.valueOf(ctx, body)
-	if err == nil {
-		r.Value, err = json.Marshal(value)
-	}
-	if err != nil {
-		r = reply{Error: err.Error()}
-	}
-	b, _ := json.Marshal(r) // can't fail
-	return b
-}
-
-// valueOf returns what a question asks for.
-func (n *Node) valueOf(ctx context.Context, body []byte) (answer any, err error) {
-	var q question
-	if err := json.Unmarshal(body, &q); err != nil {
-		return nil, err
-	}
-	h := n.present()
-	switch q.What {
-	case "rooms":
-		answer, err = h.Rooms(ctx)
-	case "room":
-		answer, err = h.Room(ctx, q.Room)
-	case "count":
-		answer, err = h.Count(ctx, q.Room, q.Data)
-	case "clients":
-		answer, err = n.ownClients(ctx, h)
-	case "calls":
-		answer, err = h.Calls(ctx)
-	case "call":
-		answer, err = h.Call(ctx, q.ID)
-	case "node":
-		answer, err = n.info()
-	default:
-		answer = n.carryOut(ctx, h, q)
-	}
-	return answer, err
-}
-
-func (n *Node) present() *actor.Hub {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	return n.hub
-}
-
-// carryOut carries an order out in a room of this node.
-func (n *Node) carryOut(ctx context.Context, h *actor.Hub, q question) outcomeOf {
-	o := actor.Order{Room: q.Room}
-	var c actor.Ordered
-	switch q.What {
-	case "kick":
-		c = &actor.Kick{Order: o, To: q.ID}
-	case "lock", "unlock":
-		c = &actor.Lock{Order: o, Locked: q.What == "lock"}
-	case "close":
-		c = &actor.CloseRoom{Order: o}
-	case "announce":
-		c = &actor.Announce{Order: o, Data: q.Data}
-	default:
-		return outcomeOf{Error: "there is no such order"}
-	}
-	err := h.CarryOut(ctx, c)
-	var refusal *wire.Refusal
-	if errors.As(err, &refusal) {
-		return outcomeOf{Refusal: refusal}
-	} else if err != nil {
-		return outcomeOf{Error: err.Error()}
-	}
-	return outcomeOf{}
-}
-
 // CarryOut carries out an order of those who run the servers, wherever the room is.
 // The error is a [*wire.Refusal] if the order could not be carried out; any other says
 // that the outcome is not known.
 func (n *Node) CarryOut(ctx context.Context, c actor.Ordered) error {
-	var q question
+	var q request
 	switch c := c.(type) {
 	case *actor.Kick:
-		q = question{What: "kick", Room: c.Room, ID: c.To}
+		q = request{What: "kick", Room: c.Room, ID: c.To}
 	case *actor.Lock:
-		q = question{What: "unlock", Room: c.Room}
+		q = request{What: "unlock", Room: c.Room}
 		if c.Locked {
 			q.What = "lock"
 		}
 	case *actor.CloseRoom:
-		q = question{What: "close", Room: c.Room}
+		q = request{What: "close", Room: c.Room}
 	case *actor.Announce:
-		q = question{What: "announce", Room: c.Room, Data: c.Data}
+		q = request{What: "announce", Room: c.Room, Data: c.Data}
 	default:
 		return errors.New("cluster: this is no order")
 	}
@@ -214,7 +51,7 @@ func (n *Node) CarryOut(ctx context.Context, c actor.Ordered) error {
 	if err != nil {
 		return err
 	}
-	b, err := n.ask(ctx, l, q)
+	b, err := n.request(ctx, l, q)
 	if err != nil {
 		return err
 	}
@@ -246,7 +83,7 @@ func (n *Node) ownerOf(room string) (*link, error) {
 }
 
 // all asks every node the same, and returns the answers put together.
-func all[T any](ctx context.Context, n *Node, q question) ([]T, error) {
+func all[T any](ctx context.Context, n *Node, q request) ([]T, error) {
 	n.mu.RLock()
 	var links []*link
 	for _, l := range n.links {
@@ -255,7 +92,7 @@ func all[T any](ctx context.Context, n *Node, q question) ([]T, error) {
 	n.mu.RUnlock()
 	var list []T
 	for _, l := range links {
-		b, err := n.ask(ctx, l, q)
+		b, err := n.request(ctx, l, q)
 		if err != nil {
 			return nil, err
 		}
@@ -270,7 +107,7 @@ func all[T any](ctx context.Context, n *Node, q question) ([]T, error) {
 
 // Rooms returns the rooms of all nodes, sorted by name.
 func (n *Node) Rooms(ctx context.Context) ([]actor.RoomInfo, error) {
-	list, err := all[actor.RoomInfo](ctx, n, question{What: "rooms"})
+	list, err := all[actor.RoomInfo](ctx, n, request{What: "rooms"})
 	slices.SortFunc(list, func(a, b actor.RoomInfo) int { return strings.Compare(a.Name, b.Name) })
 	return slices.CompactFunc(list, func(a, b actor.RoomInfo) bool { return a.Name == b.Name }), err
 }
@@ -281,7 +118,7 @@ func (n *Node) Room(ctx context.Context, name string) (*actor.RoomDetail, error)
 	if err != nil {
 		return nil, err
 	}
-	b, err := n.ask(ctx, l, question{What: "room", Room: name})
+	b, err := n.request(ctx, l, request{What: "room", Room: name})
 	if err != nil {
 		return nil, err
 	}
@@ -295,7 +132,7 @@ func (n *Node) Count(ctx context.Context, room string, meta []byte) (c actor.Cou
 	if err != nil {
 		return c, err
 	}
-	b, err := n.ask(ctx, l, question{What: "count", Room: room, Data: meta})
+	b, err := n.request(ctx, l, request{What: "count", Room: room, Data: meta})
 	if err != nil {
 		return c, err
 	}
@@ -304,7 +141,7 @@ func (n *Node) Count(ctx context.Context, room string, meta []byte) (c actor.Cou
 
 // Clients returns the connections of all nodes, sorted by node and number.
 func (n *Node) Clients(ctx context.Context) ([]actor.ClientInfo, error) {
-	list, err := all[actor.ClientInfo](ctx, n, question{What: "clients"})
+	list, err := all[actor.ClientInfo](ctx, n, request{What: "clients"})
 	slices.SortFunc(list, func(a, b actor.ClientInfo) int {
 		return cmp.Or(strings.Compare(a.Node, b.Node), cmp.Compare(a.Conn, b.Conn))
 	})
@@ -313,7 +150,7 @@ func (n *Node) Clients(ctx context.Context) ([]actor.ClientInfo, error) {
 
 // Calls returns the calls of the rooms of all nodes, the first that started first.
 func (n *Node) Calls(ctx context.Context) ([]event.Call, error) {
-	list, err := all[event.Call](ctx, n, question{What: "calls"})
+	list, err := all[event.Call](ctx, n, request{What: "calls"})
 	slices.SortFunc(list, func(a, b event.Call) int {
 		return cmp.Or(a.Started.Compare(b.Started), strings.Compare(a.ID, b.ID))
 	})
@@ -326,7 +163,7 @@ func (n *Node) Call(ctx context.Context, id string) (*event.Call, error) {
 	links := slices.Collect(maps.Values(n.links))
 	n.mu.RUnlock()
 	for _, l := range links {
-		b, err := n.ask(ctx, l, question{What: "call", ID: id})
+		b, err := n.request(ctx, l, request{What: "call", ID: id})
 		if err != nil {
 			return nil, err
 		}
@@ -369,7 +206,7 @@ func (n *Node) ownClients(ctx context.Context, h *actor.Hub) (list []actor.Clien
 
 // Nodes returns all nodes, sorted by name.
 func (n *Node) Nodes(ctx context.Context) ([]NodeInfo, error) {
-	list, err := all[NodeInfo](ctx, n, question{What: "node"})
+	list, err := all[NodeInfo](ctx, n, request{What: "node"})
 	for i := range list {
 		list[i].Self = list[i].Name == n.options.Name
 	}

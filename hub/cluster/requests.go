@@ -1,0 +1,174 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/parley-rtc/parley/hub/internal/actor"
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+// This file carries requests from node to node: each is answered by the one that it is sent to.
+
+// request is what one node asks another.
+type request struct {
+	What string          // "rooms", "room", "count", "clients", "calls", "call", "node", "kick", "lock", "unlock", "close", "announce"
+	Room string          `json:",omitempty"`
+	ID   string          `json:",omitempty"`
+	Data json.RawMessage `json:",omitempty"`
+}
+
+// reply is the answer to a request, or why there is none.
+type reply struct {
+	Value json.RawMessage
+	Error string `json:",omitempty"`
+}
+
+var errNoAnswer = errors.New("cluster: a node does not answer")
+
+// request sends a request to a node and returns its answer.
+func (n *Node) request(ctx context.Context, l *link, q request) ([]byte, error) {
+	body, err := json.Marshal(q)
+	if err != nil {
+		return nil, err
+	}
+	id, answer := randomID(), make(chan []byte, 1)
+	n.mu.Lock()
+	n.requests[id] = answer
+	n.mu.Unlock()
+	defer func() {
+		n.mu.Lock()
+		delete(n.requests, id)
+		n.mu.Unlock()
+	}()
+	l.write(func(w *writer) {
+		w.b = append(w.b, recRequest)
+		w.fixed(id)
+		w.bytes(body)
+	})
+	l.flush()
+	select {
+	case b := <-answer:
+		var r reply
+		if err := json.Unmarshal(b, &r); err != nil {
+			return nil, err
+		}
+		if r.Error != "" {
+			return nil, fmt.Errorf("cluster: node %s: %s", l.node, r.Error)
+		}
+		return r.Value, nil
+	case <-l.stop:
+		return nil, errNoAnswer
+	case <-n.stop:
+		return nil, actor.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// requested answers a request of another node, or takes the answer to one of ours.
+func (n *Node) requested(l *link, rec record) {
+	r := &reader{b: rec.b[1:]}
+	id, body := r.fixed(), r.bytes()
+	if rec.b[0] == recAnswer {
+		n.mu.RLock()
+		waiting := n.requests[id]
+		n.mu.RUnlock()
+		if waiting != nil {
+			waiting <- body
+		}
+		return
+	}
+	n.stopped.Go(func() {
+		ctx, cancel := context.WithTimeout(n.ctx, putTime)
+		defer cancel()
+		answer := n.answer(ctx, body)
+		l.write(func(w *writer) {
+			w.b = append(w.b, recAnswer)
+			w.fixed(id)
+			w.bytes(answer)
+		})
+		l.flush()
+	})
+}
+
+// outcomeOf is the answer to an order.
+type outcomeOf struct {
+	Refusal *wire.Refusal `json:",omitempty"`
+	Error   string        `json:",omitempty"`
+}
+
+func (n *Node) answer(ctx context.Context, body []byte) []byte {
+	var r reply
+	value, err := n.valueOf(ctx, body)
+	if err == nil {
+		r.Value, err = json.Marshal(value)
+	}
+	if err != nil {
+		r = reply{Error: err.Error()}
+	}
+	b, _ := json.Marshal(r) // can't fail
+	return b
+}
+
+// valueOf returns what a request asks for.
+func (n *Node) valueOf(ctx context.Context, body []byte) (answer any, err error) {
+	var q request
+	if err := json.Unmarshal(body, &q); err != nil {
+		return nil, err
+	}
+	h := n.present()
+	switch q.What {
+	case "rooms":
+		answer, err = h.Rooms(ctx)
+	case "room":
+		answer, err = h.Room(ctx, q.Room)
+	case "count":
+		answer, err = h.Count(ctx, q.Room, q.Data)
+	case "clients":
+		answer, err = n.ownClients(ctx, h)
+	case "calls":
+		answer, err = h.Calls(ctx)
+	case "call":
+		answer, err = h.Call(ctx, q.ID)
+	case "node":
+		answer, err = n.info()
+	default:
+		answer = n.carryOut(ctx, h, q)
+	}
+	return answer, err
+}
+
+func (n *Node) present() *actor.Hub {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.hub
+}
+
+// carryOut carries an order out in a room of this node.
+func (n *Node) carryOut(ctx context.Context, h *actor.Hub, q request) outcomeOf {
+	o := actor.Order{Room: q.Room}
+	var c actor.Ordered
+	switch q.What {
+	case "kick":
+		c = &actor.Kick{Order: o, To: q.ID}
+	case "lock", "unlock":
+		c = &actor.Lock{Order: o, Locked: q.What == "lock"}
+	case "close":
+		c = &actor.CloseRoom{Order: o}
+	case "announce":
+		c = &actor.Announce{Order: o, Data: q.Data}
+	default:
+		return outcomeOf{Error: "there is no such order"}
+	}
+	err := h.CarryOut(ctx, c)
+	var refusal *wire.Refusal
+	if errors.As(err, &refusal) {
+		return outcomeOf{Refusal: refusal}
+	} else if err != nil {
+		return outcomeOf{Error: err.Error()}
+	}
+	return outcomeOf{}
+}
