@@ -51,6 +51,7 @@ type Membership struct {
 	client   hub.Client
 
 	mu       sync.Mutex // held while a command is handed over; guards what follows
+	ended    bool       // the hub gets no further command
 	envelope wire.Envelope
 	suffixes wire.Suffixes
 
@@ -242,6 +243,8 @@ func (m *Membership) send(text []byte, pass func(e *wire.Envelope) error) error 
 		return r
 	}
 	switch {
+	case m.ended:
+		return nil
 	case !e.Type.Forwarded():
 		return errUnforwarded
 	case m.Rights&e.Type.Needs() == 0:
@@ -257,40 +260,52 @@ var errUnforwarded = &wire.Refusal{Code: wire.CodeUnknownType, Text: "a message 
 // Mark has a pong with this ref delivered, behind the answers to all that was forwarded
 // before.
 func (m *Membership) Mark(ref string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.client.Reply(wire.PongText(ref))
+	return m.do(func() error { return m.client.Reply(wire.PongText(ref)) })
 }
 
 // Count has a pong with this ref delivered, as Mark, with how many members the room has, and
 // how many of them have the profile meta; nil: none.
 func (m *Membership) Count(ref string, meta json.RawMessage) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.client.Count(wire.PongText(ref), meta, hub.Request{Type: wire.TypePing.String(), Ref: ref})
+	return m.do(func() error {
+		return m.client.Count(wire.PongText(ref), meta, hub.Request{Type: wire.TypePing.String(), Ref: ref})
+	})
 }
 
 // Update changes the member's profile; nil removes it. meta must not change any more.
 func (m *Membership) Update(meta json.RawMessage) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.client.Update(meta, hub.Request{Type: wire.TypeUpdate.String()})
+	return m.do(func() error { return m.client.Update(meta, hub.Request{Type: wire.TypeUpdate.String()}) })
 }
 
 // Rename changes the member's nickname; an empty one removes it.
 func (m *Membership) Rename(name string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.client.Rename(name, hub.Request{Type: wire.TypeRename.String()})
+	return m.do(func() error { return m.client.Rename(name, hub.Request{Type: wire.TypeRename.String()}) })
 }
 
 // Leave ends the membership. What waits for it is not delivered any more. Ended is not
 // called for it.
 func (m *Membership) Leave() {
 	if m.conn.remove(m) {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		m.client.End(event.ReasonLeft)
+		m.end(event.ReasonLeft)
+	}
+}
+
+// do hands a command to the hub, unless the membership has ended.
+func (m *Membership) do(command func() error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ended {
+		return nil
+	}
+	return command()
+}
+
+// end tells the hub that the membership has ended. Nothing comes behind that.
+func (m *Membership) end(reason string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.ended {
+		m.ended = true
+		m.client.End(reason)
 	}
 }
 
