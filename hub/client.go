@@ -158,7 +158,8 @@ func (c *Client) Forward(e *wire.Envelope, s *wire.Suffixes, read time.Time) err
 }
 
 // Publish sends a message to all members of the client's room, the client too. To what
-// Forward sends it adds "count", the number of members.
+// Forward sends it adds "count", the number of members. Where a cluster loses the node that
+// owns the room, the client's own copy may come twice.
 func (c *Client) Publish(e *wire.Envelope, s *wire.Suffixes, read time.Time) error {
 	return c.forward(e, s, read, actor.ForwardParts{Audience: actor.ToAll})
 }
