@@ -110,7 +110,8 @@ type Join struct {
 func (h *Hub) NewSession(room string) string { return h.core.NewSession(room) }
 
 // Join makes the client a member of a room and reports whether it is one. If not, the
-// hub has sent it an error.
+// hub has sent it an error. With a request without a type, it is neither counted nor logged
+// that the room is full.
 func (c *Client) Join(j Join, r Request) (in bool, err error) {
 	done := make(chan bool, 1)
 	err = c.core.Do(&actor.Join{

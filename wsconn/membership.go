@@ -35,7 +35,8 @@ type Entry struct {
 	// that of Join. It may take until ctx is done.
 	Ask func(ctx context.Context) error
 	// Retry may change the entry when the hub has refused it, and says whether to try
-	// again. The gate is not asked again. Nil: no.
+	// again. The gate is not asked again, and that the room was full at first is neither
+	// counted nor logged. Nil: no.
 	Retry func(e *Entry, r *wire.Refusal) bool
 }
 
@@ -121,8 +122,12 @@ func (c *Conn) join(e Entry) (*Membership, error) {
 			return nil, err
 		}
 	}
-	for {
-		m, err := c.enter(e, a)
+	for tries := 0; ; tries++ {
+		request := hub.Request{Type: wire.TypeJoin.String()}
+		if e.Retry != nil && tries == 0 {
+			request.Type = "" // a full room is expected
+		}
+		m, err := c.enter(e, a, request)
 		var r *wire.Refusal
 		if !errors.As(err, &r) || e.Retry == nil || !e.Retry(&e, r) {
 			return m, err
@@ -145,7 +150,7 @@ func (c *Conn) gateError(err error) error {
 }
 
 // enter has the hub make the member that the gate has let in.
-func (c *Conn) enter(e Entry, a *Admission) (*Membership, error) {
+func (c *Conn) enter(e Entry, a *Admission, request hub.Request) (*Membership, error) {
 	welcome := wire.Joined{Room: e.Room, From: e.ID, Name: cmp.Or(a.Name, e.Name), MessageBytes: c.c.options.MaxMessageBytes}
 	var err error
 	if welcome.ICEServers, err = c.c.iceServers(e.ID, a.Grant); err != nil {
@@ -169,7 +174,7 @@ func (c *Conn) enter(e Entry, a *Admission) (*Membership, error) {
 		in, err = m.client.Join(hub.Join{
 			Room: m.Room, ID: m.ID, Name: welcome.Name, Meta: meta, Grant: a.Grant, Capacity: least(a.Capacity, e.Capacity),
 			Quiet: e.Quiet, Changes: e.Changes, Key: e.Key, Welcome: welcome.Text(),
-		}, hub.Request{Type: wire.TypeJoin.String()})
+		}, request)
 	}
 	if err != nil || !in {
 		r := m.refusal()
