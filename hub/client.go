@@ -110,7 +110,8 @@ type Join struct {
 func (h *Hub) NewSession(room string) string { return h.core.NewSession(room) }
 
 // Join makes the client a member of a room and reports whether it is one. If not, the
-// hub has sent it an error.
+// hub has sent it an error. With a request without a type, it is neither counted nor logged
+// that the room is full.
 func (c *Client) Join(j Join, r Request) (in bool, err error) {
 	done := make(chan bool, 1)
 	err = c.core.Do(&actor.Join{
@@ -158,7 +159,8 @@ func (c *Client) Forward(e *wire.Envelope, s *wire.Suffixes, read time.Time) err
 }
 
 // Publish sends a message to all members of the client's room, the client too. To what
-// Forward sends it adds "count", the number of members.
+// Forward sends it adds "count", the number of members. Where a cluster loses the node that
+// owns the room, the client's own copy may come twice.
 func (c *Client) Publish(e *wire.Envelope, s *wire.Suffixes, read time.Time) error {
 	return c.forward(e, s, read, actor.ForwardParts{Audience: actor.ToAll})
 }

@@ -283,9 +283,7 @@ func (c *conn) end(reason string) {
 	}
 	c.mu.Unlock()
 	if c.talk != nil {
-		c.talk.leaveAll(reason)
-		c.talk.speaker.Closed()
-		c.talk.of.Stats.Connections.Add(-1)
+		c.talk.end(reason)
 	}
 	c.client.End(reason)
 

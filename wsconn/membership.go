@@ -35,7 +35,8 @@ type Entry struct {
 	// that of Join. It may take until ctx is done.
 	Ask func(ctx context.Context) error
 	// Retry may change the entry when the hub has refused it, and says whether to try
-	// again. The gate is not asked again. Nil: no.
+	// again. The gate is not asked again, and that the room was full at first is neither
+	// counted nor logged. Nil: no.
 	Retry func(e *Entry, r *wire.Refusal) bool
 }
 
@@ -51,6 +52,7 @@ type Membership struct {
 	client   hub.Client
 
 	mu       sync.Mutex // held while a command is handed over; guards what follows
+	ended    bool       // the hub gets no further command
 	envelope wire.Envelope
 	suffixes wire.Suffixes
 
@@ -120,8 +122,12 @@ func (c *Conn) join(e Entry) (*Membership, error) {
 			return nil, err
 		}
 	}
-	for {
-		m, err := c.enter(e, a)
+	for tries := 0; ; tries++ {
+		request := hub.Request{Type: wire.TypeJoin.String()}
+		if e.Retry != nil && tries == 0 {
+			request.Type = "" // a full room is expected
+		}
+		m, err := c.enter(e, a, request)
 		var r *wire.Refusal
 		if !errors.As(err, &r) || e.Retry == nil || !e.Retry(&e, r) {
 			return m, err
@@ -144,7 +150,7 @@ func (c *Conn) gateError(err error) error {
 }
 
 // enter has the hub make the member that the gate has let in.
-func (c *Conn) enter(e Entry, a *Admission) (*Membership, error) {
+func (c *Conn) enter(e Entry, a *Admission, request hub.Request) (*Membership, error) {
 	welcome := wire.Joined{Room: e.Room, From: e.ID, Name: cmp.Or(a.Name, e.Name), MessageBytes: c.c.options.MaxMessageBytes}
 	var err error
 	if welcome.ICEServers, err = c.c.iceServers(e.ID, a.Grant); err != nil {
@@ -168,7 +174,7 @@ func (c *Conn) enter(e Entry, a *Admission) (*Membership, error) {
 		in, err = m.client.Join(hub.Join{
 			Room: m.Room, ID: m.ID, Name: welcome.Name, Meta: meta, Grant: a.Grant, Capacity: least(a.Capacity, e.Capacity),
 			Quiet: e.Quiet, Changes: e.Changes, Key: e.Key, Welcome: welcome.Text(),
-		}, hub.Request{Type: wire.TypeJoin.String()})
+		}, request)
 	}
 	if err != nil || !in {
 		r := m.refusal()
@@ -242,6 +248,8 @@ func (m *Membership) send(text []byte, pass func(e *wire.Envelope) error) error 
 		return r
 	}
 	switch {
+	case m.ended:
+		return nil
 	case !e.Type.Forwarded():
 		return errUnforwarded
 	case m.Rights&e.Type.Needs() == 0:
@@ -257,40 +265,52 @@ var errUnforwarded = &wire.Refusal{Code: wire.CodeUnknownType, Text: "a message 
 // Mark has a pong with this ref delivered, behind the answers to all that was forwarded
 // before.
 func (m *Membership) Mark(ref string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.client.Reply(wire.PongText(ref))
+	return m.do(func() error { return m.client.Reply(wire.PongText(ref)) })
 }
 
 // Count has a pong with this ref delivered, as Mark, with how many members the room has, and
 // how many of them have the profile meta; nil: none.
 func (m *Membership) Count(ref string, meta json.RawMessage) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.client.Count(wire.PongText(ref), meta, hub.Request{Type: wire.TypePing.String(), Ref: ref})
+	return m.do(func() error {
+		return m.client.Count(wire.PongText(ref), meta, hub.Request{Type: wire.TypePing.String(), Ref: ref})
+	})
 }
 
 // Update changes the member's profile; nil removes it. meta must not change any more.
 func (m *Membership) Update(meta json.RawMessage) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.client.Update(meta, hub.Request{Type: wire.TypeUpdate.String()})
+	return m.do(func() error { return m.client.Update(meta, hub.Request{Type: wire.TypeUpdate.String()}) })
 }
 
 // Rename changes the member's nickname; an empty one removes it.
 func (m *Membership) Rename(name string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.client.Rename(name, hub.Request{Type: wire.TypeRename.String()})
+	return m.do(func() error { return m.client.Rename(name, hub.Request{Type: wire.TypeRename.String()}) })
 }
 
 // Leave ends the membership. What waits for it is not delivered any more. Ended is not
 // called for it.
 func (m *Membership) Leave() {
 	if m.conn.remove(m) {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		m.client.End(event.ReasonLeft)
+		m.end(event.ReasonLeft)
+	}
+}
+
+// do hands a command to the hub, unless the membership has ended.
+func (m *Membership) do(command func() error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ended {
+		return nil
+	}
+	return command()
+}
+
+// end tells the hub that the membership has ended. Nothing comes behind that.
+func (m *Membership) end(reason string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.ended {
+		m.ended = true
+		m.client.End(reason)
 	}
 }
 

@@ -24,7 +24,8 @@ type Conn struct {
 	of      *DialectHandler
 	speaker Speaker
 
-	sending   sync.Mutex   // held while the connection's own client gets a command
+	sending   sync.Mutex   // held while the connection's own client gets a command; guards ended
+	ended     bool         // the hub gets no further command
 	unwritten atomic.Int64 // bytes that are translated and not written
 
 	// Guarded by mu.
@@ -59,13 +60,30 @@ func (c *Conn) Send(text []byte) error {
 	c.of.Stats.MessagesOut.Add(1)
 	c.sending.Lock()
 	defer c.sending.Unlock()
+	if c.ended {
+		return nil
+	}
 	return c.c.client.Reply(text)
 }
 
 // Close ends the connection with a close frame behind what waits. reason, at most 123
 // bytes, is for the client. It may be called from any goroutine but those that write.
 func (c *Conn) Close(code wire.CloseCode, reason string) {
-	_ = c.c.client.Close(code, reason, reasonOf(code))
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	if !c.ended {
+		_ = c.c.client.Close(code, reason, reasonOf(code))
+	}
+}
+
+// end is the speaker's last moment: the connection's own client ends next.
+func (c *Conn) end(reason string) {
+	c.leaveAll(reason)
+	c.speaker.Closed()
+	c.of.Stats.Connections.Add(-1)
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	c.ended = true
 }
 
 // reasonOf returns the reason in the log for a connection that the server closes.
@@ -174,9 +192,7 @@ func (c *Conn) leaveAll(reason string) {
 	}
 	c.mu.Unlock()
 	for _, m := range members {
-		m.mu.Lock()
-		m.client.End(reason)
-		m.mu.Unlock()
+		m.end(reason)
 	}
 }
 
@@ -288,7 +304,7 @@ func (c *Conn) translate(m *Membership, b, out []byte) []byte {
 	eachMessage(b, func(h wire.Header, payload []byte) {
 		switch {
 		case h.Opcode == wire.OpClose:
-			c.ended(m, payload)
+			c.hubEnded(m, payload)
 		case h.Opcode == wire.OpText && c.d.Read(payload):
 			c.speaker.Deliver(m, &c.d, &messages)
 		}
@@ -297,8 +313,8 @@ func (c *Conn) translate(m *Membership, b, out []byte) []byte {
 	return messages.b
 }
 
-// ended takes a close frame that was for a membership.
-func (c *Conn) ended(m *Membership, payload []byte) {
+// hubEnded takes a close frame that was for a membership.
+func (c *Conn) hubEnded(m *Membership, payload []byte) {
 	code, err := parseClose(payload)
 	if err != nil || !c.remove(m) {
 		return
@@ -309,9 +325,7 @@ func (c *Conn) ended(m *Membership, payload []byte) {
 	}
 	closes := c.speaker.Ended(m, code, reason)
 	go func() { // a writer must not wait for the hub
-		m.mu.Lock()
-		m.client.End(reasonOf(code))
-		m.mu.Unlock()
+		m.end(reasonOf(code))
 		if closes {
 			c.Close(code, reason)
 		}

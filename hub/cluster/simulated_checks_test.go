@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/parley-rtc/parley/hub/internal/actor"
 )
 
 // check sees that every promise was kept.
@@ -115,6 +117,9 @@ func (s *simulation) checkPair(from, to *membership) {
 				s.fault("%s had %s, which was refused with %s", to.name, n.ref, from.answers[n.ref])
 			}
 			continue
+		}
+		if n.audience == actor.ToAny {
+			continue // another has had it, or there is none
 		}
 		// to had been told that it is in before this was sent.
 		due := n.at.After(to.joined) && !refused && to.kickedAt.IsZero()

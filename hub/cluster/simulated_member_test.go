@@ -45,7 +45,9 @@ type note struct {
 	to   string // "": everybody; nobody: nobody has this id
 	ping bool   // it is answered with a pong
 	does string // "": it is a message; "renew", "kick", "lock", "unlock"
-	at   time.Time
+	// Of one to everybody: it is for its sender, too, or it is for any one of the others.
+	audience actor.Audience
+	at       time.Time
 }
 
 // forwarded reports whether it goes to other members.
@@ -180,7 +182,12 @@ func (c *simulatedConn) read(f *frame.Frame) {
 		if !slices.Contains(k.members, m.From) {
 			c.s.fault("%s, who knows of %v, had %s of a stranger", k.name, k.members, f.Payload())
 		}
-		k.had = append(k.had, n)
+		switch own := n.from == k; {
+		case !own:
+			k.had = append(k.had, n)
+		case n.audience != actor.ToAll || m.Count == 0:
+			c.s.fault("%s had %s, which it has sent", k.name, f.Payload())
+		}
 	case "error", "pong":
 		code := m.Code
 		if m.Type == "pong" {
@@ -503,8 +510,12 @@ func (p *simulatedClient) act() {
 		p.moderate()
 	case x < 300:
 		p.send(&note{to: nobody})
-	case x < 600:
+	case x < 450:
 		p.send(&note{})
+	case x < 550:
+		p.send(&note{audience: actor.ToAll})
+	case x < 600:
+		p.send(&note{audience: actor.ToAny})
 	default:
 		p.s.mu.Lock()
 		others := slices.DeleteFunc(slices.Clone(p.m.members), func(id string) bool { return id == p.id })
@@ -604,5 +615,13 @@ func (p *simulatedClient) transmit(c *simulatedConn, n *note) {
 		panic(r)
 	}
 	s := wire.NewSuffixes(p.room, p.id)
-	_ = c.node.Do(actor.NewForward(c.client, &e, frame.Forward(&e, &s)))
+	if n.audience == actor.ToOne {
+		_ = c.node.Do(actor.NewForward(c.client, &e, frame.Forward(&e, &s)))
+		return
+	}
+	parts := actor.ForwardParts{
+		Client: c.client, Frame: frame.Forward(&e, &s), Type: e.Type, Ref: e.Ref, Audience: n.audience,
+		Pick: actor.Pick{Seed: uint64(len(n.ref)), Nth: uint64(len(n.from.sent) % 2)},
+	}
+	_ = c.node.Do(parts.Forward())
 }

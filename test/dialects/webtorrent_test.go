@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -125,6 +126,32 @@ func TestWhatKillsTheTracker(t *testing.T) {
 		original.write(0, text)
 		original.dies(1)
 		ours.play(step{text: text})
+	}
+}
+
+// The figures of the tracker's page are the same, but for the names of the peers' programs.
+func TestFiguresOfTheTracker(t *testing.T) {
+	d := parleyd.Start(t, "--webtorrent", "/tracker")
+	url := tracker(t)
+	figures := func(s *side, address, path string) map[string]any {
+		s.play(step{from: 0, text: says(swarmA, peerA, `,"left":0`)})
+		s.play(step{from: 0, text: says(swarmB, peerA, `,"left":1`)})
+		s.play(step{from: 1, text: says(swarmB, peerB, `,"left":1`)})
+		code, body := parleyd.Get(t, address, path+"/stats.json")
+		var v map[string]any
+		if err := json.Unmarshal([]byte(body), &v); err != nil || code != 200 {
+			t.Fatalf("%d %s: %v", code, body, err)
+		}
+		if code, page := parleyd.Get(t, address, path+"/stats"); code != 200 || !strings.Contains(page, "<h2>Connected Peers: 2</h2>") {
+			t.Errorf("%d %s", code, page)
+		}
+		delete(v, "clients")
+		return v
+	}
+	want := figures(open(t, url, 2, trackerMark), strings.TrimPrefix(url, "ws://"), "")
+	got := figures(open(t, "ws://"+d.Address+"/tracker", 2, trackerMark), d.Address, "/tracker")
+	if !reflect.DeepEqual(got, want) || want["peersAll"] != 2.0 {
+		t.Errorf("parleyd has %v, the tracker %v", got, want)
 	}
 }
 

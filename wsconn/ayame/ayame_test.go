@@ -104,10 +104,16 @@ func TestWhoStaysGetsByeAndIsClosed(t *testing.T) {
 func TestARoomHasTwo(t *testing.T) {
 	s := dialecttest.Serve(t, New(Options{}), nil)
 	one, two := pair(s)
+	if n := s.Hub.Stats().Refusals[wire.CodeRoomFull].Load(); n != 0 {
+		t.Errorf("%d refusals are counted for two clients that are in", n)
+	}
 	third := s.Dial("")
 	third.Send(`{"type":"register","roomId":"r"}`)
 	third.Want(`{"type":"reject","reason":"full"}`)
 	third.WantClose(1000)
+	if n := s.Hub.Stats().Refusals[wire.CodeRoomFull].Load(); n != 1 {
+		t.Errorf("%d refusals are counted for one", n)
+	}
 	two.Send(`{"type":"offer","sdp":"x"}`)
 	one.Want(`{"type":"offer","sdp":"x"}`)
 	two.Close()
@@ -137,14 +143,6 @@ func TestOneOfTwoWaits(t *testing.T) {
 		}
 		if a, b := <-exist, <-exist; a == b {
 			t.Fatalf("both are told %v", a)
-		}
-	}
-}
-
-func TestOneOfTwoThatHaveNotFoundTheRoomEmptyWaits(t *testing.T) {
-	for _, meta := range []string{"", `{"a":"first"}`, `{"b":"first"}`} {
-		if waits("a", "b", []byte(meta)) == waits("b", "a", []byte(meta)) {
-			t.Errorf("with the profiles %s", meta)
 		}
 	}
 }

@@ -31,6 +31,7 @@ type client struct {
 	timer         *time.Timer
 	iceServers    json.RawMessage // of the webhook; nil: parleyd's
 	authzMetadata json.RawMessage // of the webhook; nil: none
+	second        bool            // somebody was in the room when it joined
 	accepted      bool
 	other         string // id of the other member; empty: there is none
 	over          bool
@@ -151,30 +152,13 @@ func (c *client) listed(m *wsconn.Membership, d *wire.Delivered, out *wsconn.Mes
 	switch {
 	case !c.accepted:
 		c.accepted = true
-		out.Text(c.accept(m.ID, other != "" && !waits(m.ID, other, d.Meta)))
+		out.Text(c.accept(m.ID, other != "" && c.second))
 	case had != "" && other != had:
 		if !c.standalone.Load() {
 			out.Text([]byte(`{"type":"bye"}`))
 		}
 		go c.conn.Close(wire.CloseNormal, "")
 	}
-}
-
-// waits reports whether a member waits for the other's offer: it was in the room before. If
-// neither has found the room empty, the one with the lower id waits.
-func waits(id, other string, meta []byte) bool {
-	firstID := ""
-	if len(meta) > 0 {
-		wire.EachMember(meta, func(name, value []byte) {
-			if bytes.Equal(value, first) {
-				firstID = string(name)
-			}
-		})
-	}
-	if firstID != "" {
-		return firstID == id
-	}
-	return id < other
 }
 
 // accept returns the answer to a client that is let in. The caller holds mu.

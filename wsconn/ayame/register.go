@@ -31,9 +31,6 @@ const (
 	reasonInternal = "InternalServerError"
 )
 
-// first marks the member that has found its room empty.
-var first = []byte(`"first"`)
-
 // errRejected is a webhook's refusal, whose text is the reason.
 type errRejected string
 
@@ -68,7 +65,7 @@ func (c *client) entry(r *register) wsconn.Entry {
 	if r.SignalingKey == nil {
 		r.SignalingKey = r.Key
 	}
-	e := wsconn.Entry{Room: c.options.RoomPrefix + r.RoomID, ID: c.gone.ConnectionID, Capacity: 1, Meta: first}
+	e := wsconn.Entry{Room: c.options.RoomPrefix + r.RoomID, ID: c.gone.ConnectionID, Capacity: 1}
 	e.Token, e.Passcode = credentials(r)
 	if name, ok := wire.NormalName(c.gone.ClientID); ok {
 		e.Name = name
@@ -77,7 +74,10 @@ func (c *client) entry(r *register) wsconn.Entry {
 		if refusal.Code != wire.CodeRoomFull || e.Capacity == 2 {
 			return false
 		}
-		e.Capacity, e.Meta = 2, nil
+		e.Capacity = 2
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.second = true
 		return true
 	}
 	if c.options.Webhook != nil {

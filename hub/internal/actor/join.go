@@ -36,7 +36,8 @@ type Join struct {
 	// Key is a secret of the client's: a join with the same id and Key takes the member's
 	// place. Empty: none does.
 	Key string
-	// Refused says which message a refusal answers.
+	// Refused says which message a refusal answers. Without a type the client asks whether
+	// there is room: that there is none is neither counted nor logged.
 	Refused frame.Refused
 	// Done gets one value: whether the client is in. It needs a capacity of one.
 	Done chan<- bool
@@ -62,7 +63,12 @@ func (j *Join) apply(l *loop) {
 	}
 	if r := j.makePlace(l); r != nil {
 		j.Welcome.Release()
-		l.refuseJoin(c, r, j.Refused, j.Room, j.ID)
+		if r == errRoomFull && j.Refused.Re == "" {
+			c.handled()
+			l.answer(c, frame.Error(r, j.Refused))
+		} else {
+			l.refuseJoin(c, r, j.Refused, j.Room, j.ID)
+		}
 		Give(j.Done, false)
 		return
 	}
