@@ -22,6 +22,8 @@ func Start(t *testing.T, flags ...chromedp.ExecAllocatorOption) context.Context 
 		chromedp.Flag("disable-gpu", true),
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("no-first-run", true),
+		// With a mouse, which a browser without a screen does not have.
+		chromedp.Flag("blink-settings", "primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4"),
 		chromedp.WindowSize(1280, 800),
 	)
 	options = append(options, flags...)
