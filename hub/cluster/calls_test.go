@@ -94,6 +94,12 @@ func TestCallAcrossNodes(t *testing.T) {
 	delete(nodes, "c")
 	ann.says("message", "bob", `,"data":1`)
 	bob.until("a message by the next owner", func(m message) bool { return m.Type == "message" })
+	for name, n := range nodes {
+		await(t, name+" asks c no more", func() bool {
+			_, err := n.Calls(t.Context())
+			return err == nil
+		})
+	}
 	lists()
 	if n := logged.FilterMessage(event.CallDone).Len(); n != 0 {
 		t.Errorf("%d calls are over", n)
