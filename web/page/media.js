@@ -51,11 +51,12 @@ export class Media {
     return this.stream?.getTracks().find((track) => track.kind === kind && track.readyState === "live");
   }
 
-  /** Opens what was chosen, or what of it can be had. */
+  /** Opens what was chosen, or what of it can be had. A microphone that is muted stays so. */
   async open() {
     const former = this.local, local = this.local = new Local();
     former.close();
     local.on("change", () => this.#changed());
+    await local.mute("audio", former.state.muted.audio);
     await local.mute("video", this.choices.cameraOff ?? false);
     await this.#publish();
   }

@@ -41,6 +41,7 @@ export class Visit {
   log = /** @type {{at: number, out: boolean, message: any}[]} */ ([]);
   #failures = 0; // of connections in a row
   #refused = false; // by the server, on this connection
+  #names = /** @type {Map<string, string>} */ (new Map()); // that people had when they were here
   #media;
   #ways;
   #named;
@@ -114,12 +115,15 @@ export class Visit {
   get calling() { return [...this.room.peers.values()].filter((peer) => peer.state === "ringing"); }
 
   /**
-   * What people call a member: its nickname; never an id that the server has made.
+   * What people call a member: its nickname; never an id that the server has made. One that
+   * has gone keeps the name that it had.
    * @param {string} id
    */
   nameOf(id) {
-    const name = this.room.nameOf(id);
-    return MADE.test(name) ? t("people.guest", { n: 1 + Math.max(0, this.room.members.indexOf(id)) }) : name;
+    const name = this.room.nameOf(id), at = this.room.members.indexOf(id);
+    const label = MADE.test(name) ? t("people.guest", { n: 1 + Math.max(0, at) }) : name;
+    if (at >= 0) this.#names.set(id, label);
+    return this.#names.get(id) ?? label;
   }
 
   #stateChanged() {

@@ -1,6 +1,8 @@
 package actor
 
 import (
+	"time"
+
 	"github.com/parley-rtc/parley/hub/event"
 	"github.com/parley-rtc/parley/hub/wire"
 )
@@ -36,8 +38,8 @@ func (d *Disconnect) apply(l *loop) {
 		if c.member != nil {
 			return
 		}
-	case IfExpired:
-		if c.member == nil || !c.member.grant.Expired(l.now) {
+	case IfExpired: // by the clock that the connection's timer goes by; now is the batch's beginning
+		if c.member == nil || !c.member.grant.Expired(time.Now()) {
 			return
 		}
 	}

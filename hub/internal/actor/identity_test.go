@@ -354,6 +354,14 @@ func TestConditionalDisconnect(t *testing.T) {
 	if !closes(c, IfExpired) {
 		t.Error("an expired grant goes on")
 	}
+	// The batch that the command is in may have begun before.
+	late, _ := l.connect(1 << 20)
+	l.join(late, "r", "late", "")
+	late.member.grant = &Grant{Expires: time.Now()}
+	l.now = late.member.grant.Expires.Add(-time.Millisecond)
+	if !closes(late, IfExpired) {
+		t.Error("a grant that expired since the batch began goes on")
+	}
 	if d, _ := l.connect(1 << 20); closes(d, IfExpired) || !closes(d, IfOutside) {
 		t.Error("one that has not joined goes on")
 	}

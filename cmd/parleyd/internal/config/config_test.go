@@ -120,6 +120,8 @@ func TestBadSettings(t *testing.T) {
 		{"path with a query", []string{"--ayame", "/a?b"}, nil, "", "ayame"},
 		{"path that goes up", []string{"--webtorrent", "/a/../b"}, nil, "", "webtorrent"},
 		{"path of the daemon", []string{"--y-webrtc", "/ws"}, nil, "", "y-webrtc"},
+		{"path of the tracker's figures", []string{"--webtorrent", "/", "--ayame", "/stats"}, nil, "", "ayame"},
+		{"figures at another's path", []string{"--y-webrtc", "/t/stats.json", "--webtorrent", "/t"}, nil, "", "webtorrent"},
 		{"path of two", []string{"--y-webrtc", "/a", "--ayame", "/a/"}, nil, "", "ayame"},
 		{"path of PeerJS", []string{"--peerjs", "/a", "--ayame", "/a/peerjs"}, nil, "", "ayame"},
 		{"key for nothing", []string{"--peerjs-key", "k"}, nil, "", "peerjs"},

@@ -33,6 +33,18 @@ func (c *Config) defineDialects(f *pflag.FlagSet) {
 // ownPaths are those of the daemon itself, and those below them.
 var ownPaths = []string{"/ws", "/healthz", "/readyz"}
 
+// served returns what is served for a protocol whose path is set.
+func served(name, path string) []string {
+	base := strings.TrimSuffix(path, "/")
+	switch name {
+	case "peerjs":
+		return []string{base + "/peerjs"} // with other paths below path, which clash with none
+	case "webtorrent":
+		return []string{path, base + "/stats", base + "/stats.json"}
+	}
+	return []string{path}
+}
+
 func (c *Config) checkDialects() error {
 	d := &c.Dialects
 	taken := slices.Clone(ownPaths)
@@ -51,14 +63,12 @@ func (c *Config) checkDialects() error {
 			}
 		}
 		*one.path = path
-		serves := path
-		if one.name == "peerjs" {
-			serves = strings.TrimSuffix(path, "/") + "/peerjs" // with other paths below path, which clash with none
+		for _, serves := range served(one.name, path) {
+			if slices.Contains(taken, serves) {
+				return fmt.Errorf("%s: something else is served at %q", one.name, serves)
+			}
+			taken = append(taken, serves)
 		}
-		if slices.Contains(taken, serves) {
-			return fmt.Errorf("%s: something else is served at %q", one.name, serves)
-		}
-		taken = append(taken, serves)
 	}
 	if d.PeerJS == "" && (len(d.PeerJSKeys) > 0 || d.PeerJSDiscovery) {
 		return fmt.Errorf("peerjs-key and peerjs-discovery are for peerjs")
