@@ -9,6 +9,8 @@ TYPESCRIPT  := typescript@7.0.2
 # that fails is run once more, alone, and the summary names it: see CONTRIBUTING.md. Others are
 # not run again.
 GOTESTSUM  := gotest.tools/gotestsum@v1.13.0
+# Packages of test/ that take the whole machine; the others wait most of the time.
+ALONE      := /test/(e2e|fault|soak)$$
 REAL_PARTS := $(GO) run $(GOTESTSUM) --format pkgname-and-test-fails --rerun-fails=1 --rerun-fails-max-failures=5
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
@@ -31,7 +33,8 @@ build: ## Build bin/parleyd and bin/soak
 test: test-race ## Install what the tests need and run them all
 	test/setup.sh
 	$(REAL_PARTS) --packages ./hub/cluster/broker -- -race -timeout 10m
-	cd test && $(REAL_PARTS) --packages ./... -- -race -timeout 20m -count 1 -p 1
+	cd test && $(REAL_PARTS) --packages "$$($(GO) list ./... | grep -vE '$(ALONE)')" -- -race -timeout 20m -count 1 -p 2
+	cd test && $(REAL_PARTS) --packages "$$($(GO) list ./... | grep -E '$(ALONE)')" -- -race -timeout 20m -count 1 -p 1
 
 test-race: ## Run the unit tests alone, with the race detector, and those of the cluster without it too
 	$(GO) test -race -timeout 10m $$($(GO) list ./... | grep -v /hub/cluster/broker$$)

@@ -134,6 +134,9 @@ func (c *control) handle(m any) {
 }
 
 func (c *control) packet(m packet) {
+	if c.owner.peers[m.link] == nil {
+		return // it was on its way when the node was taken for gone
+	}
 	commands := m.commands[:0]
 	for _, rec := range m.commands {
 		if rec.b[0] == recHandover {

@@ -205,7 +205,13 @@ func (e *edge) closeOver(t *edgeClient, code wire.CloseCode, text string) {
 	e.touch(t)
 	t.closed = true
 	t.out.Close(code, text)
+	for _, c := range t.deferred {
+		actor.Drop(c) // there is no answer to the leave that they wait for
+	}
+	t.deferred, t.deferredBytes = nil, 0
 	switch t.state {
+	case clientEnding:
+		t.state = clientOver // no next owner is to hear of the membership
 	case clientIn, clientLeaving:
 		t.state = clientOver
 		if t.gone {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/parley-rtc/parley/hub/internal/actor"
+	"github.com/parley-rtc/parley/hub/internal/frame"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
@@ -606,5 +607,35 @@ func TestLeaverThatTalks(t *testing.T) {
 		v.net.set(func() { clear(v.net.blocked) })
 		ann.end()
 		v.await("the connection is forgotten", func() bool { return n.connections.Load() == 0 })
+	})
+}
+
+// A client leaves and joins again, and its membership is ended before the owner has read the
+// leave: the join has an answer all the same, and nothing waits for ever.
+func TestRemovedWhileLeaving(t *testing.T) {
+	virtual(t, []string{"a", "b"}, func(t *testing.T, v *virtualCluster) {
+		room := v.roomOf("b")
+		ann := connect(t, v.nodes["a"])
+		if !ann.join(room, "ann", nil, true) {
+			t.Fatal("not let in")
+		}
+		v.net.set(func() { v.net.blocked[[2]string{"a", "b"}] = true })
+		_ = v.nodes["a"].Do(actor.Leave{Client: ann.client})
+		done := make(chan bool, 1)
+		_ = v.nodes["a"].Do(&actor.Join{Client: ann.client, Room: room, ID: "ann", Welcome: frame.Text([]byte(`{}`)), Done: done})
+		if err := v.nodes["b"].present().CarryOut(t.Context(), &actor.Kick{Order: actor.Order{Room: room}, To: "ann"}); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case in := <-done:
+			if in {
+				t.Error("let in, though removed")
+			}
+		case <-time.After(time.Second):
+			t.Error("the join has no answer")
+		}
+		v.net.set(func() { clear(v.net.blocked) })
+		ann.end()
+		v.await("the connection is forgotten", func() bool { return v.nodes["a"].connections.Load() == 0 })
 	})
 }
