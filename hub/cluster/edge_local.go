@@ -97,6 +97,7 @@ func (e *edge) mayWrite() bool {
 func (e *edge) comeOut(t *edgeClient) {
 	_ = t.hub.Do(actor.Deregister{Client: t.client})
 	t.out.SetGate(nil, 0)
+	e.touch(t) // what the gate has held may go
 	t.state, t.hub, t.member, t.joined, t.resumed = clientOut, nil, actor.Membership{}, nil, nil
 }
 
@@ -256,6 +257,7 @@ func (e *edge) closeLocal(t *edgeClient, d actor.Detach) {
 func (e *edge) sever(t *edgeClient) {
 	t.client.Detour()
 	t.out.Abandon(wire.CloseGoingAway, "the server was cut off: come again")
+	t.out.SetGate(nil, 0) // the close frame alone is left, and goes whatever the lease is
 	e.touch(t)
 	t.closed, t.hub, t.detached = true, nil, ""
 	actor.Give(t.joined, false)

@@ -639,3 +639,27 @@ func TestRemovedWhileLeaving(t *testing.T) {
 		v.await("the connection is forgotten", func() bool { return v.nodes["a"].connections.Load() == 0 })
 	})
 }
+
+// A client leaves a room of its own node while that is cut off from the register, and what the
+// node has for it waits: it comes when the node is back.
+func TestLeavesWhileCutOff(t *testing.T) {
+	virtual(t, []string{"a", "b"}, func(t *testing.T, v *virtualCluster) {
+		ann := connect(t, v.nodes["a"])
+		if !ann.join(v.roomOf("a"), "ann", nil, true) {
+			t.Fatal("not let in")
+		}
+		v.net.set(func() { v.net.cut["a"] = true })
+		time.Sleep(leaseTime + renewTime)
+		_ = v.nodes["a"].Do(actor.Leave{Client: ann.client})
+		time.Sleep(10 * time.Second)
+		v.net.back("a")
+		v.await("the nodes are back", v.ready)
+		v.await("the connection is closed, or can join again", func() bool {
+			ann.mu.Lock()
+			closed := ann.closed
+			ann.mu.Unlock()
+			return closed != 0 || ann.join(v.roomOf("a"), "ann", nil, true)
+		})
+		ann.end()
+	})
+}
