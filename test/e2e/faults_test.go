@@ -115,6 +115,14 @@ func TestDevicesThatFail(t *testing.T) {
 		bob.click("#again")
 		bob.inRoom()
 		ann.seesAndHears()
+		bob.click("#mute")
+		bob.click("#leave")
+		bob.click("#again")
+		bob.inRoom()
+		ann.until("who was muted is so still", `document.querySelector(".tile:not([data-key=self]) [title=Muted]")`)
+		bob.until("nothing of his voice is sent", sent("audio")+`?.enabled === false`)
+		bob.click("#mute")
+		ann.seesAndHears()
 	})
 }
 
