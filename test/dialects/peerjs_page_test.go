@@ -82,7 +82,7 @@ func TestPeerJSPages(t *testing.T) {
 	for _, w := range []context.Context{ann, bob} {
 		until(t, w, "the page knows that the server has gone", `peer.disconnected && !peer.destroyed`)
 	}
-	d = parleyd.StartAt(t, address, "--peerjs", "/", "--allow-origin", "*")
+	parleyd.StartAt(t, address, "--peerjs", "/", "--allow-origin", "*")
 	for _, w := range []context.Context{ann, bob} {
 		do(t, w, `globalThis.before = await received(); peer.reconnect()`)
 		until(t, w, "it is in again", `opens === 2 && peer.open`)

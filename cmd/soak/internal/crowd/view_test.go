@@ -235,10 +235,10 @@ func TestDenials(t *testing.T) {
 		return s.members[1]
 	}
 	s := newStage(t, 2)
-	one := denied(s)
+	denied(s)
 	s.want(t, "refused 1")
 
-	one = denied(s)
+	one := denied(s)
 	one.is(lost)
 	one.denialsDue(one.denials[0].since + doubtTime)
 	s.want(t, "")
