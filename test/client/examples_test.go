@@ -30,10 +30,10 @@ func TestServedExamples(t *testing.T) {
 			windows = append(windows, window(t, b, address+"video.html"))
 		}
 		for _, w := range windows {
-			until(t, w, "all pictures play", `document.querySelectorAll("video").length === 3 && [...document.querySelectorAll("video")].every(v => v.videoWidth > 0 && v.currentTime > 0)`)
+			browser.Until(t, w, "all pictures play", `document.querySelectorAll("video").length === 3 && [...document.querySelectorAll("video")].every(v => v.videoWidth > 0 && v.currentTime > 0)`)
 		}
 		do(t, windows[2], `document.querySelector("#leave").click()`)
-		until(t, windows[0], "one has left", `document.querySelectorAll("video").length === 2`)
+		browser.Until(t, windows[0], "one has left", `document.querySelectorAll("video").length === 2`)
 	})
 	t.Run("game", func(t *testing.T) {
 		both := []context.Context{window(t, b, address+"game.html"), window(t, b, address+"game.html")}
@@ -41,7 +41,7 @@ func TestServedExamples(t *testing.T) {
 			do(t, w, `setInterval(() => document.querySelector("#field").onpointermove?.({ offsetX: 50, offsetY: 60 }), 100)`)
 		}
 		for _, w := range both {
-			until(t, w, "a move of the other is shown", `document.querySelectorAll(".dot").length === 2 && [...document.querySelectorAll(".dot")].every(d => d.style.translate !== "")`)
+			browser.Until(t, w, "a move of the other is shown", `document.querySelectorAll(".dot").length === 2 && [...document.querySelectorAll(".dot")].every(d => d.style.translate !== "")`)
 		}
 	})
 }
@@ -141,14 +141,14 @@ createRoot(document.querySelector("#root")).render(<App url={url} name={location
 	b := browser.Start(t)
 	ann, bob := window(t, b, s.URL+"/#Ann"), window(t, b, s.URL+"/#Bob")
 	for _, w := range []context.Context{ann, bob} {
-		until(t, w, "both are drawn", `/Ann.*Bob|Bob.*Ann/.test(document.querySelector("p").textContent) && [...document.querySelectorAll("video")].filter(v => v.videoWidth > 0).length === 2`)
+		browser.Until(t, w, "both are drawn", `/Ann.*Bob|Bob.*Ann/.test(document.querySelector("p").textContent) && [...document.querySelectorAll("video")].filter(v => v.videoWidth > 0).length === 2`)
 	}
 	if err := chromedp.Do(ann, chromedp.Evaluate[chromedp.Void](`document.querySelector("button").click()`)); err != nil {
 		t.Fatal(err)
 	}
-	until(t, ann, "muted", `document.querySelector("button").textContent === "Unmute"`)
+	browser.Until(t, ann, "muted", `document.querySelector("button").textContent === "Unmute"`)
 	if err := chromedp.Do(bob, chromedp.Navigate("about:blank")); err != nil {
 		t.Fatal(err)
 	}
-	until(t, ann, "the other has gone", `document.querySelectorAll("video").length === 1`)
+	browser.Until(t, ann, "the other has gone", `document.querySelectorAll("video").length === 1`)
 }

@@ -29,7 +29,7 @@ window.room = await join(new URL("/ws", location.href.replace(/^http/, "ws")), "
 	do(t, w, `dispatchEvent(new Event("online"))`)
 	start := time.Now()
 	d.Wait(t, "resumed")
-	until(t, w, "it is in the room", `room.state === "joined"`)
+	browser.Until(t, w, "it is in the room", `room.state === "joined"`)
 	if took := time.Since(start); took > soon {
 		t.Errorf("back after %v", took)
 	} else {
@@ -71,13 +71,13 @@ window.address = async () => {
   return all.get(all.get(transport.selectedCandidatePairId)?.localCandidateId)?.address;
 };
 window.before = 0`)
-	until(t, w, "media comes", `await packets() > 10 && await address() === "10.1.1.1"`)
+	browser.Until(t, w, "media comes", `await packets() > 10 && await address() === "10.1.1.1"`)
 	ip(t, "addr del 10.1.1.1/24 dev net0")
 	ip(t, "addr add 10.2.2.2/24 dev net0")
 	ip(t, "route replace default via 10.2.2.254")
 	start := time.Now()
-	until(t, w, "the call has found the new address", `await address() === "10.2.2.2" && (before ||= await packets())`)
-	until(t, w, "media comes", `await packets() > before + 10`)
+	browser.Until(t, w, "the call has found the new address", `await address() === "10.2.2.2" && (before ||= await packets())`)
+	browser.Until(t, w, "media comes", `await packets() > before + 10`)
 	if took := time.Since(start); took > soon {
 		t.Errorf("media comes after %v", took)
 	} else {

@@ -65,13 +65,13 @@ func TestAyamePages(t *testing.T) {
 	}
 	do(t, bob, `await import("/ayame.js"); await enter("`+url+`", "room", "key")`)
 	for _, w := range []context.Context{ann, bob} {
-		until(t, w, "there is a stream", `events.includes("connect") && globalThis.stream?.getTracks().length === 2 && await received() > 0`)
-		until(t, w, "it has the application's metadata", `conn.authzMetadata.from === "the application"`)
+		browser.Until(t, w, "there is a stream", `events.includes("connect") && globalThis.stream?.getTracks().length === 2 && await received() > 0`)
+		browser.Until(t, w, "it has the application's metadata", `conn.authzMetadata.from === "the application"`)
 	}
 	do(t, cat, `await import("/ayame.js"); await enter("`+url+`", "room", "key").catch(() => {})`)
-	until(t, cat, "it is told that the room is full", `events.includes("disconnect full")`)
+	browser.Until(t, cat, "it is told that the room is full", `events.includes("disconnect full")`)
 	do(t, cat, `await enter("`+url+`", "other", "wrong").catch(() => {})`)
-	until(t, cat, "it is told the application's reason", `events.includes("disconnect no such key")`)
+	browser.Until(t, cat, "it is told the application's reason", `events.includes("disconnect no such key")`)
 	do(t, bob, `await conn.disconnect()`)
-	until(t, ann, "it is told that the other has gone", `events.includes("bye")`)
+	browser.Until(t, ann, "it is told that the other has gone", `events.includes("bye")`)
 }

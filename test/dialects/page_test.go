@@ -80,23 +80,6 @@ func do(t *testing.T, ctx context.Context, script string) {
 	}
 }
 
-// until waits for an expression to be true in a window.
-func until(t *testing.T, ctx context.Context, what, expression string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(ctx, parleyd.Patience)
-	defer cancel()
-	for {
-		is, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`(async () => !!(`+expression+`))()`, chromedp.EvalAwaitPromise))
-		if is {
-			return
-		}
-		if ctx.Err() != nil {
-			t.Fatalf("not in time: %s (%v)", what, err)
-		}
-		_ = chromedp.Do(ctx, chromedp.Evaluate[chromedp.Void](`new Promise(done => setTimeout(done, 50))`, chromedp.EvalAwaitPromise))
-	}
-}
-
 // value returns what an expression is in a window.
 func value(t *testing.T, ctx context.Context, expression string) string {
 	t.Helper()

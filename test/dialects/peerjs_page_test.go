@@ -70,28 +70,28 @@ func TestPeerJSPages(t *testing.T) {
 		t.Errorf("the server has made the id %q", id)
 	}
 	do(t, ann, `await connect(`+fmt.Sprintf("%q", id)+`); data.send("hello")`)
-	until(t, ann, "the echo is there", `heard.includes("echo hello")`)
+	browser.Until(t, ann, "the echo is there", `heard.includes("echo hello")`)
 	do(t, ann, `await dial(`+fmt.Sprintf("%q", id)+`)`)
 	for _, w := range []context.Context{ann, bob} {
-		until(t, w, "there is a stream", `globalThis.stream?.getTracks().length === 2 && await received() > 0`)
+		browser.Until(t, w, "there is a stream", `globalThis.stream?.getTracks().length === 2 && await received() > 0`)
 	}
 
 	address := d.Address
 	d.Signal(syscall.SIGTERM)
 	d.ExitCode(t)
 	for _, w := range []context.Context{ann, bob} {
-		until(t, w, "the page knows that the server has gone", `peer.disconnected && !peer.destroyed`)
+		browser.Until(t, w, "the page knows that the server has gone", `peer.disconnected && !peer.destroyed`)
 	}
 	parleyd.StartAt(t, address, "--peerjs", "/", "--allow-origin", "*")
 	for _, w := range []context.Context{ann, bob} {
 		do(t, w, `globalThis.before = await received(); peer.reconnect()`)
-		until(t, w, "it is in again", `opens === 2 && peer.open`)
-		until(t, w, "the call goes on", `call.open && await received() > before + 10000`)
+		browser.Until(t, w, "it is in again", `opens === 2 && peer.open`)
+		browser.Until(t, w, "the call goes on", `call.open && await received() > before + 10000`)
 	}
 	do(t, bob, `await connect("ann"); data.send("again")`)
-	until(t, bob, "the new echo is there", `heard.includes("echo again")`)
+	browser.Until(t, bob, "the new echo is there", `heard.includes("echo again")`)
 	do(t, ann, `peer.on("error", () => {}); peer.connect("nobody")`)
-	until(t, ann, "it is told that there is nobody", `errors.includes("peer-unavailable")`)
+	browser.Until(t, ann, "it is told that there is nobody", `errors.includes("peer-unavailable")`)
 }
 
 // Pages on two nodes of a cluster call each other: with PeerJS, and with Ayame's SDK.
@@ -106,15 +106,15 @@ func TestPagesAcrossNodes(t *testing.T) {
 	do(t, bob, opens(c.Daemons[1].Address, "bob"))
 	do(t, ann, `await dial("bob")`)
 	for _, w := range []context.Context{ann, bob} {
-		until(t, w, "there is a stream", `globalThis.stream?.getTracks().length === 2 && await received() > 0`)
+		browser.Until(t, w, "there is a stream", `globalThis.stream?.getTracks().length === 2 && await received() > 0`)
 	}
 	do(t, bob, `await connect("ann"); data.send("hello")`)
-	until(t, bob, "the echo is there", `heard.includes("echo hello")`)
+	browser.Until(t, bob, "the echo is there", `heard.includes("echo hello")`)
 
 	cat, dan := window(t, b, page), window(t, b, page)
 	do(t, cat, `await import("/ayame.js"); await again("ws://`+c.Daemons[0].Address+`/ayame", "room")`)
 	do(t, dan, `await import("/ayame.js"); await again("ws://`+c.Daemons[1].Address+`/ayame", "room")`)
 	for _, w := range []context.Context{cat, dan} {
-		until(t, w, "there is a stream", `events.includes("connect") && globalThis.stream?.getTracks().length === 2 && await received() > 0`)
+		browser.Until(t, w, "there is a stream", `events.includes("connect") && globalThis.stream?.getTracks().length === 2 && await received() > 0`)
 	}
 }

@@ -213,7 +213,7 @@ func TestWebTorrentDownloads(t *testing.T) {
 				globalThis.good = got.length === 300_000 && got.every((byte, i) => byte === i * 31 % 251);
 			});
 		});`)
-	until(t, leecher, "the file is there", `globalThis.good`)
+	browser.Until(t, leecher, "the file is there", `globalThis.good`)
 	if problems := value(t, leecher, `problems.join()`); problems != "" {
 		t.Error(problems)
 	}

@@ -104,12 +104,12 @@ func TestYjsDocumentsConverge(t *testing.T) {
 		ann, bob := window(t, b, page), window(t, b, page)
 		do(t, ann, open+`text.insert(0, "one ")`)
 		do(t, bob, open)
-		until(t, bob, "bob has it", `text.toString() === "one "`)
+		browser.Until(t, bob, "bob has it", `text.toString() === "one "`)
 		do(t, bob, `provider.disconnect(); text.insert(4, "two ")`)
 		do(t, ann, `text.insert(0, "zero ")`)
 		do(t, bob, `provider.connect()`)
 		for _, w := range []context.Context{ann, bob} {
-			until(t, w, "both are one", `text.toString() === "zero one two "`)
+			browser.Until(t, w, "both are one", `text.toString() === "zero one two "`)
 		}
 		for _, w := range []context.Context{ann, bob} {
 			do(t, w, `doc.destroy()`)
