@@ -123,6 +123,42 @@ func TestMeshRestart(t *testing.T) {
 	}
 }
 
+// keptBack keeps back what a page sends while window.hold is set.
+const keptBack = `window.sent = [];
+const send = WebSocket.prototype.send;
+WebSocket.prototype.send = function (text) {
+  if (window.hold) window.sent.push([this, text]);
+  else send.call(this, text);
+};
+window.release = () => {
+  window.hold = false;
+  for (const [socket, text] of window.sent.splice(0)) send.call(socket, text);
+};`
+
+// Both sides look for a new way before either hears of the other's offer.
+func TestBothLookForAWay(t *testing.T) {
+	d := parleyd.Start(t)
+	b := browser.Start(t)
+	both := []*window{open(t, b, "Ann", "http://"+d.Address+"/#garden", keptBack), open(t, b, "Bob", "http://"+d.Address+"/#garden", keptBack)}
+	for _, w := range both {
+		w.meet("garden")
+	}
+	for _, w := range both {
+		w.sees(1)
+	}
+	for _, w := range both {
+		w.eval(`window.way = ` + way + `; window.hold = true; window.peers.forEach(p => p.restartIce())`)
+		w.until("an offer", `window.sent.some(([, text]) => JSON.parse(text).type === "offer")`)
+	}
+	for _, w := range both {
+		w.eval(`window.release()`)
+	}
+	for _, w := range both {
+		w.until("a new way", way+` !== window.way`)
+		w.sees(1)
+	}
+}
+
 // The network of one is cut for 5 s in a meeting: it goes on, and nobody leaves.
 func TestMeshNetworkCut(t *testing.T) {
 	d := parleyd.Start(t)

@@ -24,12 +24,12 @@ export class Negotiation {
   /** Whether we may offer: in a mesh the polite one waits for the first offer. */
   #offers;
   /**
-   * The first offer of a polite caller, which is not put in place until it is answered: so
-   * there is nothing to take back when the other calls at the same moment.
+   * An offer of the polite side, which is not put in place until it is answered. So there is
+   * nothing to take back when the other offers at the same moment: a connection of Chromium
+   * that takes an offer back shows no more of the other's picture.
    * @type {RTCSessionDescriptionInit|undefined}
    */
   #draft;
-  #drafts;
   #ignored = false;
   /** The session in the descriptions of the other side: it names its connection. */
   #theirs = "";
@@ -39,15 +39,13 @@ export class Negotiation {
 
   /**
    * @param {RTCPeerConnection} pc
-   * @param {{polite: boolean, offers: boolean, drafts: boolean}} rules drafts: a polite side makes
-   *   its first offer as a draft
+   * @param {{polite: boolean, offers: boolean}} rules
    * @param {NegotiationEvents} events
    */
-  constructor(pc, { polite, offers, drafts }, events) {
+  constructor(pc, { polite, offers }, events) {
     this.#pc = pc;
     this.#polite = polite;
     this.#offers = offers;
-    this.#drafts = drafts && polite;
     this.#events = events;
     pc.onnegotiationneeded = () => this.run(() => this.#offer());
     pc.onicecandidate = ({ candidate }) => events.tell({ type: "candidate", candidate: candidate ? candidate.toJSON() : null });
@@ -94,7 +92,7 @@ export class Negotiation {
 
   async #offer() {
     if (!this.#offers || this.#draft || this.#pc.signalingState !== "stable") return;
-    if (this.#drafts && !this.#theirs) this.#draft = await this.#pc.createOffer();
+    if (this.#polite) this.#draft = await this.#pc.createOffer();
     else await this.#setLocal("offer");
     this.#tell();
   }
@@ -116,13 +114,11 @@ export class Negotiation {
     if (type === "answer" && (!meant || !this.#draft && this.#pc.signalingState === "stable")) return;
     if (this.#theirs && theirs !== this.#theirs) return this.#events.renewed(message);
     if (!meant) return this.#events.stale();
-    const collision = type === "offer" && (this.#draft || this.#pc.signalingState !== "stable");
-    this.#ignored = Boolean(collision) && !this.#polite;
+    this.#ignored = type === "offer" && !this.#polite && this.#pc.signalingState === "have-local-offer";
     if (this.#ignored) return;
     const draft = this.#draft;
     this.#draft = undefined;
     if (draft && type === "answer") await this.#pc.setLocalDescription(draft);
-    else if (collision && !draft) await this.#pc.setLocalDescription({ type: "rollback" });
     await this.#pc.setRemoteDescription({ type, sdp });
     const first = !this.#theirs;
     this.#theirs = theirs;

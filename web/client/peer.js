@@ -111,7 +111,7 @@ export class Peer extends Emitter {
     /** @type {RTCPeerConnection} */
     const pc = this.connection = new Connection(configuration);
     const offers = offering || role === "caller" || role === "mesh" && !this.#polite;
-    this.#negotiation = new Negotiation(pc, { polite: this.#polite, offers, drafts: role === "caller" }, {
+    this.#negotiation = new Negotiation(pc, { polite: this.#polite, offers }, {
       tell: (message) => this.#tell(message),
       answered: () => {
         if (this.state === "ringing") this.#setState("connecting");

@@ -92,7 +92,7 @@ export class Room extends Publishing {
     this.#snapshot = undefined;
   }
 
-  get #rtcConfiguration() { return { iceServers: this.iceServers, ...this.configuration }; }
+  get #rtcConfiguration() { return { bundlePolicy: /** @type {const} */ ("max-bundle"), iceServers: this.iceServers, ...this.configuration }; }
 
   /** Gives all connections the credentials of now, for when they need a new way. */
   #configure() { for (const peer of this.peers.values()) peer.configure(this.#rtcConfiguration); }
