@@ -43,6 +43,27 @@ func TestNode(t *testing.T) {
 	}
 }
 
+// It works in Bun, and in Deno, whose clock cannot be played.
+func TestOtherRuntimes(t *testing.T) {
+	d := parleyd.Start(t)
+	for _, runtime := range []struct {
+		name, version string
+		args          []string
+	}{
+		{"bun", "1.4.5", []string{"test", "--timeout", "60000", "./node.test.mjs", "./signaling.test.mjs"}},
+		{"deno", "2.9.6", []string{"test", "--allow-all", "--no-check", "node.test.mjs"}},
+	} {
+		t.Run(runtime.name, func(t *testing.T) {
+			bin := filepath.Join(npm.Install(t, runtime.name+"@"+runtime.version), "node_modules", ".bin", runtime.name)
+			cmd := exec.Command(bin, runtime.args...)
+			cmd.Env = append(os.Environ(), "PARLEY_URL=ws://"+d.Address+"/ws")
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
+
 // run runs a command in a folder, with the tools of npm packages, and returns what it says.
 func run(t *testing.T, dir string, tools []string, name string, args ...string) string {
 	t.Helper()
