@@ -92,6 +92,25 @@ func TestMetricsExist(t *testing.T) {
 	}
 }
 
+// The README has every metric of the daemon.
+func TestMetricsAreInREADME(t *testing.T) {
+	c := nodes.Start(t, 3, "--turn-listen", "127.0.0.1:0", "--peerjs", "/")
+	_, metrics := parleyd.Get(t, c.Daemons[0].Admin, "/metrics")
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`(?m)^# TYPE (parley_\w+)`).FindAllStringSubmatch(metrics, -1)
+	if len(found) < 20 {
+		t.Fatalf("the daemon has %d metrics:\n%s", len(found), metrics)
+	}
+	for _, name := range found {
+		if !regexp.MustCompile("`" + name[1] + "[`{]").Match(readme) {
+			t.Errorf("README.md does not name %s", name[1])
+		}
+	}
+}
+
 // The panels of the dashboard lie side by side.
 func TestDashboard(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(folder, "grafana", "dashboard.json"))
