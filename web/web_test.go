@@ -242,7 +242,7 @@ func TestFrameAncestors(t *testing.T) {
 	}
 }
 
-// The Chinese README is kept in step: it has the same sections, examples and tables.
+// The Chinese READMEs are kept in step: they have the same sections, examples and tables.
 func TestReadmesAreInStep(t *testing.T) {
 	shape := func(name string) []string {
 		text, err := os.ReadFile("../" + name)
@@ -269,10 +269,12 @@ func TestReadmesAreInStep(t *testing.T) {
 		}
 		return lines
 	}
-	english, chinese := shape("README.md"), shape("README.zh-CN.md")
-	for i := range max(len(english), len(chinese)) {
-		if i >= len(english) || i >= len(chinese) || english[i] != chinese[i] {
-			t.Fatalf("they part at line %d: %q, %q", i, english[min(i, len(english)-1):min(i+2, len(english))], chinese[min(i, len(chinese)-1):min(i+2, len(chinese))])
+	for _, folder := range []string{"", "cmd/parleyd/"} {
+		english, chinese := shape(folder+"README.md"), shape(folder+"README.zh-CN.md")
+		for i := range max(len(english), len(chinese)) {
+			if i >= len(english) || i >= len(chinese) || english[i] != chinese[i] {
+				t.Fatalf("%sREADMEs part at line %d: %q, %q", folder, i, english[min(i, len(english)-1):min(i+2, len(english))], chinese[min(i, len(chinese)-1):min(i+2, len(chinese))])
+			}
 		}
 	}
 }

@@ -65,11 +65,11 @@ func names(t *testing.T, folder, prefix string) (values []string) {
 	return values
 }
 
-// rows returns the cells of the lines of the README's table that begins with a
+// rows returns the cells of the lines of the table in README.md that begins with a
 // header.
 func rows(t *testing.T, header string) (table [][]string) {
 	t.Helper()
-	text, err := os.ReadFile("../../README.md")
+	text, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}

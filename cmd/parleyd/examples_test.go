@@ -17,7 +17,7 @@ const hash = "$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
 
 // The settings in the documents are ones that the daemon would start with.
 func TestExamplesAreValid(t *testing.T) {
-	for _, document := range []string{"../../README.md", "../../README.zh-CN.md", "deploy/README.md"} {
+	for _, document := range []string{"README.md", "README.zh-CN.md", "deploy/README.md"} {
 		text, err := os.ReadFile(document)
 		if err != nil {
 			t.Fatal(err)

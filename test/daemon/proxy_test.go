@@ -17,7 +17,7 @@ import (
 	"github.com/parley-rtc/parley/test/internal/process"
 )
 
-// proxy is a reverse proxy and how its block in the README becomes a
+// proxy is a reverse proxy and how its block in the daemon's README becomes a
 // configuration for a test.
 type proxy struct {
 	language string // of the block
@@ -61,7 +61,7 @@ var proxies = []proxy{
 	},
 }
 
-// The proxies are set up with what the README says, word for word but for names,
+// The proxies are set up with what the daemon's README says, word for word but for names,
 // ports and files. WebSockets go through TLS, the daemon knows where clients are, and
 // they are told when it drains.
 func TestProxies(t *testing.T) {
@@ -99,7 +99,7 @@ func TestProxies(t *testing.T) {
 }
 
 // start runs the proxy before a backend, and returns its port and certificate. changes are
-// pairs of what is replaced in the README's block.
+// pairs of what is replaced in the daemon's README's block.
 func (p *proxy) start(t *testing.T, backend string, changes ...string) (port string, cert *certificate.Certificate) {
 	t.Helper()
 	dir := t.TempDir()
@@ -107,7 +107,7 @@ func (p *proxy) start(t *testing.T, backend string, changes ...string) (port str
 	block := fromREADME(t, p.language)
 	for i := 0; i < len(changes); i += 2 {
 		if !strings.Contains(block, changes[i]) {
-			t.Fatalf("the README's block for %s has no %q", p.language, changes[i])
+			t.Fatalf("the daemon's README's block for %s has no %q", p.language, changes[i])
 		}
 		block = strings.Replace(block, changes[i], changes[i+1], 1)
 	}
@@ -122,14 +122,14 @@ func (p *proxy) start(t *testing.T, backend string, changes ...string) (port str
 // fromREADME returns the fenced block of a language.
 func fromREADME(t *testing.T, language string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	text, err := os.ReadFile(filepath.Join("..", "..", "cmd", "parleyd", "README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, rest, found := strings.Cut(string(text), "```"+language+"\n")
 	block, _, closed := strings.Cut(rest, "```")
 	if !found || !closed {
-		t.Fatalf("the README has no block for %s", language)
+		t.Fatalf("the daemon's README has no block for %s", language)
 	}
 	return block
 }

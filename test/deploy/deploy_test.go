@@ -92,11 +92,11 @@ func TestMetricsExist(t *testing.T) {
 	}
 }
 
-// The README has every metric of the daemon.
+// The README of the daemon has every metric of the daemon.
 func TestMetricsAreInREADME(t *testing.T) {
 	c := nodes.Start(t, 3, "--turn-listen", "127.0.0.1:0", "--peerjs", "/")
 	_, metrics := parleyd.Get(t, c.Daemons[0].Admin, "/metrics")
-	readme, err := os.ReadFile("../../README.md")
+	readme, err := os.ReadFile("../../cmd/parleyd/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}

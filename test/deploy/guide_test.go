@@ -3,16 +3,19 @@ package deploy
 import (
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/coder/websocket"
 	"mvdan.cc/sh/v3/expand"
@@ -24,7 +27,8 @@ import (
 
 // documents have commands that readers run as they stand.
 var documents = []string{
-	"README.md", "README.zh-CN.md", "SECURITY.md", "CONTRIBUTING.md", "cmd/parleyd/deploy/README.md",
+	"README.md", "README.zh-CN.md", "SECURITY.md", "CONTRIBUTING.md",
+	"cmd/parleyd/README.md", "cmd/parleyd/README.zh-CN.md", "cmd/parleyd/deploy/README.md",
 	"web/client/README.md", "test/bench/README.md",
 }
 
@@ -118,6 +122,73 @@ func TestCommandsInTheDocuments(t *testing.T) {
 		if seen[program] == 0 {
 			t.Errorf("no command of %s was found", program)
 		}
+	}
+}
+
+var (
+	link    = regexp.MustCompile(`\]\(([^()\s]+)\)`)
+	heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	code    = regexp.MustCompile("(?s)```.*?```")
+)
+
+// anchor is the name that a heading has in links.
+func anchor(heading string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == ' ':
+			return '-'
+		case r == '-' || r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r):
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, strings.NewReplacer("`", "", "*", "").Replace(heading))
+}
+
+// Links between documents lead to a file, and to a section that it has.
+func TestLinksInTheDocuments(t *testing.T) {
+	root := os.DirFS(filepath.Join("..", ".."))
+	seen := 0
+	err := fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(name, ".md") {
+			return err
+		}
+		text, err := fs.ReadFile(root, name)
+		if err != nil {
+			return err
+		}
+		for _, m := range link.FindAllStringSubmatch(code.ReplaceAllString(string(text), ""), -1) {
+			target, section, _ := strings.Cut(m[1], "#")
+			if strings.Contains(target, ":") {
+				continue // of another site
+			}
+			seen++
+			file := name
+			if target != "" {
+				file = path.Join(path.Dir(name), target)
+			}
+			there, err := fs.ReadFile(root, file)
+			if err != nil && section == "" {
+				_, err = fs.Stat(root, file)
+			}
+			if err != nil {
+				t.Errorf("%s: %s: %v", name, m[1], err)
+				continue
+			}
+			found := section == ""
+			for _, h := range heading.FindAllStringSubmatch(code.ReplaceAllString(string(there), ""), -1) {
+				found = found || anchor(h[1]) == section
+			}
+			if !found {
+				t.Errorf("%s: %s has no section %s", name, file, section)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen < 100 {
+		t.Errorf("%d links were found", seen)
 	}
 }
 
