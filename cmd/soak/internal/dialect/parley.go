@@ -75,98 +75,57 @@ var parleyRules = rules{unique: true, body: func(name []byte) bool {
 	return false
 }}
 
+// kinds says what a message of each type is about, and of a forwarded one which field has the
+// payload.
+var kinds = map[string]struct {
+	about Type
+	body  payload.Kind
+}{
+	wire.TypeOffer.String():       {Forwarded, payload.Offer},
+	wire.TypeAnswer.String():      {Forwarded, payload.Answer},
+	wire.TypeCandidate.String():   {Forwarded, payload.Candidate},
+	wire.TypeMessage.String():     {Forwarded, payload.Message},
+	wire.TypeJoined.String():      {about: Joined},
+	wire.TypeRoomMembers.String(): {about: Members},
+	wire.TypeRoomChanges.String(): {about: Changes},
+	wire.TypePong.String():        {about: Pong},
+	wire.TypeResumed.String():     {about: Resumed},
+	wire.TypeToken.String():       {about: Renewed},
+	wire.TypeError.String():       {about: Refused},
+}
+
 // readParley reads what servers of the protocol, or of its base, send.
 func readParley(message []byte, e *Event) error {
 	*e = Event{Handled: -1}
-	var sdp, candidate, data []byte
-	number := func(value []byte) int64 {
-		n, err := strconv.ParseInt(string(value), 10, 64)
-		if err != nil || n < 0 {
-			return NoCount
-		}
-		return n
-	}
-	var kind string
+	var kind, sdp, candidate, data []byte
 	err := fields(message, &parleyRules, func(name, value []byte) {
 		switch string(name) {
 		case "type":
-			switch s := text(value); string(s) { // no copy for the frequent ones
-			case "candidate":
-				kind = "candidate"
-			case "offer":
-				kind = "offer"
-			case "answer":
-				kind = "answer"
-			default:
-				kind = string(s)
-			}
-		case "room":
-			e.Room = text(value)
-		case "from":
-			e.From = text(value)
-		case "to":
-			e.To = text(value)
+			kind = text(value)
 		case "sdp":
 			sdp = value
 		case "candidate":
 			candidate = value
 		case "data":
 			data = value
-		case "members":
-			e.Members = value
-		case "joined":
-			e.Joined = value
-		case "left":
-			e.Left = value
-		case "rejoined":
-			e.Rejoined = value
-		case "count":
-			e.Count = int(number(value))
-		case "missed":
-			e.Missed = int(number(value))
-		case "handled":
-			e.Handled = number(value)
-		case "code":
-			e.Code = text(value)
-		case "error":
-			e.Text = text(value)
-		case "re":
-			e.Re = text(value)
-		case "ref":
-			e.Ref = text(value)
-		case "session":
-			e.Session = text(value)
-		case "ice_servers":
-			e.ICEServers = value
+		default:
+			e.set(name, value)
 		}
 	})
 	if err != nil {
 		return err
 	}
-	forwarded := func(k payload.Kind, body *[]byte) { e.Type, e.Kind, e.Body, *body = Forwarded, k, *body, nil }
-	switch kind {
-	case wire.TypeCandidate.String():
-		forwarded(payload.Candidate, &candidate)
-	case wire.TypeOffer.String():
-		forwarded(payload.Offer, &sdp)
-	case wire.TypeAnswer.String():
-		forwarded(payload.Answer, &sdp)
-	case wire.TypeMessage.String():
-		forwarded(payload.Message, &data)
-	case wire.TypeJoined.String():
-		e.Type = Joined
-	case wire.TypeRoomMembers.String():
-		e.Type = Members
-	case "room_changes":
-		e.Type = Changes
-	case wire.TypePong.String():
-		e.Type = Pong
-	case wire.TypeResumed.String():
-		e.Type = Resumed
-	case wire.TypeToken.String():
-		e.Type = Renewed
-	case wire.TypeError.String():
-		e.Type = Refused
+	is := kinds[string(kind)]
+	e.Type, e.Kind = is.about, is.body
+	if e.Type == Forwarded {
+		body := &data
+		switch e.Kind {
+		case payload.Offer, payload.Answer:
+			body = &sdp
+		case payload.Candidate:
+			body = &candidate
+		}
+		e.Body, *body = *body, nil
 	}
 	for _, other := range [...][]byte{sdp, candidate, data} {
 		if other != nil && !Valid(other) {
@@ -174,4 +133,51 @@ func readParley(message []byte, e *Event) error {
 		}
 	}
 	return nil
+}
+
+// set takes a field that is no payload.
+func (e *Event) set(name, value []byte) {
+	switch string(name) {
+	case "room":
+		e.Room = text(value)
+	case "from":
+		e.From = text(value)
+	case "to":
+		e.To = text(value)
+	case "members":
+		e.Members = value
+	case "joined":
+		e.Joined = value
+	case "left":
+		e.Left = value
+	case "rejoined":
+		e.Rejoined = value
+	case "count":
+		e.Count = int(count(value))
+	case "missed":
+		e.Missed = int(count(value))
+	case "handled":
+		e.Handled = count(value)
+	case "code":
+		e.Code = text(value)
+	case "error":
+		e.Text = text(value)
+	case "re":
+		e.Re = text(value)
+	case "ref":
+		e.Ref = text(value)
+	case "session":
+		e.Session = text(value)
+	case "ice_servers":
+		e.ICEServers = value
+	}
+}
+
+// count returns a number of messages or members, or NoCount.
+func count(value []byte) int64 {
+	n, err := strconv.ParseInt(string(value), 10, 64)
+	if err != nil || n < 0 {
+		return NoCount
+	}
+	return n
 }

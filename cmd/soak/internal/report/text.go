@@ -73,6 +73,30 @@ func (o *Objective) line() string {
 	return s
 }
 
+// memberships writes what became of memberships and their connections.
+func (p *Phase) memberships(line func(label, format string, args ...any)) {
+	c := &p.Counts
+	if c.Renewals > 0 {
+		line("renewed", "%s", count(c.Renewals, "token"))
+	}
+	if c.Leaves > 0 {
+		line("left", "%d members", c.Leaves)
+	}
+	if c.Cuts+c.Breaks+c.Resumes > 0 {
+		line("broken", "%d connections were cut on purpose, %d broke", c.Cuts, c.Breaks)
+	}
+	if c.Resumes > 0 {
+		line("resumed", "%d memberships%s", c.Resumes, tail(p.times("outage")))
+		line("", "%d messages arrived after a resume, %d were sent again", c.Kept, c.Resent)
+	}
+	if c.Flaps > 0 {
+		line("flaps", "%d times a member was told that another had left, and it had not", c.Flaps)
+	}
+	if c.TooLate > 0 {
+		line("too late", "%d messages came after they had been counted as lost", c.TooLate)
+	}
+}
+
 // text writes a phase.
 func (p *Phase) text(line func(label, format string, args ...any)) {
 	c := &p.Counts
@@ -93,25 +117,7 @@ func (p *Phase) text(line func(label, format string, args ...any)) {
 	if c.ExpectedLosses+c.Refused > 0 {
 		line("explained", "%d messages lost, as their receiver had left or their sender could not resume; %d answered with an error", c.ExpectedLosses, c.Refused)
 	}
-	if c.Renewals > 0 {
-		line("renewed", "%s", count(c.Renewals, "token"))
-	}
-	if c.Leaves > 0 {
-		line("left", "%d members", c.Leaves)
-	}
-	if c.Cuts+c.Breaks+c.Resumes > 0 {
-		line("broken", "%d connections were cut on purpose, %d broke", c.Cuts, c.Breaks)
-	}
-	if c.Resumes > 0 {
-		line("resumed", "%d memberships%s", c.Resumes, tail(p.times("outage")))
-		line("", "%d messages arrived after a resume, %d were sent again", c.Kept, c.Resent)
-	}
-	if c.Flaps > 0 {
-		line("flaps", "%d times a member was told that another had left, and it had not", c.Flaps)
-	}
-	if c.TooLate > 0 {
-		line("too late", "%d messages came after they had been counted as lost", c.TooLate)
-	}
+	p.memberships(line)
 	for _, what := range []struct {
 		label  string
 		counts map[string]int
