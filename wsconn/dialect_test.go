@@ -47,7 +47,7 @@ func (s *speaker) Message(text []byte) error {
 		s.rooms[f[1]].Leave()
 		return s.c.Send([]byte("left " + f[1]))
 	case "say":
-		return s.rooms[f[1]].Forward([]byte(`{"type":"message","data":"` + f[2] + `"}`))
+		return s.rooms[f[1]].Pass(&Outgoing{Text: []byte(`{"type":"message","data":"` + f[2] + `"`)})
 	case "mark":
 		return s.rooms[f[1]].Mark(f[2])
 	case "close":

@@ -29,7 +29,8 @@ type Entry struct {
 	Quiet           bool            // see [hub.Join]
 	Changes         bool
 	Key             string
-	Data            any // see [Membership.Data]
+	Data            any     // see [Membership.Data]
+	Outcome         Outcome // of what is passed on; nil: nobody hears of it
 
 	// Ask decides once the gate has let the client in; nil: nobody is asked. Its error is
 	// that of Join. It may take until ctx is done.
@@ -50,11 +51,14 @@ type Membership struct {
 	conn     *Conn
 	expires  time.Time // zero: never
 	client   hub.Client
+	outcome  Outcome
 
 	mu       sync.Mutex // held while a command is handed over; guards what follows
 	ended    bool       // the hub gets no further command
 	envelope wire.Envelope
 	suffixes wire.Suffixes
+
+	passed passed // guarded by conn.passing.mu
 
 	// Guarded by conn.mu.
 	joining bool // its frames are not for the writer yet
@@ -157,7 +161,7 @@ func (c *Conn) enter(e Entry, a *Admission, request hub.Request) (*Membership, e
 		return nil, err
 	}
 	m := &Membership{
-		Room: e.Room, ID: e.ID, Rights: wire.DefaultRights, Data: e.Data, conn: c, suffixes: wire.NewSuffixes(e.Room, e.ID), joining: true,
+		Room: e.Room, ID: e.ID, Rights: wire.DefaultRights, Data: e.Data, outcome: e.Outcome, conn: c, suffixes: wire.NewSuffixes(e.Room, e.ID), joining: true,
 	}
 	meta := e.Meta
 	if g := a.Grant; g != nil {
@@ -219,51 +223,8 @@ func eachMessage(b []byte, f func(h wire.Header, payload []byte)) {
 	}
 }
 
-// Forward passes a message of version 1 on that the member sends. It keeps nothing of
-// text, which must be valid UTF-8. What the hub refuses later comes back as an error
-// message. A [*wire.Refusal] is why the message cannot be passed on; any other error ends
-// the connection.
-func (m *Membership) Forward(text []byte) error {
-	return m.send(text, func(e *wire.Envelope) error { return m.client.Forward(e, &m.suffixes, time.Now()) })
-}
-
-// Publish passes a message on to all members, this one too, with their number in the field
-// count. Any receiver in the message is ignored. Otherwise it is as Forward.
-func (m *Membership) Publish(text []byte) error {
-	return m.send(text, func(e *wire.Envelope) error { return m.client.Publish(e, &m.suffixes, time.Now()) })
-}
-
-// Scatter passes a message on to one of the other members, chosen by chance, see
-// [hub.Client.Scatter]. Any receiver in the message is ignored. Otherwise it is as Forward.
-func (m *Membership) Scatter(text []byte, seed, nth uint64) error {
-	return m.send(text, func(e *wire.Envelope) error { return m.client.Scatter(e, &m.suffixes, time.Now(), seed, nth) })
-}
-
-// send checks a message, and calls pass if the member may send it.
-func (m *Membership) send(text []byte, pass func(e *wire.Envelope) error) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	e := &m.envelope
-	if r := e.Parse(text); r != nil {
-		return r
-	}
-	switch {
-	case m.ended:
-		return nil
-	case !e.Type.Forwarded():
-		return errUnforwarded
-	case m.Rights&e.Type.Needs() == 0:
-		return errMayNotSend
-	case len(e.To) > wire.MaxID:
-		return hub.ErrTargetNotFound
-	}
-	return pass(e)
-}
-
-var errUnforwarded = &wire.Refusal{Code: wire.CodeUnknownType, Text: "a message of this type is not passed on"}
-
-// Mark has a pong with this ref delivered, behind the answers to all that was forwarded
-// before.
+// Mark has a pong with this ref delivered, behind the answers to all that was passed on
+// before. Refs of speakers do not begin with #.
 func (m *Membership) Mark(ref string) error {
 	return m.do(func() error { return m.client.Reply(wire.PongText(ref)) })
 }
@@ -310,6 +271,7 @@ func (m *Membership) end(reason string) {
 	defer m.mu.Unlock()
 	if !m.ended {
 		m.ended = true
+		m.forget()
 		m.client.End(reason)
 	}
 }

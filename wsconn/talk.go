@@ -27,6 +27,7 @@ type Conn struct {
 	sending   sync.Mutex   // held while the connection's own client gets a command; guards ended
 	ended     bool         // the hub gets no further command
 	unwritten atomic.Int64 // bytes that are translated and not written
+	passing   passing      // has its own lock
 
 	// Guarded by mu.
 	mu      sync.Mutex
@@ -120,6 +121,9 @@ func (c *Conn) message(text []byte) error {
 	}
 	if c.c.client.CloseCode() != 0 {
 		return nil // nothing counts behind a close frame
+	}
+	if err := c.mayRead(); err != nil {
+		return err
 	}
 	return c.speaker.Message(text)
 }
@@ -305,7 +309,7 @@ func (c *Conn) translate(m *Membership, b, out []byte) []byte {
 		switch {
 		case h.Opcode == wire.OpClose:
 			c.hubEnded(m, payload)
-		case h.Opcode == wire.OpText && c.d.Read(payload):
+		case h.Opcode == wire.OpText && c.d.Read(payload) && !m.settled(&c.d, &messages):
 			c.speaker.Deliver(m, &c.d, &messages)
 		}
 	})
