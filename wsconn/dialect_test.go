@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,8 +15,9 @@ import (
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
-// words is a small dialect: "join ROOM ID", "leave ROOM", "say ROOM TEXT", "mark ROOM REF"
-// and "close", answered with words.
+// words is a small dialect: "join ROOM ID", "leave ROOM", "say ROOM TEXT", "insist ROOM TEXT",
+// "call ROOM N" for so many messages to nobody, "mark ROOM REF" and "close", answered with
+// words.
 type words struct{ begin error }
 
 func (words) Name() string { return "words" }
@@ -36,7 +38,7 @@ func (s *speaker) Message(text []byte) error {
 	f := strings.SplitN(string(text), " ", 3)
 	switch f[0] {
 	case "join":
-		m, err := s.c.Join(Entry{Room: f[1], ID: f[2], Data: f[1]})
+		m, err := s.c.Join(Entry{Room: f[1], ID: f[2], Data: f[1], Outcome: failed})
 		var r *wire.Refusal
 		if errors.As(err, &r) {
 			return s.c.Send([]byte("refused " + r.Code.String()))
@@ -48,12 +50,29 @@ func (s *speaker) Message(text []byte) error {
 		return s.c.Send([]byte("left " + f[1]))
 	case "say":
 		return s.rooms[f[1]].Pass(&Outgoing{Text: []byte(`{"type":"message","data":"` + f[2] + `"`)})
+	case "insist":
+		return s.rooms[f[1]].Pass(&Outgoing{Text: []byte(`{"type":"message","data":"` + f[2] + `"`), To: ToAll, Patience: patience})
+	case "call":
+		n, _ := strconv.Atoi(f[2])
+		for range n {
+			if err := s.rooms[f[1]].Pass(&Outgoing{Text: []byte(`{"type":"message","to":"nobody","data":1`)}); err != nil {
+				return err
+			}
+		}
+		return nil
 	case "mark":
 		return s.rooms[f[1]].Mark(f[2])
 	case "close":
 		return CloseError(wire.CloseNormal, "as you wish")
 	}
 	return s.c.Send([]byte("what?"))
+}
+
+// failed tells the client of a message that could not be passed on.
+func failed(_ *Outgoing, code wire.Code, out *Messages) {
+	if code != wire.NoCode {
+		out.Text([]byte("failed " + code.String()))
+	}
 }
 
 func (s *speaker) Deliver(m *Membership, d *wire.Delivered, out *Messages) {
@@ -237,6 +256,9 @@ func gone(t *testing.T, h *hub.Hub, room, id string) bool {
 	d, err := h.Room(t.Context(), room)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if d == nil {
+		return true
 	}
 	for _, m := range d.MemberList {
 		if m.ID == id {
