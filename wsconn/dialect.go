@@ -86,11 +86,14 @@ func (d *DialectHandler) talk(c *conn, r *http.Request) *Conn {
 	return talk
 }
 
-// Messages are what a speaker has for its client.
+// Messages are what a speaker has for its client. The zero value is ready.
 type Messages struct {
 	b     []byte
-	stats *DialectStats
+	stats *DialectStats // nil: nobody counts
 }
+
+// Len returns the number of bytes of all messages, with their headers.
+func (m *Messages) Len() int { return len(m.b) }
 
 // Text adds a message that consists of all parts.
 func (m *Messages) Text(parts ...[]byte) {
@@ -110,5 +113,7 @@ func (m *Messages) Text(parts ...[]byte) {
 	for _, part := range parts {
 		m.b = append(m.b, part...)
 	}
-	m.stats.MessagesOut.Add(1)
+	if m.stats != nil {
+		m.stats.MessagesOut.Add(1)
+	}
 }

@@ -29,6 +29,7 @@ type Entry struct {
 	Quiet           bool            // see [hub.Join]
 	Changes         bool
 	Key             string
+	Takeover        bool
 	Data            any     // see [Membership.Data]
 	Outcome         Outcome // of what is passed on; nil: nobody hears of it
 
@@ -177,7 +178,7 @@ func (c *Conn) enter(e Entry, a *Admission, request hub.Request) (*Membership, e
 	if err == nil {
 		in, err = m.client.Join(hub.Join{
 			Room: m.Room, ID: m.ID, Name: welcome.Name, Meta: meta, Grant: a.Grant, Capacity: least(a.Capacity, e.Capacity),
-			Quiet: e.Quiet, Changes: e.Changes, Key: e.Key, Welcome: welcome.Text(),
+			Quiet: e.Quiet, Changes: e.Changes, Key: e.Key, Takeover: e.Takeover, Welcome: welcome.Text(),
 		}, request)
 	}
 	if err != nil || !in {

@@ -42,10 +42,12 @@ func (p *peer) Begin() error {
 		return p.fail("ERROR", textKey)
 	}
 	entry := wsconn.Entry{
-		Room: p.dialect.options.RoomPrefix + p.key, ID: p.id, Capacity: math.MaxInt32, Quiet: true, Key: secretOf(p.token),
+		Room: p.dialect.options.RoomPrefix + p.key, ID: p.id, Capacity: math.MaxInt32, Quiet: true,
 	}
-	if isJWT(p.token) {
-		entry.Token = p.token
+	if isJWT(p.token) { // many pages may have the same: only one that names the id makes it theirs
+		entry.Token, entry.Takeover = p.token, true
+	} else {
+		entry.Key = secretOf(p.token)
 	}
 	p.token = ""
 	s := newSender(p.id, p.conn, p.dialect.options.Expire)
