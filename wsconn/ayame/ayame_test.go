@@ -101,6 +101,23 @@ func TestWhoStaysGetsByeAndIsClosed(t *testing.T) {
 	}
 }
 
+// A client whose messages do not reach the other does not wait for their answers in vain.
+func TestTooMuchForTheOtherEndsTheConnection(t *testing.T) {
+	s := dialecttest.Serve(t, New(Options{}), func(o *wsconn.Options, _ *hub.Options) {
+		o.QueueBytes, o.Rate, o.RateBytes = 128<<10, -1, -1
+	})
+	_, two := pair(s)
+	go func() {
+		text := []byte(`{"type":"candidate","ice":"` + strings.Repeat("x", 32<<10) + `"}`)
+		for two.Conn.Write(t.Context(), websocket.MessageText, text) == nil {
+		}
+	}()
+	two.WantClose(1000)
+	if s.Hub.Stats().Refusals[wire.CodeCongested].Load() == 0 {
+		t.Error("nothing was congested: the test shows nothing")
+	}
+}
+
 func TestARoomHasTwo(t *testing.T) {
 	s := dialecttest.Serve(t, New(Options{}), nil)
 	one, two := pair(s)

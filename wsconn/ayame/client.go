@@ -108,15 +108,19 @@ func (c *client) forward(typ, field string, text []byte) error {
 	if other == "" {
 		return nil
 	}
-	b := make([]byte, 0, len(text)+128)
+	b := make([]byte, 0, len(text)+160)
 	b = append(append(append(b, `{"type":"`...), typ...), `","to":`...)
 	b = append(append(append(wire.AppendQuoted(b, other), `,"`...), field...), `":`...)
-	b = append(append(b, text...), '}')
-	err := c.m.Forward(b)
-	if wire.CodeOf(err) != wire.NoCode {
-		return errBad // it has no right to send
+	return c.m.Pass(&wsconn.Outgoing{Text: append(b, text...)})
+}
+
+// outcome closes the connection of a client whose message does not reach the other, as a
+// [wsconn.Outcome]: clients wait for the answer to each. If the other has just gone, bye
+// follows.
+func (c *client) outcome(_ *wsconn.Outgoing, code wire.Code, _ *wsconn.Messages) {
+	if code != wire.NoCode && code != wire.CodeTargetNotFound {
+		go c.conn.Close(wire.CloseNormal, "")
 	}
-	return err
 }
 
 // Deliver implements [wsconn.Speaker].

@@ -65,7 +65,7 @@ func (c *client) entry(r *register) wsconn.Entry {
 	if r.SignalingKey == nil {
 		r.SignalingKey = r.Key
 	}
-	e := wsconn.Entry{Room: c.options.RoomPrefix + r.RoomID, ID: c.gone.ConnectionID, Capacity: 1}
+	e := wsconn.Entry{Room: c.options.RoomPrefix + r.RoomID, ID: c.gone.ConnectionID, Capacity: 1, Outcome: c.outcome}
 	e.Token, e.Passcode = credentials(r)
 	if name, ok := wire.NormalName(c.gone.ClientID); ok {
 		e.Name = name

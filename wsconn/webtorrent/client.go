@@ -21,7 +21,6 @@ type client struct {
 
 	// Owned by the read loop.
 	peers map[peerKey]*peer
-	text  []byte // workspace
 }
 
 type peerKey struct{ swarm, peer hash }
@@ -114,10 +113,7 @@ func (c *client) announce(in *incoming, a *announce) error {
 		}
 	}
 	if a.answers {
-		return c.forward(func() error {
-			c.text = envelope(c.text[:0], a.to.hex(), nil, in.answer, in.offerID)
-			return p.m.Forward(c.text)
-		})
+		return p.m.Pass(&wsconn.Outgoing{Text: envelope(a.to.hex(), nil, in.answer, in.offerID), Patience: patience})
 	}
 	if err := p.m.Count(counted, isComplete); err != nil {
 		return err
@@ -186,24 +182,17 @@ func (c *client) offer(p *peer, in *incoming) (err error) {
 	seed := rand.Uint64()
 	in.eachOffer(c.dialect.options.MaxOffers, func(nth int, offer, offerID []byte) {
 		if err == nil {
-			err = c.forward(func() error {
-				c.text = envelope(c.text[:0], "", offer, nil, offerID)
-				return p.m.Scatter(c.text, seed, uint64(nth))
+			err = p.m.Pass(&wsconn.Outgoing{
+				Text: envelope("", offer, nil, offerID), To: wsconn.ToAny, Seed: seed, Nth: uint64(nth), Patience: patience,
 			})
 		}
 	})
 	return err
 }
 
-// forward calls f. That a message can't be passed on is no error: the protocol has none, and
-// clients make new offers.
-func (c *client) forward(f func() error) error {
-	err := f()
-	if refusal := (*wire.Refusal)(nil); errors.As(err, &refusal) {
-		return nil
-	}
-	return err
-}
+// patience is how long the client is not read while a peer has too much waiting. After that
+// the message is lost, as the log has it: clients make new offers.
+const patience = 10 * time.Second
 
 // scrape answers how many peers swarms have.
 func (c *client) scrape(hashes []hash) error {

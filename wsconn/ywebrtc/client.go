@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/parley-rtc/parley/hub/wire"
 	"github.com/parley-rtc/parley/wsconn"
@@ -17,7 +18,6 @@ type client struct {
 	token   string // for the gate; may be empty
 
 	topics map[string]*wsconn.Membership // owned by the read loop
-	text   []byte                        // likewise: workspace
 }
 
 // Begin implements [wsconn.Speaker].
@@ -73,13 +73,13 @@ func (c *client) publish(in *incoming, text []byte) error {
 	if m == nil {
 		return nil
 	}
-	c.text = in.envelope(c.text[:0], text)
-	err := m.Publish(c.text)
-	if refusal := (*wire.Refusal)(nil); errors.As(err, &refusal) {
-		return nil
-	}
-	return err
+	envelope := in.envelope(make([]byte, 0, len(text)+64), text)
+	return m.Pass(&wsconn.Outgoing{Text: envelope, To: wsconn.ToAll, Patience: patience})
 }
+
+// patience is how long the client is not read while what it has published goes to too many.
+// After that the message is lost, as the log has it: documents meet again at the next one.
+const patience = 10 * time.Second
 
 // Deliver implements [wsconn.Speaker].
 func (c *client) Deliver(_ *wsconn.Membership, d *wire.Delivered, out *wsconn.Messages) {
@@ -89,8 +89,7 @@ func (c *client) Deliver(_ *wsconn.Membership, d *wire.Delivered, out *wsconn.Me
 	}
 	body := d.Body
 	if in.counts { // likewise
-		body = in.envelope(nil, d.Body)
-		body = body[len(`{"type":"message","data":`) : len(body)-1]
+		body = in.envelope(nil, d.Body)[len(`{"type":"message","data":`):]
 	}
 	end := slices.Clip(body[:len(body)-1])
 	out.Text(end, strconv.AppendInt([]byte(`,"clients":`), int64(d.Count), 10), []byte("}"))
