@@ -1,8 +1,10 @@
 package wsconn
 
 import (
+	"bytes"
 	"encoding/binary"
 	"net/http"
+	"slices"
 	"sync/atomic"
 
 	"github.com/parley-rtc/parley/hub/wire"
@@ -14,6 +16,9 @@ import (
 type Dialect interface {
 	// Name is what the log and the metrics call the protocol.
 	Name() string
+	// Rooms begins the names of the dialect's rooms, which are for its clients only; empty:
+	// it shares rooms with version 1.
+	Rooms() string
 	// Speaker makes the speaker of a connection that a request was upgraded to. It runs on
 	// the request's goroutine, and must not keep r.
 	Speaker(c *Conn, r *http.Request) Speaker
@@ -62,8 +67,34 @@ type DialectHandler struct {
 	dialect Dialect
 }
 
-// Speaking returns a handler of connections that speak a dialect.
-func (h *Handler) Speaking(d Dialect) *DialectHandler { return &DialectHandler{h: h, dialect: d} }
+// Speaking returns a handler of connections that speak a dialect. From now on, clients of
+// version 1 may not join the dialect's rooms.
+func (h *Handler) Speaking(d Dialect) *DialectHandler {
+	if rooms := d.Rooms(); rooms != "" {
+		h.reserve(rooms)
+	}
+	return &DialectHandler{h: h, dialect: d}
+}
+
+// reserve keeps rooms whose names begin so for clients of a dialect.
+func (h *Handler) reserve(rooms string) {
+	for {
+		old := h.reserved.Load()
+		all := []string{rooms}
+		if old != nil {
+			all = append(all, *old...)
+		}
+		if h.reserved.CompareAndSwap(old, &all) {
+			return
+		}
+	}
+}
+
+// isReserved reports whether a room is for clients of a dialect.
+func (h *Handler) isReserved(room []byte) bool {
+	all := h.reserved.Load()
+	return all != nil && slices.ContainsFunc(*all, func(rooms string) bool { return bytes.HasPrefix(room, []byte(rooms)) })
+}
 
 // Name returns the dialect's name.
 func (d *DialectHandler) Name() string { return d.dialect.Name() }

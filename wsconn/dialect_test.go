@@ -22,6 +22,8 @@ type words struct{ begin error }
 
 func (words) Name() string { return "words" }
 
+func (words) Rooms() string { return "words:" }
+
 func (w words) Speaker(c *Conn, _ *http.Request) Speaker {
 	return &speaker{c: c, begin: w.begin, rooms: map[string]*Membership{}}
 }
@@ -140,6 +142,21 @@ func TestOneConnectionIsInManyRooms(t *testing.T) {
 	if in, out := d.Stats.MessagesIn.Load(), d.Stats.MessagesOut.Load(); in != 61 || out != 59 {
 		t.Errorf("%d messages in and %d out are counted", in, out)
 	}
+}
+
+func TestRoomsOfADialectAreForItsClients(t *testing.T) {
+	plain := newServer(t, nil)
+	plain.dial().join("words:r", "a") // there is no such dialect
+	d := plain.handler.Speaking(words{})
+	web := httptest.NewServer(d)
+	t.Cleanup(web.Close)
+	talks := *plain
+	talks.url = web.URL
+	talks.dial().enter("words:r", "b")
+	c := plain.dial()
+	c.send(`{"type":"join","room":"words:r","from":"c"}`)
+	c.wantError(wire.CodeForbidden)
+	c.join("words", "c")
 }
 
 func TestAMarkComesBehindTheAnswersToAllBefore(t *testing.T) {

@@ -378,3 +378,16 @@ func TestMessagesForNobodyAreIgnored(t *testing.T) {
 	other.Send(`{"type":"offer","sdp":"z"}`)
 	c.Want(`{"type":"offer","sdp":"z"}`)
 }
+
+// Whoever else is in the room, the other stays the other until it goes.
+func TestTheOtherStaysTheOther(t *testing.T) {
+	c := &client{accepted: true, conn: new(wsconn.Conn)}
+	m := &wsconn.Membership{ID: "b"}
+	for _, list := range []string{`["b"]`, `["b","c"]`, `["a","b","c","d"]`, `["c","b","d"]`} {
+		var out wsconn.Messages
+		c.listed(m, &wire.Delivered{Members: []byte(list)}, &out)
+		if want := map[bool]string{true: "c"}[list != `["b"]`]; c.other != want || out.Len() > 0 {
+			t.Errorf("of %s, %q is the other; %d bytes are sent", list, c.other, out.Len())
+		}
+	}
+}

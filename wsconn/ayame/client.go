@@ -141,17 +141,17 @@ func (c *client) Deliver(m *wsconn.Membership, d *wire.Delivered, out *wsconn.Me
 	}
 }
 
-// listed takes the list of the room's members.
+// listed takes the list of the room's members. The other stays the same as long as it is
+// there.
 func (c *client) listed(m *wsconn.Membership, d *wire.Delivered, out *wsconn.Messages) {
-	other := ""
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	had, other := c.other, ""
 	wire.EachElement(d.Members, func(element []byte) {
-		if id, ok := wire.String(element); ok && string(id) != m.ID {
+		if id, ok := wire.String(element); ok && string(id) != m.ID && (other == "" || string(id) == had) {
 			other = string(id)
 		}
 	})
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	had := c.other
 	c.other = other
 	switch {
 	case !c.accepted:
@@ -161,7 +161,10 @@ func (c *client) listed(m *wsconn.Membership, d *wire.Delivered, out *wsconn.Mes
 		if !c.standalone.Load() {
 			out.Text([]byte(`{"type":"bye"}`))
 		}
-		go c.conn.Close(wire.CloseNormal, "")
+		go func() {
+			m.Leave() // at once: the next client is not to meet one that goes
+			c.conn.Close(wire.CloseNormal, "")
+		}()
 	}
 }
 
