@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
@@ -111,7 +112,7 @@ func (d *DialectHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.h
 
 // talk makes the dialect's side of a connection.
 func (d *DialectHandler) talk(c *conn, r *http.Request) *Conn {
-	talk := &Conn{c: c, of: d}
+	talk := &Conn{c: c, of: d, budget: hub.NewBudget(c.options.QueueBytes)}
 	talk.speaker = d.dialect.Speaker(talk, r)
 	d.Stats.Connections.Add(1)
 	return talk

@@ -311,3 +311,27 @@ func TestTooManyRoomsAreRefused(t *testing.T) {
 	a.send("join  a")
 	a.want("refused invalid_room")
 }
+
+func TestAConnectionHasOneBudgetHoweverManyRoomsItIsIn(t *testing.T) {
+	s, _ := newTalks(t, words{}, func(o *Options, _ *hub.Options) {
+		o.QueueBytes, o.Rate, o.RateBytes, o.RateChanges = 128<<10, -1, -1, -1
+	})
+	deaf, loud := s.dialNarrow(), s.dial()
+	const rooms = 16
+	for i := range rooms {
+		deaf.enter(fmt.Sprint(i), "deaf")
+		loud.enter(fmt.Sprint(i), "loud")
+	}
+	text, most := strings.Repeat("x", 32<<10), int64(0)
+	for i := range 500 {
+		loud.send("say %d %s", i%rooms, text)
+		most = max(most, s.hub.Stats().OutboxBytes.Load())
+	}
+	for !gone(t, s.hub, "1", "deaf") {
+		most = max(most, s.hub.Stats().OutboxBytes.Load())
+		time.Sleep(5 * time.Millisecond)
+	}
+	if bound := int64(7 << 20); most > bound { // 6 MiB, and what the writer has
+		t.Errorf("%d bytes have waited for one connection, more than %d", most, bound)
+	}
+}

@@ -172,7 +172,7 @@ func (c *Conn) enter(e Entry, a *Admission, request hub.Request) (*Membership, e
 		}
 	}
 	m.client = c.c.h.hub.Connect(hub.Connection{
-		Number: c.c.number, Remote: c.c.remote, QueueBytes: c.c.options.QueueBytes, Writer: m,
+		Number: c.c.number, Remote: c.c.remote, QueueBytes: c.c.options.QueueBytes, Writer: m, Budget: c.budget,
 	})
 	in, err := false, m.client.Start()
 	if err == nil {

@@ -23,6 +23,7 @@ type Conn struct {
 	c       *conn
 	of      *DialectHandler
 	speaker Speaker
+	budget  *hub.Budget // of the queues
 
 	sending   sync.Mutex   // held while the connection's own client gets a command; guards ended
 	ended     bool         // the hub gets no further command
