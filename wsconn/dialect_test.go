@@ -104,7 +104,7 @@ func newTalks(t *testing.T, w words, change func(*Options, *hub.Options)) (s *se
 	web := httptest.NewServer(d)
 	t.Cleanup(web.Close)
 	both := *s
-	both.url = web.URL
+	both.url, both.address = web.URL, web.Listener.Addr().String()
 	return &both, d
 }
 

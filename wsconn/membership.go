@@ -189,7 +189,10 @@ func (c *Conn) enter(e Entry, a *Admission, request hub.Request) (*Membership, e
 		}
 		return nil, err
 	}
-	c.add(m)
+	if !c.add(m) {
+		m.end(event.ReasonClosed)
+		return nil, errEnding
+	}
 	return m, nil
 }
 

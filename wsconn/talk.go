@@ -35,7 +35,8 @@ type Conn struct {
 	members []*Membership
 	ready   []*Membership // have something to write, each once; nil: the connection itself
 	writing bool          // a writer is at work or has been woken
-	over    bool
+	over    bool          // nobody enters a room any more
+	deaf    bool          // the client gets nothing more of memberships: its close frame is there, or it can't be written to
 
 	// Owned by the writer at work.
 	out   []byte // translated; out[off:] is not written yet
@@ -135,9 +136,15 @@ func (c *Conn) count() int {
 	return len(c.members)
 }
 
-// add notes a membership, whose frames go to the client from now on.
-func (c *Conn) add(m *Membership) {
+// add notes a membership, whose frames go to the client from now on. It reports false if the
+// connection is over meanwhile.
+func (c *Conn) add(m *Membership) bool {
 	c.mu.Lock()
+	if c.over {
+		m.over = true
+		c.mu.Unlock()
+		return false
+	}
 	m.joining = false
 	c.members = append(c.members, m)
 	woken := m.woken
@@ -147,6 +154,7 @@ func (c *Conn) add(m *Membership) {
 	if woken {
 		c.wake(m)
 	}
+	return true
 }
 
 // remove forgets a membership, and reports false if that has been done.
@@ -187,7 +195,8 @@ func (c *Conn) expired() {
 	c.expire()
 }
 
-// leaveAll ends all memberships: the connection is over, or about to be.
+// leaveAll ends all memberships: the connection is over, or about to be. Nobody enters any
+// more.
 func (c *Conn) leaveAll(reason string) {
 	c.mu.Lock()
 	members := c.members
@@ -201,12 +210,29 @@ func (c *Conn) leaveAll(reason string) {
 	}
 }
 
+// closeAll has the hub end all memberships, each with a close frame behind what waits for it:
+// the connection has been closed. Nobody enters any more.
+func (c *Conn) closeAll(code wire.CloseCode) {
+	c.mu.Lock()
+	c.over = true
+	members := slices.Clone(c.members)
+	c.mu.Unlock()
+	for _, m := range members {
+		_ = m.do(func() error { return m.client.Close(code, "", reasonOf(code)) })
+	}
+}
+
 // wake notes that a queue has something to write; nil: the connection's own.
 func (c *Conn) wake(m *Membership) {
 	c.mu.Lock()
 	if m != nil && m.joining {
 		m.woken = true
 		c.mu.Unlock()
+		return
+	}
+	if m != nil && c.deaf {
+		c.mu.Unlock()
+		m.client.Failed()
 		return
 	}
 	c.ready = append(c.ready, m)
@@ -294,7 +320,39 @@ func (c *Conn) take(m *Membership, g *hub.Gathering, out []byte) []byte {
 	} else {
 		c.taken = append(c.taken, t)
 	}
+	if m == nil && closes(b) {
+		c.deafen()
+	}
 	return out
+}
+
+// closes reports whether there is a close frame in what a client has gathered.
+func closes(b []byte) (is bool) {
+	eachMessage(b, func(h wire.Header, _ []byte) { is = is || h.Opcode == wire.OpClose })
+	return is
+}
+
+// deafen has nothing more of memberships written: a close frame is the last. Their queues are
+// given up. The writer calls it.
+func (c *Conn) deafen() {
+	c.mu.Lock()
+	c.deaf = true
+	own := false
+	var others []*Membership
+	for _, m := range c.ready {
+		if m == nil {
+			own = true
+		} else {
+			others = append(others, m)
+		}
+	}
+	if c.ready = nil; own {
+		c.ready = append(c.ready, nil)
+	}
+	c.mu.Unlock()
+	for _, m := range others {
+		m.client.Failed()
+	}
 }
 
 func (c *Conn) clientOf(m *Membership) *hub.Client {
@@ -339,10 +397,17 @@ func (c *Conn) hubEnded(m *Membership, payload []byte) {
 
 // confirm tells the hub that what was taken is written. A queue with more gets in line.
 func (c *Conn) confirm(t taken) {
-	if c.clientOf(t.m).Wrote(t.n, time.Now()) {
-		c.mu.Lock()
+	if !c.clientOf(t.m).Wrote(t.n, time.Now()) {
+		return
+	}
+	c.mu.Lock()
+	deaf := c.deaf && t.m != nil
+	if !deaf {
 		c.ready = append(c.ready, t.m)
-		c.mu.Unlock()
+	}
+	c.mu.Unlock()
+	if deaf {
+		t.m.client.Failed()
 	}
 }
 
@@ -360,19 +425,16 @@ func (c *Conn) wrote(n int) (more bool) {
 	c.out, c.off, c.taken = nil, 0, c.taken[:0]
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.c.client.Finished() {
-		c.ready = nil // nothing comes behind the close frame
-	}
 	c.writing = len(c.ready) > 0
 	return c.writing
 }
 
-// failed says that the connection can't be written any more.
+// failed says that the connection can't be written any more. The writer calls it.
 func (c *Conn) failed() {
-	c.mu.Lock()
-	members := slices.Clone(c.members)
-	c.mu.Unlock()
-	for _, m := range members {
-		m.client.Failed()
+	c.deafen()
+	for _, t := range c.taken {
+		if t.m != nil {
+			t.m.client.Failed()
+		}
 	}
 }
