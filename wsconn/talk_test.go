@@ -1,11 +1,8 @@
 package wsconn
 
 import (
-	"sync"
 	"testing"
 	"time"
-
-	"github.com/coder/websocket"
 
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/wire"
@@ -32,63 +29,45 @@ func TestMembershipsEndWhenTheServerClosesTheConnection(t *testing.T) {
 	slow.wantClose(wire.CloseKicked)
 }
 
-// However much is on its way to a client, its close frame is the last, and nothing stays
-// behind.
+// still is a connection that nobody writes.
+type still struct{}
+
+func (still) Wake()                   {}
+func (still) Closing()                {}
+func (still) Probe()                  {}
+func (still) Challenge(time.Duration) {}
+func (still) Abort()                  {}
+
 func TestNothingComesBehindTheCloseFrame(t *testing.T) {
-	s, _ := newTalks(t, words{}, func(o *Options, _ *hub.Options) { o.Rate, o.RateChanges = -1, -1 })
-	loud := s.dial()
-	loud.enter("r", "loud")
-	loud.enter("s", "loud")
-	stop := make(chan struct{})
-	var done sync.WaitGroup
-	done.Go(func() {
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			for _, text := range []string{"say r x", "say s x"} {
-				if loud.conn.Write(t.Context(), websocket.MessageText, []byte(text)) != nil {
-					return
-				}
-			}
-		}
-	})
-	for range 30 {
-		c := s.dialRaw("")
-		for _, room := range []string{"r", "s", "closes"} {
-			c.write(masked(0x81, "join "+room+" c"))
-		}
-		for c.next() != "joined closes" {
-		}
-		if err := s.hub.Kick(t.Context(), "closes", "c"); err != nil {
+	h := newHub(t, hub.Options{})
+	defer h.Close()
+	handler := newHandler(t, h, Options{})
+	c := &Conn{c: &conn{h: handler}, of: handler.Speaking(words{}), speaker: &speaker{}, writing: true}
+	m := &Membership{conn: c, client: h.Connect(hub.Connection{QueueBytes: 1 << 20, Writer: still{}}), Data: "r"}
+	own := &c.c.client
+	*own = h.Connect(hub.Connection{QueueBytes: 1 << 20, Writer: still{}})
+	for _, err := range []error{
+		own.Start(), m.client.Start(), m.client.Reply(wire.PongText("1")),
+		own.Reply([]byte("last")), own.Close(wire.CloseNormal, "", ""), m.client.Reply(wire.PongText("2")),
+	} {
+		if err != nil {
 			t.Fatal(err)
 		}
-		c.wantClose(wire.CloseKicked)
-		_ = c.conn.Close()
-		for !gone(t, s.hub, "r", "c") || !gone(t, s.hub, "s", "c") {
-			time.Sleep(time.Millisecond)
-		}
 	}
-	close(stop)
-	done.Wait()
-	loud.send("leave r")
-	for loud.text() != "left r" {
+	if _, err := h.Rooms(t.Context()); err != nil { // all is done now
+		t.Fatal(err)
 	}
-	for end := time.Now().Add(patience); s.hub.Stats().OutboxBytes.Load() != 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%d bytes wait for nobody", s.hub.Stats().OutboxBytes.Load())
-		}
+	c.ready = []*Membership{nil}
+	g := new(hub.Gathering)
+	out := string(c.gather(g))
+	if want := "\x81\x04last\x88\x02\x03\xe8"; out != want {
+		t.Fatalf("%q is written, want %q", out, want)
 	}
-}
-
-// next returns the next message.
-func (c *raw) next() string {
-	c.t.Helper()
-	_, text, err := c.frame()
-	if err != nil {
-		c.t.Fatal(err)
+	c.wake(m)
+	if c.wrote(len(out)) || c.gather(g) != nil {
+		t.Error("more is to be written behind the close frame")
 	}
-	return text
+	if n := m.client.Gather(g); n != nil {
+		t.Errorf("%q still waits", n)
+	}
 }
