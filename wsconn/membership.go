@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"sync"
@@ -21,10 +22,12 @@ const maxMemberships = 1000
 
 // Entry is what [Conn.Join] asks for.
 type Entry struct {
-	Room, ID        string
+	Room            string
+	ID              string          // empty: the server chooses. If the gate decides on an id, that comes first
 	Name            string          // nickname; empty: none
 	Meta            json.RawMessage // profile, at most [wire.MaxMeta] bytes; nil: none
 	Token, Passcode string          // for the gate; may be empty
+	MaxRooms        int             // that the connection may be in; 0: 1,000
 	Capacity        int             // members that the room may have; 0: as many as any room. The gate may make it less
 	Quiet           bool            // see [hub.Join]
 	Changes         bool
@@ -33,9 +36,9 @@ type Entry struct {
 	Data            any     // see [Membership.Data]
 	Outcome         Outcome // of what is passed on; nil: nobody hears of it
 
-	// Ask decides once the gate has let the client in; nil: nobody is asked. Its error is
-	// that of Join. It may take until ctx is done.
-	Ask func(ctx context.Context) error
+	// Ask decides once the gate has let the client in, under this id; nil: nobody is asked.
+	// Its error is that of Join. It may take until ctx is done.
+	Ask func(ctx context.Context, id string) error
 	// Retry may change the entry when the hub has refused it, and says whether to try
 	// again. The gate is not asked again, and that the room was full at first is neither
 	// counted nor logged. Nil: no.
@@ -97,35 +100,13 @@ func (c *Conn) Join(e Entry) (*Membership, error) {
 }
 
 func (c *Conn) join(e Entry) (*Membership, error) {
-	var ok bool
-	if e.Room, ok = wire.NormalRoom(e.Room); !ok {
-		return nil, errRoomName
-	}
-	if e.ID, ok = wire.NormalID(e.ID); !ok {
-		return nil, errIDName
-	}
-	if c.count() >= maxMemberships {
-		return nil, errManyRooms
-	}
-	if !c.c.h.addresses.Join(c.c.remote, time.Now()) {
-		return nil, errAddressLimit
-	}
-	a, err := c.c.decide(func(ctx context.Context) (*Admission, error) {
-		return c.c.h.options.Load().Gate.Join(ctx, &JoinRequest{
-			Remote: c.c.remote, Room: e.Room, ID: e.ID, Name: e.Name, Meta: bytes.Clone(e.Meta), Token: e.Token, Passcode: e.Passcode,
-		})
-	})
+	a, err := c.admit(&e)
 	if err != nil {
-		return nil, c.gateError(err)
-	}
-	if a.ID != "" && a.ID != e.ID {
-		return nil, errGateID
-	}
-	if e.Ask != nil {
-		_, err = c.c.decide(func(ctx context.Context) (*Admission, error) { return a, e.Ask(ctx) })
-		if err != nil {
-			return nil, err
+		var r *wire.Refusal
+		if errors.As(err, &r) {
+			c.noteRefusal(r, &e)
 		}
+		return nil, err
 	}
 	for tries := 0; ; tries++ {
 		request := hub.Request{Type: wire.TypeJoin.String()}
@@ -138,6 +119,81 @@ func (c *Conn) join(e Entry) (*Membership, error) {
 			return m, err
 		}
 	}
+}
+
+// admit decides on an entry before the hub does, and completes its id.
+func (c *Conn) admit(e *Entry) (*Admission, error) {
+	var ok bool
+	if e.Room, ok = wire.NormalRoom(e.Room); !ok {
+		return nil, errRoomName
+	}
+	if e.ID != "" {
+		if e.ID, ok = wire.NormalID(e.ID); !ok {
+			return nil, errIDName
+		}
+	}
+	if c.count() >= cmp.Or(e.MaxRooms, maxMemberships) {
+		return nil, errManyRooms
+	}
+	if !c.c.h.addresses.Join(c.c.remote, time.Now()) {
+		return nil, errAddressLimit
+	}
+	a, err := c.askGate(e)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case e.ID == "":
+		e.ID = chosenID(a.ID)
+	case a.ID != "" && a.ID != e.ID:
+		return nil, errGateID
+	}
+	if e.Ask != nil {
+		_, err = c.c.decide(func(ctx context.Context) (*Admission, error) { return a, e.Ask(ctx, e.ID) })
+	}
+	return a, err
+}
+
+// askGate has the gate decide.
+func (c *Conn) askGate(e *Entry) (*Admission, error) {
+	a, err := c.c.decide(func(ctx context.Context) (*Admission, error) {
+		return c.c.h.options.Load().Gate.Join(ctx, &JoinRequest{
+			Remote: c.c.remote, Room: e.Room, ID: e.ID, Name: e.Name, Meta: bytes.Clone(e.Meta), Token: e.Token, Passcode: e.Passcode,
+		})
+	})
+	if err != nil {
+		return nil, c.gateError(err)
+	}
+	return a, nil
+}
+
+// chosenID returns a new id. The one that the gate has decided on comes first: one user may
+// have many connections that know nothing of each other.
+func chosenID(gates string) string {
+	id := rand.Text()
+	if gates == "" {
+		return id
+	}
+	return wire.Cut([]byte(gates), wire.MaxID-len(id)-1) + "/" + id
+}
+
+// noteRefusal logs and counts what the hub has not heard of.
+func (c *Conn) noteRefusal(r *wire.Refusal, e *Entry) {
+	m := &Membership{conn: c, joining: true}
+	m.client = c.connect(m)
+	if m.client.Start() == nil {
+		room, _ := wire.NormalRoom(e.Room) // what is no name is not logged either
+		id, _ := wire.NormalID(e.ID)
+		_ = m.client.Refuse(r, hub.Request{Type: wire.TypeJoin.String()}, room, id)
+	}
+	m.client.End(event.ReasonRefused)
+}
+
+// connect makes the hub's side of a membership.
+func (c *Conn) connect(m *Membership) hub.Client {
+	return c.c.h.hub.Connect(hub.Connection{
+		Number: c.c.number, Remote: c.c.remote, QueueBytes: c.c.options.QueueBytes, Writer: m, Budget: c.budget,
+	})
 }
 
 // gateError returns what a speaker is to know of a gate's error.
@@ -171,9 +227,7 @@ func (c *Conn) enter(e Entry, a *Admission, request hub.Request) (*Membership, e
 			meta = a.Meta
 		}
 	}
-	m.client = c.c.h.hub.Connect(hub.Connection{
-		Number: c.c.number, Remote: c.c.remote, QueueBytes: c.c.options.QueueBytes, Writer: m, Budget: c.budget,
-	})
+	m.client = c.connect(m)
 	in, err := false, m.client.Start()
 	if err == nil {
 		in, err = m.client.Join(hub.Join{

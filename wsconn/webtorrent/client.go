@@ -130,13 +130,10 @@ func (c *client) enter(key peerKey, in *incoming, a *announce) (*peer, error) {
 	if p := c.peers[key]; p != nil {
 		return p, nil
 	}
-	if len(c.peers) >= c.dialect.options.MaxSwarms {
-		return nil, c.refuse("announce", a.hash, "this connection is in too many swarms")
-	}
 	p := &peer{complete: in.nothingLeft()}
 	m, err := c.conn.Join(wsconn.Entry{
 		Room: c.dialect.room(a.hash), ID: a.peer.hex(), Meta: profile(p.complete), Token: c.token,
-		Capacity: c.dialect.options.MaxPeers, Quiet: true, Data: a.hash,
+		MaxRooms: c.dialect.options.MaxSwarms, Capacity: c.dialect.options.MaxPeers, Quiet: true, Data: a.hash,
 	})
 	var refusal *wire.Refusal
 	switch {

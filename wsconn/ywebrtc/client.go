@@ -1,7 +1,6 @@
 package ywebrtc
 
 import (
-	"crypto/rand"
 	"errors"
 	"slices"
 	"strconv"
@@ -45,11 +44,12 @@ func (c *client) Message(text []byte) error {
 }
 
 func (c *client) subscribe(topic string) error {
-	if c.topics[topic] != nil || len(c.topics) >= c.dialect.options.MaxTopics {
+	if c.topics[topic] != nil {
 		return nil
 	}
 	m, err := c.conn.Join(wsconn.Entry{
-		Room: c.dialect.room(topic), ID: rand.Text(), Token: c.token, Capacity: c.dialect.options.MaxClients, Quiet: true,
+		Room: c.dialect.room(topic), Token: c.token, Quiet: true,
+		MaxRooms: c.dialect.options.MaxTopics, Capacity: c.dialect.options.MaxClients,
 	})
 	if refusal := (*wire.Refusal)(nil); errors.As(err, &refusal) {
 		return nil // the log has it
