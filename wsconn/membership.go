@@ -87,16 +87,46 @@ func (c *Conn) Join(e Entry) (*Membership, error) {
 		return nil, err
 	}
 	var m *Membership
+	err := c.Aside(func() (err error) {
+		m, err = c.join(e)
+		return err
+	})
+	return m, err
+}
+
+// Allowed asks the gate whether the client could join a room, without joining it. It counts as
+// a join against the limits. A [*wire.Refusal] is why not; any other error ends the connection.
+// Only Begin and Message may call it.
+func (c *Conn) Allowed(e Entry) error {
+	if err := c.c.pace(c.c.rates.change(c.c.reader.readAt)); err != nil {
+		return err
+	}
+	return c.Aside(func() error {
+		err := error(errAddressLimit)
+		if c.c.h.addresses.Join(c.c.remote, time.Now()) {
+			_, err = c.askGate(&e)
+		}
+		var r *wire.Refusal
+		if errors.As(err, &r) {
+			c.noteRefusal(r, &e)
+		}
+		return err
+	})
+}
+
+// Aside calls f, which may wait for others: that time is not the client's, which is not read
+// meanwhile. Only Begin and Message may call it.
+func (c *Conn) Aside(f func() error) error {
 	err := error(errPanic) // a gate may end its goroutine
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		c.c.keepalive.pause()
 		defer c.c.keepalive.resume()
-		m, err = c.join(e)
+		err = f()
 	}()
 	<-done
-	return m, err
+	return err
 }
 
 func (c *Conn) join(e Entry) (*Membership, error) {
