@@ -115,10 +115,10 @@ func (c *client) announce(in *incoming, a *announce) error {
 	if a.answers {
 		return p.m.Pass(&wsconn.Outgoing{Text: envelope(a.to.hex(), nil, in.answer, in.offerID), Patience: patience})
 	}
-	if err := p.m.Count(counted, isComplete); err != nil {
+	if err := c.offer(p, in); err != nil {
 		return err
 	}
-	return c.offer(p, in)
+	return p.m.Count(counted, isComplete) // behind the offers: they are on their way by then
 }
 
 // counted is the ref of what answers an announce.
@@ -244,7 +244,7 @@ func (c *client) offer(p *peer, in *incoming) (err error) {
 
 // patience is how long the client is not read while a peer has too much waiting. After that
 // the message is lost, as the log has it: clients make new offers.
-const patience = 10 * time.Second
+const patience = 3 * time.Second
 
 // scrape answers how many peers swarms have.
 func (c *client) scrape(hashes []hash) error {

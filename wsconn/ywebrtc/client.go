@@ -16,7 +16,9 @@ type client struct {
 	conn    *wsconn.Conn
 	token   string // for the gate; may be empty
 
-	topics map[string]*wsconn.Membership // owned by the read loop
+	// Owned by the read loop.
+	topics map[string]*wsconn.Membership
+	tries  int // topics of the present message that were tried
 }
 
 // Begin implements [wsconn.Speaker].
@@ -33,6 +35,7 @@ func (c *client) Message(text []byte) error {
 	}
 	switch in.typ {
 	case subscribe:
+		c.tries = 0
 		return in.each(c.subscribe)
 	case unsubscribe:
 		return in.each(c.unsubscribe)
@@ -44,8 +47,12 @@ func (c *client) Message(text []byte) error {
 }
 
 func (c *client) subscribe(topic string) error {
-	if c.topics[topic] != nil {
+	most := c.dialect.options.MaxTopics
+	if c.topics[topic] != nil || c.tries > most {
 		return nil
+	}
+	if c.tries++; len(c.topics) >= most {
+		c.tries = most + 1 // the log has it once for each message
 	}
 	m, err := c.conn.Join(wsconn.Entry{
 		Room: c.dialect.room(topic), Token: c.token, Quiet: true,

@@ -242,6 +242,25 @@ func TestTopicsOfAConnectionAreLimited(t *testing.T) {
 	a.Want(`{"type":"publish","topic":"v","clients":1}`)
 }
 
+// A message with very many topics keeps the server no longer than one with as many as there may
+// be.
+func TestTopicsOfAMessageAreLimited(t *testing.T) {
+	topics := make([]string, 2000)
+	for i := range topics {
+		topics[i] = fmt.Sprint(i)
+	}
+	s := dialecttest.Serve(t, New(Options{MaxTopics: 2}), nil)
+	subscribed(s, topics...)
+	if n := s.Hub.Stats().Refusals[wire.CodeRateLimited].Load(); n != 1 {
+		t.Errorf("%d refusals are counted", n)
+	}
+	s = dialecttest.Serve(t, New(Options{MaxTopics: 2}), func(o *wsconn.Options, _ *hub.Options) { o.Gate = doors{} })
+	subscribed(s, topics...)
+	if n := s.Hub.Stats().Refusals[wire.CodeUnauthorized].Load(); n != 3 {
+		t.Errorf("%d refusals are counted without a token", n)
+	}
+}
+
 func TestClientsOfATopicAreLimited(t *testing.T) {
 	s := dialecttest.Serve(t, New(Options{MaxClients: 2}), func(_ *wsconn.Options, o *hub.Options) { o.MaxRoomMembers = 1 })
 	a, b, c := subscribed(s, "t"), subscribed(s, "t"), subscribed(s, "t", "u")
