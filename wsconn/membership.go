@@ -216,7 +216,13 @@ func (c *Conn) noteRefusal(r *wire.Refusal, e *Entry) {
 		id, _ := wire.NormalID(e.ID)
 		_ = m.client.Refuse(r, hub.Request{Type: wire.TypeJoin.String()}, room, id)
 	}
-	m.client.End(event.ReasonRefused)
+	m.giveUp(event.ReasonRefused)
+}
+
+// giveUp ends a membership whose frames no writer has heard of.
+func (m *Membership) giveUp(reason string) {
+	m.client.Failed()
+	m.end(reason)
 }
 
 // connect makes the hub's side of a membership.
@@ -267,14 +273,14 @@ func (c *Conn) enter(e Entry, a *Admission, request hub.Request) (*Membership, e
 	}
 	if err != nil || !in {
 		r := m.refusal()
-		m.client.End(event.ReasonClosed)
+		m.giveUp(event.ReasonRefused)
 		if err == nil {
 			err = r
 		}
 		return nil, err
 	}
 	if !c.add(m) {
-		m.end(event.ReasonClosed)
+		m.giveUp(event.ReasonClosed)
 		return nil, errEnding
 	}
 	return m, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/wire"
@@ -52,6 +53,11 @@ func TestRefusedJoinsOfDialectsAreCounted(t *testing.T) {
 		a.want("refused " + c.code.String())
 		if got := n.Load() - before; got != 1 {
 			t.Errorf("%s: %d refusals are counted", c.code, got)
+		}
+	}
+	for end := time.Now().Add(patience); s.hub.Stats().OutboxBytes.Load() != 0; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d bytes of refusals wait for nobody", s.hub.Stats().OutboxBytes.Load())
 		}
 	}
 }
