@@ -38,6 +38,9 @@ func (s *speaker) Begin() error { return s.begin }
 
 func (s *speaker) Message(text []byte) error {
 	f := strings.SplitN(string(text), " ", 3)
+	if len(f) > 1 && f[0] != "join" && s.rooms[f[1]] == nil {
+		return s.c.Send([]byte("where?"))
+	}
 	switch f[0] {
 	case "join":
 		m, err := s.c.Join(Entry{Room: f[1], ID: f[2], Data: f[1], Outcome: failed})
@@ -49,6 +52,7 @@ func (s *speaker) Message(text []byte) error {
 		return err
 	case "leave":
 		s.rooms[f[1]].Leave()
+		delete(s.rooms, f[1])
 		return s.c.Send([]byte("left " + f[1]))
 	case "say":
 		return s.rooms[f[1]].Pass(&Outgoing{Text: []byte(`{"type":"message","data":"` + f[2] + `"`)})

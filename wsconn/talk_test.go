@@ -1,8 +1,13 @@
 package wsconn
 
 import (
+	"fmt"
+	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/coder/websocket"
 
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/wire"
@@ -69,5 +74,57 @@ func TestNothingComesBehindTheCloseFrame(t *testing.T) {
 	}
 	if n := m.client.Gather(g); n != nil {
 		t.Errorf("%q still waits", n)
+	}
+}
+
+// However memberships and connections end, under whatever traffic, nothing waits for them in
+// the end.
+func TestNothingStaysInQueues(t *testing.T) {
+	s, d := newTalks(t, words{}, func(o *Options, _ *hub.Options) { o.Rate, o.RateChanges = -1, -1 })
+	var done sync.WaitGroup
+	for i := range 8 {
+		done.Go(func() {
+			for n := range 12 {
+				c := s.dial()
+				for _, text := range []string{
+					"join r %d", "join s %d", "say r x", "join closes %d", "call r 5", "say s x", "leave s", "join s %d", "insist r y", "mark r 1",
+				} {
+					if strings.Contains(text, "%d") {
+						text = fmt.Sprintf(text, 100*i+n)
+					}
+					if c.conn.Write(c.ctx, websocket.MessageText, []byte(text)) != nil {
+						break
+					}
+				}
+				switch n % 4 {
+				case 0:
+					_ = c.conn.CloseNow()
+				case 1:
+					_ = c.conn.Close(websocket.StatusNormalClosure, "")
+				case 2:
+					c.readTo("joined closes")
+					_ = s.hub.Kick(t.Context(), "closes", fmt.Sprint(100*i+n))
+					c.readTo("")
+				case 3:
+					_ = c.conn.Write(c.ctx, websocket.MessageText, []byte("close"))
+					c.readTo("")
+				}
+			}
+		})
+	}
+	done.Wait()
+	for end := time.Now().Add(patience); d.Stats.Connections.Load() != 0 || s.hub.Stats().OutboxBytes.Load() != 0; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d connections are open, %d bytes wait", d.Stats.Connections.Load(), s.hub.Stats().OutboxBytes.Load())
+		}
+	}
+}
+
+// readTo reads on until a message comes, or the connection is over.
+func (c *client) readTo(text string) {
+	for {
+		if _, got, err := c.conn.Read(c.ctx); err != nil || string(got) == text {
+			return
+		}
 	}
 }
