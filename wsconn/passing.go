@@ -97,15 +97,15 @@ func (m *Membership) pass(s sent) error {
 	}
 	ref, mark := m.note(s)
 	text := append(append(append(s.Text, `,"ref":"`...), ref...), '"', '}')
-	r := m.forward(s.Outgoing, text)
+	err := m.forward(s.Outgoing, text)
 	var refusal *wire.Refusal
-	if errors.As(r, &refusal) {
-		r = m.client.Refuse(refusal, hub.Request{Type: m.envelope.Type.String(), Ref: ref}, "", "")
+	if errors.As(err, &refusal) { // the answer comes in order with the hub's own
+		err = m.client.Refuse(refusal, hub.Request{Type: m.envelope.Type.String(), Ref: ref}, "", "")
 	}
-	if r == nil && mark {
-		r = m.client.Reply(wire.PongText(ref))
+	if err == nil && mark {
+		err = m.client.Reply(wire.PongText(ref))
 	}
-	return r
+	return err
 }
 
 // note notes a message that is passed on now, and says whether a pong is to follow it.
