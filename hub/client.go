@@ -48,7 +48,14 @@ type Connection struct {
 	Remote     netip.Addr // the client's address
 	QueueBytes int        // the most memory of frames that may wait for the client
 	Writer     Writer     // may be a [PatientWriter]
+	Budget     *Budget    // of all clients of one connection together; nil: it has this one
 }
+
+// Budget bounds what waits for several clients of one connection together.
+type Budget struct{ actor *actor.Budget }
+
+// NewBudget makes a budget of as many bytes as QueueBytes of one client.
+func NewBudget(queueBytes int) *Budget { return &Budget{actor.NewBudget(queueBytes)} }
 
 // Client is a connection's side of the hub, for packages that speak a protocol. It has a
 // method for each thing that a message can ask for. The hub answers by queueing frames,
@@ -75,6 +82,9 @@ func (r Request) refused() frame.Refused {
 func (h *Hub) Connect(c Connection) Client {
 	out := new(actor.Outbox)
 	out.Init(c.Writer, h.stats, c.QueueBytes)
+	if c.Budget != nil {
+		out.SetBudget(c.Budget.actor)
+	}
 	return Client{h.core, actor.NewClient(c.Number, c.Remote, out), out}
 }
 

@@ -78,9 +78,11 @@ func (h *Handler) startTalk(nc net.Conn, early []byte, remote netip.Addr, talks 
 		opened = append(opened, zap.String(FieldDialect, c.talk.of.dialect.Name()))
 	}
 	h.log.Info(EventConnect, opened...)
-	c.client = h.hub.Connect(hub.Connection{
-		Number: c.number, Remote: remote, QueueBytes: c.options.QueueBytes, Writer: c,
-	})
+	as := hub.Connection{Number: c.number, Remote: remote, QueueBytes: c.options.QueueBytes, Writer: c}
+	if c.talk != nil {
+		as.Budget = c.talk.budget
+	}
+	c.client = h.hub.Connect(as)
 	c.keepalive.start(c) // first: the hub may close the connection at once
 	if c.client.Start() != nil {
 		c.end(event.ReasonDrain)

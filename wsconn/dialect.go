@@ -1,10 +1,13 @@
 package wsconn
 
 import (
+	"bytes"
 	"encoding/binary"
 	"net/http"
+	"slices"
 	"sync/atomic"
 
+	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
@@ -14,6 +17,9 @@ import (
 type Dialect interface {
 	// Name is what the log and the metrics call the protocol.
 	Name() string
+	// Rooms begins the names of the dialect's rooms, which are for its clients only; empty:
+	// it shares rooms with version 1.
+	Rooms() string
 	// Speaker makes the speaker of a connection that a request was upgraded to. It runs on
 	// the request's goroutine, and must not keep r.
 	Speaker(c *Conn, r *http.Request) Speaker
@@ -62,8 +68,34 @@ type DialectHandler struct {
 	dialect Dialect
 }
 
-// Speaking returns a handler of connections that speak a dialect.
-func (h *Handler) Speaking(d Dialect) *DialectHandler { return &DialectHandler{h: h, dialect: d} }
+// Speaking returns a handler of connections that speak a dialect. From now on, clients of
+// version 1 may not join the dialect's rooms.
+func (h *Handler) Speaking(d Dialect) *DialectHandler {
+	if rooms := d.Rooms(); rooms != "" {
+		h.reserve(rooms)
+	}
+	return &DialectHandler{h: h, dialect: d}
+}
+
+// reserve keeps rooms whose names begin so for clients of a dialect.
+func (h *Handler) reserve(rooms string) {
+	for {
+		old := h.reserved.Load()
+		all := []string{rooms}
+		if old != nil {
+			all = append(all, *old...)
+		}
+		if h.reserved.CompareAndSwap(old, &all) {
+			return
+		}
+	}
+}
+
+// isReserved reports whether a room is for clients of a dialect.
+func (h *Handler) isReserved(room []byte) bool {
+	all := h.reserved.Load()
+	return all != nil && slices.ContainsFunc(*all, func(rooms string) bool { return bytes.HasPrefix(room, []byte(rooms)) })
+}
 
 // Name returns the dialect's name.
 func (d *DialectHandler) Name() string { return d.dialect.Name() }
@@ -80,17 +112,20 @@ func (d *DialectHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.h
 
 // talk makes the dialect's side of a connection.
 func (d *DialectHandler) talk(c *conn, r *http.Request) *Conn {
-	talk := &Conn{c: c, of: d}
+	talk := &Conn{c: c, of: d, budget: hub.NewBudget(c.options.QueueBytes)}
 	talk.speaker = d.dialect.Speaker(talk, r)
 	d.Stats.Connections.Add(1)
 	return talk
 }
 
-// Messages are what a speaker has for its client.
+// Messages are what a speaker has for its client. The zero value is ready.
 type Messages struct {
 	b     []byte
-	stats *DialectStats
+	stats *DialectStats // nil: nobody counts
 }
+
+// Len returns the number of bytes of all messages, with their headers.
+func (m *Messages) Len() int { return len(m.b) }
 
 // Text adds a message that consists of all parts.
 func (m *Messages) Text(parts ...[]byte) {
@@ -110,5 +145,7 @@ func (m *Messages) Text(parts ...[]byte) {
 	for _, part := range parts {
 		m.b = append(m.b, part...)
 	}
-	m.stats.MessagesOut.Add(1)
+	if m.stats != nil {
+		m.stats.MessagesOut.Add(1)
+	}
 }

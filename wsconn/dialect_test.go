@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,11 +15,14 @@ import (
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
-// words is a small dialect: "join ROOM ID", "leave ROOM", "say ROOM TEXT", "mark ROOM REF"
-// and "close", answered with words.
+// words is a small dialect: "join ROOM ID", "leave ROOM", "say ROOM TEXT", "insist ROOM TEXT",
+// "call ROOM N" for so many messages to nobody, "mark ROOM REF" and "close", answered with
+// words.
 type words struct{ begin error }
 
 func (words) Name() string { return "words" }
+
+func (words) Rooms() string { return "words:" }
 
 func (w words) Speaker(c *Conn, _ *http.Request) Speaker {
 	return &speaker{c: c, begin: w.begin, rooms: map[string]*Membership{}}
@@ -34,9 +38,12 @@ func (s *speaker) Begin() error { return s.begin }
 
 func (s *speaker) Message(text []byte) error {
 	f := strings.SplitN(string(text), " ", 3)
+	if len(f) > 1 && f[0] != "join" && s.rooms[f[1]] == nil {
+		return s.c.Send([]byte("where?"))
+	}
 	switch f[0] {
 	case "join":
-		m, err := s.c.Join(Entry{Room: f[1], ID: f[2], Data: f[1]})
+		m, err := s.c.Join(Entry{Room: f[1], ID: f[2], Data: f[1], Outcome: failed})
 		var r *wire.Refusal
 		if errors.As(err, &r) {
 			return s.c.Send([]byte("refused " + r.Code.String()))
@@ -45,15 +52,33 @@ func (s *speaker) Message(text []byte) error {
 		return err
 	case "leave":
 		s.rooms[f[1]].Leave()
+		delete(s.rooms, f[1])
 		return s.c.Send([]byte("left " + f[1]))
 	case "say":
-		return s.rooms[f[1]].Forward([]byte(`{"type":"message","data":"` + f[2] + `"}`))
+		return s.rooms[f[1]].Pass(&Outgoing{Text: []byte(`{"type":"message","data":"` + f[2] + `"`)})
+	case "insist":
+		return s.rooms[f[1]].Pass(&Outgoing{Text: []byte(`{"type":"message","data":"` + f[2] + `"`), To: ToAll, Patience: patience})
+	case "call":
+		n, _ := strconv.Atoi(f[2])
+		for range n {
+			if err := s.rooms[f[1]].Pass(&Outgoing{Text: []byte(`{"type":"message","to":"nobody","data":1`)}); err != nil {
+				return err
+			}
+		}
+		return nil
 	case "mark":
 		return s.rooms[f[1]].Mark(f[2])
 	case "close":
 		return CloseError(wire.CloseNormal, "as you wish")
 	}
 	return s.c.Send([]byte("what?"))
+}
+
+// failed tells the client of a message that could not be passed on.
+func failed(_ *Outgoing, code wire.Code, out *Messages) {
+	if code != wire.NoCode {
+		out.Text([]byte("failed " + code.String()))
+	}
 }
 
 func (s *speaker) Deliver(m *Membership, d *wire.Delivered, out *Messages) {
@@ -83,7 +108,7 @@ func newTalks(t *testing.T, w words, change func(*Options, *hub.Options)) (s *se
 	web := httptest.NewServer(d)
 	t.Cleanup(web.Close)
 	both := *s
-	both.url = web.URL
+	both.url, both.address = web.URL, web.Listener.Addr().String()
 	return &both, d
 }
 
@@ -121,6 +146,21 @@ func TestOneConnectionIsInManyRooms(t *testing.T) {
 	if in, out := d.Stats.MessagesIn.Load(), d.Stats.MessagesOut.Load(); in != 61 || out != 59 {
 		t.Errorf("%d messages in and %d out are counted", in, out)
 	}
+}
+
+func TestRoomsOfADialectAreForItsClients(t *testing.T) {
+	plain := newServer(t, nil)
+	plain.dial().join("words:r", "a") // there is no such dialect
+	d := plain.handler.Speaking(words{})
+	web := httptest.NewServer(d)
+	t.Cleanup(web.Close)
+	talks := *plain
+	talks.url = web.URL
+	talks.dial().enter("words:r", "b")
+	c := plain.dial()
+	c.send(`{"type":"join","room":"words:r","from":"c"}`)
+	c.wantError(wire.CodeForbidden)
+	c.join("words", "c")
 }
 
 func TestAMarkComesBehindTheAnswersToAllBefore(t *testing.T) {
@@ -175,10 +215,10 @@ func TestAnExpiredGrantEndsItsMembership(t *testing.T) {
 }
 
 func TestAConnectionInNoRoomIsClosed(t *testing.T) {
-	s, _ := newTalks(t, words{}, func(o *Options, _ *hub.Options) { o.JoinTimeout = 50 * time.Millisecond })
-	a, b := s.dial(), s.dial()
+	s, _ := newTalks(t, words{}, func(o *Options, _ *hub.Options) { o.JoinTimeout = time.Second })
+	a := s.dial()
 	a.enter("r", "a")
-	b.wantClose(wire.CloseNoJoin)
+	s.dial().wantClose(wire.CloseNoJoin)
 	a.send("mark r 1")
 	a.want("marked 1")
 	a.send("leave r")
@@ -238,6 +278,9 @@ func gone(t *testing.T, h *hub.Hub, room, id string) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if d == nil {
+		return true
+	}
 	for _, m := range d.MemberList {
 		if m.ID == id {
 			return false
@@ -271,4 +314,28 @@ func TestTooManyRoomsAreRefused(t *testing.T) {
 	a.want("refused rate_limited")
 	a.send("join  a")
 	a.want("refused invalid_room")
+}
+
+func TestAConnectionHasOneBudgetHoweverManyRoomsItIsIn(t *testing.T) {
+	s, _ := newTalks(t, words{}, func(o *Options, _ *hub.Options) {
+		o.QueueBytes, o.Rate, o.RateBytes, o.RateChanges = 128<<10, -1, -1, -1
+	})
+	deaf, loud := s.dialNarrow(), s.dial()
+	const rooms = 16
+	for i := range rooms {
+		deaf.enter(fmt.Sprint(i), "deaf")
+		loud.enter(fmt.Sprint(i), "loud")
+	}
+	text, most := strings.Repeat("x", 32<<10), int64(0)
+	for i := range 500 {
+		loud.send("say %d %s", i%rooms, text)
+		most = max(most, s.hub.Stats().OutboxBytes.Load())
+	}
+	for !gone(t, s.hub, "1", "deaf") {
+		most = max(most, s.hub.Stats().OutboxBytes.Load())
+		time.Sleep(5 * time.Millisecond)
+	}
+	if bound := int64(7 << 20); most > bound { // 6 MiB, and what the writer has
+		t.Errorf("%d bytes have waited for one connection, more than %d", most, bound)
+	}
 }

@@ -20,6 +20,8 @@ func (v *violation) reasonLogged() string {
 	switch v.code {
 	case wire.CloseRateLimit:
 		return event.ReasonRateLimit
+	case wire.CloseSlowConsumer:
+		return event.ReasonSlow
 	case wire.CloseInternalError:
 		return event.ReasonPanic
 	}

@@ -43,6 +43,7 @@ type Handler struct {
 	writers   writers
 	deep      deepStacks
 	addresses *limit.Addresses
+	reserved  atomic.Pointer[[]string] // what the names of rooms of dialects begin with; never changed, only replaced
 }
 
 // NewHandler makes a handler for the clients of h. The error names the option that is

@@ -16,7 +16,10 @@ type lull struct {
 
 // wait waits for d, and reports false once the connection is closing. It is called
 // by the read loop.
-func (l *lull) wait(d time.Duration) bool {
+func (l *lull) wait(d time.Duration) bool { return l.waitFor(d, nil) }
+
+// waitFor is wait, but ends before when done is closed; nil: it is never.
+func (l *lull) waitFor(d time.Duration, done <-chan struct{}) bool {
 	l.mu.Lock()
 	if l.over {
 		l.mu.Unlock()
@@ -30,6 +33,7 @@ func (l *lull) wait(d time.Duration) bool {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+	case <-done:
 	case <-wake:
 		return false
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"sync"
@@ -21,19 +22,23 @@ const maxMemberships = 1000
 
 // Entry is what [Conn.Join] asks for.
 type Entry struct {
-	Room, ID        string
+	Room            string
+	ID              string          // empty: the server chooses. If the gate decides on an id, that comes first
 	Name            string          // nickname; empty: none
 	Meta            json.RawMessage // profile, at most [wire.MaxMeta] bytes; nil: none
 	Token, Passcode string          // for the gate; may be empty
+	MaxRooms        int             // that the connection may be in; 0: 1,000
 	Capacity        int             // members that the room may have; 0: as many as any room. The gate may make it less
 	Quiet           bool            // see [hub.Join]
 	Changes         bool
 	Key             string
-	Data            any // see [Membership.Data]
+	Takeover        bool
+	Data            any     // see [Membership.Data]
+	Outcome         Outcome // of what is passed on; nil: nobody hears of it
 
-	// Ask decides once the gate has let the client in; nil: nobody is asked. Its error is
-	// that of Join. It may take until ctx is done.
-	Ask func(ctx context.Context) error
+	// Ask decides once the gate has let the client in, under this id; nil: nobody is asked.
+	// Its error is that of Join. It may take until ctx is done.
+	Ask func(ctx context.Context, id string) error
 	// Retry may change the entry when the hub has refused it, and says whether to try
 	// again. The gate is not asked again, and that the room was full at first is neither
 	// counted nor logged. Nil: no.
@@ -50,11 +55,14 @@ type Membership struct {
 	conn     *Conn
 	expires  time.Time // zero: never
 	client   hub.Client
+	outcome  Outcome
 
 	mu       sync.Mutex // held while a command is handed over; guards what follows
 	ended    bool       // the hub gets no further command
 	envelope wire.Envelope
 	suffixes wire.Suffixes
+
+	passed passed // guarded by conn.passing.mu
 
 	// Guarded by conn.mu.
 	joining bool // its frames are not for the writer yet
@@ -79,48 +87,56 @@ func (c *Conn) Join(e Entry) (*Membership, error) {
 		return nil, err
 	}
 	var m *Membership
+	err := c.Aside(func() (err error) {
+		m, err = c.join(e)
+		return err
+	})
+	return m, err
+}
+
+// Allowed asks the gate whether the client could join a room, without joining it. It counts as
+// a join against the limits. A [*wire.Refusal] is why not; any other error ends the connection.
+// Only Begin and Message may call it.
+func (c *Conn) Allowed(e Entry) error {
+	if err := c.c.pace(c.c.rates.change(c.c.reader.readAt)); err != nil {
+		return err
+	}
+	return c.Aside(func() error {
+		err := error(errAddressLimit)
+		if c.c.h.addresses.Join(c.c.remote, time.Now()) {
+			_, err = c.askGate(&e)
+		}
+		var r *wire.Refusal
+		if errors.As(err, &r) {
+			c.noteRefusal(r, &e)
+		}
+		return err
+	})
+}
+
+// Aside calls f, which may wait for others: that time is not the client's, which is not read
+// meanwhile. Only Begin and Message may call it.
+func (c *Conn) Aside(f func() error) error {
 	err := error(errPanic) // a gate may end its goroutine
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		c.c.keepalive.pause()
 		defer c.c.keepalive.resume()
-		m, err = c.join(e)
+		err = f()
 	}()
 	<-done
-	return m, err
+	return err
 }
 
 func (c *Conn) join(e Entry) (*Membership, error) {
-	var ok bool
-	if e.Room, ok = wire.NormalRoom(e.Room); !ok {
-		return nil, errRoomName
-	}
-	if e.ID, ok = wire.NormalID(e.ID); !ok {
-		return nil, errIDName
-	}
-	if c.count() >= maxMemberships {
-		return nil, errManyRooms
-	}
-	if !c.c.h.addresses.Join(c.c.remote, time.Now()) {
-		return nil, errAddressLimit
-	}
-	a, err := c.c.decide(func(ctx context.Context) (*Admission, error) {
-		return c.c.h.options.Load().Gate.Join(ctx, &JoinRequest{
-			Remote: c.c.remote, Room: e.Room, ID: e.ID, Name: e.Name, Meta: bytes.Clone(e.Meta), Token: e.Token, Passcode: e.Passcode,
-		})
-	})
+	a, err := c.admit(&e)
 	if err != nil {
-		return nil, c.gateError(err)
-	}
-	if a.ID != "" && a.ID != e.ID {
-		return nil, errGateID
-	}
-	if e.Ask != nil {
-		_, err = c.c.decide(func(ctx context.Context) (*Admission, error) { return a, e.Ask(ctx) })
-		if err != nil {
-			return nil, err
+		var r *wire.Refusal
+		if errors.As(err, &r) {
+			c.noteRefusal(r, &e)
 		}
+		return nil, err
 	}
 	for tries := 0; ; tries++ {
 		request := hub.Request{Type: wire.TypeJoin.String()}
@@ -133,6 +149,87 @@ func (c *Conn) join(e Entry) (*Membership, error) {
 			return m, err
 		}
 	}
+}
+
+// admit decides on an entry before the hub does, and completes its id.
+func (c *Conn) admit(e *Entry) (*Admission, error) {
+	var ok bool
+	if e.Room, ok = wire.NormalRoom(e.Room); !ok {
+		return nil, errRoomName
+	}
+	if e.ID != "" {
+		if e.ID, ok = wire.NormalID(e.ID); !ok {
+			return nil, errIDName
+		}
+	}
+	if c.count() >= cmp.Or(e.MaxRooms, maxMemberships) {
+		return nil, errManyRooms
+	}
+	if !c.c.h.addresses.Join(c.c.remote, time.Now()) {
+		return nil, errAddressLimit
+	}
+	a, err := c.askGate(e)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case e.ID == "":
+		e.ID = chosenID(a.ID)
+	case a.ID != "" && a.ID != e.ID:
+		return nil, errGateID
+	}
+	if e.Ask != nil {
+		_, err = c.c.decide(func(ctx context.Context) (*Admission, error) { return a, e.Ask(ctx, e.ID) })
+	}
+	return a, err
+}
+
+// askGate has the gate decide.
+func (c *Conn) askGate(e *Entry) (*Admission, error) {
+	a, err := c.c.decide(func(ctx context.Context) (*Admission, error) {
+		return c.c.h.options.Load().Gate.Join(ctx, &JoinRequest{
+			Remote: c.c.remote, Room: e.Room, ID: e.ID, Name: e.Name, Meta: bytes.Clone(e.Meta), Token: e.Token, Passcode: e.Passcode,
+		})
+	})
+	if err != nil {
+		return nil, c.gateError(err)
+	}
+	return a, nil
+}
+
+// chosenID returns a new id. The one that the gate has decided on comes first: one user may
+// have many connections that know nothing of each other.
+func chosenID(gates string) string {
+	id := rand.Text()
+	if gates == "" {
+		return id
+	}
+	return wire.Cut([]byte(gates), wire.MaxID-len(id)-1) + "/" + id
+}
+
+// noteRefusal logs and counts what the hub has not heard of.
+func (c *Conn) noteRefusal(r *wire.Refusal, e *Entry) {
+	m := &Membership{conn: c, joining: true}
+	m.client = c.connect(m)
+	if m.client.Start() == nil {
+		room, _ := wire.NormalRoom(e.Room) // what is no name is not logged either
+		id, _ := wire.NormalID(e.ID)
+		_ = m.client.Refuse(r, hub.Request{Type: wire.TypeJoin.String()}, room, id)
+	}
+	m.giveUp(event.ReasonRefused)
+}
+
+// giveUp ends a membership whose frames no writer has heard of.
+func (m *Membership) giveUp(reason string) {
+	m.client.Failed()
+	m.end(reason)
+}
+
+// connect makes the hub's side of a membership.
+func (c *Conn) connect(m *Membership) hub.Client {
+	return c.c.h.hub.Connect(hub.Connection{
+		Number: c.c.number, Remote: c.c.remote, QueueBytes: c.c.options.QueueBytes, Writer: m, Budget: c.budget,
+	})
 }
 
 // gateError returns what a speaker is to know of a gate's error.
@@ -157,7 +254,7 @@ func (c *Conn) enter(e Entry, a *Admission, request hub.Request) (*Membership, e
 		return nil, err
 	}
 	m := &Membership{
-		Room: e.Room, ID: e.ID, Rights: wire.DefaultRights, Data: e.Data, conn: c, suffixes: wire.NewSuffixes(e.Room, e.ID), joining: true,
+		Room: e.Room, ID: e.ID, Rights: wire.DefaultRights, Data: e.Data, outcome: e.Outcome, conn: c, suffixes: wire.NewSuffixes(e.Room, e.ID), joining: true,
 	}
 	meta := e.Meta
 	if g := a.Grant; g != nil {
@@ -166,25 +263,26 @@ func (c *Conn) enter(e Entry, a *Admission, request hub.Request) (*Membership, e
 			meta = a.Meta
 		}
 	}
-	m.client = c.c.h.hub.Connect(hub.Connection{
-		Number: c.c.number, Remote: c.c.remote, QueueBytes: c.c.options.QueueBytes, Writer: m,
-	})
+	m.client = c.connect(m)
 	in, err := false, m.client.Start()
 	if err == nil {
 		in, err = m.client.Join(hub.Join{
 			Room: m.Room, ID: m.ID, Name: welcome.Name, Meta: meta, Grant: a.Grant, Capacity: least(a.Capacity, e.Capacity),
-			Quiet: e.Quiet, Changes: e.Changes, Key: e.Key, Welcome: welcome.Text(),
+			Quiet: e.Quiet, Changes: e.Changes, Key: e.Key, Takeover: e.Takeover, Welcome: welcome.Text(),
 		}, request)
 	}
 	if err != nil || !in {
 		r := m.refusal()
-		m.client.End(event.ReasonClosed)
+		m.giveUp(event.ReasonRefused)
 		if err == nil {
 			err = r
 		}
 		return nil, err
 	}
-	c.add(m)
+	if !c.add(m) {
+		m.giveUp(event.ReasonClosed)
+		return nil, errEnding
+	}
 	return m, nil
 }
 
@@ -219,51 +317,8 @@ func eachMessage(b []byte, f func(h wire.Header, payload []byte)) {
 	}
 }
 
-// Forward passes a message of version 1 on that the member sends. It keeps nothing of
-// text, which must be valid UTF-8. What the hub refuses later comes back as an error
-// message. A [*wire.Refusal] is why the message cannot be passed on; any other error ends
-// the connection.
-func (m *Membership) Forward(text []byte) error {
-	return m.send(text, func(e *wire.Envelope) error { return m.client.Forward(e, &m.suffixes, time.Now()) })
-}
-
-// Publish passes a message on to all members, this one too, with their number in the field
-// count. Any receiver in the message is ignored. Otherwise it is as Forward.
-func (m *Membership) Publish(text []byte) error {
-	return m.send(text, func(e *wire.Envelope) error { return m.client.Publish(e, &m.suffixes, time.Now()) })
-}
-
-// Scatter passes a message on to one of the other members, chosen by chance, see
-// [hub.Client.Scatter]. Any receiver in the message is ignored. Otherwise it is as Forward.
-func (m *Membership) Scatter(text []byte, seed, nth uint64) error {
-	return m.send(text, func(e *wire.Envelope) error { return m.client.Scatter(e, &m.suffixes, time.Now(), seed, nth) })
-}
-
-// send checks a message, and calls pass if the member may send it.
-func (m *Membership) send(text []byte, pass func(e *wire.Envelope) error) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	e := &m.envelope
-	if r := e.Parse(text); r != nil {
-		return r
-	}
-	switch {
-	case m.ended:
-		return nil
-	case !e.Type.Forwarded():
-		return errUnforwarded
-	case m.Rights&e.Type.Needs() == 0:
-		return errMayNotSend
-	case len(e.To) > wire.MaxID:
-		return hub.ErrTargetNotFound
-	}
-	return pass(e)
-}
-
-var errUnforwarded = &wire.Refusal{Code: wire.CodeUnknownType, Text: "a message of this type is not passed on"}
-
-// Mark has a pong with this ref delivered, behind the answers to all that was forwarded
-// before.
+// Mark has a pong with this ref delivered, behind the answers to all that was passed on
+// before. Refs of speakers do not begin with #.
 func (m *Membership) Mark(ref string) error {
 	return m.do(func() error { return m.client.Reply(wire.PongText(ref)) })
 }
@@ -310,6 +365,7 @@ func (m *Membership) end(reason string) {
 	defer m.mu.Unlock()
 	if !m.ended {
 		m.ended = true
+		m.forget()
 		m.client.End(reason)
 	}
 }

@@ -23,17 +23,20 @@ type Conn struct {
 	c       *conn
 	of      *DialectHandler
 	speaker Speaker
+	budget  *hub.Budget // of the queues
 
 	sending   sync.Mutex   // held while the connection's own client gets a command; guards ended
 	ended     bool         // the hub gets no further command
 	unwritten atomic.Int64 // bytes that are translated and not written
+	passing   passing      // has its own lock
 
 	// Guarded by mu.
 	mu      sync.Mutex
 	members []*Membership
 	ready   []*Membership // have something to write, each once; nil: the connection itself
 	writing bool          // a writer is at work or has been woken
-	over    bool
+	over    bool          // nobody enters a room any more
+	deaf    bool          // the client gets nothing more of memberships: its close frame is there, or it can't be written to
 
 	// Owned by the writer at work.
 	out   []byte // translated; out[off:] is not written yet
@@ -121,6 +124,9 @@ func (c *Conn) message(text []byte) error {
 	if c.c.client.CloseCode() != 0 {
 		return nil // nothing counts behind a close frame
 	}
+	if err := c.mayRead(); err != nil {
+		return err
+	}
 	return c.speaker.Message(text)
 }
 
@@ -130,9 +136,15 @@ func (c *Conn) count() int {
 	return len(c.members)
 }
 
-// add notes a membership, whose frames go to the client from now on.
-func (c *Conn) add(m *Membership) {
+// add notes a membership, whose frames go to the client from now on. It reports false if the
+// connection is over meanwhile.
+func (c *Conn) add(m *Membership) bool {
 	c.mu.Lock()
+	if c.over {
+		m.over = true
+		c.mu.Unlock()
+		return false
+	}
 	m.joining = false
 	c.members = append(c.members, m)
 	woken := m.woken
@@ -142,6 +154,7 @@ func (c *Conn) add(m *Membership) {
 	if woken {
 		c.wake(m)
 	}
+	return true
 }
 
 // remove forgets a membership, and reports false if that has been done.
@@ -182,7 +195,8 @@ func (c *Conn) expired() {
 	c.expire()
 }
 
-// leaveAll ends all memberships: the connection is over, or about to be.
+// leaveAll ends all memberships: the connection is over, or about to be. Nobody enters any
+// more.
 func (c *Conn) leaveAll(reason string) {
 	c.mu.Lock()
 	members := c.members
@@ -196,178 +210,14 @@ func (c *Conn) leaveAll(reason string) {
 	}
 }
 
-// wake notes that a queue has something to write; nil: the connection's own.
-func (c *Conn) wake(m *Membership) {
+// closeAll has the hub end all memberships, each with a close frame behind what waits for it:
+// the connection has been closed. Nobody enters any more.
+func (c *Conn) closeAll(code wire.CloseCode) {
 	c.mu.Lock()
-	if m != nil && m.joining {
-		m.woken = true
-		c.mu.Unlock()
-		return
-	}
-	c.ready = append(c.ready, m)
-	start := !c.writing
-	c.writing = true
-	c.mu.Unlock()
-	if start {
-		c.c.write()
-	}
-}
-
-// next takes the queue that has its turn. The connection's own is the last once it has a
-// close frame. ok is false if none has anything: then the writer is to end, unless it has
-// something to write already.
-func (c *Conn) next(has bool) (m *Membership, ok bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.ready) == 0 {
-		c.writing = has
-		return nil, false
-	}
-	i := 0
-	if c.ready[0] == nil && len(c.ready) > 1 && c.c.client.CloseCode() != 0 {
-		i = 1
-	}
-	m = c.ready[i]
-	c.ready = slices.Delete(c.ready, i, i+1)
-	return m, true
-}
-
-// enough is how much a writer translates before it writes.
-const enough = 16 << 10
-
-// outs are buffers of translations.
-var outs = sync.Pool{New: func() any { return new([]byte) }}
-
-// keptOut is the largest buffer that is kept for others.
-const keptOut = 128 << 10
-
-func putOut(b []byte) {
-	if cap(b) <= keptOut {
-		b = b[:0]
-		outs.Put(&b)
-	}
-}
-
-// gather returns the bytes to write next, or nil if nothing waits: then wake is called when
-// there is more. The writer calls wrote after each write.
-func (c *Conn) gather(g *hub.Gathering) []byte {
-	if c.off < len(c.out) {
-		return c.out[c.off:]
-	}
-	out := *outs.Get().(*[]byte)
-	for {
-		m, ok := c.next(len(out) > 0)
-		if ok {
-			out = c.take(m, g, out)
-		}
-		switch {
-		case len(out) >= enough || !ok && len(out) > 0:
-			c.out = out
-			c.unwritten.Store(int64(len(out)))
-			return out
-		case !ok: // another writer may be at work by now
-			putOut(out)
-			return nil
-		}
-	}
-}
-
-// take appends to out what waits in one queue, translated.
-func (c *Conn) take(m *Membership, g *hub.Gathering, out []byte) []byte {
-	b := c.clientOf(m).Gather(g)
-	if b == nil {
-		return out
-	}
-	before := len(out)
-	if m == nil {
-		out = append(out, b...)
-	} else {
-		out = c.translate(m, b, out)
-	}
-	if t := (taken{m, len(b)}); len(out) == before {
-		c.confirm(t)
-	} else {
-		c.taken = append(c.taken, t)
-	}
-	return out
-}
-
-func (c *Conn) clientOf(m *Membership) *hub.Client {
-	if m == nil {
-		return &c.c.client
-	}
-	return &m.client
-}
-
-func (c *Conn) translate(m *Membership, b, out []byte) []byte {
-	messages := Messages{out, &c.of.Stats}
-	eachMessage(b, func(h wire.Header, payload []byte) {
-		switch {
-		case h.Opcode == wire.OpClose:
-			c.hubEnded(m, payload)
-		case h.Opcode == wire.OpText && c.d.Read(payload):
-			c.speaker.Deliver(m, &c.d, &messages)
-		}
-	})
-	c.d = wire.Delivered{}
-	return messages.b
-}
-
-// hubEnded takes a close frame that was for a membership.
-func (c *Conn) hubEnded(m *Membership, payload []byte) {
-	code, err := parseClose(payload)
-	if err != nil || !c.remove(m) {
-		return
-	}
-	reason := ""
-	if len(payload) > 2 {
-		reason = string(payload[2:])
-	}
-	closes := c.speaker.Ended(m, code, reason)
-	go func() { // a writer must not wait for the hub
-		m.end(reasonOf(code))
-		if closes {
-			c.Close(code, reason)
-		}
-	}()
-}
-
-// confirm tells the hub that what was taken is written. A queue with more gets in line.
-func (c *Conn) confirm(t taken) {
-	if c.clientOf(t.m).Wrote(t.n, time.Now()) {
-		c.mu.Lock()
-		c.ready = append(c.ready, t.m)
-		c.mu.Unlock()
-	}
-}
-
-// wrote accounts for n written bytes, and reports whether more waits; if not, wake is
-// called when there is more.
-func (c *Conn) wrote(n int) (more bool) {
-	c.unwritten.Add(int64(-n))
-	if c.off += n; c.off < len(c.out) {
-		return true
-	}
-	for _, t := range c.taken {
-		c.confirm(t)
-	}
-	putOut(c.out)
-	c.out, c.off, c.taken = nil, 0, c.taken[:0]
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.c.client.Finished() {
-		c.ready = nil // nothing comes behind the close frame
-	}
-	c.writing = len(c.ready) > 0
-	return c.writing
-}
-
-// failed says that the connection can't be written any more.
-func (c *Conn) failed() {
-	c.mu.Lock()
+	c.over = true
 	members := slices.Clone(c.members)
 	c.mu.Unlock()
 	for _, m := range members {
-		m.client.Failed()
+		_ = m.do(func() error { return m.client.Close(code, "", reasonOf(code)) })
 	}
 }

@@ -33,6 +33,7 @@ type v1 struct {
 var (
 	errOtherRoom    = &wire.Refusal{Code: wire.CodeForbidden, Text: "\"room\" is not the room that you are in"}
 	errOtherID      = &wire.Refusal{Code: wire.CodeForbidden, Text: "\"from\" is not your id"}
+	errReservedRoom = &wire.Refusal{Code: wire.CodeForbidden, Text: "this room is for clients of another protocol"}
 	errAddressLimit = &wire.Refusal{Code: wire.CodeRateLimited, Text: "too many joins from your address: try again in a while"}
 	errMayNotSend   = &wire.Refusal{Code: wire.CodeForbidden, Text: "your token gives you no right to send this"}
 	errGate         = &wire.Refusal{Code: wire.CodeUnavailable, Text: "the server could not decide on this: try again"}
@@ -146,6 +147,9 @@ func (v *v1) join(e *wire.Envelope) error {
 	}
 	if v.joined {
 		return v.refuse(hub.ErrAlreadyJoined, e)
+	}
+	if v.c.h.isReserved(e.Room) {
+		return v.refuse(errReservedRoom, e)
 	}
 	admission, err := v.c.decide(func(ctx context.Context) (*Admission, error) {
 		return v.c.h.options.Load().Gate.Join(ctx, &JoinRequest{

@@ -82,6 +82,9 @@ func (c *conn) wrote(n int) (more bool) {
 func (c *conn) Closing() {
 	c.keepalive.closing()
 	c.lull.end()
+	if c.talk != nil {
+		go c.talk.closeAll(c.client.CloseCode()) // the hub must not wait for itself
+	}
 }
 
 // Probe implements [hub.Writer].

@@ -82,6 +82,9 @@ func New(o Options) *Dialect {
 // Name implements [wsconn.Dialect].
 func (*Dialect) Name() string { return "ayame" }
 
+// Rooms implements [wsconn.Dialect].
+func (d *Dialect) Rooms() string { return d.options.RoomPrefix }
+
 // Speaker implements [wsconn.Dialect].
 func (d *Dialect) Speaker(c *wsconn.Conn, _ *http.Request) wsconn.Speaker {
 	return &client{options: &d.options, conn: c}

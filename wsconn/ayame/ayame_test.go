@@ -101,6 +101,23 @@ func TestWhoStaysGetsByeAndIsClosed(t *testing.T) {
 	}
 }
 
+// A client whose messages do not reach the other does not wait for their answers in vain.
+func TestTooMuchForTheOtherEndsTheConnection(t *testing.T) {
+	s := dialecttest.Serve(t, New(Options{}), func(o *wsconn.Options, _ *hub.Options) {
+		o.QueueBytes, o.Rate, o.RateBytes = 128<<10, -1, -1
+	})
+	_, two := pair(s)
+	go func() {
+		text := []byte(`{"type":"candidate","ice":"` + strings.Repeat("x", 32<<10) + `"}`)
+		for two.Conn.Write(t.Context(), websocket.MessageText, text) == nil {
+		}
+	}()
+	two.WantClose(1000)
+	if s.Hub.Stats().Refusals[wire.CodeCongested].Load() == 0 {
+		t.Error("nothing was congested: the test shows nothing")
+	}
+}
+
 func TestARoomHasTwo(t *testing.T) {
 	s := dialecttest.Serve(t, New(Options{}), nil)
 	one, two := pair(s)
@@ -265,7 +282,7 @@ func TestTheGateDecidesFirst(t *testing.T) {
 	if string(a.ICEServers) != string(ice) {
 		t.Errorf("the client gets the ICE servers %s", a.ICEServers)
 	}
-	if r := <-g.asked; r.Room != "ayame:r" || r.Name != "cl" || r.Token != "a.b.c" || r.Passcode != "p" || r.ID != a.ConnectionID {
+	if r := <-g.asked; r.Room != "ayame:r" || r.Name != "cl" || r.Token != "a.b.c" || r.Passcode != "p" || r.ID != "" {
 		t.Errorf("the gate was asked about %+v", r)
 	}
 	enter(s, `,"signalingKey":"secret","authnMetadata":{"token":"d"}`)
@@ -360,4 +377,17 @@ func TestMessagesForNobodyAreIgnored(t *testing.T) {
 	}
 	other.Send(`{"type":"offer","sdp":"z"}`)
 	c.Want(`{"type":"offer","sdp":"z"}`)
+}
+
+// Whoever else is in the room, the other stays the other until it goes.
+func TestTheOtherStaysTheOther(t *testing.T) {
+	c := &client{accepted: true, conn: new(wsconn.Conn)}
+	m := &wsconn.Membership{ID: "b"}
+	for _, list := range []string{`["b"]`, `["b","c"]`, `["a","b","c","d"]`, `["c","b","d"]`} {
+		var out wsconn.Messages
+		c.listed(m, &wire.Delivered{Members: []byte(list)}, &out)
+		if want := map[bool]string{true: "c"}[list != `["b"]`]; c.other != want || out.Len() > 0 {
+			t.Errorf("of %s, %q is the other; %d bytes are sent", list, c.other, out.Len())
+		}
+	}
 }

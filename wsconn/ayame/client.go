@@ -108,15 +108,19 @@ func (c *client) forward(typ, field string, text []byte) error {
 	if other == "" {
 		return nil
 	}
-	b := make([]byte, 0, len(text)+128)
+	b := make([]byte, 0, len(text)+160)
 	b = append(append(append(b, `{"type":"`...), typ...), `","to":`...)
 	b = append(append(append(wire.AppendQuoted(b, other), `,"`...), field...), `":`...)
-	b = append(append(b, text...), '}')
-	err := c.m.Forward(b)
-	if wire.CodeOf(err) != wire.NoCode {
-		return errBad // it has no right to send
+	return c.m.Pass(&wsconn.Outgoing{Text: append(b, text...)})
+}
+
+// outcome closes the connection of a client whose message does not reach the other, as a
+// [wsconn.Outcome]: clients wait for the answer to each. If the other has just gone, bye
+// follows.
+func (c *client) outcome(_ *wsconn.Outgoing, code wire.Code, _ *wsconn.Messages) {
+	if code != wire.NoCode && code != wire.CodeTargetNotFound {
+		go c.conn.Close(wire.CloseNormal, "")
 	}
-	return err
 }
 
 // Deliver implements [wsconn.Speaker].
@@ -137,17 +141,17 @@ func (c *client) Deliver(m *wsconn.Membership, d *wire.Delivered, out *wsconn.Me
 	}
 }
 
-// listed takes the list of the room's members.
+// listed takes the list of the room's members. The other stays the same as long as it is
+// there.
 func (c *client) listed(m *wsconn.Membership, d *wire.Delivered, out *wsconn.Messages) {
-	other := ""
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	had, other := c.other, ""
 	wire.EachElement(d.Members, func(element []byte) {
-		if id, ok := wire.String(element); ok && string(id) != m.ID {
+		if id, ok := wire.String(element); ok && string(id) != m.ID && (other == "" || string(id) == had) {
 			other = string(id)
 		}
 	})
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	had := c.other
 	c.other = other
 	switch {
 	case !c.accepted:
@@ -157,7 +161,10 @@ func (c *client) listed(m *wsconn.Membership, d *wire.Delivered, out *wsconn.Mes
 		if !c.standalone.Load() {
 			out.Text([]byte(`{"type":"bye"}`))
 		}
-		go c.conn.Close(wire.CloseNormal, "")
+		go func() {
+			m.Leave() // at once: the next client is not to meet one that goes
+			c.conn.Close(wire.CloseNormal, "")
+		}()
 	}
 }
 

@@ -3,7 +3,6 @@ package ayame
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -36,24 +35,29 @@ type errRejected string
 
 func (e errRejected) Error() string { return string(e) }
 
+// Unwrap returns what is logged.
+func (e errRejected) Unwrap() error {
+	code := wire.CodeForbidden
+	if e == reasonInternal {
+		code = wire.CodeUnavailable
+	}
+	return &wire.Refusal{Code: code, Text: "the application does not let the client in", Reason: string(e)}
+}
+
 // register lets the client into a room.
 func (c *client) register(text []byte) error {
 	var r register
 	if json.Unmarshal(text, &r) != nil || r.RoomID == "" || c.m != nil {
 		return errBad
 	}
-	id := rand.Text()
-	c.gone = Gone{RoomID: r.RoomID, ClientID: r.ClientID, ConnectionID: id}
-	if c.gone.ClientID == "" {
-		c.gone.ClientID = id
-	}
+	c.gone = Gone{RoomID: r.RoomID, ClientID: r.ClientID}
 	c.standalone.Store(r.Standalone)
 	m, err := c.conn.Join(c.entry(&r))
-	if refusal := (*wire.Refusal)(nil); errors.As(err, &refusal) {
-		return c.reject(reasonOf(refusal))
-	}
 	if rejected := errRejected(""); errors.As(err, &rejected) {
 		return c.reject(string(rejected))
+	}
+	if refusal := (*wire.Refusal)(nil); errors.As(err, &refusal) {
+		return c.reject(reasonOf(refusal))
 	}
 	c.m = m
 	return err
@@ -65,7 +69,7 @@ func (c *client) entry(r *register) wsconn.Entry {
 	if r.SignalingKey == nil {
 		r.SignalingKey = r.Key
 	}
-	e := wsconn.Entry{Room: c.options.RoomPrefix + r.RoomID, ID: c.gone.ConnectionID, Capacity: 1}
+	e := wsconn.Entry{Room: c.options.RoomPrefix + r.RoomID, Capacity: 1, Outcome: c.outcome}
 	e.Token, e.Passcode = credentials(r)
 	if name, ok := wire.NormalName(c.gone.ClientID); ok {
 		e.Name = name
@@ -81,7 +85,7 @@ func (c *client) entry(r *register) wsconn.Entry {
 		return true
 	}
 	if c.options.Webhook != nil {
-		e.Ask = func(ctx context.Context) error { return c.ask(ctx, r) }
+		e.Ask = func(ctx context.Context, id string) error { return c.ask(ctx, r, id) }
 	}
 	return e
 }
@@ -98,7 +102,11 @@ func credentials(r *register) (token, passcode string) {
 }
 
 // ask has the webhook decide.
-func (c *client) ask(ctx context.Context, r *register) error {
+func (c *client) ask(ctx context.Context, r *register, id string) error {
+	c.gone.ConnectionID = id
+	if c.gone.ClientID == "" {
+		c.gone.ClientID = id
+	}
 	a, err := c.options.Webhook.Authn(ctx, &Question{
 		RoomID: c.gone.RoomID, ClientID: c.gone.ClientID, ConnectionID: c.gone.ConnectionID, SignalingKey: r.SignalingKey,
 		AuthnMetadata: r.AuthnMetadata, AyameClient: r.AyameClient, Libwebrtc: r.Libwebrtc, Environment: r.Environment,

@@ -5,8 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"math"
-	"strconv"
-	"sync/atomic"
 
 	"github.com/parley-rtc/parley/hub/wire"
 	"github.com/parley-rtc/parley/wsconn"
@@ -19,8 +17,7 @@ type peer struct {
 	conn           *wsconn.Conn
 	key, id, token string // as the client gave them; token is forgotten after Begin
 
-	sender *sender                // owned by the read loop; nil: it is no member
-	joined atomic.Pointer[sender] // the same, for the goroutines that write, and for good
+	sender *sender // owned by the read loop; nil: it is no member
 }
 
 func newPeer(d *Dialect, c *wsconn.Conn, key, id, token string) *peer {
@@ -45,20 +42,24 @@ func (p *peer) Begin() error {
 		return p.fail("ERROR", textKey)
 	}
 	entry := wsconn.Entry{
-		Room: p.dialect.options.RoomPrefix + p.key, ID: p.id, Capacity: math.MaxInt32, Quiet: true, Key: secretOf(p.token),
+		Room: p.dialect.options.RoomPrefix + p.key, ID: p.id, Capacity: math.MaxInt32, Quiet: true,
 	}
-	if isJWT(p.token) {
-		entry.Token = p.token
+	if isJWT(p.token) { // many pages may have the same: only one that names the id makes it theirs
+		entry.Token, entry.Takeover = p.token, true
+	} else {
+		entry.Key = secretOf(p.token)
 	}
 	p.token = ""
+	s := newSender(p.id, p.conn, p.dialect.options.Expire)
+	entry.Outcome = s.outcome
 	m, err := p.conn.Join(entry)
 	var r *wire.Refusal
 	if errors.As(err, &r) {
 		return p.fail(refused(r))
 	}
 	if err == nil {
-		p.sender = newSender(m, p.conn, p.dialect.options.Expire)
-		p.joined.Store(p.sender)
+		s.id, s.m = m.ID, m
+		p.sender = s
 	}
 	return err
 }
@@ -123,22 +124,6 @@ func (p *peer) Deliver(m *wsconn.Membership, d *wire.Delivered, out *wsconn.Mess
 		out.Text([]byte(`{"type":"OPEN"}`))
 	case wire.TypeOffer, wire.TypeAnswer, wire.TypeCandidate, wire.TypeMessage:
 		deliver(m.ID, d, out)
-	case wire.TypePong, wire.TypeError:
-		p.answered(d, out)
-	}
-}
-
-// answered takes what the hub says of a message that the peer has sent.
-func (p *peer) answered(d *wire.Delivered, out *wsconn.Messages) {
-	ref, err := strconv.ParseUint(string(d.Ref), 10, 64)
-	s := p.joined.Load()
-	if err != nil || s == nil {
-		return
-	}
-	if d.Type == wire.TypePong {
-		s.carriedOut(ref)
-	} else if gone := s.refused(ref, wire.ParseCode(d.Code)); gone != "" {
-		out.Text(expired(gone, s.m.ID))
 	}
 }
 

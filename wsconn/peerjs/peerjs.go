@@ -42,6 +42,9 @@ func New(o Options) *Dialect {
 // Name implements [wsconn.Dialect].
 func (*Dialect) Name() string { return "peerjs" }
 
+// Rooms implements [wsconn.Dialect].
+func (d *Dialect) Rooms() string { return d.options.RoomPrefix }
+
 // Speaker implements [wsconn.Dialect].
 func (d *Dialect) Speaker(c *wsconn.Conn, r *http.Request) wsconn.Speaker {
 	q := r.URL.Query()

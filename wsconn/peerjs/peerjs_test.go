@@ -189,6 +189,36 @@ func TestWithoutTheRightToSendMessagesExpire(t *testing.T) {
 	a.Want(`{"type":"EXPIRE","src":"b","dst":"a"}`)
 }
 
+// Pages may share a JWT: an id belongs to one only if it names the id.
+func TestAJWTGivesAnIDOnlyIfItNamesIt(t *testing.T) {
+	grants := map[string]*hub.Grant{
+		"for.any.id": {Rights: wire.DefaultRights},
+		"for.a.only": {Rights: wire.DefaultRights, Subject: "a"},
+	}
+	s := dialecttest.Serve(t, New(Options{}), func(o *wsconn.Options, _ *hub.Options) { o.Gate = grantGate(grants) })
+	b := s.Dial(query("b", "for.any.id"))
+	b.Want(opened)
+	thief := s.Dial(query("b", "for.any.id"))
+	thief.Want(`{"type":"ID-TAKEN","payload":{"msg":"ID is taken"}}`)
+	a := s.Dial(query("a", "for.a.only"))
+	a.Want(opened)
+	again := s.Dial(query("a", "for.a.only"))
+	again.Want(opened)
+	a.WantClose(int(wire.CloseReplaced))
+	reaches(again, b, "a", "b")
+}
+
+// grantGate lets in who has one of its tokens.
+type grantGate map[string]*hub.Grant
+
+func (g grantGate) Join(_ context.Context, r *wsconn.JoinRequest) (*wsconn.Admission, error) {
+	return &wsconn.Admission{Grant: g[r.Token]}, nil
+}
+
+func (g grantGate) Renew(context.Context, *wsconn.RenewRequest) (*wsconn.Admission, error) {
+	return nil, wsconn.ErrNoTokens
+}
+
 func TestEachKeyHasItsOwnIDs(t *testing.T) {
 	s := dialecttest.Serve(t, New(Options{Expire: time.Millisecond}), nil)
 	a, b := open(s, "a"), open(s, "b")

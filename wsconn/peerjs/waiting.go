@@ -1,9 +1,7 @@
 package peerjs
 
 import (
-	"errors"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -18,7 +16,8 @@ const (
 )
 
 // Absent peers are tried again every retryEvery, at most maxTries of them at a time: no
-// more commands than a client may send messages by default.
+// more commands than a client may send messages by default. Those that were tried longest
+// ago come first.
 const (
 	retryEvery = 250 * time.Millisecond
 	maxTries   = 50
@@ -31,21 +30,20 @@ const (
 // hub has refused a message and before it has carried out the next, the refused one comes
 // second.
 type sender struct {
-	m      *wsconn.Membership
+	id     string // the peer's
 	conn   *wsconn.Conn
 	expire time.Duration
+	m      *wsconn.Membership // set before the first message
 
-	order sync.Mutex // held while messages are handed over: their order is that of sent
+	order sync.Mutex // held while messages are passed on: their order is that of n
 
-	// Guarded by mu, which no one holds for long: Deliver takes it.
+	// Guarded by mu, which no one holds for long: goroutines that write take it.
 	mu     sync.Mutex
 	count  uint64 // n of the last message
-	last   uint64 // ref of the last message
-	sent   []message
-	marked bool // a mark is under way: it tells which messages the hub has carried out
 	absent map[string]*absent
-	n      int // messages in all of absent
-	bytes  int // of their texts
+	line   []*absent // the same; the one that was tried longest ago is the first
+	n      int       // messages in all of absent
+	bytes  int       // of their texts
 	timer  *time.Timer
 	over   bool
 }
@@ -53,27 +51,29 @@ type sender struct {
 // message is one that was passed on, or waits.
 type message struct {
 	n     uint64 // which one it is of those that the client has sent
-	ref   uint64 // which one it is of those that were passed on
 	dst   string
-	text  []byte // of version 1, but for the end, which has the ref
+	text  []byte // of version 1, but for the brace at its end
 	waits bool   // for an absent peer; others are forgotten then, unless something waits before them
-	again bool   // it waited
+	again bool   // it has waited
 }
 
 // absent is a peer that is not there.
 type absent struct {
-	queue  []message
+	dst    string
+	queue  []*message
 	since  time.Time
 	trying bool // the first message was taken out of queue, to be tried again
+	final  bool // for the last time
+	there  bool // the peer has come: what waits is to be passed on
 }
 
-func newSender(m *wsconn.Membership, c *wsconn.Conn, expire time.Duration) *sender {
-	return &sender{m: m, conn: c, expire: expire, absent: make(map[string]*absent)}
+func newSender(id string, c *wsconn.Conn, expire time.Duration) *sender {
+	return &sender{id: id, conn: c, expire: expire, absent: make(map[string]*absent)}
 }
 
 // send passes a message on, or has it wait behind others to the same peer.
 func (s *sender) send(in *incoming) error {
-	m := message{dst: string(in.dst), text: in.envelope(make([]byte, 0, len(in.payload)+len(in.dst)+96)), waits: waits(in.typ)}
+	m := &message{dst: string(in.dst), text: in.envelope(make([]byte, 0, len(in.payload)+len(in.dst)+128)), waits: waits(in.typ)}
 	s.order.Lock()
 	defer s.order.Unlock()
 	s.mu.Lock()
@@ -83,7 +83,7 @@ func (s *sender) send(in *incoming) error {
 		kept := s.keep(a, m)
 		s.mu.Unlock()
 		if !kept && m.waits {
-			return s.conn.Send(expired(m.dst, s.m.ID))
+			return s.conn.Send(expired(m.dst, s.id))
 		}
 		return nil
 	}
@@ -91,35 +91,11 @@ func (s *sender) send(in *incoming) error {
 	return s.pass(m)
 }
 
-// pass hands a message over. The caller holds order.
-func (s *sender) pass(m message) error {
-	s.mu.Lock()
-	if s.over {
-		s.mu.Unlock()
-		return nil
-	}
-	s.last++
-	m.ref = s.last
-	s.sent = append(s.sent, m)
-	mark := !s.marked
-	s.marked = true
-	s.mu.Unlock()
-	ref := strconv.FormatUint(m.ref, 10)
-	text := append(append(append(m.text, `,"ref":"`...), ref...), '"', '}')
-	err := s.m.Forward(text)
-	if errors.As(err, new(*wire.Refusal)) {
-		if err = nil; m.waits {
-			err = s.conn.Send(expired(m.dst, s.m.ID))
-		}
-	}
-	if err == nil && mark {
-		err = s.m.Mark(ref)
-	}
-	return err
-}
+// pass passes a message on. The caller holds order.
+func (s *sender) pass(m *message) error { return s.m.Pass(&wsconn.Outgoing{Text: m.text, Data: m}) }
 
 // keep has a message wait, and reports false if too much does. The caller holds mu.
-func (s *sender) keep(a *absent, m message) bool {
+func (s *sender) keep(a *absent, m *message) bool {
 	if s.n >= maxWaiting || s.bytes+len(m.text) > maxWaitingBytes {
 		return false
 	}
@@ -128,88 +104,87 @@ func (s *sender) keep(a *absent, m message) bool {
 		i--
 	}
 	a.queue = slices.Insert(a.queue, i, m)
-	s.account(m, 1)
+	s.account(1, m)
 	return true
 }
 
-func (s *sender) account(m message, sign int) {
-	s.n += sign
-	s.bytes += sign * len(m.text)
+// account adds messages to the sums, or with sign -1 takes them out. The caller holds mu.
+func (s *sender) account(sign int, all ...*message) {
+	for _, m := range all {
+		s.n += sign
+		s.bytes += sign * len(m.text)
+	}
 }
 
-// carriedOut says that the hub has carried out all messages up to ref. Deliver calls it.
-func (s *sender) carriedOut(ref uint64) {
+// drop forgets an absent peer, with what waits for it. The caller holds mu.
+func (s *sender) drop(a *absent) {
+	s.account(-1, a.queue...)
+	delete(s.absent, a.dst)
+	s.line = slices.DeleteFunc(s.line, func(b *absent) bool { return b == a })
+}
+
+// outcome takes what has become of a message. It is a [wsconn.Outcome].
+func (s *sender) outcome(o *wsconn.Outgoing, code wire.Code, out *wsconn.Messages) {
+	m := o.Data.(*message)
+	if code == wire.NoCode && !m.again {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.marked = false
-	found := s.forget(ref + 1)
-	if len(s.sent) > 0 && !s.over {
-		s.marked = true
-		last := strconv.FormatUint(s.last, 10)
-		go func() { _ = s.m.Mark(last) }()
-	}
-	if found {
-		go s.followUp()
-	}
-}
-
-// forget drops the messages before ref, and reports whether one of them had waited. The
-// caller holds mu.
-func (s *sender) forget(ref uint64) (found bool) {
-	i := 0
-	for ; i < len(s.sent) && s.sent[i].ref < ref; i++ {
-		if m := &s.sent[i]; m.again {
-			if a := s.absent[m.dst]; a != nil {
-				a.trying, a.since, found = false, time.Time{}, true
-			}
-		}
-	}
-	if s.sent = s.sent[i:]; len(s.sent) == 0 {
-		s.sent = nil
-	}
-	return found
-}
-
-// refused says that the hub has refused a message, and returns the peer whose absence the
-// client is to be told of; "": nobody's. Deliver calls it.
-func (s *sender) refused(ref uint64, code wire.Code) (gone string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.forget(ref) {
-		go s.followUp()
-	}
-	if len(s.sent) == 0 || s.sent[0].ref != ref || s.over {
-		return ""
-	}
-	m := s.sent[0]
-	s.sent = s.sent[1:]
-	switch {
-	case !m.waits:
-		if a := s.absent[m.dst]; a != nil { // it takes back what waits
-			_ = s.keep(a, m)
-		}
-		return ""
-	case code != wire.CodeTargetNotFound && code != wire.CodeCongested && code != wire.CodeUnavailable:
-		return m.dst
+	if s.over {
+		return
 	}
 	a := s.absent[m.dst]
-	if a == nil {
-		a = &absent{since: time.Now()}
-		s.absent[m.dst] = a
-	}
-	if m.again {
+	if a != nil && m.again {
 		a.trying = false
 	}
-	if !s.keep(a, m) {
-		if len(a.queue) == 0 {
-			delete(s.absent, m.dst)
+	if code == wire.NoCode {
+		if a != nil {
+			a.there = true
+			go s.followUp()
 		}
-		return m.dst
+		return
 	}
-	if s.timer == nil {
-		s.timer = time.AfterFunc(retryEvery, s.retry)
+	if s.refused(a, m, code) {
+		out.Text(expired(m.dst, s.id))
 	}
-	return ""
+	if a != nil && !a.trying && !a.there && len(a.queue) == 0 {
+		s.drop(a)
+	}
+}
+
+// refused has a message that the hub has refused wait, and reports whether its sender is to
+// be told that it has expired. a is nil if nothing waits for its receiver. The caller holds mu.
+func (s *sender) refused(a *absent, m *message, code wire.Code) (gone bool) {
+	later := code == wire.CodeTargetNotFound || code == wire.CodeCongested || code == wire.CodeUnavailable
+	switch {
+	case a != nil && m.again && a.final:
+		for _, other := range a.queue {
+			gone = gone || other.waits
+		}
+		s.drop(a)
+		return gone || m.waits
+	case !m.waits:
+		if a != nil && later {
+			_ = s.keep(a, m) // it takes back what waits
+		}
+		return false
+	case !later:
+		return true
+	}
+	if a == nil {
+		a = &absent{dst: m.dst, since: time.Now()}
+		if !s.keep(a, m) {
+			return true
+		}
+		s.absent[m.dst] = a
+		s.line = append(s.line, a)
+		if s.timer == nil {
+			s.timer = time.AfterFunc(retryEvery, s.retry)
+		}
+		return false
+	}
+	return !s.keep(a, m)
 }
 
 // followUp passes on what has waited for peers that are there now.
@@ -217,14 +192,11 @@ func (s *sender) followUp() {
 	s.order.Lock()
 	defer s.order.Unlock()
 	s.mu.Lock()
-	var all []message
-	for dst, a := range s.absent {
-		if a.since.IsZero() {
-			for _, m := range a.queue {
-				s.account(m, -1)
-			}
+	var all []*message
+	for _, a := range slices.Clone(s.line) {
+		if a.there {
 			all = append(all, a.queue...)
-			delete(s.absent, dst)
+			s.drop(a)
 		}
 	}
 	s.mu.Unlock()
@@ -234,41 +206,35 @@ func (s *sender) followUp() {
 	}
 }
 
-// retry has what was waited for long enough expire, and tries the rest again. The timer
-// calls it.
+// retry tries absent peers again, for the last time once their messages have waited for long
+// enough. The timer calls it.
 func (s *sender) retry() {
 	s.order.Lock()
 	defer s.order.Unlock()
 	now := time.Now()
-	var gone []string
-	var again []message
+	var again []*message
 	s.mu.Lock()
-	for dst, a := range s.absent {
-		switch {
-		case a.trying || a.since.IsZero():
-		case now.Sub(a.since) >= s.expire:
-			for _, m := range a.queue {
-				s.account(m, -1)
-			}
-			delete(s.absent, dst)
-			gone = append(gone, dst)
-		case len(again) < maxTries:
-			m := a.queue[0]
-			a.queue = a.queue[1:]
-			s.account(m, -1)
-			m.again, a.trying = true, true
-			again = append(again, m)
+	var rest, tried []*absent
+	for _, a := range s.line {
+		if a.trying || a.there || len(again) == maxTries {
+			rest = append(rest, a)
+			continue
 		}
+		m := a.queue[0]
+		a.queue = a.queue[1:]
+		s.account(-1, m)
+		m.again, a.trying = true, true
+		a.final = now.Sub(a.since) >= s.expire
+		again = append(again, m)
+		tried = append(tried, a)
 	}
+	s.line = append(rest, tried...)
 	if len(s.absent) > 0 && !s.over {
 		s.timer.Reset(retryEvery)
 	} else {
 		s.timer = nil
 	}
 	s.mu.Unlock()
-	for _, dst := range gone {
-		_ = s.conn.Send(expired(dst, s.m.ID))
-	}
 	for _, m := range again {
 		_ = s.pass(m)
 	}
@@ -278,7 +244,7 @@ func (s *sender) retry() {
 func (s *sender) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.over, s.sent, s.absent, s.n, s.bytes = true, nil, make(map[string]*absent), 0, 0
+	s.over, s.absent, s.line, s.n, s.bytes = true, make(map[string]*absent), nil, 0, 0
 	if s.timer != nil {
 		s.timer.Stop()
 	}

@@ -21,7 +21,6 @@ type client struct {
 
 	// Owned by the read loop.
 	peers map[peerKey]*peer
-	text  []byte // workspace
 }
 
 type peerKey struct{ swarm, peer hash }
@@ -114,15 +113,12 @@ func (c *client) announce(in *incoming, a *announce) error {
 		}
 	}
 	if a.answers {
-		return c.forward(func() error {
-			c.text = envelope(c.text[:0], a.to.hex(), nil, in.answer, in.offerID)
-			return p.m.Forward(c.text)
-		})
+		return p.m.Pass(&wsconn.Outgoing{Text: envelope(a.to.hex(), nil, in.answer, in.offerID), Patience: patience})
 	}
-	if err := p.m.Count(counted, isComplete); err != nil {
+	if err := c.offer(p, in); err != nil {
 		return err
 	}
-	return c.offer(p, in)
+	return p.m.Count(counted, isComplete) // behind the offers: they are on their way by then
 }
 
 // counted is the ref of what answers an announce.
@@ -134,13 +130,10 @@ func (c *client) enter(key peerKey, in *incoming, a *announce) (*peer, error) {
 	if p := c.peers[key]; p != nil {
 		return p, nil
 	}
-	if len(c.peers) >= c.dialect.options.MaxSwarms {
-		return nil, c.refuse("announce", a.hash, "this connection is in too many swarms")
-	}
 	p := &peer{complete: in.nothingLeft()}
 	m, err := c.conn.Join(wsconn.Entry{
 		Room: c.dialect.room(a.hash), ID: a.peer.hex(), Meta: profile(p.complete), Token: c.token,
-		Capacity: c.dialect.options.MaxPeers, Quiet: true, Data: a.hash,
+		MaxRooms: c.dialect.options.MaxSwarms, Capacity: c.dialect.options.MaxPeers, Quiet: true, Data: a.hash,
 	})
 	var refusal *wire.Refusal
 	switch {
@@ -156,6 +149,7 @@ func (c *client) enter(key peerKey, in *incoming, a *announce) (*peer, error) {
 
 // stop has a peer leave, if it is one.
 func (c *client) stop(key peerKey, a *announce) error {
+	known := c.isIn(a.hash)
 	if p := c.peers[key]; p != nil {
 		delete(c.peers, key)
 		p.m.Leave()
@@ -163,22 +157,76 @@ func (c *client) stop(key peerKey, a *announce) error {
 	if a.answers {
 		return nil
 	}
-	members, complete, err := c.count(a.hash)
-	if err != nil {
-		return c.refuse("announce", a.hash, errUnknown)
+	var why string
+	var err error
+	if !known {
+		why, err = c.allowed([]hash{a.hash})
 	}
-	return c.conn.Send(c.dialect.announced(nil, a.hash, members, complete))
+	var files []file
+	if why == "" && err == nil {
+		files, why, err = c.count([]hash{a.hash})
+	}
+	switch {
+	case err != nil:
+		return err
+	case why != "":
+		return c.refuse("announce", a.hash, why)
+	}
+	return c.conn.Send(c.dialect.announced(nil, a.hash, files[0].members, files[0].complete))
 }
 
 const errUnknown = "the swarm is not known at the moment: try again"
 
-// countTime is how long another node may take to say who is in a swarm.
+// countTime is how long other nodes may take to say who is in all swarms of a message.
 const countTime = 5 * time.Second
 
-func (c *client) count(h hash) (members, complete int, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), countTime)
-	defer cancel()
-	return c.dialect.swarms.Count(ctx, c.dialect.room(h), isComplete)
+// file is how many peers a swarm has.
+type file struct{ members, complete int }
+
+// allowed returns why the client may not know how many peers swarms have; "": it may. Each
+// swarm that it is not in counts as a join: it is for the gate to decide on, and for another
+// node to count.
+func (c *client) allowed(hashes []hash) (why string, err error) {
+	for _, h := range hashes {
+		if c.isIn(h) {
+			continue
+		}
+		var refusal *wire.Refusal
+		if err := c.conn.Allowed(wsconn.Entry{Room: c.dialect.room(h), Token: c.token}); errors.As(err, &refusal) {
+			return refusal.Text, nil
+		} else if err != nil {
+			return "", err
+		}
+	}
+	return "", nil
+}
+
+// count returns how many peers swarms have, or why that is not known.
+func (c *client) count(hashes []hash) (files []file, why string, err error) {
+	err = c.conn.Aside(func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), countTime)
+		defer cancel()
+		for _, h := range hashes {
+			members, complete, err := c.dialect.swarms.Count(ctx, c.dialect.room(h), isComplete)
+			if err != nil {
+				why = errUnknown
+				return nil
+			}
+			files = append(files, file{members, complete})
+		}
+		return nil
+	})
+	return files, why, err
+}
+
+// isIn reports whether the client is a peer in a swarm.
+func (c *client) isIn(h hash) bool {
+	for key := range c.peers {
+		if key.swarm == h {
+			return true
+		}
+	}
+	return false
 }
 
 // offer passes offers on, each to another peer of the swarm.
@@ -186,33 +234,34 @@ func (c *client) offer(p *peer, in *incoming) (err error) {
 	seed := rand.Uint64()
 	in.eachOffer(c.dialect.options.MaxOffers, func(nth int, offer, offerID []byte) {
 		if err == nil {
-			err = c.forward(func() error {
-				c.text = envelope(c.text[:0], "", offer, nil, offerID)
-				return p.m.Scatter(c.text, seed, uint64(nth))
+			err = p.m.Pass(&wsconn.Outgoing{
+				Text: envelope("", offer, nil, offerID), To: wsconn.ToAny, Seed: seed, Nth: uint64(nth), Patience: patience,
 			})
 		}
 	})
 	return err
 }
 
-// forward calls f. That a message can't be passed on is no error: the protocol has none, and
-// clients make new offers.
-func (c *client) forward(f func() error) error {
-	err := f()
-	if refusal := (*wire.Refusal)(nil); errors.As(err, &refusal) {
-		return nil
-	}
-	return err
-}
+// patience is how long the client is not read while a peer has too much waiting. After that
+// the message is lost, as the log has it: clients make new offers.
+const patience = 3 * time.Second
 
 // scrape answers how many peers swarms have.
 func (c *client) scrape(hashes []hash) error {
+	why, err := c.allowed(hashes)
+	var files []file
+	if why == "" && err == nil {
+		files, why, err = c.count(hashes)
+	}
+	switch {
+	case err != nil:
+		return err
+	case why != "":
+		return c.refuse("scrape", hashes[0], why)
+	}
 	b := []byte(`{"action":"scrape","files":{`)
 	for i, h := range hashes {
-		members, complete, err := c.count(h)
-		if err != nil {
-			return c.refuse("scrape", h, errUnknown)
-		}
+		members, complete := files[i].members, files[i].complete
 		if i > 0 {
 			b = append(b, ',')
 		}

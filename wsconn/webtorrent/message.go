@@ -211,9 +211,10 @@ func appendMember(b []byte, name string, value []byte) []byte {
 	return append(b, value...)
 }
 
-// envelope appends the message of version 1 that carries an offer or an answer; to is empty
-// for an offer.
-func envelope(b []byte, to string, offer, answer, offerID []byte) []byte {
+// envelope returns the message of version 1 that carries an offer or an answer, but for the
+// brace at its end; to is empty for an offer.
+func envelope(to string, offer, answer, offerID []byte) []byte {
+	b := make([]byte, 0, len(offer)+len(answer)+len(offerID)+160)
 	b = append(b, `{"type":"message"`...)
 	if to != "" {
 		b = append(append(append(b, `,"to":"`...), to...), '"')
@@ -222,5 +223,5 @@ func envelope(b []byte, to string, offer, answer, offerID []byte) []byte {
 	b = appendMember(b, "offer", offer)
 	b = appendMember(b, "answer", answer)
 	b = appendMember(b, "offer_id", offerID)
-	return append(b, '}', '}')
+	return append(b, '}')
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 )
 
 // Stats are figures of all swarms, in the form of bittorrent-tracker's.
@@ -25,27 +27,50 @@ type Stats struct {
 
 // statsCache keeps figures for a while: they are of all swarms, and anybody may ask.
 type statsCache struct {
-	mu   sync.Mutex
+	flight singleflight.Group
+
+	mu   sync.Mutex // guards what follows
 	last Stats
 	at   time.Time
 }
 
-// statsAge is how old figures may be.
-const statsAge = 10 * time.Second
+// statsAge is how old figures may be, and statsTime how long counting may take.
+const (
+	statsAge  = 10 * time.Second
+	statsTime = 10 * time.Second
+)
 
-// Stats returns figures that are at most 10 s old.
-func (d *Dialect) Stats(ctx context.Context) (Stats, error) {
-	c := &d.stats
+func (c *statsCache) fresh() (s Stats, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.at.IsZero() && time.Since(c.at) < statsAge {
-		return c.last, nil
+	return c.last, !c.at.IsZero() && time.Since(c.at) < statsAge
+}
+
+// Stats returns figures that are at most 10 s old. Whoever asks meanwhile waits for the same
+// count, which goes on when nobody does any more.
+func (d *Dialect) Stats(ctx context.Context) (Stats, error) {
+	c := &d.stats
+	if s, ok := c.fresh(); ok {
+		return s, nil
 	}
-	s, err := d.count(ctx)
-	if err == nil {
-		c.last, c.at = s, time.Now()
+	counted := c.flight.DoChan("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), statsTime)
+		defer cancel()
+		s, err := d.count(ctx)
+		if err == nil {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.last, c.at = s, time.Now()
+		}
+		return s, err
+	})
+	select {
+	case r := <-counted:
+		s, _ := r.Val.(Stats)
+		return s, r.Err
+	case <-ctx.Done():
+		return Stats{}, ctx.Err()
 	}
-	return s, err
 }
 
 // seen is what one peer is, in all swarms.

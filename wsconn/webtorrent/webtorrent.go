@@ -77,6 +77,9 @@ func New(swarms Swarms, o Options) *Dialect {
 // Name implements [wsconn.Dialect].
 func (*Dialect) Name() string { return "webtorrent" }
 
+// Rooms implements [wsconn.Dialect].
+func (d *Dialect) Rooms() string { return d.options.RoomPrefix }
+
 // Speaker implements [wsconn.Dialect]. The protocol has no place for a token: it is the
 // parameter token of the URL, which clients keep.
 func (d *Dialect) Speaker(c *wsconn.Conn, r *http.Request) wsconn.Speaker {

@@ -218,7 +218,7 @@ func TestLimits(t *testing.T) {
 		}
 	}
 	say(a, other, ann, "")
-	failure(a, other, "this connection is in too many swarms")
+	failure(a, other, "this connection is in too many rooms")
 	b := s.Dial("")
 	say(b, swarm, cat, "")
 	failure(b, swarm, "this room is full")

@@ -1,10 +1,10 @@
 package ywebrtc
 
 import (
-	"crypto/rand"
 	"errors"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/parley-rtc/parley/hub/wire"
 	"github.com/parley-rtc/parley/wsconn"
@@ -16,8 +16,9 @@ type client struct {
 	conn    *wsconn.Conn
 	token   string // for the gate; may be empty
 
-	topics map[string]*wsconn.Membership // owned by the read loop
-	text   []byte                        // likewise: workspace
+	// Owned by the read loop.
+	topics map[string]*wsconn.Membership
+	tries  int // topics of the present message that were tried
 }
 
 // Begin implements [wsconn.Speaker].
@@ -34,6 +35,7 @@ func (c *client) Message(text []byte) error {
 	}
 	switch in.typ {
 	case subscribe:
+		c.tries = 0
 		return in.each(c.subscribe)
 	case unsubscribe:
 		return in.each(c.unsubscribe)
@@ -45,11 +47,16 @@ func (c *client) Message(text []byte) error {
 }
 
 func (c *client) subscribe(topic string) error {
-	if c.topics[topic] != nil || len(c.topics) >= c.dialect.options.MaxTopics {
+	most := c.dialect.options.MaxTopics
+	if c.topics[topic] != nil || c.tries > most {
 		return nil
 	}
+	if c.tries++; len(c.topics) >= most {
+		c.tries = most + 1 // the log has it once for each message
+	}
 	m, err := c.conn.Join(wsconn.Entry{
-		Room: c.dialect.room(topic), ID: rand.Text(), Token: c.token, Capacity: c.dialect.options.MaxClients, Quiet: true,
+		Room: c.dialect.room(topic), Token: c.token, Quiet: true,
+		MaxRooms: c.dialect.options.MaxTopics, Capacity: c.dialect.options.MaxClients,
 	})
 	if refusal := (*wire.Refusal)(nil); errors.As(err, &refusal) {
 		return nil // the log has it
@@ -73,13 +80,13 @@ func (c *client) publish(in *incoming, text []byte) error {
 	if m == nil {
 		return nil
 	}
-	c.text = in.envelope(c.text[:0], text)
-	err := m.Publish(c.text)
-	if refusal := (*wire.Refusal)(nil); errors.As(err, &refusal) {
-		return nil
-	}
-	return err
+	envelope := in.envelope(make([]byte, 0, len(text)+64), text)
+	return m.Pass(&wsconn.Outgoing{Text: envelope, To: wsconn.ToAll, Patience: patience})
 }
+
+// patience is how long the client is not read while what it has published goes to too many.
+// After that the message is lost, as the log has it: documents meet again at the next one.
+const patience = 10 * time.Second
 
 // Deliver implements [wsconn.Speaker].
 func (c *client) Deliver(_ *wsconn.Membership, d *wire.Delivered, out *wsconn.Messages) {
@@ -89,8 +96,7 @@ func (c *client) Deliver(_ *wsconn.Membership, d *wire.Delivered, out *wsconn.Me
 	}
 	body := d.Body
 	if in.counts { // likewise
-		body = in.envelope(nil, d.Body)
-		body = body[len(`{"type":"message","data":`) : len(body)-1]
+		body = in.envelope(nil, d.Body)[len(`{"type":"message","data":`):]
 	}
 	end := slices.Clip(body[:len(body)-1])
 	out.Text(end, strconv.AppendInt([]byte(`,"clients":`), int64(d.Count), 10), []byte("}"))

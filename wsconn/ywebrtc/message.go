@@ -64,12 +64,12 @@ func (in *incoming) each(f func(topic string) error) (err error) {
 	return err
 }
 
-// envelope appends the message of version 1 that carries a publish: its data is the text,
-// without clients.
+// envelope appends the message of version 1 that carries a publish, but for the brace at its
+// end: its data is the text, without clients.
 func (in *incoming) envelope(b, text []byte) []byte {
 	b = append(b, `{"type":"message","data":`...)
 	if !in.counts {
-		return append(append(b, text...), '}')
+		return append(b, text...)
 	}
 	first := byte('{')
 	wire.EachMember(text, func(name, value []byte) {
@@ -81,5 +81,5 @@ func (in *incoming) envelope(b, text []byte) []byte {
 		b = append(b, value...)
 		first = ','
 	})
-	return append(b, '}', '}')
+	return append(b, '}')
 }

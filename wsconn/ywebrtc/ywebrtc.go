@@ -47,6 +47,9 @@ func New(o Options) *Dialect {
 // Name implements [wsconn.Dialect].
 func (*Dialect) Name() string { return "y-webrtc" }
 
+// Rooms implements [wsconn.Dialect].
+func (d *Dialect) Rooms() string { return d.options.RoomPrefix }
+
 // Speaker implements [wsconn.Dialect]. The protocol has no place for a token: it is the
 // parameter token of the URL, which clients of y-webrtc keep.
 func (d *Dialect) Speaker(c *wsconn.Conn, r *http.Request) wsconn.Speaker {

@@ -67,6 +67,25 @@ func TestPublishedBytesStayAsTheyAre(t *testing.T) {
 	}
 }
 
+// A client that makes the server send too much is read more slowly.
+func TestWhatGoesToTooManyIsLate(t *testing.T) {
+	s := dialecttest.Serve(t, New(Options{}), func(_ *wsconn.Options, o *hub.Options) { o.RateFanOut, o.BurstFanOut = 16<<10, 16<<10 })
+	a, b, c := subscribed(s, "t"), subscribed(s, "t"), subscribed(s, "t")
+	text := `{"type":"publish","topic":"t","data":"` + strings.Repeat("x", 5<<10) + `"`
+	const n = 6 // of which the allowance is enough for one or two at once
+	for range n {
+		a.Send(text + "}")
+	}
+	for _, one := range []*dialecttest.Client{a, b, c} {
+		for range n {
+			one.Want(text + `,"clients":3}`)
+		}
+	}
+	if s.Hub.Stats().Refusals[wire.CodeCongested].Load() == 0 {
+		t.Error("nothing was congested: the test shows nothing")
+	}
+}
+
 func TestUnsubscribedClientsHearNothing(t *testing.T) {
 	s := dialecttest.Serve(t, New(Options{}), nil)
 	a, b := subscribed(s, "t", "u"), subscribed(s, "t", "u")
@@ -223,6 +242,25 @@ func TestTopicsOfAConnectionAreLimited(t *testing.T) {
 	a.Want(`{"type":"publish","topic":"v","clients":1}`)
 }
 
+// A message with very many topics keeps the server no longer than one with as many as there may
+// be.
+func TestTopicsOfAMessageAreLimited(t *testing.T) {
+	topics := make([]string, 2000)
+	for i := range topics {
+		topics[i] = fmt.Sprint(i)
+	}
+	s := dialecttest.Serve(t, New(Options{MaxTopics: 2}), nil)
+	subscribed(s, topics...)
+	if n := s.Hub.Stats().Refusals[wire.CodeRateLimited].Load(); n != 1 {
+		t.Errorf("%d refusals are counted", n)
+	}
+	s = dialecttest.Serve(t, New(Options{MaxTopics: 2}), func(o *wsconn.Options, _ *hub.Options) { o.Gate = doors{} })
+	subscribed(s, topics...)
+	if n := s.Hub.Stats().Refusals[wire.CodeUnauthorized].Load(); n != 3 {
+		t.Errorf("%d refusals are counted without a token", n)
+	}
+}
+
 func TestClientsOfATopicAreLimited(t *testing.T) {
 	s := dialecttest.Serve(t, New(Options{MaxClients: 2}), func(_ *wsconn.Options, o *hub.Options) { o.MaxRoomMembers = 1 })
 	a, b, c := subscribed(s, "t"), subscribed(s, "t"), subscribed(s, "t", "u")
@@ -301,7 +339,7 @@ func FuzzRead(f *testing.F) {
 		if !in.read(text) || in.typ != publish {
 			return
 		}
-		b := in.envelope(nil, text)
+		b := append(in.envelope(nil, text), '}')
 		var e wire.Envelope
 		if r := e.Parse(b); r != nil {
 			if bytes.Count(text, []byte("["))+bytes.Count(text, []byte("{")) < 900 { // so deep it may not be

@@ -60,6 +60,7 @@ type Outbox struct {
 	stats   *stats.Hub
 	limit   int
 	patient PatientWriter // nil: the connection is none
+	budget  *Budget       // with other outboxes; nil: there are none
 
 	// crowded mirrors shares != nil, to be read without the lock.
 	crowded atomic.Bool
@@ -164,6 +165,9 @@ func (o *Outbox) Init(conn Writer, stats *stats.Hub, limit int) {
 	o.patient, _ = conn.(PatientWriter)
 }
 
+// SetBudget has the outbox share a budget with others. It comes before all else but Init.
+func (o *Outbox) SetBudget(b *Budget) { o.budget = b }
+
 // Send implements [Receiver].
 func (o *Outbox) Send(f *frame.Frame, from uint64) bool {
 	o.mu.Lock()
@@ -236,9 +240,13 @@ const (
 )
 
 // allowance is how much may wait of what is sent to whole rooms, in bytes of memory.
-func (o *Outbox) allowance() int { return max(overdraft*o.limit, minOverdraft) }
+func (o *Outbox) allowance() int { return allowance(o.limit) }
 
-func (o *Outbox) makeShared(n int) bool { return o.shared == 0 || o.shared+n <= o.allowance() }
+func allowance(limit int) int { return max(overdraft*limit, minOverdraft) }
+
+func (o *Outbox) makeShared(n int) bool {
+	return (o.shared == 0 || o.shared+n <= o.allowance()) && !o.budget.fullOfShared(n)
+}
 
 // listsPileUp reports whether lists of former memberships have piled up: a client that
 // joins and leaves and does not read.
@@ -247,7 +255,7 @@ func (o *Outbox) listsPileUp() bool { return o.nLists > 1 && o.lists > 2*o.limit
 // makeRoom reports whether n more bytes may wait. What is kept of what was written
 // gives way, unless the connection is lost: then it is needed.
 func (o *Outbox) makeRoom(n int) bool {
-	if o.counted > 0 && o.counted+n > o.limit {
+	if o.counted > 0 && o.counted+n > o.limit || o.budget.full(n) {
 		return false
 	}
 	if o.conn != nil {
@@ -291,6 +299,7 @@ func (o *Outbox) account(e *entry, sign int) {
 		o.done += uint64(-cost)
 	}
 	o.stats.OutboxBytes.Add(int64(cost))
+	o.budget.account(e, sign)
 	switch {
 	case o.shares != nil:
 		e.addTo(o.shares, sign)
@@ -332,6 +341,9 @@ func (o *Outbox) count() map[uint64]share {
 // queue. What goes to the whole room is refused only for a client without a connection,
 // of which a sender may fill half of what is allowed.
 func (o *Outbox) Verdict(from uint64, n int, toAll bool) Verdict {
+	if !toAll && o.budget.full(n) {
+		return Congested
+	}
 	if !o.crowded.Load() && n <= o.limit/crowdedPart {
 		return Open
 	}
@@ -356,12 +368,13 @@ func (o *Outbox) Verdict(from uint64, n int, toAll bool) Verdict {
 
 // Overdrawn implements [Receiver].
 func (o *Outbox) Overdrawn() bool {
-	if !o.crowded.Load() {
+	together := o.budget.overdrawn()
+	if !together && !o.crowded.Load() {
 		return false
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.conn != nil && o.shared > o.limit
+	return o.conn != nil && (o.shared > o.limit || together && o.shared > 0)
 }
 
 // Mark implements [Receiver].

@@ -1,0 +1,350 @@
+package wsconn
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/wire"
+)
+
+// Outgoing is a message of version 1 that a member passes on, and of which it hears what
+// has become. It must not change any more.
+type Outgoing struct {
+	// Text is the message but for the brace at its end. It is valid UTF-8, has at least one
+	// member, and no ref.
+	Text []byte
+	To   Audience
+	// Seed, a random number, and Nth, from 0, choose the receiver for ToAny, see
+	// [hub.Client.Scatter].
+	Seed, Nth uint64
+	// Patience is how long the message is tried again while the hub refuses it with
+	// congested or unavailable. Meanwhile the client is not read. 0: it is not.
+	Patience time.Duration
+	Data     any // the speaker's own
+}
+
+// Audience says who gets a message.
+type Audience int
+
+// The audiences. A message ToOne names its receiver. ToAll is all members, this one too,
+// with their number in the field count.
+const (
+	ToOne Audience = iota
+	ToAll
+	ToAny
+)
+
+// Outcome takes what has become of a message: the hub has carried it out if code is
+// [wire.NoCode], and has refused it otherwise. It runs as [Speaker] Deliver does, and may
+// write to the client.
+type Outcome func(o *Outgoing, code wire.Code, out *Messages)
+
+// What one connection has passed on and the hub may not have carried out is bounded, in
+// bytes of memory: beyond passingBytes the client is not read.
+const (
+	passingBytes = 1 << 20
+	passingCost  = 192 // of a message, beside its text
+)
+
+// passAgainEvery is the time between two tries of a message.
+const passAgainEvery = 250 * time.Millisecond
+
+// passing is what a connection has passed on and the hub may not have carried out.
+type passing struct {
+	mu    sync.Mutex
+	bytes int
+	again int           // messages that are to be tried again
+	free  chan struct{} // closed when the client may be read again; nil: nobody waits
+}
+
+// passed is what one membership has passed on; guarded by the connection's passing.mu.
+type passed struct {
+	last   uint64 // number of the last message
+	sent   []sent
+	marked bool // a pong is under way: it tells what the hub has carried out
+	again  []sent
+	timer  *time.Timer
+	over   bool
+}
+
+// sent is a message that was passed on.
+type sent struct {
+	*Outgoing
+	n     uint64
+	since time.Time // the first refusal; zero: there was none
+}
+
+func (s *sent) cost() int { return len(s.Text) + passingCost }
+
+// refMark begins the refs of messages that were passed on. Speakers have others.
+const refMark = '#'
+
+func refOf(n uint64) string { return string(strconv.AppendUint([]byte{refMark}, n, 10)) }
+
+// Pass passes a message on. [Entry.Outcome] hears what becomes of it, unless the membership
+// ends before. An error ends the connection.
+func (m *Membership) Pass(o *Outgoing) error { return m.pass(sent{Outgoing: o}) }
+
+func (m *Membership) pass(s sent) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ended {
+		return nil
+	}
+	ref, mark := m.note(s)
+	text := append(append(append(s.Text, `,"ref":"`...), ref...), '"', '}')
+	err := m.forward(s.Outgoing, text)
+	var refusal *wire.Refusal
+	if errors.As(err, &refusal) { // the answer comes in order with the hub's own
+		err = m.client.Refuse(refusal, hub.Request{Type: m.envelope.Type.String(), Ref: ref}, "", "")
+	}
+	if err == nil && mark {
+		err = m.client.Reply(wire.PongText(ref))
+	}
+	return err
+}
+
+// note notes a message that is passed on now, and says whether a pong is to follow it.
+func (m *Membership) note(s sent) (ref string, mark bool) {
+	c := &m.conn.passing
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := &m.passed
+	p.last++
+	s.n = p.last
+	p.sent = append(p.sent, s)
+	c.bytes += s.cost()
+	mark, p.marked = !p.marked, true
+	return refOf(s.n), mark
+}
+
+// forward checks a message and hands it over. The caller holds mu.
+func (m *Membership) forward(o *Outgoing, text []byte) error {
+	e := &m.envelope
+	if r := e.Parse(text); r != nil {
+		return r
+	}
+	switch {
+	case !e.Type.Forwarded():
+		return errUnforwarded
+	case m.Rights&e.Type.Needs() == 0:
+		return errMayNotSend
+	case len(e.To) > wire.MaxID:
+		return hub.ErrTargetNotFound
+	}
+	switch now := time.Now(); o.To {
+	case ToAll:
+		return m.client.Publish(e, &m.suffixes, now)
+	case ToAny:
+		return m.client.Scatter(e, &m.suffixes, now, o.Seed, o.Nth)
+	default:
+		return m.client.Forward(e, &m.suffixes, now)
+	}
+}
+
+var errUnforwarded = &wire.Refusal{Code: wire.CodeUnknownType, Text: "a message of this type is not passed on"}
+
+// settled takes what the hub says of messages that were passed on, and reports false if d is
+// about something else. A writer calls it.
+func (m *Membership) settled(d *wire.Delivered, out *Messages) bool {
+	if d.Type != wire.TypePong && d.Type != wire.TypeError || len(d.Ref) == 0 || d.Ref[0] != refMark {
+		return false
+	}
+	n, err := strconv.ParseUint(string(d.Ref[1:]), 10, 64)
+	if err != nil {
+		return false
+	}
+	code := wire.NoCode
+	if d.Type == wire.TypeError {
+		code = wire.ParseCode(d.Code)
+	}
+	carriedOut, refused := m.settle(n, code)
+	if m.outcome == nil {
+		return true
+	}
+	for _, s := range carriedOut {
+		m.outcome(s.Outgoing, wire.NoCode, out)
+	}
+	if refused != nil {
+		m.outcome(refused.Outgoing, code, out)
+	}
+	return true
+}
+
+// settle forgets the messages up to n. That one was refused if there is a code, and those
+// before it were carried out. refused is nil if the message is tried again.
+func (m *Membership) settle(n uint64, code wire.Code) (carriedOut []sent, refused *sent) {
+	c, p := &m.conn.passing, &m.passed
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p.over {
+		return nil, nil
+	}
+	i := 0
+	for i < len(p.sent) && (p.sent[i].n < n || code == wire.NoCode && p.sent[i].n == n) {
+		c.bytes -= p.sent[i].cost()
+		i++
+	}
+	carriedOut, p.sent = p.sent[:i:i], p.sent[i:]
+	switch {
+	case code == wire.NoCode:
+		p.marked = len(p.sent) > 0
+		if p.marked {
+			go m.mark()
+		}
+	case len(p.sent) > 0 && p.sent[0].n == n:
+		s := p.sent[0]
+		p.sent = p.sent[1:]
+		if refused = &s; m.tryAgain(&s, code) {
+			refused = nil
+		} else {
+			c.bytes -= s.cost()
+		}
+	}
+	if len(p.sent) == 0 {
+		p.sent = nil
+	}
+	c.release()
+	return carriedOut, refused
+}
+
+// mark asks for a pong behind what was passed on so far.
+func (m *Membership) mark() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ended {
+		return
+	}
+	c := &m.conn.passing
+	c.mu.Lock()
+	ref := refOf(m.passed.last)
+	c.mu.Unlock()
+	_ = m.client.Reply(wire.PongText(ref)) // an error is of the hub's end
+}
+
+// tryAgain has a refused message tried again, as long as that may help. The caller holds
+// passing.mu.
+func (m *Membership) tryAgain(s *sent, code wire.Code) bool {
+	if s.since.IsZero() {
+		s.since = time.Now()
+	}
+	if code != wire.CodeCongested && code != wire.CodeUnavailable || time.Since(s.since) >= s.Patience {
+		return false
+	}
+	p := &m.passed
+	p.again = append(p.again, *s)
+	m.conn.passing.again++
+	if p.timer == nil {
+		p.timer = time.AfterFunc(passAgainEvery, m.passAgain)
+	}
+	return true
+}
+
+// passAgain tries what was refused again. The timer calls it.
+func (m *Membership) passAgain() {
+	c, p := &m.conn.passing, &m.passed
+	c.mu.Lock()
+	again := p.again
+	p.again, p.timer = nil, nil
+	c.forgetAgain(again)
+	c.mu.Unlock()
+	for _, s := range again {
+		_ = m.pass(s) // an error is of the hub's end
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.release()
+}
+
+func (c *passing) forgetAgain(all []sent) {
+	c.again -= len(all)
+	for _, s := range all {
+		c.bytes -= s.cost()
+	}
+}
+
+// forget ends what is known of a membership that ends.
+func (m *Membership) forget() {
+	c, p := &m.conn.passing, &m.passed
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p.over {
+		return
+	}
+	p.over = true
+	c.forgetAgain(p.again)
+	for _, s := range p.sent {
+		c.bytes -= s.cost()
+	}
+	p.sent, p.again = nil, nil
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	c.release()
+}
+
+func (c *passing) full() bool { return c.bytes >= passingBytes || c.again > 0 }
+
+// release lets the client be read again, if it may be. The caller holds mu.
+func (c *passing) release() {
+	if c.free != nil && !c.full() {
+		close(c.free)
+		c.free = nil
+	}
+}
+
+// wait returns what is closed when the client may be read again; nil: it may be now.
+func (c *passing) wait() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.full() {
+		return nil
+	}
+	if c.free == nil {
+		c.free = make(chan struct{})
+	}
+	return c.free
+}
+
+// mayRead waits until the client's next message may be handled: what it has passed on
+// before must not pile up. What the hub says of that comes behind what waits for the
+// client, so one that takes nothing for PingTimeout is too slow. The read loop calls it.
+func (c *Conn) mayRead() error {
+	free := c.passing.wait()
+	if free == nil {
+		return nil
+	}
+	last := c.c.traffic()
+	for free != nil {
+		if !c.c.lull.waitFor(c.c.options.PingTimeout, free) {
+			return errEnding
+		}
+		select {
+		case <-free:
+		default:
+			now := c.c.traffic()
+			if now.ahead > 0 && now.arrived == last.arrived && now.written == last.written {
+				return errSlow
+			}
+			last = now
+			c.markAll()
+		}
+		free = c.passing.wait()
+	}
+	c.c.rates.at(time.Now())
+	return nil
+}
+
+// markAll asks for pongs again: one may have been lost with the node that was to send it.
+func (c *Conn) markAll() {
+	c.mu.Lock()
+	members := slices.Clone(c.members)
+	c.mu.Unlock()
+	for _, m := range members {
+		m.mark()
+	}
+}
