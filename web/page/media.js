@@ -8,6 +8,9 @@ import { keep, recallObject } from "./storage.js";
 import { t } from "./words.js";
 
 const CHOICES_KEY = "parley.devices";
+/** How large a camera opens: for few, and for so many others that each sees it small. */
+const LARGE = { width: { ideal: 1280 }, height: { ideal: 720 } }, SMALL = { width: { ideal: 640 }, height: { ideal: 360 } };
+const SEVERAL = 3;
 
 /** @typedef {"audioinput"|"videoinput"|"audiooutput"} DeviceKind */
 /** @typedef {"audio"|"video"} Kind */
@@ -25,6 +28,8 @@ export class Media {
   onspeech = () => {};
   /** Devices that went away in use: they are taken again when they are back. */
   #missing = /** @type {Set<Kind>} */ (new Set());
+  /** How large cameras were asked to be. */
+  #sized = /** @type {WeakMap<MediaStreamTrack, typeof LARGE>} */ (new WeakMap());
   /** @type {MediaStreamTrack[]} those that are watched */
   #watched = [];
   /** @type {AnalyserNode|undefined} */
@@ -81,7 +86,26 @@ export class Media {
     const id = this.choices[kind];
     const chosen = id ? { deviceId: { ideal: id } } : {};
     if (kind === "audioinput") return { ...chosen, echoCancellation: true, noiseSuppression: true, autoGainControl: true };
-    return { ...chosen, width: { ideal: 1280 }, height: { ideal: 720 } };
+    return { ...chosen, ...LARGE };
+  }
+
+  /**
+   * Has the camera open as large as it is worth for so many others: a picture that is made small
+   * for each of them costs a phone its battery.
+   * @param {number} others
+   * @returns {number} px of its shorter side
+   */
+  capture(others) {
+    const track = this.track("video");
+    if (!track) return LARGE.height.ideal;
+    const size = others >= SEVERAL ? SMALL : LARGE, { width = 0, height = 0 } = track.getSettings();
+    if (this.#sized.get(track) !== size) {
+      this.#sized.set(track, size);
+      if (size === SMALL || Math.min(width, height) <= SMALL.height.ideal) {
+        track.applyConstraints({ ...this.#constraint("videoinput"), ...size }).then(redraw, () => {}); // it can't: each picture is made small
+      }
+    }
+    return Math.min(width, height) || size.height.ideal;
   }
 
   /**
