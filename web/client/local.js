@@ -17,8 +17,8 @@ import { ParleyError } from "./errors.js";
 /**
  * @typedef {{
  *   addTrack: (track: MediaStreamTrack, stream: MediaStream) => void, removeTrack: (track: MediaStreamTrack) => void,
- *   replaceTrack: (old: MediaStreamTrack, track: MediaStreamTrack) => Promise<void>,
- * }} Outlet what takes the tracks
+ *   replaceTrack: (old: MediaStreamTrack, track?: MediaStreamTrack) => Promise<void>,
+ * }} Outlet what takes the tracks; a track replaced by none comes back with `addTrack`
  */
 
 /**
@@ -62,7 +62,10 @@ export class Local extends Emitter {
       if (this.#closed && !given) stop(stream);
       this.#check();
       const before = this.state.stream;
-      for (const track of before?.getTracks() ?? []) this.#drop(track);
+      for (const track of before?.getTracks() ?? []) {
+        this.#outlet?.removeTrack(track);
+        this.#drop(track);
+      }
       this.#set({ stream });
       for (const track of stream.getTracks()) this.#add(track);
       return stream;
@@ -77,42 +80,47 @@ export class Local extends Emitter {
     try {
       return await navigator.mediaDevices.getUserMedia(Object.fromEntries(wanted.map((kind) => [kind, this.#constraints[kind]])));
     } catch (error) {
-      if (wanted.length < 2) {
-        this.#failed(wanted[0], error);
-        throw error;
-      }
       const tracks = [];
-      for (const kind of wanted) tracks.push(await this.#open(kind).catch(() => undefined));
-      const got = tracks.filter((track) => track !== undefined);
-      if (!got.length) throw error;
-      return new MediaStream(got);
+      for (const kind of wanted) {
+        // Who has just said no is not asked again.
+        const again = wanted.length > 1 && (/** @type {any} */ (error).name !== "NotAllowedError" || await allowed(kind));
+        if (again) tracks.push(...await this.#open(kind).then((track) => [track], () => []));
+        else this.#failed(kind, error);
+      }
+      if (!tracks.length) throw error;
+      return new MediaStream(tracks);
     }
   }
 
   /**
-   * Silences the microphone, or turns the camera off: a camera that `publish` has opened is
-   * closed, and opened again when it is turned on. One that can't be opened stays off, and the
-   * promise is rejected.
+   * Silences the microphone, or turns the camera off, at once: a camera that `publish` has opened
+   * is closed, and opened again when it is turned on, without a new offer. One that can't be opened
+   * stays off, and the promise is rejected.
    * @param {Kind} kind
    * @param {boolean} muted
    */
   mute(kind, muted) {
+    this.#silence(kind, muted);
+    const now = this.#track(kind);
+    if (now) now.enabled = !muted;
     return this.#next(async () => {
-      this.#set({ muted: { ...this.state.muted, [kind]: muted } });
       const track = this.#track(kind);
-      if (kind === "audio" || !this.#constraints.video) {
-        if (track) track.enabled = !muted;
-      } else if (muted && track) {
-        this.#drop(track);
-      } else if (!muted && !track) {
-        const opened = await this.#open(kind).catch((error) => {
-          this.#set({ muted: { ...this.state.muted, [kind]: true } });
+      if (kind === "audio" || !this.#constraints.video || this.state.muted.video === !track) return;
+      if (track) this.#drop(track);
+      else {
+        this.#add(await this.#open(kind).catch((error) => {
+          this.#silence(kind, true);
           throw error;
-        });
-        this.#add(opened);
+        }));
       }
     });
   }
+
+  /**
+   * @param {Kind} kind
+   * @param {boolean} muted
+   */
+  #silence(kind, muted) { this.#set({ muted: { ...this.state.muted, [kind]: muted } }); }
 
   /**
    * Takes another device. Where it can't be had, the one before is taken again, and the promise
@@ -214,18 +222,17 @@ export class Local extends Emitter {
 
   /** @param {MediaStreamTrack} track */
   #add(track) {
-    const { stream = new MediaStream(), muted } = this.state;
+    const { stream = new MediaStream() } = this.state;
     if (!stream.getTracks().includes(track)) stream.addTrack(track);
-    if (track.kind === "audio") track.enabled = !muted.audio;
-    this.#outlet?.addTrack(track, stream);
     this.#watch(track);
+    this.#outlet?.addTrack(track, stream);
     this.#set({ stream });
   }
 
   /** @param {MediaStreamTrack} track */
   #drop(track) {
     this.state.stream?.removeTrack(track);
-    this.#outlet?.removeTrack(track);
+    this.#outlet?.replaceTrack(track).catch(() => {}); // the connection has ended
     if (this.#constraints[/** @type {Kind} */ (track.kind)]) track.stop();
     this.#set({});
   }
@@ -239,7 +246,6 @@ export class Local extends Emitter {
     if (old && track && stream) {
       stream.removeTrack(old);
       stream.addTrack(track);
-      track.enabled = old.enabled;
       this.#watch(track);
       await this.#outlet?.replaceTrack(old, track);
     } else if (old) {
@@ -251,12 +257,14 @@ export class Local extends Emitter {
   }
 
   /**
+   * Takes care of a track, before it is sent: it is silent while its kind is muted.
    * A device that is pulled out ends its track: the default one takes its place, if there is one.
    * An interruption leaves it as it is.
    * @param {MediaStreamTrack} track
    */
   #watch(track) {
     const kind = /** @type {Kind} */ (track.kind);
+    track.enabled = !this.state.muted[kind];
     for (const event of ["mute", "unmute"]) track.addEventListener(event, () => this.#set({})); // interrupted, such as by a phone call
     track.addEventListener("ended", () => {
       if (this.#track(kind) !== track) return;
@@ -270,6 +278,15 @@ export class Local extends Emitter {
     this.state = Object.freeze({ ...this.state, ...change });
     this.emit("change", this.state);
   }
+}
+
+/**
+ * Whether a device is opened without a question.
+ * @param {Kind} kind
+ */
+async function allowed(kind) {
+  const name = /** @type {any} */ (kind === "audio" ? "microphone" : "camera");
+  return (await navigator.permissions?.query({ name }).catch(() => undefined))?.state === "granted";
 }
 
 /** @param {MediaStream} [stream] */
