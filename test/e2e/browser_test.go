@@ -262,10 +262,11 @@ func (w *window) call(name string) {
 const (
 	statistics = `(async () => {
   const pc = window.peers.findLast(p => p.connectionState !== "closed");
-  const found = {frames: 0, energy: 0};
+  const found = {frames: 0, energy: 0, packets: 0};
   if (pc) for (const s of (await pc.getStats()).values()) {
     if (s.type === "inbound-rtp" && s.kind === "video") found.frames += s.framesDecoded ?? 0;
     if (s.type === "inbound-rtp" && s.kind === "audio") found.energy += s.totalAudioEnergy ?? 0;
+    if (s.type === "inbound-rtp" && s.kind === "audio") found.packets += s.packetsReceived ?? 0;
   }
   return found;
 })()`

@@ -80,6 +80,13 @@ func TestMesh(t *testing.T) {
 			w.sees(2)
 		}
 	})
+	t.Run("views", func(t *testing.T) {
+		ann.eval(`document.querySelector("#view").click()`)
+		ann.until("who speaks is large", `document.querySelector("#tiles.pinned .large:not([data-key=self])")`)
+		ann.eval(`document.querySelector("#view").click()`)
+		ann.until("all are alike", `!document.querySelector("#tiles .large")`)
+		ann.eval(`document.querySelector("#view").click()`)
+	})
 	t.Run("pin and details", func(t *testing.T) {
 		ann.eval(`document.querySelector(".tile:not([data-key=self]) .options").click()`)
 		ann.click("#pin")
@@ -128,6 +135,11 @@ func TestMeshRestart(t *testing.T) {
 		w.until("it says so", shows("#state", "the server is away"))
 		w.sees(2)
 	}
+	for _, want := range []bool{true, false} { // a camera is turned off and on meanwhile
+		all[2].press("v")
+		all[0].until("others see that", fmt.Sprintf(`(document.querySelectorAll(".tile.dark:not([data-key=self])").length === 1) === %v`, want))
+	}
+	all[0].sees(2)
 	parleyd.StartAt(t, d.Address)
 	for _, w := range all {
 		w.until("back", `document.querySelector("#state").dataset.state === "call" && document.querySelectorAll("#members li").length === 3`)
