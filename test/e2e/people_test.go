@@ -48,6 +48,7 @@ func TestNotices(t *testing.T) {
 	bob.eval(`window.away = false; document.dispatchEvent(new Event("visibilitychange"))`)
 	bob.until("until it was seen", `!`+shows("#notices", "nobody looks"))
 	bob.panel("chat")
+	bob.until("what stands there is told no more", `![...document.querySelectorAll("#notices p")].some(p => p.textContent.startsWith("Ann: "))`)
 	bob.eval(`window.first = document.querySelector(".said")`)
 	bob.until("nothing is unread", `document.querySelector("#unread").hidden && document.title === "garden – parley"`)
 	say(`"and look at https://example.org/a?b=c, please"`)
@@ -120,6 +121,10 @@ func TestPhones(t *testing.T) {
 	ann.meet("garden")
 	bob := open(t, b, "Bob", "http://"+d.Address+"/#garden", captured+`
 Object.defineProperty(navigator, "maxTouchPoints", { get: () => 5 });
+{
+  const list = navigator.mediaDevices.enumerateDevices.bind(navigator.mediaDevices);
+  navigator.mediaDevices.enumerateDevices = async () => [...await list(), { kind: "videoinput", deviceId: "back", groupId: "", label: "back" }];
+}
 window.locks = [];
 Object.defineProperty(navigator, "wakeLock", { value: { request: async (kind) => {
   const lock = { kind, released: false, release() { lock.released = true; } };

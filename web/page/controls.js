@@ -7,7 +7,7 @@ import { load } from "./load.js";
 import { before, leave, media } from "./session.js";
 import { deviceInUse } from "./settings.js";
 import { ring } from "./sounds.js";
-import { change, drawn, notice, state } from "./state.js";
+import { change, drawn, notice, openChat, state } from "./state.js";
 import { drawKeys, setUpKeys } from "./keys.js";
 import { stage } from "./view.js";
 import { t } from "./words.js";
@@ -23,7 +23,8 @@ let starting = false;
 function toggle(name) {
   const panel = state.panel === name ? "" : name;
   closePopups();
-  change({ panel, ...(panel === "chat" && { unread: 0 }) });
+  if (panel === "chat") openChat();
+  else change({ panel });
 }
 
 function hand() {

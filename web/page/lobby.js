@@ -4,7 +4,7 @@
 import { element, list, makeButton, press, save, size, write } from "./elements.js";
 import { followInvitation, newRoom } from "./link.js";
 import { again, cancel, enter, media, ownName, toLobby } from "./session.js";
-import { change, drawn, go, state } from "./state.js";
+import { change, drawn, go, set, state } from "./state.js";
 import { t } from "./words.js";
 
 const METER_EVERY = 100; // ms
@@ -47,6 +47,8 @@ export function setUpLobby() {
 }
 
 function join() {
+  // Whoever waits to be called may look at something else meanwhile.
+  if (quiet.checked && globalThis.Notification?.permission === "default") Notification.requestPermission().then((answer) => { if (answer === "granted") set({ notify: true }); });
   enter({ name: nickname.value.trim(), passcode: state.needsPasscode ? passcode.value : "", meet: !quiet.checked });
 }
 

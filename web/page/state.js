@@ -19,7 +19,7 @@ const NEXT = {
 };
 const SETTINGS_KEY = "parley.settings";
 
-/** @typedef {{id: number, text: string, kind: "notice"|"error"}} Notice */
+/** @typedef {{id: number, text: string, kind: "notice"|"message"|"error"}} Notice message: it stands in the chat too */
 
 /**
  * - room: the one in the link, or "": none
@@ -86,7 +86,7 @@ export function set(part) {
 }
 
 const MOST = 3; // notices at a time
-const LASTS = { notice: 6_000, error: 15_000 }; // ms that they are seen
+const LASTS = { notice: 6_000, message: 6_000, error: 15_000 }; // ms that they are seen
 let last = 0;
 
 /**
@@ -97,7 +97,7 @@ let last = 0;
 export function notice(text, kind = "notice") {
   if (state.notices.some((n) => n.text === text)) return;
   const id = ++last, all = [...state.notices, { id, text, kind }];
-  while (all.length > MOST) all.splice(Math.max(0, all.findIndex((n) => n.kind === "notice")), 1);
+  while (all.length > MOST) all.splice(Math.max(0, all.findIndex((n) => n.kind !== "error")), 1);
   change({ notices: all });
   const count = () => setTimeout(() => {
     if (document.hidden) document.addEventListener("visibilitychange", count, { once: true });
@@ -108,6 +108,9 @@ export function notice(text, kind = "notice") {
 
 /** Those that are of use after a meeting has begun or ended. */
 export const lasting = () => state.notices.filter(({ kind }) => kind === "error");
+
+/** Shows the chat, where all that is unread stands. */
+export function openChat() { change({ panel: "chat", unread: 0, notices: state.notices.filter(({ kind }) => kind !== "message") }); }
 
 /** @param {number} id */
 export function dismiss(id) {

@@ -2,7 +2,7 @@
 // The panel with the chat, and the files that are offered in it.
 
 import { element, fill, list, make, makeButton, save, size, write } from "./elements.js";
-import { change, state } from "./state.js";
+import { openChat, state } from "./state.js";
 import { language, t } from "./words.js";
 
 /** @typedef {import("./visit.js").Visit} Visit */
@@ -47,7 +47,7 @@ export function setUpTalk() {
 /** @param {FileList|null} files */
 function offer(files) {
   if (!files?.length) return;
-  change({ panel: "chat", unread: 0 });
+  openChat();
   state.visit?.offer([...files]);
 }
 

@@ -189,7 +189,7 @@ export class Visit {
   /** @param {import("./chat.js").Line} [line] that somebody has just written */
   #said(line) {
     if (line && state.panel !== "chat") {
-      notice(t("chat.new", { name: line.name, text: line.text }));
+      notice(t("chat.new", { name: line.name, text: line.text }), "message");
       change({ unread: state.unread + 1 });
     }
     if (line) play("message");
@@ -280,7 +280,7 @@ export class Visit {
   #offered(transfer, id) {
     this.transfers.push(transfer);
     if (state.panel !== "chat") {
-      notice(t("file.offers", { name: this.nameOf(id), file: transfer.name }));
+      notice(t("file.offers", { name: this.nameOf(id), file: transfer.name }), "message");
       change({ unread: state.unread + 1 });
     }
     play("message");
