@@ -75,20 +75,19 @@ export class Local extends Emitter {
   /** Opens what is wanted and not turned off: both at once, else what of it can be had. */
   async #capture() {
     const wanted = /** @type {Kind[]} */ (["audio", "video"]).filter((kind) => this.#constraints[kind] && !(kind === "video" && this.state.muted.video));
+    const stream = new MediaStream();
     this.#set({ problems: {} });
-    if (!wanted.length) return new MediaStream();
+    if (!wanted.length) return stream;
     try {
       return await navigator.mediaDevices.getUserMedia(Object.fromEntries(wanted.map((kind) => [kind, this.#constraints[kind]])));
     } catch (error) {
-      const tracks = [];
       for (const kind of wanted) {
         // Who has just said no is not asked again.
-        const again = wanted.length > 1 && (/** @type {any} */ (error).name !== "NotAllowedError" || await allowed(kind));
-        if (again) tracks.push(...await this.#open(kind).then((track) => [track], () => []));
-        else this.#failed(kind, error);
+        if (wanted[1] && /** @type {any} */ (error).name !== "NotAllowedError") await this.#open(kind).then((track) => stream.addTrack(track), () => {});
+        else this.#put("problems", kind, error);
       }
-      if (!tracks.length) throw error;
-      return new MediaStream(tracks);
+      if (!stream.getTracks().length) throw error;
+      return stream;
     }
   }
 
@@ -100,27 +99,16 @@ export class Local extends Emitter {
    * @param {boolean} muted
    */
   mute(kind, muted) {
-    this.#silence(kind, muted);
+    this.#put("muted", kind, muted);
     const now = this.#track(kind);
     if (now) now.enabled = !muted;
     return this.#next(async () => {
       const track = this.#track(kind);
       if (kind === "audio" || !this.#constraints.video || this.state.muted.video === !track) return;
       if (track) this.#drop(track);
-      else {
-        this.#add(await this.#open(kind).catch((error) => {
-          this.#silence(kind, true);
-          throw error;
-        }));
-      }
+      else this.#add(await this.#open(kind).catch((error) => { this.#put("muted", kind, true); throw error; }));
     });
   }
-
-  /**
-   * @param {Kind} kind
-   * @param {boolean} muted
-   */
-  #silence(kind, muted) { this.#set({ muted: { ...this.state.muted, [kind]: muted } }); }
 
   /**
    * Takes another device. Where it can't be had, the one before is taken again, and the promise
@@ -130,9 +118,9 @@ export class Local extends Emitter {
    */
   switchDevice(kind, device) {
     return this.#next(async () => {
-      const before = this.#constraints[kind], base = typeof before === "object" ? before : {};
+      const before = this.#constraints[kind];
       const wanted = typeof device === "string" ? { deviceId: device ? { exact: device } : undefined, facingMode: undefined } : device;
-      this.#constraints[kind] = { ...base, ...wanted };
+      this.#constraints[kind] = { .../** @type {any} */ (before), ...wanted };
       if (kind === "video" && this.state.muted.video) return;
       const old = this.#track(kind);
       old?.stop(); // some systems open a camera only once
@@ -140,9 +128,10 @@ export class Local extends Emitter {
       const track = await this.#open(kind).catch((error) => {
         failure = error;
         this.#constraints[kind] = before;
-        return before ? this.#open(kind).catch(() => undefined) : undefined;
+        return before && this.#open(kind).catch(() => {});
       });
-      await this.#swap(old, track);
+      if (old) this.#drop(old); // the next goes on in its line
+      if (track) this.#add(track);
       if (failure) throw failure;
     });
   }
@@ -205,25 +194,26 @@ export class Local extends Emitter {
   /** @param {Kind} kind */
   async #open(kind) {
     const stream = await navigator.mediaDevices.getUserMedia({ [kind]: this.#constraints[kind] }).catch((error) => {
-      this.#failed(kind, error);
+      this.#put("problems", kind, error);
       throw error;
     });
     if (this.#closed) stop(stream);
     this.#check();
-    this.#failed(kind);
+    this.#put("problems", kind);
     return stream.getTracks()[0];
   }
 
   /**
+   * @param {"muted"|"problems"} what
    * @param {Kind} kind
-   * @param {unknown} [error] none: it works
+   * @param {unknown} [value] none: there is no problem
    */
-  #failed(kind, error) { this.#set({ problems: { ...this.state.problems, [kind]: error } }); }
+  #put(what, kind, value) { this.#set({ [what]: { ...this.state[what], [kind]: value } }); }
 
   /** @param {MediaStreamTrack} track */
   #add(track) {
     const { stream = new MediaStream() } = this.state;
-    if (!stream.getTracks().includes(track)) stream.addTrack(track);
+    stream.addTrack(track); // once
     this.#watch(track);
     this.#outlet?.addTrack(track, stream);
     this.#set({ stream });
@@ -234,25 +224,6 @@ export class Local extends Emitter {
     this.state.stream?.removeTrack(track);
     this.#outlet?.replaceTrack(track).catch(() => {}); // the connection has ended
     if (this.#constraints[/** @type {Kind} */ (track.kind)]) track.stop();
-    this.#set({});
-  }
-
-  /**
-   * @param {MediaStreamTrack} [old]
-   * @param {MediaStreamTrack} [track]
-   */
-  async #swap(old, track) {
-    const { stream } = this.state;
-    if (old && track && stream) {
-      stream.removeTrack(old);
-      stream.addTrack(track);
-      this.#watch(track);
-      await this.#outlet?.replaceTrack(old, track);
-    } else if (old) {
-      this.#drop(old);
-    } else if (track) {
-      this.#add(track);
-    }
     this.#set({});
   }
 
@@ -278,15 +249,6 @@ export class Local extends Emitter {
     this.state = Object.freeze({ ...this.state, ...change });
     this.emit("change", this.state);
   }
-}
-
-/**
- * Whether a device is opened without a question.
- * @param {Kind} kind
- */
-async function allowed(kind) {
-  const name = /** @type {any} */ (kind === "audio" ? "microphone" : "camera");
-  return (await navigator.permissions?.query({ name }).catch(() => undefined))?.state === "granted";
 }
 
 /** @param {MediaStream} [stream] */

@@ -26,21 +26,17 @@ export class Senders {
   add(track, stream) {
     if (this.#lines.has(track)) return;
     const { kind } = track, paused = [...this.#paused].find((line) => line.stream === stream && line.kind === kind);
-    if (paused) {
-      this.#paused.delete(paused);
-      this.#lines.set(track, paused);
-      paused.sender.replaceTrack(track).catch(() => {}); // the connection has ended
-      return;
-    }
     // A line that has sent before is not taken by addTrack again: descriptions would grow.
-    const idle = this.#pc.getTransceivers().find(({ sender, direction, receiver }) =>
+    const idle = !paused && this.#pc.getTransceivers().find(({ sender, direction, receiver }) =>
       !sender.track && receiver.track.kind === kind && /^(inactive|recvonly)$/.test(direction) && "setStreams" in sender);
-    const sender = idle?.sender ?? this.#pc.addTrack(track, stream);
-    this.#lines.set(track, { sender, stream, kind });
-    if (!idle) return;
-    sender.setStreams(stream);
-    idle.direction = idle.direction === "recvonly" ? "sendrecv" : "sendonly";
-    sender.replaceTrack(track).catch(() => {});
+    const { sender } = paused || idle || { sender: this.#pc.addTrack(track, stream) }, line = paused || { sender, stream, kind };
+    this.#lines.set(track, line);
+    this.#paused.delete(line);
+    if (idle) {
+      sender.setStreams(stream);
+      idle.direction = idle.direction === "recvonly" ? "sendrecv" : "sendonly";
+    }
+    if (sender.track !== track) sender.replaceTrack(track).catch(() => {}); // the connection has ended
   }
 
   /** @param {MediaStreamTrack} track */
@@ -56,13 +52,14 @@ export class Senders {
    * @param {MediaStreamTrack} [track] none: nothing is sent until one of the kind is added to the stream
    */
   async replace(old, track) {
-    const line = this.#lines.get(old), encoding = this.#encodings.get(old);
+    const line = this.#lines.get(old);
     if (!line) return;
     this.#lines.delete(old);
+    if (track) {
+      this.#lines.set(track, line);
+      this.encode(track, this.#encodings.get(old) ?? {});
+    } else this.#paused.add(line);
     this.#encodings.delete(old);
-    if (track) this.#lines.set(track, line);
-    else this.#paused.add(line);
-    if (track && encoding) this.#encodings.set(track, encoding);
     await line.sender.replaceTrack(track ?? null);
   }
 

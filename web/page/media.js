@@ -73,11 +73,24 @@ export class Media {
       this.opening = true;
       const { local } = this;
       await local.publish({ audio: this.#constraint("audioinput"), video: this.#constraint("videoinput") }).catch(() => {}); // the state tells
+      await this.#openAllowed(local);
       this.opening = false;
       // The lobby shows what is wrong as long as it is; whoever has gone in meanwhile is told.
       if (local === this.local && state.phase !== "lobby" && state.phase !== "left" && this.problem) notice(this.problem, "error");
     }
     await this.#list();
+  }
+
+  /**
+   * Opens what of the two is allowed where the browser has refused both at once.
+   * @param {Local} local
+   */
+  async #openAllowed(local) {
+    for (const [kind, name, list] of /** @type {const} */ ([["audio", "microphone", "audioinput"], ["video", "camera", "videoinput"]])) {
+      if (local !== this.local || local.state.problems[kind]?.name !== "NotAllowedError") continue;
+      const permission = await navigator.permissions?.query({ name: /** @type {PermissionName} */ (name) }).catch(() => undefined);
+      if (permission?.state === "granted") await local.switchDevice(kind, this.#constraint(list)).catch(() => {}); // the state tells
+    }
   }
 
   /** Lets go of everything. */
