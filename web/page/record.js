@@ -45,8 +45,14 @@ export class Recorder {
       this.#close();
       throw error;
     }
-    this.#clock.onmessage = draw;
-    this.#clock.postMessage(1000 / FRAMES);
+    // A machine that is slow gets fewer frames, and has at least half of its time for the rest.
+    this.#clock.onmessage = () => {
+      const began = performance.now();
+      draw();
+      const took = performance.now() - began;
+      this.#clock.postMessage(Math.max(1000 / FRAMES - took, took));
+    };
+    this.#clock.postMessage(0);
   }
 
   #close() {
