@@ -41,10 +41,13 @@ func TestAdminHolds(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	admin := open(t, browser.Start(t), "admin", "http://"+d.Admin+"/#room=room%20042", slow)
+	admin := open(t, browser.Start(t), "admin", "http://"+d.Admin+"/#room=room%20042", slow, `Object.defineProperty(window, "sessionStorage", { get() { throw new DOMException("", "SecurityError"); } });`)
 	admin.until("the room of the link is open beside the list", shows("#members", "member 042")+` &&
   document.querySelector("#detail").getBoundingClientRect().top < innerHeight && document.querySelector("#detail").getBoundingClientRect().left > 300`)
 	admin.until("the first hundred", shows("#rooms-more", "1–100 of 103"))
+	admin.eval(`window.row = document.querySelector("#rooms tr"); window.button = row.querySelector("button"); window.age = row.lastElementChild.textContent`)
+	admin.until("time goes on", `document.querySelector("#rooms tr").lastElementChild.textContent !== window.age`)
+	admin.until("what is the same stays as it is", `document.querySelector("#rooms button") === window.button`)
 	admin.click("#next")
 	admin.until("the last three", shows("#rooms-more", "101–103 of 103")+` && document.querySelectorAll("#rooms tr").length === 3`)
 	admin.eval(`document.querySelector("#rooms button").click()`)

@@ -29,6 +29,8 @@ type window struct {
 	name    string
 	browser context.Context // that the window belongs to
 	ctx     context.Context
+	// patience is how long until waits.
+	patience time.Duration
 }
 
 // watch notes every peer connection that the page makes, for its statistics, and
@@ -45,7 +47,7 @@ window.RTCPeerConnection = class extends RTCPeerConnection {
 // page's own.
 func open(t *testing.T, browser context.Context, name, url string, scripts ...string) *window {
 	t.Helper()
-	w := &window{t: t, name: name, browser: browser}
+	w := &window{t: t, name: name, browser: browser, patience: 2 * parleyd.Patience}
 	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext(), chromedp.WithListener(func(event any) {
 		switch e := event.(type) {
 		case *runtime.EventExceptionThrown:
@@ -92,16 +94,16 @@ func (w *window) sees(n int) {
 	w.until("all are connected", fmt.Sprintf(`window.peers.filter(p => p.connectionState === "connected").length === %d`, n))
 }
 
-// plays waits until there are so many tiles of others, and all of their pictures play.
+// plays waits until there are so many tiles of others, and each of their pictures has gone on
+// since then. A slow machine shows them one after the other.
 func (w *window) plays(n int) {
 	w.t.Helper()
-	w.until(fmt.Sprintf("%d tiles", n), fmt.Sprintf(`%s.length === %d`, others, n))
-	w.until("all of them play", `await (async () => {
-  const videos = () => `+others+`.map(tile => tile.querySelector("video"));
-  const before = videos().map(v => v.getVideoPlaybackQuality().totalVideoFrames);
-  await new Promise(done => setTimeout(done, 700));
-  return videos().every((v, i) => v.videoWidth > 0 && v.getVideoPlaybackQuality().totalVideoFrames > before[i]);
-})()`)
+	w.until(fmt.Sprintf("%d tiles", n), fmt.Sprintf(`%s.length === %d && (window.shown = new WeakMap())`, others, n))
+	w.until("all of them play", others+`.map(tile => tile.querySelector("video")).map(v => {
+  const frames = v.videoWidth > 0 ? v.getVideoPlaybackQuality().totalVideoFrames : 0;
+  if (!shown.has(v) || frames < shown.get(v)) shown.set(v, frames);
+  return frames > shown.get(v);
+}).every(plays => plays)`)
 }
 
 func (w *window) check(err error) {
@@ -137,7 +139,7 @@ func (w *window) press(key string) {
 // until waits for a JavaScript expression to be true.
 func (w *window) until(what, expression string) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.ctx, 2*parleyd.Patience)
+	ctx, cancel := context.WithTimeout(w.ctx, w.patience)
 	defer cancel()
 	wrapped := fmt.Sprintf("(async () => !!(%s))()", expression)
 	for {
@@ -260,10 +262,11 @@ func (w *window) call(name string) {
 const (
 	statistics = `(async () => {
   const pc = window.peers.findLast(p => p.connectionState !== "closed");
-  const found = {frames: 0, energy: 0};
+  const found = {frames: 0, energy: 0, packets: 0};
   if (pc) for (const s of (await pc.getStats()).values()) {
     if (s.type === "inbound-rtp" && s.kind === "video") found.frames += s.framesDecoded ?? 0;
     if (s.type === "inbound-rtp" && s.kind === "audio") found.energy += s.totalAudioEnergy ?? 0;
+    if (s.type === "inbound-rtp" && s.kind === "audio") found.packets += s.packetsReceived ?? 0;
   }
   return found;
 })()`

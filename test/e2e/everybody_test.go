@@ -122,6 +122,31 @@ func TestLayout(t *testing.T) {
 })()`, n))
 		}
 	}
+	ann.do(chromedp.EmulateViewport(1280, 800))
+	const box = `((key) => { const { left, top, right, bottom } = document.querySelector("[data-key='" + key + "']").getBoundingClientRect(); return { left, top, right, bottom, x: (left + right) / 2, y: (top + bottom) / 2 }; })`
+	show := func(keys, way string) {
+		t.Helper()
+		ann.eval(fmt.Sprintf(`window.stage.show([%s].map(key => ({ key, stream: undefined, name: key, more() {} })), %s)`, keys, way))
+	}
+	// A talk of two: the other fills the stage, and the own tile is in a corner, where one wants it.
+	show(`"bob", "self"`, `{}`)
+	ann.until("the own tile is in the lower right corner", box+`("self").x > 900 && `+box+`("self").y > 500 && `+box+`("bob").right - `+box+`("bob").left === innerWidth`)
+	drag := `{
+  const self = document.querySelector("[data-key=self]");
+  self.setPointerCapture = () => {};
+  for (const [type, x, y] of [["down", 1100, 600], ["move", 200, 200], ["up", 200, 200]]) self.dispatchEvent(new PointerEvent("pointer" + type, { clientX: x, clientY: y }));
+}`
+	ann.eval(drag)
+	ann.until("it is dragged to the upper left one", box+`("self").x < 300 && `+box+`("self").y < 300`)
+	ann.eval(`document.querySelector("[data-key=self]").dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight" }))`)
+	ann.until("and goes where the arrow says", box+`("self").x > 900 && `+box+`("self").y < 300`)
+	// One that matters is large, the others in a strip; a grid has all alike.
+	show(`"bob", "cid", "dan", "self"`, `{ large: "cid" }`)
+	ann.until("the others are beside it, one below the other", `["bob", "dan", "self"].every((key, i, all) => `+box+`(key).left > `+box+`("cid").right && (!i || `+box+`(key).top >= `+box+`(all[i - 1]).bottom))`)
+	ann.eval(`document.querySelector("[data-key=bob] .options").focus()`)
+	show(`"cid", "dan", "self"`, `{ grid: true }`)
+	ann.until("all are alike", `["cid", "dan", "self"].every(key => Math.abs(`+box+`(key).right - `+box+`(key).left - (`+box+`("cid").right - `+box+`("cid").left)) < 2)`)
+	ann.until("the cursor of one that has gone is on nothing that a key would press", `document.activeElement.id === "tiles"`)
 }
 
 // fits checks that the page is no wider than the window.
@@ -168,11 +193,19 @@ func TestKeyboard(t *testing.T) {
 		ann.until(c[0], c[1])
 	}
 	ann.eval(`document.querySelector("#help").close()`)
-	// From the first element on, the tabulator reaches every control that is shown.
-	ann.until("all controls are reached", `(() => {
-  const shown = [...document.querySelectorAll("button, input, select")].filter(e => e.checkVisibility({ opacityProperty: false }) && !e.disabled);
-  return shown.length > 10 && shown.every(e => e.tabIndex >= 0);
-})()`)
+	// The tabulator goes to every control that is shown, and around.
+	ann.eval(`document.activeElement.blur(); window.reached = new Set(); addEventListener("focusin", ({ target }) => reached.add(target))`)
+	const missed = `[...document.querySelectorAll("button, input, select, [data-key=self]")].filter(e => e.checkVisibility() && !e.disabled && !window.reached.has(e))`
+	for range 60 {
+		ann.do(chromedp.KeyEvent("\t"))
+	}
+	var found string
+	ann.value(`window.reached.size + " reached; missed: " + (`+missed+`).map(e => e.id || e.outerHTML).join()`, &found)
+	if n := 0; !strings.HasSuffix(found, "missed: ") {
+		t.Error(found)
+	} else if _, err := fmt.Sscan(found, &n); err != nil || n < 15 {
+		t.Error(found)
+	}
 	ann.until("all have names", `[...document.querySelectorAll("#controls button, .tile button:not([hidden])")].every(b => b.innerText.trim() || b.textContent.trim() || b.ariaLabel)`)
 }
 

@@ -5,6 +5,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
 	"github.com/parley-rtc/parley/test/internal/browser"
@@ -48,6 +49,11 @@ func TestLateMedia(t *testing.T) {
 	ann.seesAndHears()
 	ann.until("Bob has a picture", `!document.querySelector(".tile.dark:not([data-key=self])")`)
 	ann.until("nobody is muted", `!document.querySelector("[title=Muted]")`)
+
+	cid := open(t, b, "Cid", "http://"+d.Address+"/#garden", captured, held)
+	cid.meet("garden")
+	cid.eval(`window.refuse = () => new DOMException("", "NotReadableError"); window.go()`)
+	cid.until("who gets no camera in the meeting is told there", shows("#notices", "Camera and microphone: in use by another program"))
 }
 
 // Cameras and microphones that go away, return, are busy or turned off: others see and hear
@@ -88,24 +94,55 @@ func TestDevicesThatFail(t *testing.T) {
 		bob.eval(`window.refuse = undefined`)
 		ann.seesAndHears()
 	})
+	t.Run("the default device is pulled out, and comes back", func(t *testing.T) {
+		bob.eval(`window.list = navigator.mediaDevices.enumerateDevices.bind(navigator.mediaDevices);
+  navigator.mediaDevices.enumerateDevices = async () => (await list()).filter(d => d.kind !== "audioinput" || d.deviceId !== "default");
+  window.before = ` + sent("audio") + `; before.getSettings = () => ({ deviceId: "default", groupId: window.group });
+  (async () => { window.group = (await list()).find(d => d.kind === "audioinput" && d.deviceId === "default").groupId; before.stop(); before.dispatchEvent(new Event("ended")); })()`)
+		bob.until("another one is sent", sent("audio")+`?.readyState === "live" && `+sent("audio")+` !== window.before`)
+		bob.eval(`window.before = ` + sent("audio") + `; navigator.mediaDevices.enumerateDevices = window.list; navigator.mediaDevices.dispatchEvent(new Event("devicechange"))`)
+		bob.until("it is used again", shows("#notices", "Microphone: connected again")+` && `+sent("audio")+` !== window.before`)
+	})
+	t.Run("the camera fails, and one press opens it again", func(t *testing.T) {
+		bob.eval(`window.refuse = (name, c) => c.video && new DOMException("", "NotReadableError");
+  { const t = ` + sent("video") + `; t.stop(); t.dispatchEvent(new Event("ended")); }`)
+		bob.until("the button says so", `document.querySelector("#camera").classList.contains("broken") && document.querySelector("#camera").ariaPressed === "true"`)
+		bob.eval(`window.refuse = undefined; document.querySelector("#camera").click()`)
+		ann.seesAndHears()
+		bob.until("it is on", `document.querySelector("#camera").ariaPressed === "false"`)
+	})
+	t.Run("who mutes is silent at once, whatever a device does", func(t *testing.T) {
+		bob.eval(held + `document.querySelector("[data-device=videoinput]").dispatchEvent(new Event("change"));
+  window.asks = navigator.mediaDevices.getUserMedia; undefined`)
+		bob.eval(`document.querySelector("#mute").click()`)
+		bob.until("nothing of the voice is sent", sent("audio")+`.enabled === false && document.querySelector("#mute").ariaPressed === "true"`)
+		bob.eval(`document.querySelector("#mute").click(); window.go()`)
+		ann.seesAndHears()
+	})
 	t.Run("two devices are chosen at once", func(t *testing.T) {
 		bob.eval(`for (let i = 0; i < 3; i++) document.querySelector("[data-device=videoinput]").dispatchEvent(new Event("change"))`)
 		bob.until("one camera is on, and it is sent", `live("getUserMedia", "video").length === 1 && live("getUserMedia", "video")[0] === `+sent("video"))
 		ann.seesAndHears()
 	})
 	t.Run("the camera is turned off", func(t *testing.T) {
+		bob.eval(`window.sdp = window.peers.at(-1).localDescription.sdp`)
 		bob.click("#camera")
 		bob.until("its lamp is off", `live("getUserMedia", "video").length === 0`)
 		ann.until("others see that", `document.querySelector(".tile.dark:not([data-key=self]) .badge[title='Camera off']")`)
 		bob.click("#camera")
 		ann.seesAndHears()
 		ann.until("it is back", `!document.querySelector(".tile.dark:not([data-key=self])")`)
+		bob.until("nothing was negotiated", `window.peers.at(-1).localDescription.sdp === window.sdp`)
 	})
 	t.Run("a phone call interrupts", func(t *testing.T) {
 		bob.eval(`{ const t = ` + sent("audio") + `; Object.defineProperty(t, "muted", { value: true, configurable: true }); t.dispatchEvent(new Event("mute")); }`)
 		ann.until("others see that Bob can't be heard", `document.querySelector(".tile:not([data-key=self]) [title=Muted]")`)
 		bob.eval(`{ const t = ` + sent("audio") + `; delete t.muted; t.dispatchEvent(new Event("unmute")); }`)
 		ann.until("Bob is back", `!document.querySelector(".tile:not([data-key=self]) [title=Muted]")`)
+		bob.eval(`{ const t = window.interrupted = ` + sent("audio") + `; Object.defineProperty(t, "muted", { value: true, configurable: true }); t.dispatchEvent(new Event("mute")); }
+  document.dispatchEvent(new Event("visibilitychange"))`)
+		bob.until("what stays interrupted is opened again", sent("audio")+` !== window.interrupted && `+sent("audio")+`.readyState === "live"`)
+		ann.until("Bob is back again", `!document.querySelector(".tile:not([data-key=self]) [title=Muted]")`)
 	})
 	t.Run("after the meeting nothing is on", func(t *testing.T) {
 		bob.click("#leave")
@@ -194,7 +231,11 @@ func TestCallDisturbsNobody(t *testing.T) {
 	d := parleyd.Start(t)
 	b := browser.Start(t)
 	ann := open(t, b, "Ann", "http://"+d.Address+"/#garden")
-	bob := open(t, b, "Bob", "http://"+d.Address+"/#garden", `window.tones = 0; { const start = OscillatorNode.prototype.start; OscillatorNode.prototype.start = function (...a) { window.tones++; start.apply(this, a); }; }`)
+	bob := open(t, b, "Bob", "http://"+d.Address+"/#garden", `window.tones = 0; window.notified = [];
+window.Notification = class { static permission = "granted"; constructor(text) { notified.push(this); this.text = text; } close() { this.closed = true; } };
+localStorage.setItem("parley.settings", "{}");
+Object.defineProperty(document, "hidden", { get: () => window.away === true });
+{ const start = OscillatorNode.prototype.start; OscillatorNode.prototype.start = function (...a) { window.tones++; start.apply(this, a); }; }`)
 	ann.join("garden")
 	bob.join("garden")
 	bob.panel("chat")
@@ -213,6 +254,20 @@ func TestCallDisturbsNobody(t *testing.T) {
 	bob.click("#accept")
 	ann.seesAndHears()
 	bob.until("the title is as before", `document.title === "garden – parley"`)
+	bob.until("the page was looked at", `notified.length === 0`)
+
+	// One that comes while the page is not looked at is told by the system, and makes no sound if
+	// that is turned off. Its end moves the cursor to nothing that a key would press.
+	bob.eval(`document.querySelector("#hangup").click(); window.away = true; document.querySelector("#sounds").click()`)
+	ann.until("it is over", noCall)
+	bob.eval(`window.tones = 0`)
+	ann.call("Bob")
+	bob.until("the system tells", `notified.length === 1 && notified[0].text === "Ann is calling"`)
+	bob.eval(`document.querySelector("#accept").focus()`)
+	ann.click("#hangup")
+	bob.until("and no more", `document.querySelector("#incoming").hidden && notified[0].closed`)
+	bob.until("no sound was made", `window.tones === 0`)
+	bob.until("a key presses nothing", `document.activeElement.id === "tiles"`)
 }
 
 // Members that come back under the same id, from a new window while the old one is still
@@ -238,6 +293,10 @@ func TestComesBack(t *testing.T) {
 	again.do(chromedp.Reload())
 	again.meet("garden") // with the token that was kept
 	ann.seesAndHears()
+	// An invitation that is pasted is as good as one that is followed.
+	cid := open(t, b, "Cid", "http://"+d.Address+"/")
+	cid.meet(link("cid"))
+	cid.until("the token is not in the address bar", `location.hash === "#garden"`)
 }
 
 // The page works where the browser blocks storage, and where what is stored is broken.
@@ -266,6 +325,8 @@ func TestWaitingInTheLobby(t *testing.T) {
 	ann.meet("garden")
 	bob.submit()
 	bob.until("Bob waits in the lobby", shows("#progress", "The meeting is full")+` && document.querySelector("#meeting").hidden`)
+	bob.key("Enter")
+	bob.until("another Enter changes nothing", `document.activeElement.id === "progress" && document.querySelector("#progress").checkVisibility()`)
 	bob.shoot("waiting")
 	bob.click("#cancel")
 	bob.until("Bob may try again", `document.querySelector("#join-button").checkVisibility() && document.querySelector("#progress").hidden`)
@@ -280,8 +341,21 @@ func TestWaitingInTheLobby(t *testing.T) {
 	ann.submitNew()
 	ann.until("the server is away", shows("#progress", "can’t be reached"))
 	ann.shoot("offline")
+	// What the meeting needs of the page is loaded as soon as it can be.
+	cid := open(t, b, "Cid", "about:blank")
+	call(cid, network.Enable, network.EnableParams{})
+	block := func(is bool) {
+		call(cid, network.SetBlockedURLs, network.SetBlockedURLsParams{URLPatterns: []*network.BlockPattern{{URLPattern: "*://*:*/visit.js*", Block: is}}})
+	}
+	block(true)
 	parleyd.StartAt(t, at)
 	ann.inRoom()
+	ann.click("#leave")
+	cid.do(chromedp.Navigate("http://" + at + "/#garden"))
+	cid.submit()
+	cid.until("a part is missing", shows("#progress", "Trying again"))
+	block(false)
+	cid.inRoom()
 }
 
 // submitNew presses Join of a meeting that was just named, or New meeting.

@@ -12,7 +12,9 @@ import (
 
 // broken makes the browser refuse camera and microphone for a reason.
 func broken(reason string) string {
-	return fmt.Sprintf(`navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("", %q));`, reason)
+	return fmt.Sprintf(`window.asked = 0;
+navigator.permissions.query = async () => ({ state: "prompt" });
+navigator.mediaDevices.getUserMedia = () => (window.asked++, Promise.reject(new DOMException("", %q)));`, reason)
 }
 
 // Without a camera the page says why in words that help, there is a way on, and the
@@ -29,6 +31,7 @@ func TestNoCamera(t *testing.T) {
 	} {
 		ann := open(t, b, "Ann", "http://"+d.Address+"/#garden", broken(reason))
 		ann.until("it says why", shows("#problem", words))
+		ann.until("who says no is asked once", fmt.Sprintf(`%q !== "NotAllowedError" || window.asked === 1`, reason))
 		ann.shoot("lobby-" + reason)
 		ann.join("garden")
 		if reason == "NotReadableError" {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"syscall"
 	"testing"
@@ -17,7 +18,12 @@ import (
 // meeting opens windows that meet in a room.
 func meeting(t *testing.T, address string, names ...string) []*window {
 	t.Helper()
-	b := browser.Start(t)
+	return meetingIn(t, browser.Start(t), address, names...)
+}
+
+// meetingIn opens windows of a browser that meet in a room.
+func meetingIn(t *testing.T, b context.Context, address string, names ...string) []*window {
+	t.Helper()
 	var windows []*window
 	for _, name := range names {
 		w := open(t, b, name, "http://"+address+"/#garden")
@@ -74,6 +80,13 @@ func TestMesh(t *testing.T) {
 			w.sees(2)
 		}
 	})
+	t.Run("views", func(t *testing.T) {
+		ann.eval(`document.querySelector("#view").click()`)
+		ann.until("who speaks is large", `document.querySelector("#tiles.pinned .large:not([data-key=self])")`)
+		ann.eval(`document.querySelector("#view").click()`)
+		ann.until("all are alike", `!document.querySelector("#tiles .large")`)
+		ann.eval(`document.querySelector("#view").click()`)
+	})
 	t.Run("pin and details", func(t *testing.T) {
 		ann.eval(`document.querySelector(".tile:not([data-key=self]) .options").click()`)
 		ann.click("#pin")
@@ -90,10 +103,15 @@ func TestMesh(t *testing.T) {
 	})
 }
 
-// Five meet at once: ten connections.
+// Five meet at once: ten connections, over which one machine sends itself twenty pictures. Its
+// cameras are slow, and it has time.
 func TestMeshOfFive(t *testing.T) {
 	d := parleyd.Start(t)
-	all := meeting(t, d.Address, "Ann", "Bob", "Cid", "Dan", "Eve")
+	slow := chromedp.Flag("use-fake-device-for-media-stream", "fps=5")
+	all := meetingIn(t, browser.Start(t, slow), d.Address, "Ann", "Bob", "Cid", "Dan", "Eve")
+	for _, w := range all {
+		w.patience = 6 * parleyd.Patience
+	}
 	for _, w := range all {
 		w.sees(4)
 	}
@@ -101,6 +119,7 @@ func TestMeshOfFive(t *testing.T) {
 	all[0].shootOthers("mesh-5")
 	all[0].until("pictures are sent small", `window.peers.filter(p => p.connectionState === "connected").every(p =>
   p.getSenders().filter(s => s.track?.kind === "video").every(s => s.getParameters().encodings[0].maxBitrate === 450000))`)
+	all[0].until("the camera opens no larger than they are sent", `document.querySelector("[data-key=self] video").srcObject.getVideoTracks()[0].getSettings().height === 360`)
 }
 
 // The daemon is restarted in the middle of a meeting, which goes on.
@@ -116,6 +135,11 @@ func TestMeshRestart(t *testing.T) {
 		w.until("it says so", shows("#state", "the server is away"))
 		w.sees(2)
 	}
+	for _, want := range []bool{true, false} { // a camera is turned off and on meanwhile
+		all[2].press("v")
+		all[0].until("others see that", fmt.Sprintf(`(document.querySelectorAll(".tile.dark:not([data-key=self])").length === 1) === %v`, want))
+	}
+	all[0].sees(2)
 	parleyd.StartAt(t, d.Address)
 	for _, w := range all {
 		w.until("back", `document.querySelector("#state").dataset.state === "call" && document.querySelectorAll("#members li").length === 3`)

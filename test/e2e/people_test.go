@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 
@@ -22,23 +23,43 @@ func TestNotices(t *testing.T) {
 		ann.eval(fmt.Sprintf(`document.querySelector("#words").value = %s; document.querySelector("#chat-form").requestSubmit()`, words))
 	}
 	for i := range 5 {
-		say(fmt.Sprintf(`"message %d " + "x".repeat(1200)`, i))
+		say(fmt.Sprintf(`"message %d " + "x".repeat(3000)`, i))
 	}
 	bob.until("five are unread", `document.querySelector("#unread").textContent === "5" && document.title.startsWith("(5)")`)
 	bob.until("three are shown, and not large", `document.querySelectorAll("#notices > div").length === 3 && document.querySelector("#notices").getBoundingClientRect().height < 300`)
-	bob.until("they are within what is full screen", `document.querySelector("#meeting").contains(document.querySelector("#notices"))`)
+	bob.eval(`(async () => { (await import("./state.js")).notice("something failed", "error"); })()`)
+	for i := range 3 {
+		say(fmt.Sprintf(`"and %d"`, i))
+	}
+	bob.until("an error gives way to no message", shows("#notices", "something failed")+` && document.querySelector("#unread").textContent === "8"`)
+	bob.eval(`document.querySelector("#show-help").click()`)
+	bob.until("they are seen and pressed over a dialog", `(() => {
+  const { left, top, width, height } = document.querySelector("#notices button").getBoundingClientRect();
+  return document.elementFromPoint(left + width / 2, top + height / 2)?.closest("#notices button");
+})()`)
+	bob.eval(`document.querySelector("#help").close()`)
+	bob.until("and after it", `document.querySelector("#notices").parentElement === document.body`)
 	bob.eval(`document.querySelector("#notices button").click()`)
 	bob.until("one is dismissed", `document.querySelectorAll("#notices > div").length === 2`)
+	bob.eval(`window.away = true; Object.defineProperty(document, "hidden", { get: () => window.away });
+  window.real = window.setTimeout; window.setTimeout = (f, ms) => real(f, ms === 6000 ? 0 : ms);
+  (async () => { (await import("./state.js")).notice("nobody looks"); await new Promise(done => real(done, 100)); })()`)
+	bob.until("what nobody could see stays", shows("#notices", "nobody looks"))
+	bob.eval(`window.away = false; document.dispatchEvent(new Event("visibilitychange"))`)
+	bob.until("until it was seen", `!`+shows("#notices", "nobody looks"))
 	bob.panel("chat")
+	bob.until("what stands there is told no more", `![...document.querySelectorAll("#notices p")].some(p => p.textContent.startsWith("Ann: "))`)
+	bob.eval(`window.first = document.querySelector(".said")`)
 	bob.until("nothing is unread", `document.querySelector("#unread").hidden && document.title === "garden – parley"`)
 	say(`"and look at https://example.org/a?b=c, please"`)
 	bob.until("it is read in the chat", `document.querySelector(".said:last-child a")?.href === "https://example.org/a?b=c"`)
+	bob.until("and what was there is not drawn anew", `window.first.isConnected && document.querySelector(".said") === window.first`)
 	bob.until("and nowhere else", `![...document.querySelectorAll("#notices p")].some(p => p.textContent.includes("please"))`)
 
 	// A latecomer is told what was said.
 	cid := open(t, ann.browser, "Cid", "http://"+d.Address+"/#garden")
 	cid.meet("garden")
-	cid.until("all of it", `document.querySelectorAll(".said").length === 6 && document.querySelector(".said .who").textContent === "Ann"`)
+	cid.until("all of it", `document.querySelectorAll(".said").length === 9 && document.querySelector(".said .who").textContent === "Ann"`)
 	cid.until("and it is not unread", `document.querySelector("#unread").hidden`)
 }
 
@@ -98,7 +119,12 @@ func TestPhones(t *testing.T) {
 	b := browser.Start(t)
 	ann := open(t, b, "Ann", "http://"+d.Address+"/#garden")
 	ann.meet("garden")
-	bob := open(t, b, "Bob", "http://"+d.Address+"/#garden", `
+	bob := open(t, b, "Bob", "http://"+d.Address+"/#garden", captured+`
+Object.defineProperty(navigator, "maxTouchPoints", { get: () => 5 });
+{
+  const list = navigator.mediaDevices.enumerateDevices.bind(navigator.mediaDevices);
+  navigator.mediaDevices.enumerateDevices = async () => [...await list(), { kind: "videoinput", deviceId: "back", groupId: "", label: "back" }];
+}
 window.locks = [];
 Object.defineProperty(navigator, "wakeLock", { value: { request: async (kind) => {
   const lock = { kind, released: false, release() { lock.released = true; } };
@@ -115,7 +141,45 @@ HTMLMediaElement.prototype.play = function () { return window.tapped || this.mut
 	bob.eval(`window.tapped = true`)
 	bob.click("#tap")
 	bob.until("it plays", `!document.querySelector("#tap").checkVisibility()`)
-	bob.click("#leave")
+
+	bob.eval(`window.facing = []; window.refuse = (name, c) => void window.facing.push(c.video?.facingMode?.ideal)`)
+	bob.click("#flip")
+	bob.until("the camera on the other side is asked for", `window.facing.at(-1) === "environment"`)
+	bob.eval(`document.querySelector("#record").click()`)
+	bob.until("it is recorded", `document.querySelector("#recording").checkVisibility()`)
+	const out = `[...document.querySelectorAll("#controls > *, #controls .round, #recording")].filter(e => e.checkVisibility()).filter(e => {
+  const { left, right, width, height } = e.getBoundingClientRect();
+  return left < 0 || right > innerWidth || width < 24 || height < 24;
+}).map(e => e.id).join()`
+	for _, width := range []int64{320, 360, 390, 640, 844} {
+		for _, panel := range []string{"", "chat"} {
+			bob.do(chromedp.EmulateViewport(width, 640))
+			bob.panel(panel)
+			bob.eval(`document.querySelector("#hangup").hidden = false`)
+			var wide string
+			bob.value(out, &wide)
+			if wide != "" {
+				t.Errorf("%d px, panel %q: out of the window or small: %s", width, panel, wide)
+			}
+			bob.until("the microphone, the way out and the sign are on top", `["mute", "leave", "recording"].every(id => {
+  const { left, top, width, height } = document.getElementById(id).getBoundingClientRect();
+  return document.elementFromPoint(left + width / 2, top + height / 2)?.closest("#" + id);
+})`)
+		}
+	}
+	bob.eval(`URL.createObjectURL = () => "#"; document.querySelector("#record").click()`)
+	bob.panel("")
+
+	// A touch that wakes the controls presses none of them; the next one does.
+	call(bob, emulation.SetTouchEmulationEnabled, emulation.SetTouchEmulationEnabledParams{Enabled: true, MaxTouchPoints: 5})
+	bob.eval(`document.activeElement.blur(); document.querySelector("#meeting").dataset.idle = ""`)
+	bob.until("the controls have faded", `getComputedStyle(document.querySelector("#controls")).opacity === "0"`)
+	bob.tap("#leave")
+	bob.until("they are awake", `!("idle" in document.querySelector("#meeting").dataset) && getComputedStyle(document.querySelector("#controls")).opacity === "1"`)
+	bob.until("Bob is still there", `document.body.dataset.phase === "meeting"`)
+	bob.tap("#mute")
+	bob.until("now they work", `document.querySelector("#mute").ariaPressed === "true"`)
+	bob.tap("#leave")
 	bob.until("the screen may go dark", `window.locks.every(l => l.released)`)
 }
 
@@ -168,8 +232,11 @@ func TestPeople(t *testing.T) {
 // focus back; arrows go along the toolbar.
 func TestKeysAreKept(t *testing.T) {
 	d := parleyd.Start(t)
-	ann := open(t, browser.Start(t), "Ann", "http://"+d.Address+"/#garden")
-	ann.meet("garden")
+	ann := open(t, browser.Start(t), "Ann", "http://"+d.Address+"/")
+	ann.until("the lobby", `document.querySelector("#new").checkVisibility()`)
+	ann.eval(`document.querySelector("#nickname").focus()`)
+	ann.do(chromedp.KeyEvent("\r")) // in the name's field
+	ann.inRoom()
 	ann.eval(`document.querySelector("#show-chat").focus(); document.querySelector("#show-chat").click()`)
 	ann.until("the cursor is in the chat", `document.activeElement.id === "words"`)
 	ann.do(chromedp.KeyEvent("\u001b"))
@@ -178,12 +245,35 @@ func TestKeysAreKept(t *testing.T) {
 	ann.until("the next button", `document.activeElement.id === "show-people"`)
 	ann.key("ArrowLeft")
 	ann.until("and back", `document.activeElement.id === "show-chat"`)
+	ann.press("m")
+	ann.until("muted", `document.querySelector("#mute").ariaPressed === "true"`)
+	ann.eval(`document.querySelector("#tiles").focus()`)
+	space := input.DispatchKeyEventParams{Type: "keyDown", Key: " ", Code: "Space"}
+	call(ann, input.DispatchKeyEvent, space)
+	ann.until("the space bar lets one talk", `document.querySelector("#mute").ariaPressed === "false"`)
+	space.Type = "keyUp"
+	call(ann, input.DispatchKeyEvent, space)
+	ann.until("as long as it is held", `document.querySelector("#mute").ariaPressed === "true"`)
+	ann.press("m")
 	ann.press("?")
 	ann.click("#letters")
 	ann.eval(`document.querySelector("#help").close()`)
 	ann.press("m")
 	ann.press("c")
 	ann.until("letters do nothing", `document.querySelector("#mute").ariaPressed === "false" && document.querySelector("#chat").hidden`)
+}
+
+// tap touches the middle of an element.
+func (w *window) tap(selector string) {
+	w.t.Helper()
+	var at string
+	w.value(fmt.Sprintf(`(() => { const { left, top, width, height } = document.querySelector(%q).getBoundingClientRect(); return (left + width / 2) + " " + (top + height / 2); })()`, selector), &at)
+	point := &input.TouchPoint{}
+	if _, err := fmt.Sscan(at, &point.X, &point.Y); err != nil {
+		w.t.Fatal(err)
+	}
+	call(w, input.DispatchTouchEvent, input.DispatchTouchEventParams{Type: "touchStart", TouchPoints: []*input.TouchPoint{point}})
+	call(w, input.DispatchTouchEvent, input.DispatchTouchEventParams{Type: "touchEnd", TouchPoints: []*input.TouchPoint{}})
 }
 
 // key presses a key where the focus is.

@@ -75,6 +75,7 @@ func TestModerator(t *testing.T) {
 	bob.until("Bob is out", `document.querySelector("#meeting").hidden`)
 	bob.shoot("kicked")
 	ann.until("Bob is gone", `document.querySelectorAll("#members li").length === 1`)
+	ann.until("and keeps his name", `/(to Bob was lost|Bob left)/.test(document.querySelector("#notices").innerText)`)
 	bob.click("#again")
 	bob.until("Bob is told again", shows("#error", "a short while ago"))
 	ann.click("#lock")

@@ -80,6 +80,21 @@ func TestChatAndFiles(t *testing.T) {
   [...new Uint8Array(await crypto.subtle.digest("SHA-256", await window.saved.arrayBuffer()))].join() === %q`, want))
 	ann.shoot("chat")
 	ann.shootOthers("chat")
+
+	ann.eval(`{
+  const file = new File(["x"], "film.mkv"), list = new DataTransfer(), input = document.querySelector("#file");
+  list.items.add(file);
+  Object.defineProperty(list.files[0], "size", { value: 9e12 });
+  Object.defineProperty(input, "files", { value: [list.files[0]], configurable: true });
+  Object.defineProperty(input.files[0], "size", { value: 9e12 });
+  input.dispatchEvent(new Event("change"));
+}`)
+	ann.until("one that is too large was not declined", shows(".transfer:last-child", "Too large for Bob"))
+	bob.until("both are told", shows("#notices", "too large for this device"))
+	bob.click("#leave")
+	bob.until("what has come is there after the meeting", shows("#kept", "holiday.bin"))
+	bob.eval(`window.saved = undefined; document.querySelector("#kept button").click()`)
+	bob.until("it can be saved", `window.saved.size === 5_000_000`)
 }
 
 // What happens can be recorded to a file with pictures and sound, in which one can seek.
@@ -88,9 +103,16 @@ func TestRecording(t *testing.T) {
 	all := meeting(t, d.Address, "Ann", "Bob")
 	ann := all[0]
 	ann.sees(1)
+	ann.eval(`window.pieces = 0; window.painted = new Set();
+{ const start = MediaRecorder.prototype.start; MediaRecorder.prototype.start = function (...a) { this.addEventListener("dataavailable", () => window.pieces++); start.apply(this, a); }; }
+{ const paint = CanvasRenderingContext2D.prototype.drawImage; CanvasRenderingContext2D.prototype.drawImage = function (v, ...a) { window.painted.add(v.srcObject); paint.call(this, v, ...a); }; }
+{ const share = navigator.mediaDevices.getDisplayMedia.bind(navigator.mediaDevices); navigator.mediaDevices.getDisplayMedia = async (c) => window.shared = await share(c); }`)
+	ann.press("s")
+	ann.until("it is shared", `document.querySelector("#presenting").checkVisibility()`)
 	ann.eval(`{ const real = URL.createObjectURL; URL.createObjectURL = (blob) => { window.saved = blob; window.url = real.call(URL, blob); return "#"; }; } document.querySelector("#record").click()`)
 	ann.until("it records", `document.querySelector("#record").ariaPressed === "true"`)
-	ann.until("something is there to record", `await new Promise(done => setTimeout(() => done(true), 2000))`)
+	ann.until("something is there to record", `window.pieces > 1`)
+	ann.until("what is shared is recorded too, beside both cameras", `window.painted.has(window.shared) && window.painted.size === 3`)
 	ann.eval(`document.querySelector("#record").click()`)
 	ann.until("it plays", `window.saved && await (async () => {
   const blob = URL.__proto__ && window.saved;

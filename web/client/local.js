@@ -17,8 +17,8 @@ import { ParleyError } from "./errors.js";
 /**
  * @typedef {{
  *   addTrack: (track: MediaStreamTrack, stream: MediaStream) => void, removeTrack: (track: MediaStreamTrack) => void,
- *   replaceTrack: (old: MediaStreamTrack, track: MediaStreamTrack) => Promise<void>,
- * }} Outlet what takes the tracks
+ *   replaceTrack: (old: MediaStreamTrack, track?: MediaStreamTrack) => Promise<void>,
+ * }} Outlet what takes the tracks; a track replaced by none comes back with `addTrack`
  */
 
 /**
@@ -62,7 +62,10 @@ export class Local extends Emitter {
       if (this.#closed && !given) stop(stream);
       this.#check();
       const before = this.state.stream;
-      for (const track of before?.getTracks() ?? []) this.#drop(track);
+      for (const track of before?.getTracks() ?? []) {
+        this.#outlet?.removeTrack(track);
+        this.#drop(track);
+      }
       this.#set({ stream });
       for (const track of stream.getTracks()) this.#add(track);
       return stream;
@@ -72,45 +75,38 @@ export class Local extends Emitter {
   /** Opens what is wanted and not turned off: both at once, else what of it can be had. */
   async #capture() {
     const wanted = /** @type {Kind[]} */ (["audio", "video"]).filter((kind) => this.#constraints[kind] && !(kind === "video" && this.state.muted.video));
+    const stream = new MediaStream();
     this.#set({ problems: {} });
-    if (!wanted.length) return new MediaStream();
+    if (!wanted.length) return stream;
     try {
       return await navigator.mediaDevices.getUserMedia(Object.fromEntries(wanted.map((kind) => [kind, this.#constraints[kind]])));
     } catch (error) {
-      if (wanted.length < 2) {
-        this.#failed(wanted[0], error);
-        throw error;
+      for (const kind of wanted) {
+        // Who has just said no is not asked again.
+        if (wanted[1] && /** @type {any} */ (error).name !== "NotAllowedError") await this.#open(kind).then((track) => stream.addTrack(track), () => {});
+        else this.#put("problems", kind, error);
       }
-      const tracks = [];
-      for (const kind of wanted) tracks.push(await this.#open(kind).catch(() => undefined));
-      const got = tracks.filter((track) => track !== undefined);
-      if (!got.length) throw error;
-      return new MediaStream(got);
+      if (!stream.getTracks().length) throw error;
+      return stream;
     }
   }
 
   /**
-   * Silences the microphone, or turns the camera off: a camera that `publish` has opened is
-   * closed, and opened again when it is turned on. One that can't be opened stays off, and the
-   * promise is rejected.
+   * Silences the microphone, or turns the camera off, at once: a camera that `publish` has opened
+   * is closed, and opened again when it is turned on, without a new offer. One that can't be opened
+   * stays off, and the promise is rejected.
    * @param {Kind} kind
    * @param {boolean} muted
    */
   mute(kind, muted) {
+    this.#put("muted", kind, muted);
+    const now = this.#track(kind);
+    if (now) now.enabled = !muted;
     return this.#next(async () => {
-      this.#set({ muted: { ...this.state.muted, [kind]: muted } });
       const track = this.#track(kind);
-      if (kind === "audio" || !this.#constraints.video) {
-        if (track) track.enabled = !muted;
-      } else if (muted && track) {
-        this.#drop(track);
-      } else if (!muted && !track) {
-        const opened = await this.#open(kind).catch((error) => {
-          this.#set({ muted: { ...this.state.muted, [kind]: true } });
-          throw error;
-        });
-        this.#add(opened);
-      }
+      if (kind === "audio" || !this.#constraints.video || this.state.muted.video === !track) return;
+      if (track) this.#drop(track);
+      else this.#add(await this.#open(kind).catch((error) => { this.#put("muted", kind, true); throw error; }));
     });
   }
 
@@ -122,9 +118,9 @@ export class Local extends Emitter {
    */
   switchDevice(kind, device) {
     return this.#next(async () => {
-      const before = this.#constraints[kind], base = typeof before === "object" ? before : {};
+      const before = this.#constraints[kind];
       const wanted = typeof device === "string" ? { deviceId: device ? { exact: device } : undefined, facingMode: undefined } : device;
-      this.#constraints[kind] = { ...base, ...wanted };
+      this.#constraints[kind] = { .../** @type {any} */ (before), ...wanted };
       if (kind === "video" && this.state.muted.video) return;
       const old = this.#track(kind);
       old?.stop(); // some systems open a camera only once
@@ -132,9 +128,10 @@ export class Local extends Emitter {
       const track = await this.#open(kind).catch((error) => {
         failure = error;
         this.#constraints[kind] = before;
-        return before ? this.#open(kind).catch(() => undefined) : undefined;
+        return before && this.#open(kind).catch(() => {});
       });
-      await this.#swap(old, track);
+      if (old) this.#drop(old); // the next goes on in its line
+      if (track) this.#add(track);
       if (failure) throw failure;
     });
   }
@@ -197,66 +194,48 @@ export class Local extends Emitter {
   /** @param {Kind} kind */
   async #open(kind) {
     const stream = await navigator.mediaDevices.getUserMedia({ [kind]: this.#constraints[kind] }).catch((error) => {
-      this.#failed(kind, error);
+      this.#put("problems", kind, error);
       throw error;
     });
     if (this.#closed) stop(stream);
     this.#check();
-    this.#failed(kind);
+    this.#put("problems", kind);
     return stream.getTracks()[0];
   }
 
   /**
+   * @param {"muted"|"problems"} what
    * @param {Kind} kind
-   * @param {unknown} [error] none: it works
+   * @param {unknown} [value] none: there is no problem
    */
-  #failed(kind, error) { this.#set({ problems: { ...this.state.problems, [kind]: error } }); }
+  #put(what, kind, value) { this.#set({ [what]: { ...this.state[what], [kind]: value } }); }
 
   /** @param {MediaStreamTrack} track */
   #add(track) {
-    const { stream = new MediaStream(), muted } = this.state;
-    if (!stream.getTracks().includes(track)) stream.addTrack(track);
-    if (track.kind === "audio") track.enabled = !muted.audio;
-    this.#outlet?.addTrack(track, stream);
+    const { stream = new MediaStream() } = this.state;
+    stream.addTrack(track); // once
     this.#watch(track);
+    this.#outlet?.addTrack(track, stream);
     this.#set({ stream });
   }
 
   /** @param {MediaStreamTrack} track */
   #drop(track) {
     this.state.stream?.removeTrack(track);
-    this.#outlet?.removeTrack(track);
+    this.#outlet?.replaceTrack(track).catch(() => {}); // the connection has ended
     if (this.#constraints[/** @type {Kind} */ (track.kind)]) track.stop();
     this.#set({});
   }
 
   /**
-   * @param {MediaStreamTrack} [old]
-   * @param {MediaStreamTrack} [track]
-   */
-  async #swap(old, track) {
-    const { stream } = this.state;
-    if (old && track && stream) {
-      stream.removeTrack(old);
-      stream.addTrack(track);
-      track.enabled = old.enabled;
-      this.#watch(track);
-      await this.#outlet?.replaceTrack(old, track);
-    } else if (old) {
-      this.#drop(old);
-    } else if (track) {
-      this.#add(track);
-    }
-    this.#set({});
-  }
-
-  /**
+   * Takes care of a track, before it is sent: it is silent while its kind is muted.
    * A device that is pulled out ends its track: the default one takes its place, if there is one.
    * An interruption leaves it as it is.
    * @param {MediaStreamTrack} track
    */
   #watch(track) {
     const kind = /** @type {Kind} */ (track.kind);
+    track.enabled = !this.state.muted[kind];
     for (const event of ["mute", "unmute"]) track.addEventListener(event, () => this.#set({})); // interrupted, such as by a phone call
     track.addEventListener("ended", () => {
       if (this.#track(kind) !== track) return;

@@ -176,7 +176,7 @@ export class Peer extends Emitter {
   /**
    * Sends another track in the place of one, without asking the other.
    * @param {MediaStreamTrack} old
-   * @param {MediaStreamTrack} track
+   * @param {MediaStreamTrack} [track]
    */
   replaceTrack(old, track) { return this.#senders.replace(old, track); }
 

@@ -108,15 +108,15 @@ export class Publishing extends Membership {
   }
 
   /**
-   * Sends another track in the place of one.
+   * Sends another track in the place of one, without a new offer.
    * @param {MediaStreamTrack} old
-   * @param {MediaStreamTrack} track
+   * @param {MediaStreamTrack} [track] none: nothing, until one of the kind is added to the stream
    */
   async replaceTrack(old, track) {
     const stream = this.tracks.get(old);
     if (!stream) return;
     this.tracks.delete(old);
-    this.tracks.set(track, stream);
+    if (track) this.tracks.set(track, stream);
     await Promise.all([...this.peers.values()].map((peer) => peer.replaceTrack(old, track)));
   }
 

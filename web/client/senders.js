@@ -3,11 +3,14 @@
 // each is encoded.
 
 /** @typedef {Partial<RTCRtpEncodingParameters>} Encoding */
+/** @typedef {{sender: RTCRtpSender, stream: MediaStream, kind: string}} Line */
 
 export class Senders {
   #pc;
-  /** @type {Map<MediaStreamTrack, MediaStream>} */
-  #tracks = new Map();
+  /** @type {Map<MediaStreamTrack, Line>} what sends each track */
+  #lines = new Map();
+  /** @type {Set<Line>} those whose track is away for a while */
+  #paused = new Set();
   /** @type {Map<MediaStreamTrack|string, Encoding>} by track or kind, kept for senders to come */
   #encodings = new Map();
 
@@ -21,46 +24,49 @@ export class Senders {
    * @param {MediaStream} stream that it belongs to; the other side gets one with the same id
    */
   add(track, stream) {
-    if (this.#tracks.has(track)) return;
-    this.#tracks.set(track, stream);
+    if (this.#lines.has(track)) return;
+    const { kind } = track, paused = [...this.#paused].find((line) => line.stream === stream && line.kind === kind);
     // A line that has sent before is not taken by addTrack again: descriptions would grow.
-    const idle = this.#pc.getTransceivers().find(({ sender, direction, receiver }) =>
-      !sender.track && receiver.track.kind === track.kind && /^(inactive|recvonly)$/.test(direction) && "setStreams" in sender);
-    if (!idle) {
-      this.#pc.addTrack(track, stream);
-      return;
+    const idle = !paused && this.#pc.getTransceivers().find(({ sender, direction, receiver }) =>
+      !sender.track && receiver.track.kind === kind && /^(inactive|recvonly)$/.test(direction) && "setStreams" in sender);
+    const { sender } = paused || idle || { sender: this.#pc.addTrack(track, stream) }, line = paused || { sender, stream, kind };
+    this.#lines.set(track, line);
+    this.#paused.delete(line);
+    if (idle) {
+      sender.setStreams(stream);
+      idle.direction = idle.direction === "recvonly" ? "sendrecv" : "sendonly";
     }
-    idle.sender.setStreams(stream);
-    idle.direction = idle.direction === "recvonly" ? "sendrecv" : "sendonly";
-    idle.sender.replaceTrack(track).catch(() => {}); // the connection has ended
+    if (sender.track !== track) sender.replaceTrack(track).catch(() => {}); // the connection has ended
   }
 
   /** @param {MediaStreamTrack} track */
   remove(track) {
-    this.#tracks.delete(track);
+    const line = this.#lines.get(track);
+    this.#lines.delete(track);
     this.#encodings.delete(track);
-    const sender = this.#sender(track);
-    if (sender) this.#pc.removeTrack(sender);
+    if (line) this.#pc.removeTrack(line.sender);
   }
 
   /**
    * @param {MediaStreamTrack} old
-   * @param {MediaStreamTrack} track
+   * @param {MediaStreamTrack} [track] none: nothing is sent until one of the kind is added to the stream
    */
   async replace(old, track) {
-    const stream = this.#tracks.get(old), sender = this.#sender(old), encoding = this.#encodings.get(old);
-    if (!stream || !sender) return;
-    this.#tracks.delete(old);
-    this.#tracks.set(track, stream);
-    if (encoding) this.#encodings.set(track, encoding);
+    const line = this.#lines.get(old);
+    if (!line) return;
+    this.#lines.delete(old);
+    if (track) {
+      this.#lines.set(track, line);
+      this.encode(track, this.#encodings.get(old) ?? {});
+    } else this.#paused.add(line);
     this.#encodings.delete(old);
-    await sender.replaceTrack(track);
+    await line.sender.replaceTrack(track ?? null);
   }
 
   /** Asks for the other side's picture and voice where there is none of ours. */
   ask() {
     for (const kind of ["audio", "video"]) {
-      if (![...this.#tracks.keys()].some((track) => track.kind === kind)) this.#pc.addTransceiver(kind, { direction: "recvonly" });
+      if (![...this.#lines.keys()].some((track) => track.kind === kind)) this.#pc.addTransceiver(kind, { direction: "recvonly" });
     }
   }
 
@@ -83,7 +89,4 @@ export class Senders {
       await sender.setParameters(parameters);
     }
   }
-
-  /** @param {MediaStreamTrack} track */
-  #sender(track) { return this.#pc.getSenders().find((sender) => sender.track === track); }
 }

@@ -6,8 +6,7 @@
 /** @typedef {{id: string, from: string, name: string, text: string, at: number, own: boolean, failed?: boolean}} Line */
 
 const KEPT = 500; // lines
-const TOLD = 100; // lines that a latecomer is told of
-const TOLD_SIZE = 10_000; // characters of them: they fit a message of the server in any script
+const TOLD_SIZE = 10_000; // characters that a latecomer is told of at once: they fit a message of the server in any script
 const LONGEST = 4_000; // characters of a line
 
 export class Chat {
@@ -16,8 +15,8 @@ export class Chat {
   #room;
   #nameOf;
   #changed;
-  /** Whether somebody has told us what was said before. */
-  #knows = false;
+  /** Those whom we have asked what was said before. */
+  #asked = /** @type {Set<string>} */ (new Set());
 
   /**
    * @param {Room} room
@@ -51,11 +50,13 @@ export class Chat {
   }
 
   /**
-   * Asks one who may have been here before us.
+   * Asks one who may have been here before us. All are asked: each may have missed something.
    * @param {Peer} peer
    */
-  ask(peer) {
-    if (!this.#knows) peer.send({ ask: "history" }).catch(() => {}); // the next one is asked
+  async ask(peer) {
+    if (this.#asked.has(peer.id)) return;
+    this.#asked.add(peer.id);
+    await peer.send({ ask: "history" }).catch(() => this.#asked.delete(peer.id)); // when there is a way again
   }
 
   /**
@@ -70,31 +71,37 @@ export class Chat {
       const line = { id, from, name: this.#nameOf(from), text: data.chat.slice(0, LONGEST), at: Date.now(), own: false };
       if (this.#add([line])) this.#changed(line);
     } else if (data?.ask === "history" && peer) {
-      this.#tell(peer);
-    } else if (Array.isArray(data?.history) && !this.#knows) {
+      this.#tell(peer).catch(() => {}); // it has gone
+    } else if (Array.isArray(data?.history) && this.#asked.has(from)) {
       this.#learn(data.history);
     }
   }
 
-  /** @param {Peer} peer */
-  #tell(peer) {
-    const now = Date.now(), history = [];
-    let size = 0;
-    for (const { id, name, text, at } of this.lines.slice(-TOLD).reverse()) {
-      size += text.length + name.length + 80;
-      if (size > TOLD_SIZE) break;
-      history.unshift({ id, name, text, age: now - at });
+  /**
+   * Tells one all that was said, the newest first, in pieces that fit a message.
+   * @param {Peer} peer
+   */
+  async #tell(peer) {
+    const now = Date.now();
+    for (let end = this.lines.length, begin; end > 0; end = begin) {
+      let size = 0;
+      const history = [];
+      for (begin = end; begin > 0; begin--) {
+        const { id, name, text, at } = this.lines[begin - 1];
+        size += text.length + name.length + 80;
+        if (size > TOLD_SIZE && history.length) break;
+        history.unshift({ id, name, text, age: now - at });
+      }
+      await peer.send({ history });
     }
-    if (history.length) peer.send({ history }).catch(() => {}); // it has gone
   }
 
   /** @param {any[]} history */
   #learn(history) {
     const now = Date.now();
-    const lines = history.slice(-TOLD).filter((l) => typeof l?.id === "string" && typeof l.text === "string").map((l) => ({
+    const lines = history.slice(-KEPT).filter((l) => typeof l?.id === "string" && typeof l.text === "string").map((l) => ({
       id: l.id.slice(0, 64), from: "", name: String(l.name ?? "").slice(0, 64), text: l.text.slice(0, LONGEST), at: now - Math.max(0, Number(l.age) || 0), own: false,
     }));
-    this.#knows = lines.length > 0;
     if (this.#add(lines)) this.#changed();
   }
 

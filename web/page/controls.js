@@ -3,10 +3,11 @@
 
 import { element, fill, make, makeButton, save } from "./elements.js";
 import { address } from "./link.js";
+import { load } from "./load.js";
 import { before, leave, media } from "./session.js";
 import { deviceInUse } from "./settings.js";
 import { ring } from "./sounds.js";
-import { change, drawn, notice, state } from "./state.js";
+import { change, drawn, notice, openChat, state } from "./state.js";
 import { drawKeys, setUpKeys } from "./keys.js";
 import { stage } from "./view.js";
 import { t } from "./words.js";
@@ -22,7 +23,8 @@ let starting = false;
 function toggle(name) {
   const panel = state.panel === name ? "" : name;
   closePopups();
-  change({ panel, ...(panel === "chat" && { unread: 0 }) });
+  if (panel === "chat") openChat();
+  else change({ panel });
 }
 
 function hand() {
@@ -33,7 +35,7 @@ function hand() {
 function fullscreen() {
   closePopups();
   if (document.fullscreenElement) document.exitFullscreen();
-  else meeting.requestFullscreen?.().catch(() => {}); // the browser does not want to
+  else document.documentElement.requestFullscreen?.().catch(() => {}); // the browser does not want to
 }
 
 function pip() {
@@ -50,16 +52,31 @@ async function record() {
   }
   starting = true;
   try {
-    const { Recorder } = await import("./record.js");
+    const { Recorder } = await /** @type {Promise<typeof import("./record.js")>} */ (load("record.js").catch(() => { throw new Error(t("load.failed")); }));
     if (state.phase !== "meeting") return;
-    recorder = new Recorder(() => stage.pictures, () => media.muted ? undefined : media.stream);
+    recorder = new Recorder(pictures, () => media.muted ? undefined : media.stream);
     change({ recording: true });
     state.visit?.meeting.update({ recording: true });
-  } catch {
-    notice(t("record.failed"), "error");
+  } catch (error) {
+    const { name, message } = /** @type {Error} */ (error);
+    notice(name === "Error" ? message : t("record.failed"), "error");
   } finally {
     starting = false;
   }
+}
+
+/** Our own screen, which is on no tile. */
+const ownScreen = make("video");
+ownScreen.muted = true;
+
+/** What is recorded: the tiles, and what we share. */
+function pictures() {
+  const { screen } = media, tiles = stage.pictures;
+  if (ownScreen.srcObject !== (screen ?? null)) {
+    ownScreen.srcObject = screen ?? null;
+    if (screen) ownScreen.play().catch(() => {}); // it has ended
+  }
+  return screen ? [{ video: ownScreen, name: t("share.note"), hasPicture: true, large: true }, ...tiles] : tiles;
 }
 
 async function stopRecording() {
@@ -151,8 +168,8 @@ function drawMenu(name, groups) {
 }
 
 export const actions = {
-  mute: () => void media.toggleMute(),
-  camera: () => void media.toggleCamera(),
+  mute: () => void media.toggle("audio"),
+  camera: () => void media.toggle("video"),
   share: () => void media.share(),
   hand,
   people: () => toggle("people"),
@@ -210,6 +227,16 @@ function fades() {
     clearTimeout(timer);
     timer = setTimeout(() => { meeting.dataset.idle = ""; }, IDLE);
   };
+  // The touch that wakes the controls presses none of them.
+  const controls = element("controls");
+  let waking = false;
+  addEventListener("pointerdown", ({ pointerType }) => {
+    waking = pointerType !== "mouse" && "idle" in meeting.dataset && getComputedStyle(controls).opacity === "0";
+  }, true);
+  controls.addEventListener("click", (event) => {
+    if (waking && event.detail) event.stopPropagation();
+    waking = false;
+  }, true);
   for (const event of ["pointermove", "pointerdown", "keydown", "focusin"]) addEventListener(event, wake);
   wake();
 }

@@ -77,6 +77,31 @@ export function fill(parent, things, draw) {
   if (focused) /** @type {HTMLElement|null} */ (parent.querySelector(`[data-key="${CSS.escape(focused)}"]`))?.focus();
 }
 
+/** @type {WeakMap<Element, string>} what each element of a list shows */
+const shown = new WeakMap();
+
+/**
+ * Shows things one after the other. The element of one that is as before stays: what is selected
+ * in it, the focus, and what screen readers have read.
+ * @template T
+ * @param {HTMLElement} parent
+ * @param {readonly T[]} things as JSON can tell
+ * @param {(thing: T) => HTMLElement} draw
+ */
+export function list(parent, things, draw) {
+  const active = document.activeElement, focused = active instanceof HTMLElement && parent.contains(active) ? active.dataset.key : undefined;
+  const keys = things.map((thing) => JSON.stringify(thing)), wanted = new Set(keys);
+  const there = new Map([...parent.children].map((e) => [shown.get(e) ?? "", e]));
+  for (const [key, e] of there) if (!wanted.has(key)) e.remove();
+  things.forEach((thing, i) => {
+    const e = there.get(keys[i]) ?? draw(thing);
+    shown.set(e, keys[i]);
+    if (parent.children[i] !== e) parent.insertBefore(e, parent.children[i] ?? null);
+  });
+  while (parent.children.length > things.length) parent.lastElementChild?.remove();
+  if (focused && !parent.contains(document.activeElement)) /** @type {HTMLElement|null} */ (parent.querySelector(`[data-key="${CSS.escape(focused)}"]`))?.focus();
+}
+
 /**
  * Makes the picture of somebody of whom there is none.
  * @param {string} id

@@ -2,7 +2,7 @@
 // Files, over a data channel for each receiver: an offer, a yes or a no, then pieces.
 
 /** @typedef {import("./client/parley.js").Peer} Peer */
-/** @typedef {"offered"|"moving"|"done"|"refused"|"failed"|"canceled"} FileState */
+/** @typedef {"offered"|"moving"|"done"|"refused"|"large"|"failed"|"canceled"} FileState */
 
 /** @typedef {{state: FileState, moved: number}} Part what one receiver has of it, in bytes */
 
@@ -106,9 +106,12 @@ function offerTo(peer, file, moving) {
     if (answer === "yes") {
       moving.settle(part, "moving");
       const largest = peer.connection.sctp?.maxMessageSize || PIECE;
-      await push(channel, file, Math.min(PIECE, largest), (moved) => moving.moved(part, moved)).catch(() => moving.settle(part, "failed"));
+      await push(channel, file, Math.min(PIECE, largest), (moved) => moving.moved(part, moved)).catch(() => {
+        moving.settle(part, "failed"); // it can't be read any more
+        channel.close();
+      });
     } else {
-      moving.settle(part, answer === "got" ? "done" : "refused");
+      moving.settle(part, answer === "got" ? "done" : answer === "large" ? "large" : "refused");
       channel.close();
     }
   };
@@ -138,22 +141,22 @@ async function push(channel, file, piece, moved) {
 }
 
 /**
- * Takes an offer of a file.
+ * Takes an offer of a file. large: one that this device can't take was offered.
  * @param {RTCDataChannel} channel
  * @param {string} peer
- * @param {(transfer: Transfer) => void} offered
- * @param {() => void} changed
+ * @param {{offered: (transfer: Transfer) => void, large: (name: string, size: number) => void, changed: () => void}} told
  */
-export function receiveFile(channel, peer, offered, changed) {
+export function receiveFile(channel, peer, { offered, large, changed }) {
   channel.binaryType = "arraybuffer";
   channel.onmessage = ({ data }) => {
     const offer = JSON.parse(data), size = Number(offer.size);
+    const name = String(offer.name).replace(/[/\\\p{Cc}\p{Cf}]/gu, "_").slice(-200) || "file";
     if (!(size >= 0 && size <= MOST)) {
-      channel.send(JSON.stringify({ answer: "no" }));
+      channel.send(JSON.stringify({ answer: "large" }));
+      large(name, size);
       return;
     }
     const type = /^[\w.+-]+\/[\w.+-]+$/.test(offer.type) ? offer.type : "application/octet-stream";
-    const name = String(offer.name).replace(/[/\\\p{Cc}\p{Cf}]/gu, "_").slice(-200) || "file";
     offered(new Receiver(channel, peer, new Moving({ name, size, incoming: true }, changed), type).file);
   };
 }

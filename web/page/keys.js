@@ -3,6 +3,7 @@
 // Escape.
 
 import { element, fill, make } from "./elements.js";
+import { media } from "./session.js";
 import { set, state } from "./state.js";
 import { language, t } from "./words.js";
 
@@ -31,6 +32,7 @@ export function setUpKeys(actions, escape) {
     event.preventDefault();
     actions[found[1]]();
   });
+  talkKey();
   const controls = element("controls");
   controls.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
@@ -45,8 +47,28 @@ export function setUpKeys(actions, escape) {
   letters.onchange = () => set({ letters: letters.checked });
 }
 
+/** Who is muted may talk as long as the space bar is held. */
+function talkKey() {
+  let talks = false;
+  const end = () => {
+    if (talks) media.turn("audio", false);
+    talks = false;
+  };
+  addEventListener("keydown", (event) => {
+    if (event.key !== " " || event.repeat || !state.settings.letters || state.phase !== "meeting" || document.querySelector("dialog[open]")) return;
+    if (event.target instanceof Element && event.target.matches(`${TYPED}, button, a, summary, input`) || !media.muted) return;
+    event.preventDefault();
+    talks = true;
+    media.turn("audio", true);
+  });
+  addEventListener("keyup", ({ key }) => { if (key === " ") end(); });
+  addEventListener("blur", end);
+}
+
 /** Draws the list of the shortcuts. */
 export function drawKeys() {
   element("letters", HTMLInputElement).checked = state.settings.letters;
-  fill(element("keys"), language(), () => KEYS.flatMap(([key, , words]) => [make("dt", {}, make("kbd", { text: key })), make("dd", { text: t(words) })]));
+  /** @type {[key: string, words: import("./words.js").Key][]} */
+  const all = [...KEYS.map(([key, , words]) => /** @type {[string, import("./words.js").Key]} */ ([key, words])), [t("help.spaceKey"), "help.space"]];
+  fill(element("keys"), language(), () => all.flatMap(([key, words]) => [make("dt", {}, make("kbd", { text: key })), make("dd", { text: t(words) })]));
 }

@@ -8,7 +8,17 @@ const LETTERS = "abcdefghijkmnpqrstuvwxyz"; // 24 that are not mistaken for anot
 
 /** @returns {{room: string, token: string}} the room in the link, and the token for it */
 export function readLink() {
-  const [first, ...rest] = location.hash.slice(1).split("&");
+  const { room, token } = read(location.hash.slice(1));
+  if (token) showRoom(room);
+  return { room, token: token || recall(`parley.token ${room}`, "sessionStorage") || "" };
+}
+
+/**
+ * Reads what stands behind the #, and keeps the token in it.
+ * @param {string} hash
+ */
+function read(hash) {
+  const [first, ...rest] = hash.split("&");
   let room = first;
   try {
     room = decodeURIComponent(first);
@@ -17,11 +27,8 @@ export function readLink() {
   }
   room = room.normalize("NFC").trim();
   const token = new URLSearchParams(rest.join("&")).get("token") ?? "";
-  if (token) {
-    keep(`parley.token ${room}`, token, "sessionStorage");
-    showRoom(room);
-  }
-  return { room, token: token || recall(`parley.token ${room}`, "sessionStorage") || "" };
+  if (token) keep(`parley.token ${room}`, token, "sessionStorage");
+  return { room, token };
 }
 
 /** @param {string} room that the address bar names from now on; "": none */
@@ -35,16 +42,16 @@ export function address(room) {
 }
 
 /**
- * The room that somebody has typed, or whose link has been pasted.
+ * The room that somebody has typed, or whose link has been pasted, with its token.
  * @param {string} text
+ * @returns {string} "": the link is another server's, and the window goes there
  */
-export function roomOf(text) {
-  const hash = /^https?:\/\/[^#]+#([^&]+)/.exec(text.trim())?.[1];
-  try {
-    return (hash === undefined ? text : decodeURIComponent(hash)).normalize("NFC").trim();
-  } catch {
-    return text.trim();
-  }
+export function followInvitation(text) {
+  const link = /^https?:\/\/[^#]+#./.test(text.trim()) ? URL.parse(text.trim()) : null;
+  if (!link) return text.normalize("NFC").trim();
+  if (link.origin === location.origin && link.pathname === location.pathname) return read(link.hash.slice(1)).room;
+  location.assign(link);
+  return "";
 }
 
 /** Makes the name of a room that nobody guesses: 55 bits. */

@@ -1,10 +1,10 @@
 // @ts-check
 // What stands before and after a room: the preview, the name, and one thing to do.
 
-import { element, press, write } from "./elements.js";
-import { newRoom, roomOf } from "./link.js";
+import { element, list, makeButton, press, save, size, write } from "./elements.js";
+import { followInvitation, newRoom } from "./link.js";
 import { again, cancel, enter, media, ownName, toLobby } from "./session.js";
-import { change, drawn, go, state } from "./state.js";
+import { change, drawn, go, set, state } from "./state.js";
 import { t } from "./words.js";
 
 const METER_EVERY = 100; // ms
@@ -18,8 +18,8 @@ let focused = "";
 
 export function setUpLobby() {
   nickname.value = ownName();
-  element("preview-mute").onclick = () => media.toggleMute();
-  element("preview-camera").onclick = () => media.toggleCamera();
+  element("preview-mute").onclick = () => media.toggle("audio");
+  element("preview-camera").onclick = () => media.toggle("video");
   element("retry").onclick = () => media.retry();
   element("cancel").onclick = () => cancel();
   element("again").onclick = () => again();
@@ -29,9 +29,17 @@ export function setUpLobby() {
   };
   form.onsubmit = (event) => {
     event.preventDefault();
-    const named = roomOf(room.value);
-    if (!state.room && !named) return;
-    if (!state.room) change({ room: named });
+    if (!state.room) {
+      if (!room.value.trim()) {
+        if (document.activeElement === nickname) element("new").click();
+        else room.focus();
+        return;
+      }
+      const named = followInvitation(room.value);
+      if (!named) return; // it leads to another server
+      change({ room: named });
+      room.value = "";
+    }
     join();
   };
   setInterval(() => { if (!lobby.hidden) level.value = media.muted ? 0 : media.level(); }, METER_EVERY);
@@ -39,14 +47,18 @@ export function setUpLobby() {
 }
 
 function join() {
+  // Whoever waits to be called may look at something else meanwhile.
+  if (quiet.checked && globalThis.Notification?.permission === "default") Notification.requestPermission().then((answer) => { if (answer === "granted") set({ notify: true }); });
   enter({ name: nickname.value.trim(), passcode: state.needsPasscode ? passcode.value : "", meet: !quiet.checked });
 }
 
 /** @param {import("./state.js").State} now */
-function draw({ phase, room: named, why, needsPasscode }) {
+function draw({ phase, room: named, why, needsPasscode, kept }) {
   lobby.hidden = phase === "meeting" || phase === "left";
   left.hidden = phase !== "left";
   write(element("left-title"), why || t("left.title"));
+  element("kept").hidden = !kept.length;
+  list(element("kept-files"), kept.map(({ name, size: bytes }, i) => ({ i, words: `${t("file.save")}: ${name} (${size(bytes)})` })), ({ i, words }) => makeButton(words, () => save(kept[i].blob, kept[i].name)));
   if (lobby.hidden) {
     preview.srcObject = null;
     focused = "";
@@ -76,7 +88,7 @@ function draw({ phase, room: named, why, needsPasscode }) {
  * @param {string} named
  */
 function focus(phase, needsPasscode, named) {
-  const wanted = phase === "joining" || phase === "waiting" ? "cancel" : needsPasscode ? "passcode" : named ? "nickname" : "new";
+  const wanted = phase === "joining" || phase === "waiting" ? "progress" : needsPasscode ? "passcode" : named ? "nickname" : "new";
   if (wanted === focused || document.querySelector("dialog[open]")) return;
   focused = wanted;
   element(wanted).focus();
@@ -102,9 +114,9 @@ function drawPreview() {
  * @param {string} camera
  */
 export function drawDevices(microphone, camera) {
-  const muted = media.muted || !media.track("audio") && !media.opening, off = media.cameraOff || !media.track("video") && !media.opening;
+  const muted = media.off("audio"), off = media.off("video");
   press(element(microphone), muted, t(muted ? "control.unmute" : "control.mute"));
   press(element(camera), off, t(off ? "control.cameraOn" : "control.cameraOff"));
-  element(microphone).classList.toggle("broken", !media.track("audio") && !media.opening);
-  element(camera).classList.toggle("broken", Boolean(media.local.state.problems.video));
+  element(microphone).classList.toggle("broken", media.broken("audio"));
+  element(camera).classList.toggle("broken", media.broken("video"));
 }

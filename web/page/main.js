@@ -5,10 +5,11 @@ import { element } from "./elements.js";
 import { drawIcons } from "./icons.js";
 import { setUpLobby } from "./lobby.js";
 import { readLink } from "./link.js";
+import { setUpNotices } from "./notices.js";
 import { followLink, inside, media } from "./session.js";
 import { setUpSettings } from "./settings.js";
-import { change, drawn, redraw, state } from "./state.js";
-import { chosen, setLanguage, translate } from "./words.js";
+import { change, drawn, notice, redraw, state } from "./state.js";
+import { chosen, setLanguage, t, translate } from "./words.js";
 
 /** @type {WakeLockSentinel|undefined} */
 let awake;
@@ -31,7 +32,8 @@ async function keepAwake() {
 const language = element("language", HTMLSelectElement);
 language.value = chosen();
 language.onchange = async () => {
-  await setLanguage(language.value);
+  await setLanguage(language.value).catch(() => notice(t("load.failed"), "error"));
+  language.value = chosen();
   redraw();
 };
 translate();
@@ -39,6 +41,7 @@ drawIcons();
 change({ room: readLink().room });
 setUpLobby();
 setUpSettings();
+setUpNotices();
 let phase = state.phase;
 drawn(() => {
   if (phase !== state.phase) keepAwake();
@@ -50,5 +53,5 @@ addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });
 // Whoever touches the page is about to join.
-for (const event of ["pointerdown", "keydown"]) addEventListener(event, () => inside().catch(() => {}), { once: true });
+for (const event of ["pointerdown", "keydown"]) addEventListener(event, () => inside().catch(() => {}), { once: true }); // joining loads it again
 media.open();

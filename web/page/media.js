@@ -3,15 +3,19 @@
 // why. Opening and closing them is the client module's.
 
 import { Local } from "./client/local.js";
-import { notice, redraw } from "./state.js";
+import { notice, redraw, state } from "./state.js";
 import { keep, recallObject } from "./storage.js";
 import { t } from "./words.js";
 
 const CHOICES_KEY = "parley.devices";
+/** How large a camera opens: for few, and for so many others that each sees it small. */
+const LARGE = { width: { ideal: 1280 }, height: { ideal: 720 } }, SMALL = { width: { ideal: 640 }, height: { ideal: 360 } };
+const SEVERAL = 3;
+const RESUMES = 1_000; // ms in which what was interrupted goes on by itself
 
 /** @typedef {"audioinput"|"videoinput"|"audiooutput"} DeviceKind */
 /** @typedef {"audio"|"video"} Kind */
-/** @typedef {{id: string, label: string}} Device */
+/** @typedef {{id: string, label: string, group: string}} Device */
 /** @typedef {{audioinput?: string, videoinput?: string, audiooutput?: string, cameraOff?: boolean}} Choices */
 
 export class Media {
@@ -24,7 +28,9 @@ export class Media {
   /** Called when a voice is heard while the microphone is off. */
   onspeech = () => {};
   /** Devices that went away in use: they are taken again when they are back. */
-  #missing = /** @type {Set<Kind>} */ (new Set());
+  #missing = /** @type {Map<Kind, {id: string, group: string}>} */ (new Map());
+  /** How large cameras were asked to be. */
+  #sized = /** @type {WeakMap<MediaStreamTrack, typeof LARGE>} */ (new WeakMap());
   /** @type {MediaStreamTrack[]} those that are watched */
   #watched = [];
   /** @type {AnalyserNode|undefined} */
@@ -37,6 +43,7 @@ export class Media {
 
   constructor() {
     navigator.mediaDevices?.addEventListener?.("devicechange", () => this.#devicesChanged());
+    document.addEventListener("visibilitychange", () => this.#resume());
   }
 
   get stream() { return this.local.state.stream; }
@@ -64,10 +71,26 @@ export class Media {
   async #publish() {
     if (!this.insecure) {
       this.opening = true;
-      await this.local.publish({ audio: this.#constraint("audioinput"), video: this.#constraint("videoinput") }).catch(() => {}); // the state tells
+      const { local } = this;
+      await local.publish({ audio: this.#constraint("audioinput"), video: this.#constraint("videoinput") }).catch(() => {}); // the state tells
+      await this.#openAllowed(local);
       this.opening = false;
+      // The lobby shows what is wrong as long as it is; whoever has gone in meanwhile is told.
+      if (local === this.local && state.phase !== "lobby" && state.phase !== "left" && this.problem) notice(this.problem, "error");
     }
     await this.#list();
+  }
+
+  /**
+   * Opens what of the two is allowed where the browser has refused both at once.
+   * @param {Local} local
+   */
+  async #openAllowed(local) {
+    for (const [kind, name, list] of /** @type {const} */ ([["audio", "microphone", "audioinput"], ["video", "camera", "videoinput"]])) {
+      if (local !== this.local || local.state.problems[kind]?.name !== "NotAllowedError") continue;
+      const permission = await navigator.permissions?.query({ name: /** @type {PermissionName} */ (name) }).catch(() => undefined);
+      if (permission?.state === "granted") await local.switchDevice(kind, this.#constraint(list)).catch(() => {}); // the state tells
+    }
   }
 
   /** Lets go of everything. */
@@ -81,7 +104,26 @@ export class Media {
     const id = this.choices[kind];
     const chosen = id ? { deviceId: { ideal: id } } : {};
     if (kind === "audioinput") return { ...chosen, echoCancellation: true, noiseSuppression: true, autoGainControl: true };
-    return { ...chosen, width: { ideal: 1280 }, height: { ideal: 720 } };
+    return { ...chosen, ...LARGE };
+  }
+
+  /**
+   * Has the camera open as large as it is worth for so many others: a picture that is made small
+   * for each of them costs a phone its battery.
+   * @param {number} others
+   * @returns {number} px of its shorter side
+   */
+  capture(others) {
+    const track = this.track("video");
+    if (!track) return LARGE.height.ideal;
+    const size = others >= SEVERAL ? SMALL : LARGE, { width = 0, height = 0 } = track.getSettings();
+    if (this.#sized.get(track) !== size) {
+      this.#sized.set(track, size);
+      if (size === SMALL || Math.min(width, height) <= SMALL.height.ideal) {
+        track.applyConstraints({ ...this.#constraint("videoinput"), ...size }).then(redraw, () => {}); // it can't: each picture is made small
+      }
+    }
+    return Math.min(width, height) || size.height.ideal;
   }
 
   /**
@@ -105,7 +147,7 @@ export class Media {
   async retry() {
     if (!this.stream) return this.#publish(); // where a visit has it already
     for (const kind of /** @type {Kind[]} */ (["audio", "video"])) {
-      if (this.local.state.problems[kind]) await this.#take(kind, this.choices[kind === "audio" ? "audioinput" : "videoinput"] ?? "");
+      if (this.local.state.problems[kind]) await this.#take(kind, this.#chosen(kind));
     }
     await this.#list();
   }
@@ -144,28 +186,66 @@ export class Media {
     }
   }
 
-  toggleMute() { return this.#mute("audio", !this.muted); }
-  toggleCamera() {
-    this.#keep({ cameraOff: !this.cameraOff });
-    return this.#mute("video", !this.cameraOff);
+  /**
+   * Whether others get nothing from a device. One that is being opened counts as on.
+   * @param {Kind} kind
+   */
+  off(kind) { return this.local.state.muted[kind] || !this.track(kind) && !this.opening; }
+
+  /**
+   * Whether a device is not as it is wanted: it can't be had, or is interrupted.
+   * @param {Kind} kind
+   */
+  broken(kind) {
+    return Boolean(this.local.state.problems[kind]) || this.track(kind)?.muted === true || kind === "audio" && !this.track(kind) && !this.opening;
+  }
+
+  /**
+   * Turns a device on that is off, and off that is on. One that could not be opened, or is
+   * interrupted, is tried again.
+   * @param {Kind} kind
+   */
+  toggle(kind) {
+    const off = this.off(kind);
+    if (this.insecure) notice(this.problem, "error");
+    else if (!off && this.track(kind)?.muted) this.#reopen(kind);
+    else this.turn(kind, off);
   }
 
   /**
    * @param {Kind} kind
-   * @param {boolean} muted
+   * @param {boolean} on
    */
-  async #mute(kind, muted) {
-    if (this.insecure) {
-      notice(this.problem, "error");
-      return;
+  async turn(kind, on) {
+    if (kind === "video") this.#keep({ cameraOff: !on });
+    const { local } = this;
+    await local.mute(kind, !on).catch((error) => notice(explain(kind === "audio" ? "microphone" : "camera", error), "error"));
+    // One that is lost is not opened by that.
+    if (on && local === this.local && !local.state.muted[kind] && !this.track(kind) && !this.opening) await this.#take(kind, this.#chosen(kind));
+  }
+
+  /**
+   * @param {Kind} kind
+   * @returns {string} the id of the device that was chosen, if it is there
+   */
+  #chosen(kind) {
+    const list = kind === "audio" ? "audioinput" : "videoinput", { [list]: id } = this.choices;
+    return this.devices[list].find((device) => device.id === id)?.id ?? "";
+  }
+
+  /**
+   * Opens again what a phone call, or another program, has interrupted.
+   * @param {Kind} kind
+   */
+  #reopen(kind) { return this.#take(kind, this.track(kind)?.getSettings().deviceId ?? this.#chosen(kind)); }
+
+  /** Opens again what is interrupted still when somebody comes back to the page. */
+  async #resume() {
+    if (document.hidden) return;
+    await new Promise((resolve) => { setTimeout(resolve, RESUMES); });
+    for (const kind of /** @type {Kind[]} */ (["audio", "video"])) {
+      if (!document.hidden && this.track(kind)?.muted) await this.#reopen(kind);
     }
-    // One that could not be opened is tried again.
-    if (!this.track(kind) && this.local.state.problems[kind] && (kind === "audio" || !muted)) {
-      await this.local.mute(kind, false).catch(() => {});
-      if (!this.track(kind)) await this.#take(kind, "");
-      return;
-    }
-    await this.local.mute(kind, muted).catch((error) => notice(explain(kind === "audio" ? "microphone" : "camera", error), "error"));
   }
 
   /** Shares the screen, or stops. One picker at a time. */
@@ -220,8 +300,8 @@ export class Media {
 
   /** @param {MediaStreamTrack} track of a device that is gone: the module takes another, if there is one */
   async #ended(track) {
-    const kind = /** @type {Kind} */ (track.kind), local = this.local;
-    this.#missing.add(kind);
+    const kind = /** @type {Kind} */ (track.kind), local = this.local, { deviceId: id = "", groupId: group = "" } = track.getSettings();
+    this.#missing.set(kind, { id, group });
     const device = t(kind === "audio" ? "device.microphone" : "device.camera");
     await local.mute(kind, local.state.muted[kind]).catch(() => {}); // after what the module does
     if (local !== this.local) return;
@@ -233,11 +313,11 @@ export class Media {
 
   async #devicesChanged() {
     await this.#list();
-    for (const kind of this.#missing) {
-      const list = kind === "audio" ? "audioinput" : "videoinput", chosen = this.choices[list];
-      const there = this.devices[list].some(({ id }) => id === chosen);
-      if (!there && (this.track(kind) || !this.devices[list].length)) continue;
-      if (await this.#take(kind, there && chosen ? chosen : "")) {
+    for (const [kind, lost] of this.#missing) {
+      const all = this.devices[kind === "audio" ? "audioinput" : "videoinput"], chosen = this.#chosen(kind);
+      const back = all.find(({ id }) => id === chosen) ?? all.find(({ id, group }) => id === lost.id && group === lost.group);
+      if (!back && (this.track(kind) || !all.length)) continue;
+      if (await this.#take(kind, back?.id ?? "")) {
         notice(t("device.back", { device: t(kind === "audio" ? "device.microphone" : "device.camera"), label: this.track(kind)?.label ?? "" }));
       }
     }
@@ -249,7 +329,7 @@ export class Media {
     const kinds = { audioinput: t("device.microphone"), videoinput: t("device.camera"), audiooutput: t("device.speaker") };
     for (const device of (await navigator.mediaDevices?.enumerateDevices().catch(() => [])) ?? []) {
       const list = found[device.kind];
-      if (device.deviceId) list.push({ id: device.deviceId, label: device.label || t("device.number", { kind: kinds[device.kind], n: list.length + 1 }) });
+      if (device.deviceId) list.push({ id: device.deviceId, group: device.groupId, label: device.label || t("device.number", { kind: kinds[device.kind], n: list.length + 1 }) });
     }
     this.devices = found;
     redraw();

@@ -36,11 +36,12 @@ const OWN_LEVEL = .45; // of the microphone, from 0 to 1
 const UNHEARD = 5; // sounds in a row after which one who is muted seems to speak
 
 /**
- * How a camera's picture is sent to each of so many others: bits a second, and by what its
- * size is divided. Together they stay below 2.5 Mbit/s; beside a screen, cameras get a third of it.
- * @type {[most: number, bitrate: number, scale: number][]}
+ * How a camera's picture is sent to each of so many others: bits a second, and how many px it has
+ * at its shorter side. Together they stay below 2.5 Mbit/s; beside a screen, cameras get a third of
+ * the bits and half the px.
+ * @type {[most: number, bitrate: number, px: number][]}
  */
-const FITS = [[1, 1_700_000, 1], [2, 900_000, 1.5], [4, 450_000, 2], [7, 250_000, 3], [Infinity, 150_000, 4]];
+const FITS = [[1, 1_700_000, 720], [2, 900_000, 480], [4, 450_000, 360], [7, 250_000, 240], [Infinity, 150_000, 180]];
 const SCREEN_BITRATE = 1_600_000; // bits a second, to all together
 const VOICE_BITRATE = 40_000;
 
@@ -58,6 +59,7 @@ export class Meeting {
   #told;
   #timers;
   #loud = 0;
+  #captured = 0; // px of the camera's shorter side, to which pictures are fitted
   /** @type {Map<string, number>} when each was last heard */
   #lastSound = new Map();
 
@@ -166,8 +168,10 @@ export class Meeting {
     const n = this.#room.peers.size;
     const fit = FITS.find(([most]) => n <= most);
     if (!n || !fit) return;
-    const screen = this.#media.screen?.getVideoTracks()[0];
-    const camera = { maxBitrate: screen ? Math.round(fit[1] / 3) : fit[1], scaleResolutionDownBy: screen ? 2 * fit[2] : fit[2] };
+    const [, bitrate, px] = fit, screen = this.#media.screen?.getVideoTracks()[0];
+    this.#captured = this.#media.capture(n);
+    const scale = Math.max(1, this.#captured / px);
+    const camera = { maxBitrate: screen ? Math.round(bitrate / 3) : bitrate, scaleResolutionDownBy: screen ? 2 * scale : scale };
     for (const peer of this.#room.peers.values()) {
       peer.encode("audio", { maxBitrate: VOICE_BITRATE, priority: "high", networkPriority: "high" });
       if (screen) peer.encode(screen, { maxBitrate: Math.round(SCREEN_BITRATE / n), scaleResolutionDownBy: 1 });
@@ -176,6 +180,7 @@ export class Meeting {
   }
 
   async #measure() {
+    if (this.#room.peers.size && this.#media.capture(this.#room.peers.size) !== this.#captured) this.#fit();
     for (const other of this.others.values()) {
       if (other.peer.state !== "connected") continue;
       other.statistics = await other.peer.stats().catch(() => undefined);

@@ -1,7 +1,7 @@
 // @ts-check
 // Who is in the room: each with a name, and what can be done about it.
 
-import { avatar, element, fill, make, makeButton, press, write } from "./elements.js";
+import { avatar, element, list, make, makeButton, press, write } from "./elements.js";
 import { icon } from "./icons.js";
 import { showPerson } from "./person.js";
 import { state } from "./state.js";
@@ -23,10 +23,10 @@ export function drawPeople(visit) {
     const other = meeting.others.get(id);
     return {
       id, name: visit.nameOf(id), self: id === room.id, hand: hands.indexOf(id) + 1, role: other?.peer.role,
-      muted: id === room.id ? meeting.self.muted : other?.muted ?? false, may: room.meeting || !room.peers.size, state: other?.peer.state === "ringing" ? "ringing" : "",
+      muted: id === room.id ? meeting.self.muted : other?.muted ?? false, may: room.meeting || !room.peers.size, state: other?.peer.state === "ringing" ? "ringing" : "", language: language(),
     };
   });
-  fill(members, [lines, language()], () => lines.map((line) => {
+  list(members, lines, (line) => {
     const { id, name, self, hand, role, muted } = line;
     const label = make("span", { className: "who" }, make("bdi", { text: name }));
     label.title = id;
@@ -47,7 +47,7 @@ export function drawPeople(visit) {
     options.ariaLabel = options.title = t("tile.options", { name });
     li.append(options);
     return li;
-  }));
+  });
 }
 
 /**

@@ -1,11 +1,12 @@
 // @ts-check
 // Records what is on the stage: all pictures in one, and all voices.
 
+import { focus, grid } from "./layout.js";
 import { withDuration } from "./webm.js";
 
 const WIDTH = 1280, HEIGHT = 720, FRAMES = 15;
 
-/** @typedef {{video: HTMLVideoElement, name: string, hasPicture: boolean}} Picture */
+/** @typedef {{video: HTMLVideoElement, name: string, hasPicture: boolean, large: boolean}} Picture large: a screen */
 
 export class Recorder {
   #canvas = document.createElement("canvas");
@@ -44,8 +45,14 @@ export class Recorder {
       this.#close();
       throw error;
     }
-    this.#clock.onmessage = draw;
-    this.#clock.postMessage(1000 / FRAMES);
+    // A machine that is slow gets fewer frames, and has at least half of its time for the rest.
+    this.#clock.onmessage = () => {
+      const began = performance.now();
+      draw();
+      const took = performance.now() - began;
+      this.#clock.postMessage(Math.max(1000 / FRAMES - took, took));
+    };
+    this.#clock.postMessage(0);
   }
 
   #close() {
@@ -59,11 +66,11 @@ export class Recorder {
     if (!pen) return;
     pen.fillStyle = "#0c1514";
     pen.fillRect(0, 0, WIDTH, HEIGHT);
-    const columns = Math.ceil(Math.sqrt(pictures.length)), rows = Math.ceil(pictures.length / (columns || 1));
-    const w = WIDTH / (columns || 1), h = HEIGHT / (rows || 1);
+    const box = { left: 0, top: 0, width: WIDTH, height: HEIGHT }, large = pictures.findIndex((picture) => picture.large);
+    const { large: most, strip } = focus(pictures.length - 1, box), boxes = large < 0 ? grid(pictures.length, box) : strip.toSpliced(large, 0, most);
     pen.font = "20px system-ui, sans-serif";
     pictures.forEach(({ video, name, hasPicture }, i) => {
-      const x = i % columns * w, y = Math.floor(i / columns) * h;
+      const { left: x, top: y, width: w, height: h } = boxes[i];
       if (hasPicture && video.videoWidth) {
         const scale = Math.min(w / video.videoWidth, h / video.videoHeight);
         const vw = scale * video.videoWidth, vh = scale * video.videoHeight;

@@ -2,8 +2,9 @@
 // The way in and out: from the lobby into a room, and back. One visit at a time.
 
 import { newRoom, readLink, showRoom } from "./link.js";
+import { load } from "./load.js";
 import { Media } from "./media.js";
-import { change, go, state } from "./state.js";
+import { change, go, lasting, state } from "./state.js";
 import { keep, recall } from "./storage.js";
 import { t } from "./words.js";
 
@@ -11,6 +12,7 @@ import { t } from "./words.js";
 /** @typedef {import("./visit.js").Visit} Visit */
 
 const NAME_KEY = "parley.nickname";
+const AGAIN = 2_000; // ms until what could not be loaded is asked for again
 
 export const media = new Media();
 export const ownName = () => recall(NAME_KEY) ?? "";
@@ -21,7 +23,8 @@ let last = { passcode: "", meet: true };
 let joins = 0;
 
 /** Loads what the lobby does not need. */
-export const inside = () => import("./inside.js");
+/** @returns {Promise<typeof import("./inside.js")>} */
+export const inside = () => load("inside.js");
 
 /**
  * Enters the room of the state.
@@ -29,20 +32,16 @@ export const inside = () => import("./inside.js");
  */
 export async function enter({ name, passcode, meet }) {
   const { room } = state;
-  if (!room || !go("joining", { needsPasscode: passcode !== "", panel: "", pinned: "", unread: 0, notices: [], silent: false })) return;
+  if (!room || !go("joining", { needsPasscode: passcode !== "", panel: "", pinned: "", unread: 0, notices: lasting(), silent: false })) return;
   keep(NAME_KEY, name);
   last = { passcode, meet };
-  const { token } = readLink();
   showRoom(room);
+  const { token } = readLink(); // that was kept
   const url = new URL("ws", location.href);
   url.protocol = url.protocol.replace("http", "ws");
   url.hash = "";
-  const join = ++joins, loaded = await inside().catch(() => undefined);
-  if (join !== joins || state.phase !== "joining") return;
-  if (!loaded) {
-    go("refused", { why: t("state.unreachable") });
-    return;
-  }
+  const join = ++joins, loaded = await whole(() => join === joins);
+  if (!loaded) return;
   const { sayRefusal } = loaded;
   /** @type {Visit} */
   const visit = new loaded.Visit({ url: url.href, room, name, token, passcode, meet }, media, {
@@ -53,9 +52,24 @@ export async function enter({ name, passcode, meet }) {
   change({ visit });
 }
 
-/** @param {Visit} visit */
+/**
+ * Loads the rest of the page, as often as it takes.
+ * @param {() => boolean} wanted whether it is still
+ */
+async function whole(wanted) {
+  while (wanted()) {
+    const loaded = await inside().catch(() => undefined);
+    if (!wanted()) return undefined;
+    if (loaded) return loaded;
+    go("waiting", { why: waitingFor() });
+    await new Promise((resolve) => { setTimeout(resolve, AGAIN); });
+  }
+  return undefined;
+}
+
+/** @param {Visit} [visit] */
 function waitingFor(visit) {
-  return t(navigator.onLine === false ? "state.offline" : visit.blocked ? "state.blocked" : "state.unreachable");
+  return t(navigator.onLine === false ? "state.offline" : visit?.blocked ? "state.blocked" : "state.unreachable");
 }
 
 /**
@@ -64,14 +78,13 @@ function waitingFor(visit) {
  * @param {string} words
  */
 function end(visit, error, words) {
-  const why = error.code === "forbidden" && error.message ? error.message[0].toUpperCase() + error.message.slice(1) : words;
   if (state.phase === "meeting") {
-    leave(why);
+    leave(words);
     return;
   }
   visit.leave();
   const needsPasscode = error.needs === "passcode";
-  go("refused", { visit: undefined, needsPasscode, why: needsPasscode ? t(state.needsPasscode ? "error.passcode" : "error.needsPasscode") : why });
+  go("refused", { visit: undefined, needsPasscode, why: needsPasscode ? t(state.needsPasscode ? "error.passcode" : "error.needsPasscode") : words });
 }
 
 /** Stays in the lobby after all. */
@@ -86,7 +99,8 @@ export function leave(why = "") {
   const { visit } = state;
   if (state.phase !== "meeting" || !visit) return;
   before.leaving();
-  go("left", { visit: undefined, why, panel: "", notices: [] });
+  const came = visit.transfers.flatMap(({ incoming, name, size, blob }) => incoming && blob ? [{ name, size, blob }] : []);
+  go("left", { visit: undefined, why, panel: "", notices: lasting(), kept: [...state.kept, ...came] });
   visit.leave();
   media.close();
   for (const dialog of document.querySelectorAll("dialog")) dialog.close();

@@ -15,7 +15,7 @@ export function setUpSettings() {
   for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-dismiss]"))) button.onclick = () => button.closest("dialog")?.close();
   for (const name of /** @type {const} */ (["sounds", "notify"])) {
     const box = element(name, HTMLInputElement);
-    box.checked = state.settings[name];
+    drawn(() => { box.checked = state.settings[name]; });
     box.onchange = async () => {
       if (name === "notify" && box.checked && await globalThis.Notification?.requestPermission() !== "granted") box.checked = false;
       set({ [name]: box.checked });

@@ -46,7 +46,7 @@ export class Stage {
       const focused = tile.root.contains(document.activeElement);
       tile.remove();
       this.#tiles.delete(key);
-      if (focused) element("leave").focus();
+      if (focused) tiles.focus(); // where no key does anything
     }
     for (const look of looks) {
       let tile = this.#tiles.get(look.key);
@@ -83,9 +83,9 @@ export class Stage {
     return (all.find((tile) => tile.root.classList.contains("large")) ?? all.find((tile) => tile.key !== "self") ?? all[0])?.video;
   }
 
-  /** @returns {{video: HTMLVideoElement, name: string, hasPicture: boolean, self: boolean}[]} */
+  /** @returns {import("./record.js").Picture[]} */
   get pictures() {
-    return [...this.#tiles.values()].map(({ video, name, hasPicture, key }) => ({ video, name, hasPicture, self: key === "self" }));
+    return [...this.#tiles.values()].map(({ video, name, hasPicture, root }) => ({ video, name, hasPicture, large: root.classList.contains("screen") }));
   }
 
   #layout() {

@@ -19,7 +19,7 @@ const NEXT = {
 };
 const SETTINGS_KEY = "parley.settings";
 
-/** @typedef {{id: number, text: string, kind: "notice"|"error"}} Notice */
+/** @typedef {{id: number, text: string, kind: "notice"|"message"|"error"}} Notice message: it stands in the chat too */
 
 /**
  * - room: the one in the link, or "": none
@@ -27,10 +27,11 @@ const SETTINGS_KEY = "parley.settings";
  * - pinned: the tile that was made large, or ""
  * - unread: messages that came while the chat was closed
  * - silent: the browser wants a click before it plays sound
+ * - kept: files that came and that nobody may have saved, for after the meeting
  * @typedef {{
  *   phase: Phase, room: string, why: string, needsPasscode: boolean, visit: import("./visit.js").Visit|undefined,
  *   panel: ""|"people"|"chat"|"advanced", view: "auto"|"grid"|"speaker", pinned: string, unread: number,
- *   notices: readonly Notice[], silent: boolean, recording: boolean,
+ *   notices: readonly Notice[], silent: boolean, recording: boolean, kept: readonly {name: string, size: number, blob: Blob}[],
  *   settings: {sounds: boolean, letters: boolean, notify: boolean},
  * }} State
  */
@@ -38,7 +39,7 @@ const SETTINGS_KEY = "parley.settings";
 /** @type {State} */
 export const state = {
   phase: "lobby", room: "", why: "", needsPasscode: false, visit: undefined, panel: "", view: "auto", pinned: "", unread: 0,
-  notices: [], silent: false, recording: false, settings: { sounds: true, letters: true, notify: false, ...recallObject(SETTINGS_KEY) },
+  notices: [], silent: false, recording: false, kept: [], settings: { sounds: true, letters: true, notify: globalThis.Notification?.permission === "granted", ...recallObject(SETTINGS_KEY) },
 };
 
 /** @type {Set<(now: State) => void>} */
@@ -85,20 +86,31 @@ export function set(part) {
 }
 
 const MOST = 3; // notices at a time
-const LASTS = { notice: 6_000, error: 15_000 }; // ms
+const LASTS = { notice: 6_000, message: 6_000, error: 15_000 }; // ms that they are seen
 let last = 0;
 
 /**
- * Tells of something, for a while.
+ * Tells of something, for a while in which the page is seen.
  * @param {string} text
- * @param {Notice["kind"]} [kind]
+ * @param {Notice["kind"]} [kind] an error gives way to other errors alone
  */
 export function notice(text, kind = "notice") {
   if (state.notices.some((n) => n.text === text)) return;
-  const id = ++last;
-  change({ notices: [...state.notices, { id, text, kind }].slice(-MOST) });
-  setTimeout(() => dismiss(id), LASTS[kind]);
+  const id = ++last, all = [...state.notices, { id, text, kind }];
+  while (all.length > MOST) all.splice(Math.max(0, all.findIndex((n) => n.kind !== "error")), 1);
+  change({ notices: all });
+  const count = () => setTimeout(() => {
+    if (document.hidden) document.addEventListener("visibilitychange", count, { once: true });
+    else dismiss(id);
+  }, LASTS[kind]);
+  count();
 }
+
+/** Those that are of use after a meeting has begun or ended. */
+export const lasting = () => state.notices.filter(({ kind }) => kind === "error");
+
+/** Shows the chat, where all that is unread stands. */
+export function openChat() { change({ panel: "chat", unread: 0, notices: state.notices.filter(({ kind }) => kind !== "message") }); }
 
 /** @param {number} id */
 export function dismiss(id) {

@@ -1,8 +1,8 @@
 // @ts-check
 // The panel with the chat, and the files that are offered in it.
 
-import { element, fill, make, makeButton, save, size, write } from "./elements.js";
-import { change, state } from "./state.js";
+import { element, fill, list, make, makeButton, save, size, write } from "./elements.js";
+import { openChat, state } from "./state.js";
 import { language, t } from "./words.js";
 
 /** @typedef {import("./visit.js").Visit} Visit */
@@ -47,7 +47,7 @@ export function setUpTalk() {
 /** @param {FileList|null} files */
 function offer(files) {
   if (!files?.length) return;
-  change({ panel: "chat", unread: 0 });
+  openChat();
   state.visit?.offer([...files]);
 }
 
@@ -56,8 +56,9 @@ export function drawTalk(visit) {
   const all = [...visit.chat.lines.map((line) => ({ at: line.at, line })), ...visit.transfers.map((transfer) => ({ at: transfer.at, transfer }))]
     .sort((a, b) => a.at - b.at);
   const atEnd = lines.scrollHeight - lines.scrollTop - lines.clientHeight < 60;
-  const known = all.map((e) => "line" in e ? [e.line.id, e.line.failed] : e.transfer.id);
-  fill(lines, [known, language()], () => all.length ? all.map((e) => "line" in e ? drawLine(e.line) : drawTransfer(visit, e.transfer)) : [make("p", { className: "hint", text: t("chat.empty") })]);
+  const things = all.map((e) => "line" in e ? { ...e.line, language: language() } : { transfer: e.transfer.id, language: language() });
+  element("no-lines").hidden = things.length > 0;
+  list(lines, things, (thing) => "text" in thing ? drawLine(thing) : drawTransfer(thing.transfer));
   for (const transfer of visit.transfers) drawProgress(visit, transfer);
   if (atEnd) lines.scrollTop = lines.scrollHeight;
 }
@@ -87,14 +88,10 @@ function links(text) {
   });
 }
 
-/**
- * @param {Visit} visit
- * @param {Transfer} it
- */
-function drawTransfer(visit, it) {
+/** @param {string} id */
+function drawTransfer(id) {
   const card = make("div", { className: "transfer" }, make("p"), make("progress"), make("p", { className: "hint" }), make("div", { className: "row" }));
-  card.dataset.id = it.id;
-  queueMicrotask(() => drawProgress(visit, it));
+  card.dataset.id = id;
   return card;
 }
 
@@ -123,6 +120,7 @@ function drawProgress(visit, it) {
   if (with_("offered") && !it.incoming) states.push(t("file.waiting", { name: with_("offered") }));
   if (with_("done")) states.push(it.incoming ? t("file.received") : t("file.sent", { name: with_("done") }));
   if (with_("refused")) states.push(it.incoming ? t("file.declined") : t("file.refused", { name: with_("refused") }));
+  if (with_("large")) states.push(t("file.tooLarge", { name: with_("large") }));
   if (with_("failed")) states.push(t("file.failed", { name: with_("failed") }));
   if (with_("canceled")) states.push(t("file.canceled"));
   write(note, states.join(" · "));

@@ -1,2 +1,2 @@
-// A clock: says something every so many ms, from the first message on.
-onmessage = ({ data }) => setInterval(() => postMessage(0), data);
+// Ticks once, after as many ms as it is told.
+onmessage = ({ data }) => setTimeout(() => postMessage(0), data);

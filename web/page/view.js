@@ -1,17 +1,17 @@
 // @ts-check
 // Draws a meeting from the state: tiles, header, controls, calls and notices.
 
-import { element, fill, hue, initials, make, makeButton, press, write } from "./elements.js";
-import { icon } from "./icons.js";
+import { element, hue, initials, press, write } from "./elements.js";
+import { load } from "./load.js";
 import { drawDevices } from "./lobby.js";
 import { drawPeople } from "./people.js";
 import { showPerson } from "./person.js";
 import { media } from "./session.js";
 import { ring } from "./sounds.js";
 import { Stage } from "./stage.js";
-import { change, dismiss, state } from "./state.js";
+import { change, notice, state } from "./state.js";
 import { drawTalk } from "./talk.js";
-import { language, t } from "./words.js";
+import { t } from "./words.js";
 
 /** @typedef {import("./visit.js").Visit} Visit */
 /** @typedef {import("./stage.js").Look} Look */
@@ -20,7 +20,7 @@ export const stage = new Stage((silent) => { if (silent !== state.silent) change
 
 const panels = /** @type {const} */ (["people", "chat", "advanced"]);
 const meeting = element("meeting"), incoming = element("incoming");
-/** @type {((visit: Visit) => void)|undefined} loaded when it is first shown */
+/** @type {(visit: Visit) => void} loaded when it is first shown */
 let drawDetails;
 /** @type {Notification|undefined} */
 let notification;
@@ -34,7 +34,6 @@ export function drawMeeting() {
   meeting.hidden = phase !== "meeting";
   document.body.dataset.phase = phase;
   drawTitle(visit);
-  drawNotices();
   if (!visit || phase !== "meeting") {
     stage.show([]);
     opened = "";
@@ -148,15 +147,28 @@ function drawCalls(visit) {
   const had = incoming.contains(document.activeElement);
   incoming.hidden = !call;
   write(element("incoming-text"), name === undefined ? "" : t("call.incoming", { name }));
-  if (!call && had) element("mute").focus();
+  if (!call && had) element("tiles").focus(); // where no key does anything
   ring(call ? "ring" : visit.calling.length ? "calling" : "");
-  if (call && document.hidden && state.settings.notify && !notification && globalThis.Notification?.permission === "granted") {
-    notification = new Notification(t("call.incoming", { name: name ?? "" }), { body: visit.room.name, icon: "icon.svg", tag: "call" });
-    notification.onclick = () => window.focus();
-  }
+  if (call && document.hidden && state.settings.notify && !notification && globalThis.Notification?.permission === "granted") notify(visit, name ?? "");
   if (!call) {
     notification?.close();
     notification = undefined;
+  }
+}
+
+/**
+ * @param {Visit} visit
+ * @param {string} name of one who calls
+ */
+function notify(visit, name) {
+  try {
+    const shown = notification = new Notification(t("call.incoming", { name }), { body: visit.room.name, icon: "icon.svg", tag: "call" });
+    shown.onclick = () => {
+      window.focus();
+      shown.close();
+    };
+  } catch {
+    // Android lets only installed workers: the title and the sound tell
   }
 }
 
@@ -166,17 +178,6 @@ function drawTitle(visit) {
   const name = state.phase === "meeting" && visit ? `${state.unread ? `(${state.unread}) ` : ""}${visit.room.name} – parley` : "parley";
   const title = call && visit ? `☎ ${t("call.incoming", { name: visit.nameOf(call.from) })}` : name;
   if (document.title !== title) document.title = title;
-}
-
-function drawNotices() {
-  fill(element("notices"), [state.notices, language()], () => state.notices.map(({ id, text, kind }) => {
-    const close = makeButton("", () => dismiss(id), "quiet");
-    close.append(icon("close"));
-    close.ariaLabel = close.title = t("control.dismiss");
-    const line = make("div", { className: kind }, make("p", { text }), close);
-    if (kind === "error") line.role = "alert";
-    return line;
-  }));
 }
 
 /** @param {Visit} visit */
@@ -213,6 +214,12 @@ function moveFocus(was) {
 
 /** @param {Visit} visit */
 async function showDetails(visit) {
-  if (!drawDetails) ({ drawDetails } = await import("./details.js"));
+  try {
+    ({ drawDetails } = /** @type {typeof import("./details.js")} */ (await load("details.js")));
+  } catch {
+    change({ panel: "" });
+    notice(t("load.failed"), "error");
+    return;
+  }
   if (visit === state.visit) drawDetails(visit);
 }

@@ -3,6 +3,8 @@
 
 import { Chat } from "./chat.js";
 import { Room } from "./client/parley.js";
+import { size } from "./elements.js";
+import { load } from "./load.js";
 import { Meeting } from "./meeting.js";
 import { play } from "./sounds.js";
 import { change, notice, redraw, state } from "./state.js";
@@ -23,6 +25,12 @@ import { t } from "./words.js";
 
 /** Ids that the server has made tell people nothing. */
 const MADE = /^[A-Z2-7]{26}$/;
+/** Sentences of the server that pages say in their own language. @type {Record<string, import("./words.js").Key>} */
+const SENTENCES = {
+  "you were removed from this room a short while ago": "error.banned", "you may not join this room": "error.refused",
+  "you may not join under this id": "error.invalid_id", "only a moderator can do this": "error.forbidden",
+  "your token gives you no right to send this": "error.forbidden",
+};
 const MANY = 8; // members of a meeting from which on it gets too much for most
 
 export class Visit {
@@ -67,7 +75,7 @@ export class Visit {
         play("hand");
       },
       recording: (id, on) => notice(t(on ? "notice.records" : "notice.recorded", { name: this.nameOf(id) })),
-      open: (peer) => this.chat.ask(peer),
+      open: (peer) => void this.chat.ask(peer),
       data: (id, data, peer) => this.chat.hear(id, data, peer),
       channel: (channel, id) => this.#channel(channel, id),
       unheard: () => notice(t("notice.muted")),
@@ -181,7 +189,7 @@ export class Visit {
   /** @param {import("./chat.js").Line} [line] that somebody has just written */
   #said(line) {
     if (line && state.panel !== "chat") {
-      notice(t("chat.new", { name: line.name, text: line.text }));
+      notice(t("chat.new", { name: line.name, text: line.text }), "message");
       change({ unread: state.unread + 1 });
     }
     if (line) play("message");
@@ -253,9 +261,15 @@ export class Visit {
     const early = [];
     channel.binaryType = "arraybuffer";
     channel.onmessage = (event) => early.push(event);
-    import("./files.js").then(({ receiveFile }) => {
-      receiveFile(channel, id, (transfer) => this.#offered(transfer, id), redraw);
+    load("files.js").then((/** @type {typeof import("./files.js")} */ { receiveFile }) => {
+      receiveFile(channel, id, {
+        offered: (transfer) => this.#offered(transfer, id), changed: redraw,
+        large: (file, bytes) => notice(t("file.tooLargeHere", { name: this.nameOf(id), file, size: size(bytes) }), "error"),
+      });
       for (const event of early) channel.onmessage?.(event);
+    }, () => {
+      channel.close();
+      notice(t("load.failed"), "error");
     });
   }
 
@@ -266,7 +280,7 @@ export class Visit {
   #offered(transfer, id) {
     this.transfers.push(transfer);
     if (state.panel !== "chat") {
-      notice(t("file.offers", { name: this.nameOf(id), file: transfer.name }));
+      notice(t("file.offers", { name: this.nameOf(id), file: transfer.name }), "message");
       change({ unread: state.unread + 1 });
     }
     play("message");
@@ -280,8 +294,13 @@ export class Visit {
       notice(t("file.nobody"));
       return;
     }
-    const list = [...files], { offerFile } = await import("./files.js");
-    for (const file of list) this.transfers.push(offerFile(peers, file, redraw));
+    const list = [...files];
+    try {
+      const { offerFile } = /** @type {typeof import("./files.js")} */ (await load("files.js"));
+      for (const file of list) this.transfers.push(offerFile(peers, file, redraw));
+    } catch {
+      notice(t("load.failed"), "error");
+    }
     redraw();
   }
 }
@@ -291,6 +310,9 @@ export class Visit {
  * @param {ParleyError} error
  */
 export function sayRefusal({ code, message }) {
+  const known = SENTENCES[message];
+  if (known) return t(known);
   const sentence = message && message[0].toUpperCase() + message.slice(1) + (/[.!?…。]$/.test(message) ? "" : ".");
+  if (code === "forbidden" && message) return sentence; // the application's own words
   return t.maybe(`error.${code}`) ?? t("error.other", { text: sentence });
 }

@@ -1,13 +1,14 @@
 // @ts-check
 // Says things in the reader's language.
 
+import { load } from "./load.js";
 import { keep, recall } from "./storage.js";
 
 /** @typedef {keyof typeof import("./lang/en.js").default} Key */
 /** @typedef {Record<Key, string>} Dictionary */
 
 /** Only the one in use is loaded. @type {Record<string, () => Promise<{default: Dictionary}>>} */
-const languages = { en: () => import("./lang/en.js"), zh: () => import("./lang/zh.js"), ar: () => import("./lang/ar.js") };
+const languages = { en: () => load("lang/en.js"), zh: () => load("lang/zh.js"), ar: () => load("lang/ar.js") };
 /** Tags for documents and times. @type {Record<string, string>} */
 const TAGS = { zh: "zh-Hans" };
 const RIGHT_TO_LEFT = ["ar"];
@@ -15,7 +16,12 @@ const LANGUAGE_KEY = "parley.language";
 
 /** @type {string} */
 let current = choose();
-let { default: dictionary } = await languages[current]();
+let { default: dictionary } = await languages[current]().catch(() => {
+  current = "en";
+  return languages.en();
+});
+/** Counts choices: one that was overtaken is of no use. */
+let choices = 0;
 
 function choose() {
   for (const tag of [recall(LANGUAGE_KEY), ...navigator.languages]) {
@@ -31,10 +37,15 @@ export const language = () => TAGS[current] ?? current;
 /** @returns {string} the language in use, as it is chosen */
 export const chosen = () => current;
 
-/** @param {string} name */
+/**
+ * Rejects where the language can't be loaded: the one before stays.
+ * @param {string} name
+ */
 export async function setLanguage(name) {
   if (!(name in languages)) return;
-  ({ default: dictionary } = await languages[name]());
+  const choice = ++choices, { default: words } = await languages[name]();
+  if (choice !== choices) return;
+  dictionary = words;
   current = name;
   keep(LANGUAGE_KEY, name);
   translate();

@@ -1,7 +1,7 @@
 // @ts-check
 // The page for operators: figures, rooms, members, and what can be done about them.
 
-import { ask, forgetToken, hasToken, keepToken, Missing, Unauthorized } from "./api.js";
+import { ask, hasToken, keepToken, Missing, Unauthorized } from "./api.js";
 import { Calls } from "./calls.js";
 import { Figures } from "./figures.js";
 import { Members } from "./members.js";
@@ -74,7 +74,8 @@ async function give(path, order, done) {
     await look();
     return true;
   } catch (error) {
-    tell(String(error instanceof Error ? error.message : error));
+    const { name, message } = /** @type {Error} */ (error);
+    tell(name === "TimeoutError" || error instanceof TypeError ? "The server does not answer. Whether it has taken the order is not known." : message);
     return false;
   }
 }
@@ -129,7 +130,7 @@ function failed(error) {
     view.server.hidden = true;
     view.state.textContent = "signed out";
     if (hasToken()) tell("The token is wrong.");
-    forgetToken();
+    keepToken(null);
     return;
   }
   // What is shown stays: it is from before, and what is half typed is not lost.

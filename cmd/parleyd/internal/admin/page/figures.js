@@ -133,7 +133,7 @@ class Card {
   add(at, n) {
     this.#course.push({ at, n });
     while (this.#course[0].at < at - SPAN) this.#course.shift();
-    const top = roundUp(Math.max(...this.#course.map((p) => p.n)));
+    const top = roundUp(1.1 * Math.max(...this.#course.map((p) => p.n))); // a line that is even is not at the edge
     this.#top.textContent = this.#figure.show(top);
     const y = (/** @type {number} */ v) => (HEIGHT - 1 - (HEIGHT - 2) * Math.min(1, v / top)).toFixed(1);
     this.#line.setAttribute("points", this.#course.map((p) => `${(SPAN - (at - p.at)).toFixed(1)},${y(p.n)}`).join(" "));

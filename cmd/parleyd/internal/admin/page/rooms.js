@@ -117,10 +117,11 @@ export class Rooms {
     if (!room) return;
     this.#locked = room.locked;
     element("lock").textContent = room.locked ? "Unlock" : "Lock";
-    fill(element("members"), room.member_list.map((m) => row([
-      m.name ?? "", m.id, m.conn ? `${m.remote} (${m.conn})` : "lost", m.rights.join(", "), m.backlog, age(m.joined),
-      button("Kick…", "danger", () => this.#kick(m), `Kick ${m.id}`),
-    ], [4, 5])));
+    fill(element("members"), room.member_list.map((m) => {
+      const kick = button("Kick…", "danger", () => this.#kick(m), `Kick ${m.id}`);
+      kick.dataset.key = JSON.stringify([m.room, m.id, m.name]);
+      return row([m.name ?? "", m.id, m.conn ? `${m.remote} (${m.conn})` : "lost", m.rights.join(", "), m.backlog, age(m.joined), kick], [4, 5]);
+    }));
   }
 
   /** @param {Member} m */

@@ -54,14 +54,30 @@ export function button(words, kind, act, label) {
 }
 
 /**
- * Puts rows in place of those that are there; the focus stays where it was.
+ * Shows rows in place of those that are there. Cells that are as before stay, with the focus and
+ * what is selected in them: buttons that do different things differ in their words, label or key.
  * @param {HTMLElement} body
  * @param {HTMLElement[]} rows
  */
 export function fill(body, rows) {
-  const active = document.activeElement;
+  const before = [...body.children], active = document.activeElement;
   const key = active instanceof HTMLElement && body.contains(active) ? active.dataset.key : undefined;
-  body.replaceChildren(...rows);
-  if (key === undefined) return;
-  for (const b of body.querySelectorAll("button")) if (b.dataset.key === key) b.focus();
+  rows.forEach((row, i) => {
+    const old = before[i];
+    if (old?.children.length !== row.children.length) {
+      if (old) old.replaceWith(row);
+      else body.append(row);
+      return;
+    }
+    for (const name of ["class", "aria-current"]) {
+      const value = row.getAttribute(name);
+      if (old.getAttribute(name) === value) continue;
+      if (value === null) old.removeAttribute(name);
+      else old.setAttribute(name, value);
+    }
+    [...row.children].forEach((cell, j) => { if (!cell.isEqualNode(old.children[j])) old.children[j].replaceWith(cell); });
+  });
+  for (const old of before.slice(rows.length)) old.remove();
+  if (key === undefined || body.contains(document.activeElement)) return;
+  for (const b of body.querySelectorAll("button")) if (b.dataset.key === key) b.focus(); // its row has moved
 }
