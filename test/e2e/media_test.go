@@ -74,7 +74,11 @@ func TestTryAgain(t *testing.T) {
   navigator.mediaDevices.getUserMedia = (c) => window.allowed ? real(c) : Promise.reject(new DOMException("", "NotAllowedError"));
 }`)
 	ann.until("it says why", shows("#problem", "Allow it"))
-	ann.eval(`window.allowed = true`)
+	ann.click("#preview-camera")
+	ann.until("once", `!document.querySelector("#notices").innerText`)
+	ann.eval(`document.querySelector("#lobby-devices").click(); document.querySelector("[data-device=videoinput]").dispatchEvent(new Event("change"))`)
+	ann.until("and over a dialog", shows("dialog[open] #notices", "Camera: the browser does not allow it"))
+	ann.eval(`document.querySelector("dialog[open]").close(); window.allowed = true`)
 	ann.click("#retry")
 	ann.until("there is a preview", `document.querySelector("#preview").videoWidth > 0 && document.querySelector("#problem").hidden`)
 }

@@ -16,7 +16,7 @@ import { ParleyError } from "./errors.js";
 
 /**
  * @typedef {{
- *   addTrack: (track: MediaStreamTrack, stream: MediaStream) => void, removeTrack: (track: MediaStreamTrack) => void,
+ *   addTrack: (track: MediaStreamTrack, stream: MediaStream) => any, removeTrack: (track: MediaStreamTrack) => void,
  *   replaceTrack: (old: MediaStreamTrack, track?: MediaStreamTrack) => Promise<void>,
  * }} Outlet what takes the tracks; a track replaced by none comes back with `addTrack`
  */
@@ -131,7 +131,7 @@ export class Local extends Emitter {
         return before && this.#open(kind).catch(() => {});
       });
       if (old) this.#drop(old); // the next goes on in its line
-      if (track) this.#add(track);
+      if (track) await this.#add(track);
       if (failure) throw failure;
     });
   }
@@ -215,8 +215,9 @@ export class Local extends Emitter {
     const { stream = new MediaStream() } = this.state;
     stream.addTrack(track); // once
     this.#watch(track);
-    this.#outlet?.addTrack(track, stream);
+    const sent = this.#outlet?.addTrack(track, stream);
     this.#set({ stream });
+    return sent;
   }
 
   /** @param {MediaStreamTrack} track */

@@ -168,7 +168,7 @@ export class Peer extends Emitter {
    * @param {MediaStreamTrack} track
    * @param {MediaStream} stream that it belongs to; the other gets one with the same id
    */
-  addTrack(track, stream) { if (this.state !== "closed") this.#senders.add(track, stream); }
+  addTrack(track, stream) { return this.state === "closed" ? undefined : this.#senders.add(track, stream); }
 
   /** @param {MediaStreamTrack} track that is no longer to be sent */
   removeTrack(track) { if (this.state !== "closed") this.#senders.remove(track); }

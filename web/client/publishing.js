@@ -98,7 +98,7 @@ export class Publishing extends Membership {
    */
   addTrack(track, stream) {
     this.tracks.set(track, stream);
-    for (const peer of this.peers.values()) peer.addTrack(track, stream);
+    return Promise.all([...this.peers.values()].map((peer) => peer.addTrack(track, stream)));
   }
 
   /** @param {MediaStreamTrack} track */

@@ -24,7 +24,7 @@ export class Senders {
    * @param {MediaStream} stream that it belongs to; the other side gets one with the same id
    */
   add(track, stream) {
-    if (this.#lines.has(track)) return;
+    if (this.#lines.has(track)) return undefined;
     const { kind } = track, paused = [...this.#paused].find((line) => line.stream === stream && line.kind === kind);
     // A line that has sent before is not taken by addTrack again: descriptions would grow.
     const idle = !paused && this.#pc.getTransceivers().find(({ sender, direction, receiver }) =>
@@ -36,7 +36,7 @@ export class Senders {
       sender.setStreams(stream);
       idle.direction = idle.direction === "recvonly" ? "sendrecv" : "sendonly";
     }
-    if (sender.track !== track) sender.replaceTrack(track).catch(() => {}); // the connection has ended
+    return sender.replaceTrack(track).catch(() => {}); // the connection has ended
   }
 
   /** @param {MediaStreamTrack} track */

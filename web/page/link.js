@@ -47,10 +47,10 @@ export function address(room) {
  * @returns {string} "": the link is another server's, and the window goes there
  */
 export function followInvitation(text) {
-  const link = /^https?:\/\/[^#]+#./.test(text.trim()) ? URL.parse(text.trim()) : null;
-  if (!link) return text.normalize("NFC").trim();
-  if (link.origin === location.origin && link.pathname === location.pathname) return read(link.hash.slice(1)).room;
-  location.assign(link);
+  const [, to, hash] = /^(https?:\/\/[^#]+)#(.+)/.exec(text.trim()) ?? [];
+  if (!to) return text.normalize("NFC").trim();
+  if (to === location.origin + location.pathname) return read(hash).room;
+  location.assign(text.trim());
   return "";
 }
 

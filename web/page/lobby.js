@@ -48,7 +48,7 @@ export function setUpLobby() {
 
 function join() {
   // Whoever waits to be called may look at something else meanwhile.
-  if (quiet.checked && globalThis.Notification?.permission === "default") Notification.requestPermission().then((answer) => { if (answer === "granted") set({ notify: true }); });
+  if (quiet.checked && globalThis.Notification?.permission === "default") Notification.requestPermission()?.then((answer) => { if (answer === "granted") set({ notify: true }); });
   enter({ name: nickname.value.trim(), passcode: state.needsPasscode ? passcode.value : "", meet: !quiet.checked });
 }
 

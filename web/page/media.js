@@ -145,6 +145,7 @@ export class Media {
 
   /** Tries again what could not be opened. */
   async retry() {
+    if (this.cameraOff && !this.choices.cameraOff) await this.local.mute("video", false).catch(() => {}); // the state tells
     if (!this.stream) return this.#publish(); // where a visit has it already
     for (const kind of /** @type {Kind[]} */ (["audio", "video"])) {
       if (this.local.state.problems[kind]) await this.#take(kind, this.#chosen(kind));
@@ -178,12 +179,24 @@ export class Media {
   async #take(kind, device) {
     try {
       await this.local.switchDevice(kind, device);
+      // A camera that is off since it failed is wanted still.
+      if (kind === "video" && this.cameraOff && !this.choices.cameraOff) await this.local.mute(kind, false);
       this.#missing.delete(kind);
       return true;
     } catch (error) {
-      notice(explain(kind === "audio" ? "microphone" : "camera", /** @type {DOMException} */ (error)), "error");
+      this.#tell(kind, error);
       return false;
     }
+  }
+
+  /**
+   * Tells why a device can't be had, unless the lobby does already.
+   * @param {Kind} kind
+   * @param {unknown} error
+   */
+  #tell(kind, error) {
+    const there = /lobby|refused/.test(state.phase) && !document.querySelector("dialog[open]") && this.local.state.problems[kind];
+    if (!there) notice(explain(kind === "audio" ? "microphone" : "camera", /** @type {DOMException} */ (error)), "error");
   }
 
   /**
@@ -219,7 +232,7 @@ export class Media {
   async turn(kind, on) {
     if (kind === "video") this.#keep({ cameraOff: !on });
     const { local } = this;
-    await local.mute(kind, !on).catch((error) => notice(explain(kind === "audio" ? "microphone" : "camera", error), "error"));
+    await local.mute(kind, !on).catch((error) => this.#tell(kind, error));
     // One that is lost is not opened by that.
     if (on && local === this.local && !local.state.muted[kind] && !this.track(kind) && !this.opening) await this.#take(kind, this.#chosen(kind));
   }

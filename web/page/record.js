@@ -67,7 +67,7 @@ export class Recorder {
     pen.fillStyle = "#0c1514";
     pen.fillRect(0, 0, WIDTH, HEIGHT);
     const box = { left: 0, top: 0, width: WIDTH, height: HEIGHT }, large = pictures.findIndex((picture) => picture.large);
-    const { large: most, strip } = focus(pictures.length - 1, box), boxes = large < 0 ? grid(pictures.length, box) : strip.toSpliced(large, 0, most);
+    const { large: most, strip } = focus(pictures.length - 1, box), boxes = large < 0 ? grid(pictures.length, box) : [...strip.slice(0, large), most, ...strip.slice(large)];
     pen.font = "20px system-ui, sans-serif";
     pictures.forEach(({ video, name, hasPicture }, i) => {
       const { left: x, top: y, width: w, height: h } = boxes[i];
