@@ -44,7 +44,7 @@ func (b *batch) newProxy(h commandHead, conn uint64, address string) *proxy {
 // take makes commands of one record. Those for a partition that is not ours, or that
 // the edge has not begun to attach its memberships for, are stale.
 func (b *batch) take(rec record) {
-	r := &reader{b: rec.b[1:]}
+	r := &reader{b: rec.b[1:], version: b.pe.link.version}
 	kind := rec.b[0]
 	if kind == recAttaching || kind == recAttached {
 		p, epoch := r.partition(), r.number()
@@ -251,18 +251,9 @@ func (b *batch) join(r *reader, h commandHead, o frame.Origin) {
 
 func (b *batch) resume(r *reader, h commandHead, o frame.Origin) {
 	c := b.client(r, h)
-	done := make(chan actor.Resumed, 1)
 	b.add(c, &actor.Resume{
-		Client: c.client, Session: r.text(), Received: r.number(), MessageBytes: int(r.number()), Refused: r.refused(o), Done: done,
-	})
-	b.then(h.part, func(uint64) {
-		select {
-		case m := <-done:
-			if m.ID == "" {
-				b.refused(h.key)
-			}
-		default: // it waits for the connection that it takes the place of
-		}
+		Client: c.client, Session: r.text(), Received: r.number(), MessageBytes: int(r.number()), Refused: r.refused(o),
+		Forget: func() { b.refused(h.key) },
 	})
 }
 
@@ -271,7 +262,7 @@ func (b *batch) attach(r *reader, h commandHead) {
 	part := &b.o.parts[h.part]
 	conn, address := r.number(), r.text()
 	m := r.membership()
-	m.Lost = r.flag()
+	m.Turn, m.Lost = r.turn(), r.flag()
 	before, had, frames, seen := r.number(), r.number(), r.frames(), r.seen()
 	if r.bad {
 		releaseAll(frames)

@@ -25,7 +25,9 @@ type edge struct {
 	drain   bool
 	mail    mail
 	gated   atomic.Bool // a local connection was not written since the lease had run out
-	held    []inbound   // from the owner on this node, while the lease is not good
+
+	held      []inbound    // from the owner on this node, while the lease is not good
+	heldBytes atomic.Int64 // of those
 }
 
 // edgePart is what the edge knows of a partition.
@@ -61,6 +63,13 @@ type inbound struct {
 }
 
 type record struct{ b []byte }
+
+func (m *inbound) size() (n int) {
+	for _, rec := range m.records {
+		n += len(rec.b)
+	}
+	return n
+}
 
 // lost says that a node is gone.
 type lost struct{ link *link }
@@ -136,9 +145,10 @@ func (e *edge) take(m inbound) {
 // node does after its lease has run out must not be seen: another may own its rooms.
 func (e *edge) release() {
 	e.flushGated()
-	for len(e.held) > 0 && e.n.available() {
+	for len(e.held) > 0 && e.n.availableAs(e.held[0].link.own) {
 		m := e.held[0]
 		e.held = e.held[1:]
+		e.heldBytes.Add(-int64(m.size()))
 		e.take(m)
 	}
 }
@@ -147,8 +157,9 @@ func (e *edge) handle(m any) {
 	e.takeMail()
 	switch m := m.(type) {
 	case inbound:
-		if m.link.own == m.link.peer && (len(e.held) > 0 || !e.n.available()) {
+		if m.link.own == m.link.peer && (len(e.held) > 0 || !e.n.availableAs(m.link.own)) {
 			e.held = append(e.held, m)
+			e.heldBytes.Add(int64(m.size()))
 			e.release()
 			return
 		}

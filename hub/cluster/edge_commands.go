@@ -34,7 +34,7 @@ func (e *edge) command(c any) {
 			actor.Drop(command)
 		}
 	case t.fences > 0:
-		t.behind = append(t.behind, c)
+		e.waitBehind(t, c)
 	default:
 		e.perform(t, c)
 	}
@@ -74,10 +74,7 @@ func (e *edge) perform(t *edgeClient, c any) {
 // may wait meanwhile the connection is closed.
 func (e *edge) wait(t *edgeClient, c actor.Command) {
 	t.deferred = append(t.deferred, c)
-	t.deferredBytes += headBytes
-	if f, ok := c.(*actor.Forward); ok {
-		t.deferredBytes += len(f.Parts().Frame.Payload())
-	}
+	t.deferredBytes += actor.SizeOf(c)
 	if t.deferredBytes > e.n.options.QueueBytes {
 		e.close(t, wire.CloseSlowConsumer, actor.SlowConsumer, event.ReasonSlow)
 	}
@@ -170,7 +167,7 @@ func (e *edge) submitLast(t *edgeClient, kind byte, f func(w *writer)) {
 // submitSized is submit for a record of about size bytes.
 func (e *edge) submitSized(t *edgeClient, kind byte, size int, f func(w *writer)) {
 	t.seq++
-	w := writer{make([]byte, 0, headBytes+size)}
+	w := writer{b: make([]byte, 0, headBytes+size)}
 	w.head(kind, commandHead{t.part, t.key, t.seq})
 	f(&w)
 	c := pending{seq: t.seq, record: w.b}

@@ -52,6 +52,7 @@ func (e *edge) lost(l *link) {
 	delete(e.flights, l)
 	if l.own == l.peer {
 		e.held = nil
+		e.heldBytes.Store(0)
 	}
 	for p := range e.parts {
 		part := &e.parts[p]
@@ -94,8 +95,12 @@ func (e *edge) expire(p int) {
 
 // takenForLost is called when other nodes have taken this one for lost. What members were
 // sent meanwhile was kept for those whose memberships can be resumed, and only for them:
-// the others' connections are closed.
-func (e *edge) takenForLost() {
+// the others' connections are closed. What comes on the links that there were is not taken
+// any more: whoever came in by that was not marked.
+func (e *edge) takenForLost(links []*link) {
+	for _, l := range links {
+		l.lost = true
+	}
 	e.severAll()
 	for _, t := range e.clients {
 		switch {
@@ -153,6 +158,7 @@ func (e *edge) attach(l *link, p int, t *edgeClient) {
 			w.head(recAttach, commandHead{part: p, key: t.key, seq: t.seq})
 			w.connection(t.client)
 			w.membership(&m)
+			w.turn(m.Turn)
 			w.flag(m.Lost)
 			w.number(t.before)
 			w.number(had)
@@ -255,7 +261,7 @@ func (e *edge) confirm(t *edgeClient) {
 
 // receive handles one record from an owner.
 func (e *edge) receive(l *link, rec record) {
-	r := &reader{b: rec.b[1:]}
+	r := &reader{b: rec.b[1:], version: l.version}
 	switch rec.b[0] {
 	case recOwn:
 		if p, epoch := r.partition(), r.number(); !r.bad {
@@ -315,8 +321,8 @@ func (e *edge) receive(l *link, rec record) {
 // frame hands a connection a message that an owner has sent.
 func (e *edge) frame(t *edgeClient, h frameHead, f *frame.Frame) {
 	if h.begins {
-		t.out.Reset(h.resumable)
-		t.had = 0
+		t.out.Reset(h.resumable, h.turn)
+		t.had, t.member.Turn = 0, h.turn
 	}
 	if h.number > 0 {
 		e.n.must(h.number == t.had+1, "invariant 3: messages of a membership arrive without gaps")
@@ -341,6 +347,7 @@ func (e *edge) frame(t *edgeClient, h frameHead, f *frame.Frame) {
 // adopt hands a connection the membership that it has resumed.
 func (e *edge) adopt(t *edgeClient, r *reader) {
 	m := r.membership()
+	m.Turn = r.turn()
 	received, frames, seen := r.number(), r.frames(), r.seen()
 	if r.bad || t.state != clientJoining || t.resumed == nil {
 		releaseAll(frames)

@@ -23,6 +23,7 @@ type remote struct {
 	mu        sync.Mutex
 	begins    bool // the next message is the first of the membership
 	resumable bool
+	turn      actor.Turn // of a membership that begins
 	lost      bool
 	kept      kept
 	// seen has for each other membership the last of its messages that this one has had
@@ -55,7 +56,7 @@ func (r *remote) Send(f *frame.Frame, _ uint64) bool {
 		number = r.kept.last() + 1
 	}
 	if !r.lost && r.link != nil {
-		h := frameHead{key: r.key, begins: r.begins, resumable: r.resumable, number: number}
+		h := frameHead{key: r.key, begins: r.begins, resumable: r.resumable, turn: r.turn, number: number}
 		r.link.deliver(h, f)
 		r.written(r.link)
 	}
@@ -104,10 +105,10 @@ func (r *remote) Sent() uint64 {
 
 // Reset implements [actor.Receiver]. The edge hears of it with the next message: a
 // membership and its first message arrive together or not at all (invariant 6).
-func (r *remote) Reset(resumable bool) {
+func (r *remote) Reset(resumable bool, turn actor.Turn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.begins, r.resumable = true, resumable
+	r.begins, r.resumable, r.turn = true, resumable, turn
 	r.seen.Begin(nil)
 	r.kept.begin(0, nil)
 }
@@ -140,6 +141,7 @@ func (r *remote) Adopt(m *actor.Membership, received uint64, frames []*frame.Fra
 		w.b = append(w.b, recAdopt)
 		w.fixed(r.key)
 		w.membership(m)
+		w.turn(m.Turn)
 		w.number(received)
 		w.frames(frames)
 		w.seen(m.Seen)

@@ -22,7 +22,7 @@ func (drop) Overdrawn() bool                           { return false }
 func (drop) Verdict(uint64, int, bool) Verdict         { return Open }
 func (drop) Mark() uint64                              { return 0 }
 func (drop) Behind(uint64) bool                        { return false }
-func (drop) Reset(bool)                                {}
+func (drop) Reset(bool, Turn)                                {}
 func (drop) Suspend()                                  {}
 func (drop) Discard()                                  {}
 func (drop) Missed(uint64) ([]*frame.Frame, bool)      { return nil, false }

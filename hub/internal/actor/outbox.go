@@ -439,7 +439,7 @@ func (o *Outbox) fold(of Lister) bool {
 }
 
 // Reset implements [Receiver].
-func (o *Outbox) Reset(resumable bool) {
+func (o *Outbox) Reset(resumable bool, _ Turn) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.list, o.behind = noList, false

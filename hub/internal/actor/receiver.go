@@ -32,8 +32,8 @@ type Receiver interface {
 	Behind(mark uint64) bool
 	// Reset says that a membership begins or ends with the next frame. Lists so far
 	// may not be replaced any more. For a resumable membership what is sent is kept
-	// until the client is known to have it.
-	Reset(resumable bool)
+	// until the client is known to have it. turn is that of a membership that begins.
+	Reset(resumable bool, turn Turn)
 	// Missed returns all that was sent or queued beyond the first received messages of
 	// a resumable membership, with a reference to each for the caller. It reports
 	// false if they are not all there any more, or never were.
