@@ -146,7 +146,7 @@ func (e *edge) act(t *edgeClient, c any) {
 		if t.state == clientIn && t.member.Session != "" && e.parts[t.part].ready {
 			e.parts[t.part].owner.write(func(w *writer) {
 				w.head(recAcked, commandHead{t.part, t.key, 0})
-				w.number(t.out.Had())
+				w.number(t.out.Acked())
 			})
 		}
 	}
@@ -336,6 +336,10 @@ func (e *edge) closeGoingAway(t *edgeClient, code wire.CloseCode, text, reason s
 }
 
 func (e *edge) join(t *edgeClient, j *actor.Join) {
+	if t.client.Ended() {
+		actor.Drop(j) // its client has come by another node perhaps
+		return
+	}
 	refusal := (*wire.Refusal)(nil)
 	switch {
 	case t.state != clientOut:
@@ -376,6 +380,10 @@ func (e *edge) joinAtOwner(t *edgeClient, j *actor.Join) {
 }
 
 func (e *edge) resume(t *edgeClient, r *actor.Resume) {
+	if t.client.Ended() {
+		actor.Drop(r)
+		return
+	}
 	p, ok := actor.SessionPartition(r.Session)
 	refusal := (*wire.Refusal)(nil)
 	switch {

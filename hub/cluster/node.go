@@ -169,6 +169,9 @@ func (n *Node) NewSession(room string) string { return actor.NewSession(uint16(P
 func (n *Node) Do(c actor.Command) error {
 	client := actor.ClientOf(c)
 	_, ends := c.(actor.Unregister)
+	if ends {
+		client.End()
+	}
 	if client != nil && !ends && client.Straight(c) {
 		if _, leaves := c.(actor.Leave); leaves {
 			n.toEdge(left{client})

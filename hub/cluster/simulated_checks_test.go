@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/parley-rtc/parley/hub/internal/actor"
 )
@@ -76,7 +77,7 @@ func (s *simulation) checkFlaps(to *membership, members []string) {
 				stays = append(stays, m)
 			}
 		}
-		if len(stays) == 1 && stays[0].resumable && !stays[0].ended && stays[0].kickedAt.IsZero() && stays[0].joined.Before(to.listedAt) {
+		if len(stays) == 1 && (stays[0].away.IsZero() || time.Since(stays[0].away) < window) && stays[0].resumable && !stays[0].ended && stays[0].kickedAt.IsZero() && stays[0].joined.Before(to.listedAt) {
 			s.fault("%s was told that %s has left, and it has not", to.name, stays[0].name)
 		}
 	}

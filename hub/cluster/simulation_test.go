@@ -248,6 +248,9 @@ func (s *simulation) run() {
 		if i%5 == 0 {
 			p.grant = &actor.Grant{Rights: wire.DefaultRights | wire.MayModerate}
 		}
+		if s.random.IntN(2) == 0 {
+			p.key = "key of " + p.id
+		}
 		clients = append(clients, p)
 		s.clients.Go(p.run)
 	}
@@ -294,7 +297,7 @@ func (s *simulation) disturb(names []string) {
 		return
 	}
 	ms := func(n int) time.Duration { return time.Duration(1+s.random.IntN(n)) * time.Millisecond }
-	x := s.random.IntN(19)
+	x := s.random.IntN(23)
 	switch {
 	case x < 2 && alive > 2:
 		s.drain(name)
@@ -319,6 +322,18 @@ func (s *simulation) disturb(names []string) {
 	case x == 10:
 		s.trace("the register is slow")
 		s.net.set(func() { s.net.putDelay, s.net.watchDelay = ms(700), ms(900) })
+	case x == 19:
+		s.trace("the register takes nearly as long as leases allow")
+		most := 150
+		if !s.gentle {
+			most = 350
+		}
+		s.net.set(func() { s.net.putTime, s.net.putDelay, s.net.watchDelay = 300*time.Millisecond+ms(most), 0, ms(400) })
+		time.Sleep(ms(8000))
+		s.net.set(func() { s.net.putTime = 0 })
+		s.trace("the register is as fast as ever")
+	case x >= 20 && alive > 2 && name != other:
+		s.disturbMove(name, other)
 	case x == 15:
 		s.duplicate(name)
 	case x == 16:
@@ -368,6 +383,33 @@ func (s *simulation) disturb(names []string) {
 		s.net.back(name)
 		s.trace("%s is back", name)
 	}
+}
+
+// disturbMove has a node leave, and something happen to another meanwhile, which may be the
+// next owner of its rooms.
+func (s *simulation) disturbMove(name, other string) {
+	s.mu.Lock()
+	up, alive := s.nodes[other] != nil, len(s.nodes)
+	s.mu.Unlock()
+	if !up {
+		return
+	}
+	ms := func(n int) time.Duration { return time.Duration(1+s.random.IntN(n)) * time.Millisecond }
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		s.drain(name)
+	}()
+	time.Sleep(ms(200))
+	switch x := s.random.IntN(4); {
+	case x == 0 && !s.gentle && alive > 3:
+		s.kill(other)
+	case x == 1 && !s.gentle:
+		s.pause(other, ms(8000))
+	default:
+		s.pause(other, ms(1000))
+	}
+	<-left
 }
 
 // duplicate has a second process of a node's name come. One of them must give up, and disturb

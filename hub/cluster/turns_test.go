@@ -234,3 +234,44 @@ func TestVersionsTogether(t *testing.T) {
 		}
 	})
 }
+
+// A client gives up a join or a resume at a node that stands still, and comes by another: what
+// it has given up is not begun when the node goes on.
+func TestGivenUpIsNotBegun(t *testing.T) {
+	virtual(t, []string{"a", "b"}, func(t *testing.T, v *virtualCluster) {
+		room := v.roomOf("b")
+		lost := connect(t, v.nodes["b"])
+		if !lost.join(room, "bob", nil, true) {
+			t.Fatal("not let in")
+		}
+		joined := lost.until("joined", func(m message) bool { return m.Type == "joined" })
+		lost.sees("bob")
+		lost.end()
+		n := v.nodes["a"]
+		joins, resumes := connect(t, n), connect(t, n)
+		goesOn := make(chan struct{})
+		n.toEdge(func() { <-goesOn })
+		welcome := frame.Text((&wire.Joined{Room: room, From: "ann"}).Text())
+		in, out := make(chan bool, 1), make(chan actor.Resumed, 1)
+		_ = n.Do(&actor.Join{Client: joins.client, Room: room, ID: "ann", Key: "k", Welcome: welcome, Done: in})
+		_ = n.Do(&actor.Resume{Client: resumes.client, Session: joined.Session, Received: 2, Done: out})
+		joins.end()
+		resumes.end()
+		second, again := connect(t, v.nodes["b"]), connect(t, v.nodes["b"])
+		second.key = "k"
+		if !second.join(room, "ann", nil, true) || !again.resume(lost, joined.Session) {
+			t.Fatal("not let in at the other node")
+		}
+		close(goesOn)
+		if <-in || (<-out).ID != "" {
+			t.Error("what was given up was begun")
+		}
+		time.Sleep(time.Second)
+		if second.wasClosed() || again.wasClosed() {
+			t.Error("the connection that lives has lost its place to one that was given up")
+		}
+		second.end()
+		again.end()
+		time.Sleep(window + time.Second)
+	})
+}

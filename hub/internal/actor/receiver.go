@@ -42,6 +42,8 @@ type Receiver interface {
 	Seen() map[uint64]uint64
 	// Sent returns how many messages of a resumable membership were sent or queued.
 	Sent() uint64
+	// Acked returns how many of those the client is known to have.
+	Acked() uint64
 	// Adopt begins the membership m, which goes on after so many received messages, with
 	// frames, the references to which it takes.
 	Adopt(m *Membership, received uint64, frames []*frame.Frame)

@@ -72,7 +72,7 @@ func (r *Resume) end(outcome Resumed) {
 // membership.
 func (r *Resume) awaitsOther(l *loop) bool {
 	m := l.sessionOf(r.Session)
-	if m == nil || r.Received > m.out.Sent() {
+	if m == nil || !r.isOf(m) {
 		return false
 	}
 	if before := m.awaited; before != nil {
@@ -90,6 +90,13 @@ func (r *Resume) awaitsOther(l *loop) bool {
 	m.awaited = r
 	l.options.Arrived(old.out, func() { _ = l.hub.Do(arrived{m}) }) // closed: nothing is left to be done
 	return true
+}
+
+// isOf reports whether the command may be of the member's client. Whoever counts more
+// messages than there are has not had this membership; whoever counts fewer than the client
+// is known to have was delayed on the way, and the client has come by another since.
+func (r *Resume) isOf(m *member) bool {
+	return r.Received <= m.out.Sent() && r.Received >= m.out.Acked()
 }
 
 // arrived says that the node of the member's former connection knows that this is closed.
@@ -111,9 +118,8 @@ func (r *Resume) takeUp(l *loop) (*member, *wire.Refusal) {
 		return nil, ErrSessionExpired
 	}
 	l.catchUp(m)
-	if r.Received > m.out.Sent() {
-		// Whoever counts like that has not had this membership. It goes on.
-		return nil, ErrSessionExpired
+	if !r.isOf(m) {
+		return nil, ErrSessionExpired // it goes on
 	}
 	missed, ok := m.out.Missed(r.Received)
 	if !ok || m.grant.Expired(l.now) {

@@ -102,3 +102,32 @@ func TestRefusedAfterWaiting(t *testing.T) {
 		t.Errorf("resumed %+v, forgotten %d times", out, forgotten)
 	}
 }
+
+// A resume that was delayed on its way, and counts fewer messages than the client has
+// acknowledged since, is refused; the membership goes on, with its connection or without.
+func TestDelayedResume(t *testing.T) {
+	for _, lost := range []bool{false, true} {
+		l := still(Options{ResumeWindow: time.Minute})
+		session := NewSession(0)
+		a, box := l.connect(1 << 20)
+		l.join(a, "r", "a", session)
+		l.finish()
+		had := uint64(len(read(box)))
+		box.Urgent(frame.Ping(nil), 0)
+		read(box)
+		box.Acknowledged()
+		if lost {
+			l.apply(Unregister{a, event.ReasonLost})
+		}
+		late, _ := l.connect(1 << 20)
+		l.apply(&Resume{Client: late, Session: session, Received: had - 1, Refused: frame.Refused{Re: "resume"}})
+		if m := l.sessionOf(session); m == nil || late.member != nil || a.closed != lost {
+			t.Fatalf("lost %v: the membership is over, or another's; closed %v", lost, a.closed)
+		}
+		again, _ := l.connect(1 << 20)
+		l.apply(&Resume{Client: again, Session: session, Received: had})
+		if again.member == nil {
+			t.Errorf("lost %v: it can't be resumed any more", lost)
+		}
+	}
+}
