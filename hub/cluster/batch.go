@@ -25,17 +25,17 @@ type deferred struct {
 }
 
 // client returns the hub's client for a membership, making it known if need be.
-func (b *batch) client(r *reader, h commandHead) *proxy {
+func (b *batch) client(r *reader, h commandHead) *remoteClient {
 	conn, address := r.number(), r.text()
 	if c := b.pe.clients[h.key]; c != nil {
 		return c
 	}
-	return b.newProxy(h, conn, address)
+	return b.newClient(h, conn, address)
 }
 
-func (b *batch) newProxy(h commandHead, conn uint64, address string) *proxy {
+func (b *batch) newClient(h commandHead, conn uint64, address string) *remoteClient {
 	out := &remote{link: b.pe.link, written: b.o.wrote, key: h.key, limit: b.o.n.options.QueueBytes, seen: actor.NewSeen(b.o.n.resumeWindow())}
-	c := &proxy{client: actor.NewClientOf(b.pe.link.node, conn, parseAddr(address), out), out: out, part: h.part}
+	c := &remoteClient{client: actor.NewClientOf(b.pe.link.node, conn, parseAddr(address), out), out: out, part: h.part}
 	b.pe.clients[h.key] = c
 	b.commands = append(b.commands, actor.Register{Client: c.client})
 	return c
@@ -178,7 +178,7 @@ func messageOf(kind byte, r *reader, c *actor.Client, o frame.Origin) actor.Comm
 }
 
 // add has the hub carry commands out, once the partition is ready.
-func (b *batch) add(c *proxy, commands ...actor.Command) {
+func (b *batch) add(c *remoteClient, commands ...actor.Command) {
 	if part := &b.o.parts[c.part]; part.state == partRecovering {
 		part.again.add(c, commands...)
 	} else {
@@ -195,7 +195,7 @@ func (b *batch) depart(p int, d actor.Depart) {
 	}
 }
 
-func (d *deferred) add(c *proxy, commands ...actor.Command) {
+func (d *deferred) add(c *remoteClient, commands ...actor.Command) {
 	if c.attached {
 		d.commands = append(d.commands, commands...)
 	} else {
@@ -268,7 +268,7 @@ func (b *batch) attach(r *reader, h commandHead) {
 		releaseAll(frames)
 		return
 	}
-	c := b.newProxy(h, conn, address)
+	c := b.newClient(h, conn, address)
 	c.attached, c.again, c.before = true, h.seq, before
 	m.Client, m.Had = c.client, had+uint64(len(frames))
 	c.out.restore(had, frames, seen, m.Session != "")

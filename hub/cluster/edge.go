@@ -19,7 +19,7 @@ type edge struct {
 	keys    map[uint64]*edgeClient
 	parts   [Partitions]edgePart
 	rooms   map[string]*edgeRoom
-	flights map[*link][]flight
+	sent    map[*link][]sentCommand
 	touched []*edgeClient
 	nextKey uint64
 	drain   bool
@@ -48,8 +48,8 @@ type edgeRoom struct {
 	meta    actor.RoomMeta
 }
 
-// flight is a pending command that is on its way on a link.
-type flight struct {
+// sentCommand is a pending command that is on its way on a link.
+type sentCommand struct {
 	mark   uint64
 	client *edgeClient
 	gen    int
@@ -77,7 +77,7 @@ type lost struct{ link *link }
 func newEdge(n *Node) *edge {
 	e := &edge{
 		n: n, inbox: make(chan any, 4096), clients: map[*actor.Client]*edgeClient{}, keys: map[uint64]*edgeClient{},
-		rooms: map[string]*edgeRoom{}, flights: map[*link][]flight{}, nextKey: randomID(),
+		rooms: map[string]*edgeRoom{}, sent: map[*link][]sentCommand{}, nextKey: randomID(),
 		mail: mail{wake: make(chan struct{}, 1)},
 	}
 	for p := range e.parts {
@@ -107,7 +107,7 @@ func (e *edge) run(stop <-chan struct{}) {
 // finish lets what was queued go.
 func (e *edge) finish() {
 	e.flush()
-	for l := range e.flights {
+	for l := range e.sent {
 		l.flush()
 	}
 }

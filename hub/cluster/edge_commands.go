@@ -174,7 +174,7 @@ func (e *edge) submitSized(t *edgeClient, kind byte, size int, f func(w *writer)
 	t.pending = append(t.pending, c)
 	t.bytes += len(c.record)
 	if e.parts[t.part].ready {
-		e.fly(t, c)
+		e.transmit(t, c)
 	}
 }
 

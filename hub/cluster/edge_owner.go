@@ -49,7 +49,7 @@ func (e *edge) released(p int) {
 // lost forgets an owner that is gone.
 func (e *edge) lost(l *link) {
 	l.lost = true
-	delete(e.flights, l)
+	delete(e.sent, l)
 	if l.own == l.peer {
 		e.held = nil
 		e.heldBytes.Store(0)
@@ -120,8 +120,8 @@ func (e *edge) attachAll(l *link, p int, epoch uint64) {
 	e.forgetOwner(p)
 	part := &e.parts[p]
 	part.owner, part.epoch = l, epoch
-	if _, known := e.flights[l]; !known {
-		e.flights[l] = nil
+	if _, known := e.sent[l]; !known {
+		e.sent[l] = nil
 	}
 	e.tellOwner(l, recAttaching, p)
 	told := map[string]bool{}
@@ -192,7 +192,7 @@ func (e *edge) ready(l *link, p int, epoch uint64) {
 		t.lost = false
 		for _, c := range t.pending {
 			if c.seq > t.again {
-				e.fly(t, c)
+				e.transmit(t, c)
 			}
 		}
 	}
@@ -211,27 +211,27 @@ func (e *edge) settled(l *link, p int, epoch uint64) {
 	}
 }
 
-// fly sends a pending command on its way.
-func (e *edge) fly(t *edgeClient, c pending) {
+// transmit sends a pending command on its way.
+func (e *edge) transmit(t *edgeClient, c pending) {
 	l := e.parts[t.part].owner
 	at := l.write(func(w *writer) { w.b = append(w.b, c.record...) })
-	e.flights[l] = append(e.flights[l], flight{at, t, t.gen, c.seq})
+	e.sent[l] = append(e.sent[l], sentCommand{at, t, t.gen, c.seq})
 }
 
 // confirmed forgets the commands of which an owner has had all packets.
 func (e *edge) confirmed(l *link, upTo uint64) {
-	flights := e.flights[l]
+	sent := e.sent[l]
 	n := 0
-	for ; n < len(flights) && flights[n].mark <= upTo; n++ {
-		f := &flights[n]
+	for ; n < len(sent) && sent[n].mark <= upTo; n++ {
+		f := &sent[n]
 		if t := f.client; f.gen == t.gen && len(t.pending) > 0 && !t.pending[0].returned {
 			e.n.must(t.pending[0].seq == f.seq, "invariant 1: commands are confirmed in order")
 			e.confirm(t)
 		}
-		flights[n] = flight{}
+		sent[n] = sentCommand{}
 	}
-	if _, known := e.flights[l]; known {
-		e.flights[l] = flights[n:]
+	if _, known := e.sent[l]; known {
+		e.sent[l] = sent[n:]
 	}
 }
 

@@ -65,13 +65,13 @@ const (
 // peer is an edge as the owner sees it.
 type peer struct {
 	link      *link
-	clients   map[uint64]*proxy
+	clients   map[uint64]*remoteClient
 	attaching [Partitions]uint64 // the epoch for which it has begun to attach its memberships
 	attached  [Partitions]uint64 // the epoch for which it has attached all
 }
 
-// proxy is a membership of an edge.
-type proxy struct {
+// remoteClient is a membership of an edge, as the owner knows it.
+type remoteClient struct {
 	client   *actor.Client
 	out      *remote
 	part     int
@@ -130,7 +130,7 @@ func (o *owner) effectsOf(batch uint64) []position {
 
 // linkUp begins to take commands from a node, and tells it what we own.
 func (o *owner) linkUp(l *link) {
-	o.peers[l] = &peer{link: l, clients: map[uint64]*proxy{}}
+	o.peers[l] = &peer{link: l, clients: map[uint64]*remoteClient{}}
 	for p := range o.parts {
 		part := &o.parts[p]
 		if part.state == partNone || part.state == partReleasing {
@@ -244,7 +244,7 @@ func (o *owner) release(p int, done func(actor.Exported)) {
 	commands := []actor.Command{export}
 	for _, pe := range o.peers {
 		pe.attached[p], pe.attaching[p] = 0, 0
-		maps.DeleteFunc(pe.clients, func(_ uint64, c *proxy) bool {
+		maps.DeleteFunc(pe.clients, func(_ uint64, c *remoteClient) bool {
 			if c.part == p {
 				commands = append(commands, actor.Unregister{Client: c.client}) // those that are no members
 			}
