@@ -24,6 +24,7 @@ type membership struct {
 	resumable bool
 	session   string
 	joined    time.Time // zero: not yet
+	refused   bool      // it was never in
 	ended     bool
 	away      time.Time // since when it has no connection; zero: it has one
 	received  uint64    // messages, since and including joined
@@ -396,6 +397,9 @@ func (p *simulatedClient) join() {
 		p.drop()
 		p.forgetMembership()
 	case !in:
+		p.s.mu.Lock()
+		m.refused = true
+		p.s.mu.Unlock()
 		p.forgetMembership()
 		p.haunted(c)
 	default:
