@@ -42,7 +42,7 @@ func (c *control) inState(state string) (names []string) {
 // speaks another version lives, but there is no link to it.
 func (c *control) live(name string, incarnation uint64) *nodeView {
 	v := c.nodes[name]
-	if v == nil || v.link == nil && v.entry.speaks() || v.entry.Incarnation != incarnation || v.entry.State == "gone" {
+	if v == nil || v.link == nil && v.entry.speaks(c.n.options.wire) || v.entry.Incarnation != incarnation || v.entry.State == "gone" {
 		return nil
 	}
 	return v
@@ -167,6 +167,7 @@ func (c *control) partChanged(p int) {
 	if v.entry.Incarnation != c.incarnation {
 		v.move.discard()
 		v.move = nil
+		c.owner.overruled(p, v.entry.Epoch)
 		if state := c.owner.parts[p].state; state == partReady || state == partRecovering {
 			c.n.options.Logger.Error(EventOverruled, zap.Int("partition", p), zap.String("node", v.entry.Node))
 			c.owner.release(p, func(actor.Exported) {})
@@ -210,9 +211,14 @@ const (
 
 func (m *move) discard() {
 	if m != nil {
-		for _, k := range m.out.Members {
-			k.Out.Discard()
-		}
+		discard(m.out)
+	}
+}
+
+// discard gives back what is kept for the members of rooms that nobody takes.
+func discard(out actor.Exported) {
+	for _, k := range out.Members {
+		k.Out.Discard()
 	}
 }
 
@@ -283,8 +289,8 @@ func (c *control) advance(p int) {
 }
 
 // inherit takes what the owner before has handed over.
-func (c *control) inherit(rec record) {
-	r := &reader{b: rec.b[1:]}
+func (c *control) inherit(l *link, rec record) {
+	r := &reader{b: rec.b[1:], version: l.version}
 	if p, in := r.handover(c.n.options.QueueBytes, c.n.resumeWindow()); in != nil {
 		c.owner.inherit(p, in)
 	}

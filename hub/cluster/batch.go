@@ -25,17 +25,17 @@ type deferred struct {
 }
 
 // client returns the hub's client for a membership, making it known if need be.
-func (b *batch) client(r *reader, h commandHead) *proxy {
+func (b *batch) client(r *reader, h commandHead) *remoteClient {
 	conn, address := r.number(), r.text()
 	if c := b.pe.clients[h.key]; c != nil {
 		return c
 	}
-	return b.newProxy(h, conn, address)
+	return b.newClient(h, conn, address)
 }
 
-func (b *batch) newProxy(h commandHead, conn uint64, address string) *proxy {
+func (b *batch) newClient(h commandHead, conn uint64, address string) *remoteClient {
 	out := &remote{link: b.pe.link, written: b.o.wrote, key: h.key, limit: b.o.n.options.QueueBytes, seen: actor.NewSeen(b.o.n.resumeWindow())}
-	c := &proxy{client: actor.NewClientOf(b.pe.link.node, conn, parseAddr(address), out), out: out, part: h.part}
+	c := &remoteClient{client: actor.NewClientOf(b.pe.link.node, conn, parseAddr(address), out), out: out, part: h.part}
 	b.pe.clients[h.key] = c
 	b.commands = append(b.commands, actor.Register{Client: c.client})
 	return c
@@ -44,7 +44,7 @@ func (b *batch) newProxy(h commandHead, conn uint64, address string) *proxy {
 // take makes commands of one record. Those for a partition that is not ours, or that
 // the edge has not begun to attach its memberships for, are stale.
 func (b *batch) take(rec record) {
-	r := &reader{b: rec.b[1:]}
+	r := &reader{b: rec.b[1:], version: b.pe.link.version}
 	kind := rec.b[0]
 	if kind == recAttaching || kind == recAttached {
 		p, epoch := r.partition(), r.number()
@@ -178,7 +178,7 @@ func messageOf(kind byte, r *reader, c *actor.Client, o frame.Origin) actor.Comm
 }
 
 // add has the hub carry commands out, once the partition is ready.
-func (b *batch) add(c *proxy, commands ...actor.Command) {
+func (b *batch) add(c *remoteClient, commands ...actor.Command) {
 	if part := &b.o.parts[c.part]; part.state == partRecovering {
 		part.again.add(c, commands...)
 	} else {
@@ -195,7 +195,7 @@ func (b *batch) depart(p int, d actor.Depart) {
 	}
 }
 
-func (d *deferred) add(c *proxy, commands ...actor.Command) {
+func (d *deferred) add(c *remoteClient, commands ...actor.Command) {
 	if c.attached {
 		d.commands = append(d.commands, commands...)
 	} else {
@@ -251,18 +251,9 @@ func (b *batch) join(r *reader, h commandHead, o frame.Origin) {
 
 func (b *batch) resume(r *reader, h commandHead, o frame.Origin) {
 	c := b.client(r, h)
-	done := make(chan actor.Resumed, 1)
 	b.add(c, &actor.Resume{
-		Client: c.client, Session: r.text(), Received: r.number(), MessageBytes: int(r.number()), Refused: r.refused(o), Done: done,
-	})
-	b.then(h.part, func(uint64) {
-		select {
-		case m := <-done:
-			if m.ID == "" {
-				b.refused(h.key)
-			}
-		default: // it waits for the connection that it takes the place of
-		}
+		Client: c.client, Session: r.text(), Received: r.number(), MessageBytes: int(r.number()), Refused: r.refused(o),
+		Forget: func() { b.refused(h.key) },
 	})
 }
 
@@ -271,13 +262,13 @@ func (b *batch) attach(r *reader, h commandHead) {
 	part := &b.o.parts[h.part]
 	conn, address := r.number(), r.text()
 	m := r.membership()
-	m.Lost = r.flag()
+	m.Turn, m.Lost = r.turn(), r.flag()
 	before, had, frames, seen := r.number(), r.number(), r.frames(), r.seen()
 	if r.bad {
 		releaseAll(frames)
 		return
 	}
-	c := b.newProxy(h, conn, address)
+	c := b.newClient(h, conn, address)
 	c.attached, c.again, c.before = true, h.seq, before
 	m.Client, m.Had = c.client, had+uint64(len(frames))
 	c.out.restore(had, frames, seen, m.Session != "")

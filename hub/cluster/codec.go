@@ -9,7 +9,10 @@ import (
 // Records are written and read with these. A record that can't be read leaves the
 // reader bad, and whatever it returns is zero.
 
-type writer struct{ b []byte }
+type writer struct {
+	b       []byte
+	version int // of the wire, on a link
+}
 
 func (w *writer) number(n uint64)    { w.b = binary.AppendUvarint(w.b, n) }
 func (w *writer) bytes(b []byte)     { w.number(uint64(len(b))); w.b = append(w.b, b...) }
@@ -46,8 +49,9 @@ func nanoseconds(t time.Time) uint64 {
 }
 
 type reader struct {
-	b   []byte
-	bad bool
+	b       []byte
+	bad     bool
+	version int // of the wire, on a link
 }
 
 func (r *reader) number() uint64 {

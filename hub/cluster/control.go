@@ -61,9 +61,10 @@ type control struct {
 type nodeView struct {
 	entry    nodeEntry
 	revision uint64
-	seen     time.Time
+	seen     time.Time // when the register last told a renewal
 	link     *link
 	fencing  bool
+	stuck    bool      // it is not reached: see control.stuck
 	blames   time.Time // since when its entry says that it does not reach us; zero: it does not
 }
 
@@ -96,7 +97,7 @@ func (c *control) begin(enters time.Time) {
 	c.n.mu.Lock()
 	c.n.hub = h
 	c.n.mu.Unlock()
-	c.lease.begin(nodeEntry{Incarnation: c.incarnation, State: c.says(), Min: wireMin, Max: wireMax}, enters)
+	c.lease.begin(nodeEntry{Incarnation: c.incarnation, State: c.says(), Min: wireMin, Max: c.n.options.wire}, enters)
 }
 
 // says returns the state that our entry says.
@@ -126,8 +127,8 @@ func (c *control) handle(m any) {
 	switch m := m.(type) {
 	case packet:
 		c.packet(m)
-	case Entry:
-		c.changed(m)
+	case change:
+		c.changed(m.entry, m.at)
 	case func():
 		m()
 	}
@@ -140,7 +141,7 @@ func (c *control) packet(m packet) {
 	commands := m.commands[:0]
 	for _, rec := range m.commands {
 		if rec.b[0] == recHandover {
-			c.inherit(rec)
+			c.inherit(m.link, rec)
 		} else {
 			commands = append(commands, rec)
 		}
@@ -148,12 +149,18 @@ func (c *control) packet(m packet) {
 	c.owner.take(m.link, m.seq, commands)
 }
 
-// changed takes in what the register says.
-func (c *control) changed(e Entry) {
+// change is what the register has told at some time. Control may be behind.
+type change struct {
+	entry Entry
+	at    time.Time
+}
+
+// changed takes in what the register said at some time.
+func (c *control) changed(e Entry, at time.Time) {
 	if name, ok := strings.CutPrefix(e.Key, "node."); ok {
 		var entry nodeEntry
 		if json.Unmarshal(e.Value, &entry) == nil {
-			c.nodeChanged(name, entry, e.Revision)
+			c.nodeChanged(name, entry, e.Revision, at)
 		}
 		return
 	}
@@ -168,7 +175,7 @@ func (c *control) changed(e Entry) {
 	}
 }
 
-func (c *control) nodeChanged(name string, entry nodeEntry, revision uint64) {
+func (c *control) nodeChanged(name string, entry nodeEntry, revision uint64, at time.Time) {
 	v := c.nodes[name]
 	if v == nil {
 		v = new(nodeView)
@@ -177,7 +184,7 @@ func (c *control) nodeChanged(name string, entry nodeEntry, revision uint64) {
 	if revision <= v.revision {
 		return
 	}
-	v.revision, v.seen, v.fencing = revision, time.Now(), false
+	v.revision, v.seen, v.fencing = revision, at, false
 	before := v.entry
 	v.entry = entry
 	if !slices.Contains(entry.Stuck, c.n.options.Name) {
@@ -230,7 +237,7 @@ func (c *control) ownChanged(entry nodeEntry) {
 }
 
 func (c *control) up(name string, v *nodeView) {
-	if !v.entry.speaks() {
+	if !v.entry.speaks(c.n.options.wire) {
 		if !c.complained[name] {
 			c.complained[name] = true
 			c.n.options.Logger.Error(EventVersion, zap.String("node", name), zap.Int("min", v.entry.Min), zap.Int("max", v.entry.Max))
@@ -240,7 +247,7 @@ func (c *control) up(name string, v *nodeView) {
 	if !v.blames.IsZero() {
 		v.blames = time.Now() // what it said before was of another incarnation, or of another link
 	}
-	v.link = c.n.connect(c.incarnation, name, v.entry.Incarnation, c.owner)
+	v.link = c.n.connect(c.incarnation, name, v.entry, c.owner)
 	c.owner.linkUp(v.link)
 	c.n.options.Logger.Info(EventNodeUp, zap.String("node", name))
 }

@@ -3,6 +3,7 @@ package cluster
 import (
 	"encoding/binary"
 
+	"github.com/parley-rtc/parley/hub/internal/actor"
 	"github.com/parley-rtc/parley/hub/internal/frame"
 )
 
@@ -11,10 +12,11 @@ import (
 
 // frameHead says for whom a message is.
 type frameHead struct {
-	key       uint64 // of the receiver's membership
-	begins    bool   // the message is the first of the membership
-	resumable bool   // the membership that begins is
-	number    uint64 // of the message in a resumable membership; 0: it is in none
+	key       uint64     // of the receiver's membership
+	begins    bool       // the message is the first of the membership
+	resumable bool       // the membership that begins is
+	turn      actor.Turn // likewise
+	number    uint64     // of the message in a resumable membership; 0: it is in none
 }
 
 // unfinished is a delivery at the end of what a link has to send, to which receivers may be
@@ -33,7 +35,7 @@ func (l *link) deliver(h frameHead, f *frame.Frame) {
 	defer l.mu.Unlock()
 	u := &l.unfinished
 	if u.frame == f && !h.begins && u.chunk == l.chunks[len(l.chunks)-1] && u.to == len(u.chunk.b) && u.to < packetBytes {
-		w := writer{u.chunk.b}
+		w := writer{b: u.chunk.b}
 		w.number(zigzag(int64(h.key - u.key)))
 		w.number(h.number)
 		l.waiting += len(w.b) - u.to
@@ -54,6 +56,9 @@ func (l *link) deliver(h frameHead, f *frame.Frame) {
 		w.b = append(w.b, recFrame)
 		w.flag(h.begins)
 		w.flag(h.resumable)
+		if h.begins {
+			w.turn(h.turn)
+		}
 		w.frame(f)
 		w.fixed(h.key)
 		w.number(h.number)
@@ -75,6 +80,9 @@ func (l *link) finish() {
 // deliveries reads a message, and calls to for each receiver, with a reference of its own.
 func (r *reader) deliveries(to func(h frameHead, f *frame.Frame)) {
 	h := frameHead{begins: r.flag(), resumable: r.flag()}
+	if h.begins {
+		h.turn = r.turn()
+	}
 	f := r.frame()
 	h.key, h.number = r.fixed(), r.number()
 	for !r.bad {

@@ -19,13 +19,15 @@ type edge struct {
 	keys    map[uint64]*edgeClient
 	parts   [Partitions]edgePart
 	rooms   map[string]*edgeRoom
-	flights map[*link][]flight
+	sent    map[*link][]sentCommand
 	touched []*edgeClient
 	nextKey uint64
 	drain   bool
 	mail    mail
 	gated   atomic.Bool // a local connection was not written since the lease had run out
-	held    []inbound   // from the owner on this node, while the lease is not good
+
+	held      []inbound    // from the owner on this node, while the lease is not good
+	heldBytes atomic.Int64 // of those
 }
 
 // edgePart is what the edge knows of a partition.
@@ -46,8 +48,8 @@ type edgeRoom struct {
 	meta    actor.RoomMeta
 }
 
-// flight is a pending command that is on its way on a link.
-type flight struct {
+// sentCommand is a pending command that is on its way on a link.
+type sentCommand struct {
 	mark   uint64
 	client *edgeClient
 	gen    int
@@ -62,13 +64,20 @@ type inbound struct {
 
 type record struct{ b []byte }
 
+func (m *inbound) size() (n int) {
+	for _, rec := range m.records {
+		n += len(rec.b)
+	}
+	return n
+}
+
 // lost says that a node is gone.
 type lost struct{ link *link }
 
 func newEdge(n *Node) *edge {
 	e := &edge{
 		n: n, inbox: make(chan any, 4096), clients: map[*actor.Client]*edgeClient{}, keys: map[uint64]*edgeClient{},
-		rooms: map[string]*edgeRoom{}, flights: map[*link][]flight{}, nextKey: randomID(),
+		rooms: map[string]*edgeRoom{}, sent: map[*link][]sentCommand{}, nextKey: randomID(),
 		mail: mail{wake: make(chan struct{}, 1)},
 	}
 	for p := range e.parts {
@@ -98,7 +107,7 @@ func (e *edge) run(stop <-chan struct{}) {
 // finish lets what was queued go.
 func (e *edge) finish() {
 	e.flush()
-	for l := range e.flights {
+	for l := range e.sent {
 		l.flush()
 	}
 }
@@ -136,9 +145,10 @@ func (e *edge) take(m inbound) {
 // node does after its lease has run out must not be seen: another may own its rooms.
 func (e *edge) release() {
 	e.flushGated()
-	for len(e.held) > 0 && e.n.available() {
+	for len(e.held) > 0 && e.n.availableAs(e.held[0].link.own) {
 		m := e.held[0]
 		e.held = e.held[1:]
+		e.heldBytes.Add(-int64(m.size()))
 		e.take(m)
 	}
 }
@@ -147,8 +157,9 @@ func (e *edge) handle(m any) {
 	e.takeMail()
 	switch m := m.(type) {
 	case inbound:
-		if m.link.own == m.link.peer && (len(e.held) > 0 || !e.n.available()) {
+		if m.link.own == m.link.peer && (len(e.held) > 0 || !e.n.availableAs(m.link.own)) {
 			e.held = append(e.held, m)
+			e.heldBytes.Add(int64(m.size()))
 			e.release()
 			return
 		}

@@ -21,9 +21,10 @@ type edgeClient struct {
 	closed  bool // the client gets nothing more
 
 	// A local connection: see edge_local.go. hub is nil once that is no owner any more.
-	hub    *actor.Hub
-	fences int   // that are on their way through the hub
-	behind []any // commands that wait for them
+	hub         *actor.Hub
+	fences      int   // that are on their way through the hub
+	behind      []any // commands that wait for them
+	behindBytes int
 
 	state  clientState
 	key    uint64 // of this membership
@@ -291,7 +292,7 @@ func (e *edge) left(t *edgeClient) {
 	}
 	e.exit(t)
 	if !t.closed {
-		t.out.Reset(false)
+		t.out.Reset(false, actor.Turn{})
 	}
 	deferred := t.deferred
 	t.deferred, t.deferredBytes = nil, 0

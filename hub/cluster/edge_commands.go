@@ -34,7 +34,7 @@ func (e *edge) command(c any) {
 			actor.Drop(command)
 		}
 	case t.fences > 0:
-		t.behind = append(t.behind, c)
+		e.waitBehind(t, c)
 	default:
 		e.perform(t, c)
 	}
@@ -74,10 +74,7 @@ func (e *edge) perform(t *edgeClient, c any) {
 // may wait meanwhile the connection is closed.
 func (e *edge) wait(t *edgeClient, c actor.Command) {
 	t.deferred = append(t.deferred, c)
-	t.deferredBytes += headBytes
-	if f, ok := c.(*actor.Forward); ok {
-		t.deferredBytes += len(f.Parts().Frame.Payload())
-	}
+	t.deferredBytes += actor.SizeOf(c)
 	if t.deferredBytes > e.n.options.QueueBytes {
 		e.close(t, wire.CloseSlowConsumer, actor.SlowConsumer, event.ReasonSlow)
 	}
@@ -149,7 +146,7 @@ func (e *edge) act(t *edgeClient, c any) {
 		if t.state == clientIn && t.member.Session != "" && e.parts[t.part].ready {
 			e.parts[t.part].owner.write(func(w *writer) {
 				w.head(recAcked, commandHead{t.part, t.key, 0})
-				w.number(t.out.Had())
+				w.number(t.out.Acked())
 			})
 		}
 	}
@@ -170,14 +167,14 @@ func (e *edge) submitLast(t *edgeClient, kind byte, f func(w *writer)) {
 // submitSized is submit for a record of about size bytes.
 func (e *edge) submitSized(t *edgeClient, kind byte, size int, f func(w *writer)) {
 	t.seq++
-	w := writer{make([]byte, 0, headBytes+size)}
+	w := writer{b: make([]byte, 0, headBytes+size)}
 	w.head(kind, commandHead{t.part, t.key, t.seq})
 	f(&w)
 	c := pending{seq: t.seq, record: w.b}
 	t.pending = append(t.pending, c)
 	t.bytes += len(c.record)
 	if e.parts[t.part].ready {
-		e.fly(t, c)
+		e.transmit(t, c)
 	}
 }
 
@@ -339,6 +336,10 @@ func (e *edge) closeGoingAway(t *edgeClient, code wire.CloseCode, text, reason s
 }
 
 func (e *edge) join(t *edgeClient, j *actor.Join) {
+	if t.client.Ended() {
+		actor.Drop(j) // its client has come by another node perhaps
+		return
+	}
 	refusal := (*wire.Refusal)(nil)
 	switch {
 	case t.state != clientOut:
@@ -379,6 +380,10 @@ func (e *edge) joinAtOwner(t *edgeClient, j *actor.Join) {
 }
 
 func (e *edge) resume(t *edgeClient, r *actor.Resume) {
+	if t.client.Ended() {
+		actor.Drop(r)
+		return
+	}
 	p, ok := actor.SessionPartition(r.Session)
 	refusal := (*wire.Refusal)(nil)
 	switch {

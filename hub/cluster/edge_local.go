@@ -61,7 +61,7 @@ func (e *edge) takeMail() {
 
 // hubOf returns the hub of this node if it owns a partition and takes commands for it.
 func (e *edge) hubOf(p int) *actor.Hub {
-	if part := &e.parts[p]; !part.ready || part.owner.own != part.owner.peer || !e.n.available() {
+	if part := &e.parts[p]; !part.ready || part.owner.own != part.owner.peer || !e.n.availableAs(part.owner.own) {
 		return nil
 	}
 	return e.n.present()
@@ -74,7 +74,8 @@ func (e *edge) goLocal(t *edgeClient, p int, m actor.Membership, c actor.Command
 	if h == nil || h.Do(actor.Register{Client: t.client}) != nil {
 		return false
 	}
-	t.out.SetGate(e.mayWrite, e.n.resumeWindow())
+	incarnation := e.parts[p].owner.own
+	t.out.SetGate(func() bool { return e.mayWrite(incarnation) }, e.n.resumeWindow())
 	t.state, t.hub, t.member, t.leaves = clientLocal, h, m, false
 	if h.Do(c) != nil {
 		e.comeOut(t)
@@ -84,9 +85,9 @@ func (e *edge) goLocal(t *edgeClient, p int, m actor.Membership, c actor.Command
 }
 
 // mayWrite is the gate of local connections: what the hub does after the lease has run out
-// must not be seen. Any goroutine calls it.
-func (e *edge) mayWrite() bool {
-	if e.n.available() {
+// must not be seen, nor what was done under a lease before. Any goroutine calls it.
+func (e *edge) mayWrite(incarnation uint64) bool {
+	if e.n.availableAs(incarnation) {
 		return true
 	}
 	e.gated.Store(true)
@@ -152,6 +153,36 @@ func (e *edge) fence(t *edgeClient) {
 	}
 }
 
+// waitBehind keeps what comes until all that is on its way to the hub is back. Of a client
+// that sends more than may wait meanwhile the connection is closed.
+func (e *edge) waitBehind(t *edgeClient, c any) {
+	command, _ := c.(actor.Command)
+	switch c.(type) {
+	case actor.Unregister, *actor.Disconnect, *actor.GoAway, actor.Leave, acknowledged, left:
+		// These are few, and end what there is.
+	default:
+		if t.behindBytes > e.n.options.QueueBytes {
+			actor.Drop(command)
+			return
+		}
+		if t.behindBytes += actor.SizeOf(command); t.behindBytes > e.n.options.QueueBytes {
+			e.overflow(t)
+		}
+	}
+	t.behind = append(t.behind, c)
+}
+
+// overflow closes a connection behind whose commands too much waits, and ends its membership.
+func (e *edge) overflow(t *edgeClient) {
+	if t.state != clientLocal {
+		e.close(t, wire.CloseSlowConsumer, actor.SlowConsumer, event.ReasonSlow)
+		return
+	}
+	t.closed = true
+	e.touch(t)
+	t.out.Close(wire.CloseSlowConsumer, actor.SlowConsumer)
+}
+
 // unfenced goes on once nothing of a connection is on its way to the hub any more.
 func (e *edge) unfenced(t *edgeClient) {
 	if t.state == clientLocal {
@@ -171,7 +202,7 @@ func (e *edge) unfenced(t *edgeClient) {
 		}
 	}
 	behind := t.behind
-	t.behind = nil
+	t.behind, t.behindBytes = nil, 0
 	for _, c := range behind {
 		e.command(c)
 	}

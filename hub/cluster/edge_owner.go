@@ -49,9 +49,10 @@ func (e *edge) released(p int) {
 // lost forgets an owner that is gone.
 func (e *edge) lost(l *link) {
 	l.lost = true
-	delete(e.flights, l)
+	delete(e.sent, l)
 	if l.own == l.peer {
 		e.held = nil
+		e.heldBytes.Store(0)
 	}
 	for p := range e.parts {
 		part := &e.parts[p]
@@ -94,8 +95,12 @@ func (e *edge) expire(p int) {
 
 // takenForLost is called when other nodes have taken this one for lost. What members were
 // sent meanwhile was kept for those whose memberships can be resumed, and only for them:
-// the others' connections are closed.
-func (e *edge) takenForLost() {
+// the others' connections are closed. What comes on the links that there were is not taken
+// any more: whoever came in by that was not marked.
+func (e *edge) takenForLost(links []*link) {
+	for _, l := range links {
+		l.lost = true
+	}
 	e.severAll()
 	for _, t := range e.clients {
 		switch {
@@ -115,8 +120,8 @@ func (e *edge) attachAll(l *link, p int, epoch uint64) {
 	e.forgetOwner(p)
 	part := &e.parts[p]
 	part.owner, part.epoch = l, epoch
-	if _, known := e.flights[l]; !known {
-		e.flights[l] = nil
+	if _, known := e.sent[l]; !known {
+		e.sent[l] = nil
 	}
 	e.tellOwner(l, recAttaching, p)
 	told := map[string]bool{}
@@ -153,6 +158,7 @@ func (e *edge) attach(l *link, p int, t *edgeClient) {
 			w.head(recAttach, commandHead{part: p, key: t.key, seq: t.seq})
 			w.connection(t.client)
 			w.membership(&m)
+			w.turn(m.Turn)
 			w.flag(m.Lost)
 			w.number(t.before)
 			w.number(had)
@@ -186,7 +192,7 @@ func (e *edge) ready(l *link, p int, epoch uint64) {
 		t.lost = false
 		for _, c := range t.pending {
 			if c.seq > t.again {
-				e.fly(t, c)
+				e.transmit(t, c)
 			}
 		}
 	}
@@ -205,27 +211,27 @@ func (e *edge) settled(l *link, p int, epoch uint64) {
 	}
 }
 
-// fly sends a pending command on its way.
-func (e *edge) fly(t *edgeClient, c pending) {
+// transmit sends a pending command on its way.
+func (e *edge) transmit(t *edgeClient, c pending) {
 	l := e.parts[t.part].owner
 	at := l.write(func(w *writer) { w.b = append(w.b, c.record...) })
-	e.flights[l] = append(e.flights[l], flight{at, t, t.gen, c.seq})
+	e.sent[l] = append(e.sent[l], sentCommand{at, t, t.gen, c.seq})
 }
 
 // confirmed forgets the commands of which an owner has had all packets.
 func (e *edge) confirmed(l *link, upTo uint64) {
-	flights := e.flights[l]
+	sent := e.sent[l]
 	n := 0
-	for ; n < len(flights) && flights[n].mark <= upTo; n++ {
-		f := &flights[n]
+	for ; n < len(sent) && sent[n].mark <= upTo; n++ {
+		f := &sent[n]
 		if t := f.client; f.gen == t.gen && len(t.pending) > 0 && !t.pending[0].returned {
 			e.n.must(t.pending[0].seq == f.seq, "invariant 1: commands are confirmed in order")
 			e.confirm(t)
 		}
-		flights[n] = flight{}
+		sent[n] = sentCommand{}
 	}
-	if _, known := e.flights[l]; known {
-		e.flights[l] = flights[n:]
+	if _, known := e.sent[l]; known {
+		e.sent[l] = sent[n:]
 	}
 }
 
@@ -255,7 +261,7 @@ func (e *edge) confirm(t *edgeClient) {
 
 // receive handles one record from an owner.
 func (e *edge) receive(l *link, rec record) {
-	r := &reader{b: rec.b[1:]}
+	r := &reader{b: rec.b[1:], version: l.version}
 	switch rec.b[0] {
 	case recOwn:
 		if p, epoch := r.partition(), r.number(); !r.bad {
@@ -315,8 +321,8 @@ func (e *edge) receive(l *link, rec record) {
 // frame hands a connection a message that an owner has sent.
 func (e *edge) frame(t *edgeClient, h frameHead, f *frame.Frame) {
 	if h.begins {
-		t.out.Reset(h.resumable)
-		t.had = 0
+		t.out.Reset(h.resumable, h.turn)
+		t.had, t.member.Turn = 0, h.turn
 	}
 	if h.number > 0 {
 		e.n.must(h.number == t.had+1, "invariant 3: messages of a membership arrive without gaps")
@@ -341,6 +347,7 @@ func (e *edge) frame(t *edgeClient, h frameHead, f *frame.Frame) {
 // adopt hands a connection the membership that it has resumed.
 func (e *edge) adopt(t *edgeClient, r *reader) {
 	m := r.membership()
+	m.Turn = r.turn()
 	received, frames, seen := r.number(), r.frames(), r.seen()
 	if r.bad || t.state != clientJoining || t.resumed == nil {
 		releaseAll(frames)

@@ -4,7 +4,11 @@ package cluster
 // Nodes whose ranges overlap work together, with the newest that both speak.
 const (
 	wireMin = 1
-	wireMax = 1
+	wireMax = 2
+
+	// wireTurns is the first version in which memberships have turns, and those without a
+	// connection the time that is left to them.
+	wireTurns = 2
 )
 
 // nodeEntry is what the register has of a node.
@@ -18,8 +22,9 @@ type nodeEntry struct {
 	Stuck       []string `json:"stuck,omitempty"` // nodes that it does not reach
 }
 
-// speaks reports whether this node and that of the entry have a version in common.
-func (e *nodeEntry) speaks() bool { return e.Min <= wireMax && e.Max >= wireMin }
+// speaks reports whether a node whose newest version is max and that of the entry have a
+// version in common.
+func (e *nodeEntry) speaks(max int) bool { return e.Min <= max && e.Max >= wireMin }
 
 func nodeKey(name string) string { return "node." + name }
 

@@ -69,6 +69,8 @@ func (l *lease) begin(e nodeEntry, from time.Time) {
 		gone.State = "gone"
 		l.farewell = &gone
 	}
+	l.n.validUntil.Store(0)
+	l.n.holder.Store(e.Incarnation)
 	l.entry, l.begun, l.paused, l.in, l.lost = e, map[uint64]time.Duration{}, from, false, false
 	l.kick()
 }

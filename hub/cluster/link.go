@@ -14,6 +14,7 @@ type link struct {
 	// Set before start, then read only.
 	node      string // the other
 	own, peer uint64 // incarnations
+	version   int    // of the wire
 	send      func(packet []byte)
 	arrive    func(seq uint64, records []byte) bool // false: can't be taken now
 	progress  func()                                // more of our packets have arrived
@@ -111,7 +112,7 @@ func (l *link) append(f func(w *writer)) uint64 {
 	}
 	c := l.chunks[last]
 	before := len(c.b)
-	w := writer{append(c.b, 0, 0, 0, 0)}
+	w := writer{append(c.b, 0, 0, 0, 0), l.version}
 	f(&w)
 	c.b = w.b
 	binary.LittleEndian.PutUint32(c.b[before:], uint32(len(c.b)-before-lengthBytes))

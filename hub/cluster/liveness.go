@@ -19,7 +19,13 @@ const restTime = 15 * time.Second
 func (c *control) fenced(enters time.Time) {
 	c.lease.end()
 	c.owner.confirmations.stop()
-	c.n.toEdge(c.n.edge.takenForLost)
+	var links []*link
+	for _, v := range c.nodes {
+		if v.link != nil {
+			links = append(links, v.link)
+		}
+	}
+	c.n.toEdge(func() { c.n.edge.takenForLost(links) })
 	for name, v := range c.nodes {
 		if v.link != nil {
 			c.down(name, v)
@@ -136,17 +142,20 @@ const (
 	yieldTime = stuckTime + 2*time.Second
 )
 
-// liveTime is how long after a renewal a node is known to live.
-const liveTime = 3 * renewTime
+// liveTime is how long after a renewal a node is known to live: as long as it may have the
+// lease. With a register that takes a second for a write, renewals come that late.
+const liveTime = leaseTime
 
 // lives reports whether the node has just renewed its lease. One that does not may be dead, and
 // is not taken for lost yet since the register is slow: nobody yields to it.
 func (v *nodeView) lives(now time.Time) bool { return v.link != nil && now.Sub(v.seen) < liveTime }
 
-// stuck returns the nodes that live and that this one does not reach, sorted.
+// stuck returns the nodes that this one does not reach though they have lived since, sorted.
+// One that was is so until its link moves.
 func (c *control) stuck(now time.Time) (names []string) {
 	for name, v := range c.nodes {
-		if name != c.n.options.Name && v.lives(now) && v.link.stuckFor(now) > stuckTime {
+		v.stuck = name != c.n.options.Name && v.link != nil && v.link.stuckFor(now) > stuckTime && (v.stuck || v.lives(now))
+		if v.stuck {
 			names = append(names, name)
 		}
 	}

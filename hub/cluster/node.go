@@ -44,6 +44,8 @@ type Options struct {
 	LinkBytes  int           // that may wait for one node; 0: 16 MiB
 	Follow     time.Duration // between two looks at where members are: rooms move there, a partition at a time; 0: they do not
 	Logger     *zap.Logger
+
+	wire int // the newest wire version that it speaks; 0: wireMax. Tests have older nodes.
 }
 
 const defaultLinkBytes = 16 << 20
@@ -64,8 +66,9 @@ type Node struct {
 	failed   chan error // has room for one
 	failOnce sync.Once
 
-	inbox      chan any     // for control
-	validUntil atomic.Int64 // nanoseconds since started: so long our lease is good
+	inbox      chan any      // for control
+	validUntil atomic.Int64  // nanoseconds since started: so long our lease is good
+	holder     atomic.Uint64 // the incarnation that has it; changes only while it is not good
 	started    time.Time
 	drained    chan struct{} // closed when nothing is left to hand over
 	drainOnce  sync.Once
@@ -111,6 +114,9 @@ func newNode(o Options, rooms actor.Options) (*Node, error) {
 	}
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
+	}
+	if o.wire == 0 {
+		o.wire = wireMax
 	}
 	n := &Node{
 		options: o, stop: make(chan struct{}), closed: make(chan struct{}), inbox: make(chan any, 4096),
@@ -163,6 +169,9 @@ func (n *Node) NewSession(room string) string { return actor.NewSession(uint16(P
 func (n *Node) Do(c actor.Command) error {
 	client := actor.ClientOf(c)
 	_, ends := c.(actor.Unregister)
+	if ends {
+		client.End()
+	}
 	if client != nil && !ends && client.Straight(c) {
 		if _, leaves := c.(actor.Leave); leaves {
 			n.toEdge(left{client})
@@ -182,6 +191,11 @@ func (n *Node) Acknowledged(c *actor.Client) {
 
 // available reports whether our lease is good: then we know who owns what.
 func (n *Node) available() bool { return int64(time.Since(n.started)) < n.validUntil.Load() }
+
+// availableAs reports whether our lease is good, and an incarnation of ours has it.
+func (n *Node) availableAs(incarnation uint64) bool {
+	return n.available() && n.holder.Load() == incarnation
+}
 
 // cutOffTime is how long the lease may have run out before members that can resume are sent
 // to another node: a slow register is no reason to.
@@ -261,7 +275,7 @@ func (n *Node) changed(e Entry) {
 	case comingKey(n.options.Name):
 		n.control.lease.hasCome(e.Revision)
 	}
-	n.post(e)
+	n.post(change{e, time.Now()})
 }
 
 // renewed is called by the backplane when the register has been made anew.
@@ -333,8 +347,9 @@ func (n *Node) must(holds bool, invariant string) {
 var broken func(invariant string)
 
 // connect makes the link to a node.
-func (n *Node) connect(own uint64, node string, peer uint64, o *owner) *link {
-	l := &link{node: node, own: own, peer: peer, limit: n.options.LinkBytes}
+func (n *Node) connect(own uint64, node string, entry nodeEntry, o *owner) *link {
+	peer := entry.Incarnation
+	l := &link{node: node, own: own, peer: peer, version: min(entry.Max, n.options.wire), limit: n.options.LinkBytes}
 	l.send = func(packet []byte) { n.options.Backplane.Send(node, packet) }
 	if own == peer {
 		l.send = func(packet []byte) { l.receive(slices.Clone(packet)) }
@@ -368,6 +383,9 @@ type packet struct {
 // deliver hands the records of a packet to the edge, the owner or whoever waits for
 // them. It reports false if they can't be taken now.
 func (n *Node) deliver(l *link, seq uint64, b []byte) bool {
+	if l.own == l.peer && n.edge.heldBytes.Load() > int64(n.options.LinkBytes) {
+		return false // it waits on the link, which takes no more messages then
+	}
 	var commands, frames []record
 	for len(b) > lengthBytes {
 		size := int(binary.LittleEndian.Uint32(b))

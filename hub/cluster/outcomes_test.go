@@ -127,7 +127,7 @@ func TestVersions(t *testing.T) {
 		name     string
 		min, max int
 		linked   bool
-	}{{"next", 1, 2, true}, {"too far", 2, 3, false}} {
+	}{{"before", wireMin, wireMin, true}, {"next", wireMin, wireMax + 1, true}, {"too far", wireMax + 1, wireMax + 2, false}} {
 		t.Run(test.name, func(t *testing.T) {
 			virtual(t, []string{"a"}, func(t *testing.T, v *virtualCluster) {
 				port := v.net.join("z")
@@ -556,7 +556,7 @@ func TestLastWordsOfAGoneNode(t *testing.T) {
 			return owned == Partitions
 		})
 		for p := range Partitions {
-			w := writer{make([]byte, lengthBytes)}
+			w := writer{b: make([]byte, lengthBytes)}
 			w.b = append(w.b, recOwn)
 			w.number(uint64(p))
 			w.number(1000)
@@ -579,6 +579,16 @@ func TestLastWordsOfAGoneNode(t *testing.T) {
 
 // What a client sends while the owner of the room that it leaves does not answer is bounded.
 func TestLeaverThatTalks(t *testing.T) {
+	long := `"` + strings.Repeat("x", 60_000) + `"`
+	for what, say := range map[string]func(c *client){
+		"messages": func(c *client) { c.send("", long) },
+		"profiles": func(c *client) { _ = c.n.Do(&actor.Update{Client: c.client, Meta: []byte(long)}) },
+	} {
+		t.Run(what, func(t *testing.T) { leaverThatTalks(t, len(long), say) })
+	}
+}
+
+func leaverThatTalks(t *testing.T, size int, say func(c *client)) {
 	virtual(t, []string{"a", "b"}, func(t *testing.T, v *virtualCluster) {
 		ann := connect(t, v.nodes["a"])
 		if !ann.join(v.roomOf("b"), "ann", nil, true) {
@@ -586,18 +596,18 @@ func TestLeaverThatTalks(t *testing.T) {
 		}
 		v.net.set(func() { v.net.blocked[[2]string{"b", "a"}] = true })
 		_ = v.nodes["a"].Do(actor.Leave{Client: ann.client})
-		long := `"` + strings.Repeat("x", 60_000) + `"`
 		for range 40 {
-			ann.send("", long)
+			say(ann)
 		}
-		n, waiting := v.nodes["a"], 0
+		n, waiting, commands := v.nodes["a"], 0, 0
 		n.call(n.toEdge, func() {
 			for _, t := range n.edge.clients {
 				waiting += t.deferredBytes
+				commands += len(t.deferred)
 			}
 		})
-		if waiting > 1<<20+len(long)+headBytes {
-			t.Errorf("%d bytes wait", waiting)
+		if most := 1<<20 + 2*size; waiting > most || commands*size > most {
+			t.Errorf("%d bytes wait, in %d commands", waiting, commands)
 		}
 		v.await("the connection is closed", func() bool {
 			ann.mu.Lock()

@@ -65,13 +65,13 @@ const (
 // peer is an edge as the owner sees it.
 type peer struct {
 	link      *link
-	clients   map[uint64]*proxy
+	clients   map[uint64]*remoteClient
 	attaching [Partitions]uint64 // the epoch for which it has begun to attach its memberships
 	attached  [Partitions]uint64 // the epoch for which it has attached all
 }
 
-// proxy is a membership of an edge.
-type proxy struct {
+// remoteClient is a membership of an edge, as the owner knows it.
+type remoteClient struct {
 	client   *actor.Client
 	out      *remote
 	part     int
@@ -130,7 +130,7 @@ func (o *owner) effectsOf(batch uint64) []position {
 
 // linkUp begins to take commands from a node, and tells it what we own.
 func (o *owner) linkUp(l *link) {
-	o.peers[l] = &peer{link: l, clients: map[uint64]*proxy{}}
+	o.peers[l] = &peer{link: l, clients: map[uint64]*remoteClient{}}
 	for p := range o.parts {
 		part := &o.parts[p]
 		if part.state == partNone || part.state == partReleasing {
@@ -199,8 +199,8 @@ func (o *owner) own(p int, epoch uint64) {
 	before := o.parts[p].inherited
 	o.parts[p] = part{epoch: epoch, state: partRecovering, waiting: map[*link]bool{}}
 	part := &o.parts[p]
-	if before != nil && before.epoch == epoch {
-		part.inherited = before
+	if before != nil {
+		o.inherit(p, before)
 	}
 	for l := range o.peers {
 		part.waiting[l] = true
@@ -211,8 +211,29 @@ func (o *owner) own(p int, epoch uint64) {
 }
 
 // inherit takes what the owner before a partition's next epoch hands over. It comes
-// before the register says that the partition is ours (invariant 5).
-func (o *owner) inherit(p int, in *inheritance) { o.parts[p].inherited = in }
+// before the register says that the partition is ours (invariant 5). What an owner of an
+// earlier epoch hands over comes too late.
+func (o *owner) inherit(p int, in *inheritance) {
+	part := &o.parts[p]
+	before := part.inherited
+	if in.epoch < part.epoch || in.epoch == part.epoch && part.state != partRecovering || before != nil && in.epoch < before.epoch {
+		discard(in.Exported)
+		return
+	}
+	if before != nil && before != in {
+		discard(before.Exported)
+	}
+	part.inherited = in
+}
+
+// overruled drops what was handed over for an epoch in which the partition is another's.
+func (o *owner) overruled(p int, epoch uint64) {
+	part := &o.parts[p]
+	if in := part.inherited; in != nil && in.epoch <= epoch {
+		discard(in.Exported)
+		part.inherited = nil
+	}
+}
 
 // release takes a partition out of the hub. done is called by the hub loop with what the
 // next owner is to have of it, when all that was done here has been written to links.
@@ -223,7 +244,7 @@ func (o *owner) release(p int, done func(actor.Exported)) {
 	commands := []actor.Command{export}
 	for _, pe := range o.peers {
 		pe.attached[p], pe.attaching[p] = 0, 0
-		maps.DeleteFunc(pe.clients, func(_ uint64, c *proxy) bool {
+		maps.DeleteFunc(pe.clients, func(_ uint64, c *remoteClient) bool {
 			if c.part == p {
 				commands = append(commands, actor.Unregister{Client: c.client}) // those that are no members
 			}
@@ -253,7 +274,8 @@ func (o *owner) checkReady(p int) {
 	// over.
 	restore := &actor.Restore{}
 	known := map[string]bool{} // rooms of which the owner before has said all
-	if in := part.inherited; in != nil {
+	if in := part.inherited; in != nil && in.epoch == part.epoch {
+		part.inherited = nil
 		restore.Rooms, restore.Members, restore.Calls = in.Rooms, in.Members, in.Calls
 		for _, m := range in.Rooms {
 			known[m.Room] = true
@@ -265,7 +287,7 @@ func (o *owner) checkReady(p int) {
 			restore.Rooms = append(restore.Rooms, m)
 		}
 	}
-	commands := slices.Concat([]actor.Command{actor.Own{Partition: p}, restore}, part.again.commands, part.again.entering)
+	commands := slices.Concat([]actor.Command{actor.Own{Partition: p, Epoch: part.epoch}, restore}, part.again.commands, part.again.entering)
 	epoch, after := part.epoch, part.again.after
 	var edges []*link
 	for l, pe := range o.peers {
@@ -273,7 +295,7 @@ func (o *owner) checkReady(p int) {
 			edges = append(edges, l)
 		}
 	}
-	part.attached, part.metas, part.again, part.inherited = nil, nil, deferred{}, nil
+	part.attached, part.metas, part.again = nil, nil, deferred{}
 	o.do(commands, func(batch uint64) {
 		for _, f := range after {
 			f(batch)

@@ -207,6 +207,42 @@ func (r *reader) membership() actor.Membership {
 	return m
 }
 
+// turn writes the turn of a membership, to nodes that know of them.
+func (w *writer) turn(t actor.Turn) {
+	if w.version >= wireTurns {
+		w.number(t.Epoch)
+		w.number(t.Count)
+	}
+}
+
+func (r *reader) turn() (t actor.Turn) {
+	if r.version >= wireTurns {
+		t = actor.Turn{Epoch: r.number(), Count: r.number()}
+	}
+	return t
+}
+
+// left writes how much time is left until then, as clocks of nodes differ, to nodes that ask.
+// It is at least a nanosecond; 0: nothing ends then.
+func (w *writer) left(until time.Time) {
+	switch {
+	case w.version < wireTurns:
+	case until.IsZero():
+		w.number(0)
+	default:
+		w.number(uint64(max(time.Until(until), 1)))
+	}
+}
+
+func (r *reader) left() (until time.Time) {
+	if r.version >= wireTurns {
+		if left := r.number(); left > 0 {
+			until = time.Now().Add(time.Duration(left))
+		}
+	}
+	return until
+}
+
 func (w *writer) meta(m *actor.RoomMeta) {
 	w.text(m.Room)
 	w.flag(m.Locked)
@@ -291,6 +327,8 @@ func (w *writer) handover(p int, epoch uint64, out actor.Exported) {
 	for i := range out.Members {
 		m := &out.Members[i]
 		w.membership(m)
+		w.turn(m.Turn)
+		w.left(m.Expires)
 		had, frames := keptOf(m.Out)
 		w.number(had)
 		w.frames(frames)
@@ -315,6 +353,7 @@ func (r *reader) handover(limit int, window time.Duration) (p int, in *inheritan
 	}
 	for n := r.number(); n > 0 && !r.bad; n-- {
 		m := r.membership()
+		m.Turn, m.Expires = r.turn(), r.left()
 		out := &remote{limit: limit, lost: true, seen: actor.NewSeen(window)}
 		out.restore(r.number(), r.frames(), nil, true)
 		m.Out = out

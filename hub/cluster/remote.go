@@ -23,8 +23,10 @@ type remote struct {
 	mu        sync.Mutex
 	begins    bool // the next message is the first of the membership
 	resumable bool
+	turn      actor.Turn // of a membership that begins
 	lost      bool
 	kept      kept
+	has       uint64 // messages that the client is known to have
 	// seen has for each other membership the last of its messages that this one has had
 	// (invariant 4): of one that can't be resumed, through owners before.
 	seen *actor.Seen
@@ -55,7 +57,7 @@ func (r *remote) Send(f *frame.Frame, _ uint64) bool {
 		number = r.kept.last() + 1
 	}
 	if !r.lost && r.link != nil {
-		h := frameHead{key: r.key, begins: r.begins, resumable: r.resumable, number: number}
+		h := frameHead{key: r.key, begins: r.begins, resumable: r.resumable, turn: r.turn, number: number}
 		r.link.deliver(h, f)
 		r.written(r.link)
 	}
@@ -83,6 +85,7 @@ func (r *remote) note(f *frame.Frame) {
 func (r *remote) acked(had uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.has = max(r.has, had)
 	for len(r.kept.frames) > 0 && r.kept.had < had {
 		r.kept.forget()
 	}
@@ -102,14 +105,22 @@ func (r *remote) Sent() uint64 {
 	return r.kept.last()
 }
 
-// Reset implements [actor.Receiver]. The edge hears of it with the next message: a
-// membership and its first message arrive together or not at all (invariant 6).
-func (r *remote) Reset(resumable bool) {
+// Acked implements [actor.Receiver].
+func (r *remote) Acked() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.begins, r.resumable = true, resumable
+	return r.has
+}
+
+// Reset implements [actor.Receiver]. The edge hears of it with the next message: a
+// membership and its first message arrive together or not at all (invariant 6).
+func (r *remote) Reset(resumable bool, turn actor.Turn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.begins, r.resumable, r.turn = true, resumable, turn
 	r.seen.Begin(nil)
 	r.kept.begin(0, nil)
+	r.has = 0
 }
 
 // restore begins with what its edge, or the owner before, has kept of the membership.
@@ -119,6 +130,7 @@ func (r *remote) restore(had uint64, frames []*frame.Frame, seen map[uint64]uint
 	r.resumable = resumable
 	r.seen.Begin(seen)
 	r.kept.begin(had, frames)
+	r.has = had
 }
 
 // Missed implements [actor.Receiver].
@@ -140,12 +152,14 @@ func (r *remote) Adopt(m *actor.Membership, received uint64, frames []*frame.Fra
 		w.b = append(w.b, recAdopt)
 		w.fixed(r.key)
 		w.membership(m)
+		w.turn(m.Turn)
 		w.number(received)
 		w.frames(frames)
 		w.seen(m.Seen)
 	})
 	r.resumable = true
 	r.kept.begin(received, frames)
+	r.has = received
 }
 
 // Seen implements [actor.Receiver].

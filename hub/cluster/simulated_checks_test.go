@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/parley-rtc/parley/hub/internal/actor"
 )
@@ -72,11 +73,11 @@ func (s *simulation) checkFlaps(to *membership, members []string) {
 		}
 		var stays []*membership
 		for _, m := range s.stays {
-			if m.id == id && m.room == to.room && !m.joined.IsZero() {
+			if m.id == id && m.room == to.room && !m.refused { // who has come again before it was answered may have been in
 				stays = append(stays, m)
 			}
 		}
-		if len(stays) == 1 && stays[0].resumable && !stays[0].ended && stays[0].kickedAt.IsZero() && stays[0].joined.Before(to.listedAt) {
+		if len(stays) == 1 && !stays[0].joined.IsZero() && (stays[0].away.IsZero() || time.Since(stays[0].away) < window) && stays[0].resumable && !stays[0].ended && stays[0].kickedAt.IsZero() && stays[0].joined.Before(to.listedAt) {
 			s.fault("%s was told that %s has left, and it has not", to.name, stays[0].name)
 		}
 	}

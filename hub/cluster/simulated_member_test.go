@@ -24,8 +24,10 @@ type membership struct {
 	resumable bool
 	session   string
 	joined    time.Time // zero: not yet
+	refused   bool      // it was never in
 	ended     bool
-	received  uint64 // messages, since and including joined
+	away      time.Time // since when it has no connection; zero: it has one
+	received  uint64    // messages, since and including joined
 	sent      []*note
 	had       []*note           // messages of others, in the order in which they came
 	answers   map[string]string // ref → code of the error, or "pong"
@@ -160,7 +162,7 @@ func (c *simulatedConn) read(f *frame.Frame) {
 	case "joined":
 		k.joined, k.session = time.Now(), m.Session
 	case "resumed":
-		c.handled, c.resumed, c.expect = m.Handled, true, m.Missed
+		c.handled, c.resumed, c.expect, k.away = m.Handled, true, m.Missed, time.Time{}
 	case "room_members":
 		c.s.checkFlaps(k, m.Members)
 		k.members, k.listed, k.listedAt = m.Members, true, time.Now()
@@ -244,6 +246,7 @@ type simulatedClient struct {
 	left   time.Time     // when it left the last; zero: it has not left that
 	grant  *actor.Grant  // nil: the default rights
 	banned time.Time     // until then it may not come back; zero: it may
+	key    string        // with which it takes the place of its former self; empty: it does not
 }
 
 // moderates reports whether the client has the right to.
@@ -317,6 +320,9 @@ func (p *simulatedClient) drop() {
 	p.conn = nil
 	p.s.mu.Lock()
 	c.cut = true
+	if m := p.m; m != nil {
+		m.away = p.lost
+	}
 	p.s.mu.Unlock()
 	slow := time.Duration(p.random.Int64N(int64(400 * time.Millisecond)))
 	p.s.clients.Go(func() {
@@ -337,12 +343,21 @@ func (p *simulatedClient) forgetMembership() {
 // answerTime is how long a client waits for the answer to a join or resume.
 const answerTime = 15 * time.Second
 
-func wait[T any](n *Node, done <-chan T) (word T, ok bool) {
+// patience returns how long the client waits for an answer. One with little comes again, by
+// another node, while its first try is under way.
+func (p *simulatedClient) patience() time.Duration {
+	if p.random.IntN(4) > 0 || p.s.calm.Load() {
+		return answerTime
+	}
+	return time.Duration(p.random.Int64N(int64(300 * time.Millisecond)))
+}
+
+func wait[T any](n *Node, done <-chan T, patience time.Duration) (word T, ok bool) {
 	select {
 	case word = <-done:
 		return word, true
 	case <-n.Closed():
-	case <-time.After(answerTime):
+	case <-time.After(patience):
 	}
 	return word, false
 }
@@ -360,7 +375,7 @@ func (p *simulatedClient) join() {
 	c.m = m
 	p.s.mu.Unlock()
 	begun := time.Now()
-	j := &actor.Join{Client: c.client, Room: p.room, ID: p.id, Grant: p.grant, Changes: m.changes, Refused: frame.Refused{Re: "join", Ref: "join"}}
+	j := &actor.Join{Client: c.client, Room: p.room, ID: p.id, Grant: p.grant, Changes: m.changes, Key: p.key, Refused: frame.Refused{Re: "join", Ref: "join"}}
 	if m.resumable {
 		j.Session = c.node.NewSession(p.room)
 	}
@@ -373,7 +388,7 @@ func (p *simulatedClient) join() {
 		p.drop()
 		return
 	}
-	in, ok := wait(c.node, done)
+	in, ok := wait(c.node, done, p.patience())
 	p.m = m
 	switch {
 	case !ok:
@@ -382,6 +397,9 @@ func (p *simulatedClient) join() {
 		p.drop()
 		p.forgetMembership()
 	case !in:
+		p.s.mu.Lock()
+		m.refused = true
+		p.s.mu.Unlock()
 		p.forgetMembership()
 		p.haunted(c)
 	default:
@@ -393,6 +411,10 @@ func (p *simulatedClient) join() {
 	}
 }
 
+// keptSlack is how much longer than the resume window a membership may be kept: until its
+// owner hears of the loss, and while hubs are busy.
+const keptSlack = 5 * time.Second
+
 // ghostTime is how long after a leave the id may still be taken.
 const ghostTime = 5 * time.Second
 
@@ -402,6 +424,9 @@ func (p *simulatedClient) haunted(c *simulatedConn) {
 	time.Sleep(10 * time.Millisecond) // for the error
 	p.s.mu.Lock()
 	defer p.s.mu.Unlock()
+	if c.code == "duplicate_id" && p.key != "" {
+		p.s.fault("%s does not get its own place in %s", p.id, p.room)
+	}
 	if away := time.Since(p.left); c.code == "duplicate_id" && !p.left.IsZero() && away > ghostTime && p.s.gentle {
 		p.s.fault("%s is in %s still, which it left %s ago", p.id, p.room, away)
 	}
@@ -424,18 +449,22 @@ func (p *simulatedClient) resume() {
 	c.m, c.resumes = m, true
 	p.s.mu.Unlock()
 	p.s.trace("%s resumes at %s after %d", m.name, c.name, received)
+	asked := time.Now()
 	done := make(chan actor.Resumed, 1)
 	if c.node.Do(&actor.Resume{Client: c.client, Session: session, Received: received, Refused: frame.Refused{Re: "resume", Ref: "resume"}, Done: done}) != nil {
 		p.drop()
 		return
 	}
-	r, ok := wait(c.node, done)
+	r, ok := wait(c.node, done, p.patience())
 	if !ok {
 		p.s.trace("%s gives up resuming at %s", m.name, c.name)
 		p.drop()
 		return
 	}
 	if r.ID != "" {
+		if away := asked.Sub(p.lost); p.s.gentle && away > window+keptSlack {
+			p.s.t.Errorf("%s was kept for %s", m.name, away)
+		}
 		p.sendAgain(c)
 		return
 	}
@@ -499,7 +528,14 @@ func (p *simulatedClient) act() {
 			p.forgetMembership()
 			return
 		}
-		time.Sleep(time.Duration(p.random.Int64N(int64(4 * time.Second))))
+		away := 4 * time.Second
+		if p.random.IntN(8) == 0 {
+			away = 3 * window
+		}
+		back := time.Now().Add(time.Duration(p.random.Int64N(int64(away))))
+		for time.Now().Before(back) && !p.s.calm.Load() {
+			time.Sleep(min(time.Until(back), time.Second))
+		}
 	case x < 20:
 		p.leave()
 	case x < 150:

@@ -318,7 +318,7 @@ func (n *network) heal() {
 	for name := range n.cut {
 		cut = append(cut, name)
 	}
-	n.loss, n.twice, n.delay, n.putDelay, n.ambiguous, n.watchDelay = 0, 0, 0, 0, 0, 0
+	n.loss, n.twice, n.delay, n.putDelay, n.putTime, n.ambiguous, n.watchDelay = 0, 0, 0, 0, 0, 0, 0
 	n.silent = false
 	clear(n.blocked)
 	n.mu.Unlock()

@@ -35,7 +35,7 @@ func Drop(c Command) {
 		c.Welcome.Release()
 		Give(c.Done, false)
 	case *Resume:
-		Give(c.Done, Resumed{})
+		c.end(Resumed{})
 	case *Forward:
 		c.Recycle()
 	case *Reply:

@@ -22,10 +22,11 @@ func (drop) Overdrawn() bool                           { return false }
 func (drop) Verdict(uint64, int, bool) Verdict         { return Open }
 func (drop) Mark() uint64                              { return 0 }
 func (drop) Behind(uint64) bool                        { return false }
-func (drop) Reset(bool)                                {}
+func (drop) Reset(bool, Turn)                          {}
 func (drop) Suspend()                                  {}
 func (drop) Discard()                                  {}
 func (drop) Missed(uint64) ([]*frame.Frame, bool)      { return nil, false }
+func (drop) Acked() uint64                             { return 0 }
 func (drop) Sent() uint64                              { return 0 }
 func (drop) Seen() map[uint64]uint64                   { return nil }
 func (drop) Adopt(*Membership, uint64, []*frame.Frame) {}

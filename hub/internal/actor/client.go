@@ -23,6 +23,8 @@ type Client struct {
 	out    Receiver
 	sender uint64 // names the client in the queues of others
 
+	ended atomic.Bool // see End
+
 	local bool  // see local.go; set before Register, then read only
 	route route // has its own lock
 
@@ -169,6 +171,13 @@ func (c *Client) handled() {
 		c.member.handled++
 	}
 }
+
+// End says that the connection has ended, which the hub may hear of later: what waits behind
+// other commands till then need not be begun.
+func (c *Client) End() { c.ended.Store(true) }
+
+// Ended reports whether it has.
+func (c *Client) Ended() bool { return c.ended.Load() }
 
 // Conn returns the number of the client's connection.
 func (c *Client) Conn() uint64 { return c.conn }

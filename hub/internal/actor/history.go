@@ -18,6 +18,7 @@ type history struct {
 
 	probed bool   // a ping was asked for
 	pinged uint64 // messages that were written before the last ping was
+	acked  uint64 // messages that the client is known to have; had may be more, for want of room
 }
 
 // probeBytes is how much may be kept before the client is asked whether it has
@@ -30,7 +31,7 @@ func (h *history) begin(kept bool, start, had uint64) {
 	for _, f := range h.sent {
 		f.Release()
 	}
-	*h = history{kept: kept, start: start, had: had, pinged: had}
+	*h = history{kept: kept, start: start, had: had, pinged: had, acked: had}
 }
 
 // add takes a frame that was written, and the reference to it.
@@ -81,7 +82,7 @@ func (h *history) forget(i int) {
 
 // acknowledged gives back what was written before the last ping.
 func (h *history) acknowledged() {
-	h.probed = false
+	h.probed, h.acked = false, max(h.acked, h.pinged)
 	n := 0
 	for ; n < len(h.sent) && h.had < h.pinged; n++ {
 		h.forget(n)

@@ -36,7 +36,7 @@ func (o *Outbox) wantMissed(t *testing.T, received uint64, want []string) {
 // after it, each time.
 func TestPongGivesBack(t *testing.T) {
 	o, _ := newOutbox(1 << 20)
-	o.Reset(true)
+	o.Reset(true, Turn{})
 	written(o, "a", "b")
 	o.Urgent(frame.Ping(nil), 1)
 	written(o, "c")
@@ -59,7 +59,7 @@ func TestHistoryBeginsWithMembership(t *testing.T) {
 	o, _ := newOutbox(1 << 20)
 	o.Send(pong("x"), 1)
 	o.Send(pong("y"), 1)
-	o.Reset(true)
+	o.Reset(true, Turn{})
 	o.Send(pong("a"), 1)
 	o.Urgent(frame.Ping(nil), 1)
 	o.Send(pong("b"), 1)
@@ -83,7 +83,7 @@ func TestHistoryBeginsWithMembership(t *testing.T) {
 // What was written is kept up to the limit, and beyond it the oldest is given back.
 func TestHistoryKeepsTheLimit(t *testing.T) {
 	o, _ := newOutbox(3 * cost)
-	o.Reset(true)
+	o.Reset(true, Turn{})
 	written(o, "a", "b", "c")
 	o.wantMissed(t, 0, []string{"a", "b", "c"})
 	written(o, "d")
@@ -108,7 +108,7 @@ func TestProbe(t *testing.T) {
 		}
 	}
 	write(text(2*probeBytes), 0) // of no membership
-	o.Reset(true)
+	o.Reset(true, Turn{})
 	write(text(probeBytes-1000), 0)
 	write(text(999), 0)
 	o.Urgent(frame.Ping(nil), 1)

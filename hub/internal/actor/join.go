@@ -134,10 +134,10 @@ func (l *loop) enter(j *Join) {
 	}
 	m := &member{
 		room: r, client: j.Client, out: j.Client.out, id: j.ID, name: j.Name, meta: profile(j.Meta), grant: j.Grant,
-		joinedAt: l.now, handled: 1, changes: j.Changes, quiet: j.Quiet, key: j.Key,
+		joinedAt: l.now, turn: l.nextTurn(j.Room), handled: 1, changes: j.Changes, quiet: j.Quiet, key: j.Key,
 	}
 	l.insert(m, j.Session)
-	m.out.Reset(j.Session != "")
+	m.out.Reset(j.Session != "", m.turn)
 	l.log.Info(event.Join, m.fields(zap.Int(event.FieldMembers, len(r.members)))...)
 	l.notify(event.Event{Kind: event.MemberJoined, Room: r.name, ID: m.id, Name: m.name, Members: len(r.members)})
 }
@@ -148,7 +148,7 @@ func (l *loop) enter(j *Join) {
 func (l *loop) replace(holder *member) {
 	l.log.Info(event.Takeover, holder.fields()...)
 	if c := holder.client; c != nil && !c.closed {
-		l.close(c, wire.CloseReplaced, "you joined again on another connection")
+		l.close(c, wire.CloseReplaced, placeTaken)
 	}
 	r := holder.room
 	lastLeft := r.lastLeft

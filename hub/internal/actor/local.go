@@ -77,10 +77,10 @@ func (l *loop) elsewhere(c Command) bool {
 	case Fence:
 		return true
 	case *Join:
-		return !l.owned[l.options.PartitionOf(c.Room)]
+		return l.owned[l.options.PartitionOf(c.Room)] == 0
 	case *Resume:
 		p, ok := SessionPartition(c.Session)
-		return ok && !l.owned[int(p)]
+		return ok && l.owned[int(p)] == 0
 	}
 	return client.moved
 }
@@ -91,9 +91,12 @@ type Fence struct{ Client *Client }
 func (Fence) apply(*loop) {}
 
 // Own says that the rooms of a partition are here. An [Export] takes them out again.
-type Own struct{ Partition int }
+type Own struct {
+	Partition int
+	Epoch     uint64 // greater than those of the owners before; at least 1
+}
 
-func (o Own) apply(l *loop) { l.owned[o.Partition] = true }
+func (o Own) apply(l *loop) { l.owned[o.Partition] = o.Epoch }
 
 // Deregister forgets a client that is no member. Its connection lives on.
 type Deregister struct{ Client *Client }

@@ -30,7 +30,8 @@ type loop struct {
 	evicted  []*member        // members whose queue the present command has overflowed
 	reunited []*member        // members that the present command has given a connection back
 	sessions map[handle]*member
-	owned    map[int]bool       // partitions that are here: see local.go
+	owned    map[int]uint64     // epochs of the partitions that are here: see local.go
+	turns    uint64             // that have been given: see turn.go
 	bans     map[seat]time.Time // until when somebody may not join a room
 	draining bool
 	calls    *callWatch           // nil: calls are not followed
@@ -62,7 +63,7 @@ func newLoop(h *Hub, o Options) *loop {
 		log:      o.Logger,
 		slice:    sliceMembers,
 		rooms:    make(map[string]*room),
-		owned:    make(map[int]bool),
+		owned:    make(map[int]uint64),
 		bans:     make(map[seat]time.Time),
 		sessions: make(map[handle]*member),
 		notifies: notifies,

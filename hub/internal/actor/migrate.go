@@ -1,13 +1,13 @@
 package actor
 
 import (
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/parley-rtc/parley/hub/event"
 	"github.com/parley-rtc/parley/hub/internal/calls"
-	"github.com/parley-rtc/parley/hub/internal/frame"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
@@ -30,12 +30,14 @@ type Membership struct {
 	Handled        uint64 // messages of the client that were handled
 	Session        string // empty: not resumable
 	Joined         time.Time
-	Client         *Client  // nil: the connection was lost
-	Changes        bool     // told of changes in place of whole lists
-	Quiet          bool     // told nothing of the room's members
-	Key            string   // see Join.Key
-	Had            uint64   // messages of the membership that Client has had
-	Out            Receiver // where Client is nil, what is kept for it
+	Turn           Turn
+	Expires        time.Time // when it ends without a connection; zero: it has one
+	Client         *Client   // nil: the connection was lost
+	Changes        bool      // told of changes in place of whole lists
+	Quiet          bool      // told nothing of the room's members
+	Key            string    // see Join.Key
+	Had            uint64    // messages of the membership that Client has had
+	Out            Receiver  // where Client is nil, what is kept for it
 	// Seen has for senders with other nodes the last of their messages that has come, by
 	// frame.Origin; for one that is resumed or moved only.
 	Seen map[uint64]uint64
@@ -48,7 +50,10 @@ type Membership struct {
 func (m *member) membership() *Membership {
 	k := &Membership{
 		Room: m.room.name, ID: m.id, Name: m.name, Meta: m.meta, Grant: m.grant, Handled: m.handled,
-		Joined: m.joinedAt, Client: m.client, Out: m.out, Changes: m.changes, Quiet: m.quiet, Key: m.key,
+		Joined: m.joinedAt, Turn: m.turn, Client: m.client, Out: m.out, Changes: m.changes, Quiet: m.quiet, Key: m.key,
+	}
+	if m.client == nil {
+		k.Expires = m.expires
 	}
 	if m.session != nil {
 		k.Session = m.session.text()
@@ -56,8 +61,9 @@ func (m *member) membership() *Membership {
 	return k
 }
 
-// Restore opens rooms as they were, with their members. Those whose ids are others' by
-// now are closed, to join anew.
+// Restore opens rooms as they were, with their members. Of several with one id the one with
+// the greatest turn is the member; the others are closed, as those are who were taken for
+// lost and whose place was given up.
 type Restore struct {
 	Rooms   []RoomMeta
 	Members []Membership
@@ -66,14 +72,14 @@ type Restore struct {
 
 func (r *Restore) apply(l *loop) {
 	defer l.tellReunited()
+	slices.SortStableFunc(r.Members, func(a, b Membership) int { return b.Turn.Compare(a.Turn) })
 	for i := range r.Members {
 		m := &r.Members[i]
-		if l.restore(m) {
-			continue
-		}
-		if m.Client != nil {
-			l.close(m.Client, wire.CloseGoingAway, "your place in the room was given up: come again")
-		} else {
+		switch code, text := l.restore(m); {
+		case code == 0:
+		case m.Client != nil:
+			l.close(m.Client, code, text)
+		default:
 			m.Out.Discard()
 		}
 	}
@@ -96,9 +102,14 @@ func (r *Restore) apply(l *loop) {
 	l.restoreCalls(r.Calls)
 }
 
-// restore makes a member of what was one elsewhere, and reports false if its id is
-// taken.
-func (l *loop) restore(k *Membership) bool {
+const (
+	placeGiven = "your place in the room was given up: come again"
+	placeTaken = "you joined again on another connection"
+)
+
+// restore makes a member of what was one elsewhere, or says why its connection is to be
+// closed.
+func (l *loop) restore(k *Membership) (wire.CloseCode, string) {
 	r := l.rooms[k.Room]
 	if r != nil {
 		if m := memberOf(r, k.ID); m != nil {
@@ -106,47 +117,52 @@ func (l *loop) restore(k *Membership) bool {
 		}
 	}
 	if k.Lost {
-		return false
+		return wire.CloseGoingAway, placeGiven
 	}
 	if r == nil {
 		r = l.newRoom(k.Room)
 	}
 	m := &member{
 		room: r, client: k.Client, out: k.Out, id: k.ID, name: k.Name, meta: k.Meta, grant: k.Grant, joinedAt: k.Joined,
-		handled: k.Handled, changes: k.Changes, quiet: k.Quiet, key: k.Key,
+		turn: k.Turn, handled: k.Handled, changes: k.Changes, quiet: k.Quiet, key: k.Key,
 	}
 	if k.Client != nil {
 		m.out = k.Client.out
 	}
 	l.insert(m, k.Session)
-	if k.Client == nil {
+	switch {
+	case k.Client != nil:
+	case k.Expires.IsZero():
 		l.hub.Stats.Suspended.Add(1)
 		l.expireLater(m)
+	default:
+		l.hub.Stats.Suspended.Add(1)
+		l.expireAt(m, k.Expires)
 	}
 	l.log.Debug(event.Restored, m.fields(zap.Int(event.FieldMembers, len(r.members)))...)
-	return true
+	return 0, ""
 }
 
-// reunite gives a membership that was taken for lost its connection back, with what it
-// has missed, and reports false if it is not the same, or not all is there. Of two
-// connections with the same membership the one that has had more has it: the other's was
-// resumed there.
-func (l *loop) reunite(m *member, k *Membership) bool {
-	if m.session == nil || k.Client == nil || m.session.text() != k.Session || m.client != nil && k.Had <= m.out.Sent() {
-		return false
+// reunite gives a membership that was taken for lost, or has moved, its connection back,
+// with what it has missed, or says why that is to be closed: a later one has the id, or not
+// all is there.
+func (l *loop) reunite(m *member, k *Membership) (wire.CloseCode, string) {
+	same := m.session != nil && m.session.text() == k.Session
+	known := k.Turn != Turn{}
+	switch before := known && k.Turn.Compare(m.turn) < 0; {
+	case before && same:
+		return wire.CloseReplaced, resumedElsewhere
+	case before && !k.Lost:
+		return wire.CloseReplaced, placeTaken
+	case !same || known && k.Turn != m.turn || k.Client == nil || m.client != nil:
+		return wire.CloseGoingAway, placeGiven
 	}
-	var missed []*frame.Frame
-	if old := m.client; old != nil {
-		l.close(old, wire.CloseReplaced, resumedElsewhere)
-		old.member = nil
-	} else {
-		var ok bool
-		if missed, ok = m.out.Missed(k.Had); !ok {
-			return false
-		}
-		m.out.Discard()
-		l.hub.Stats.Suspended.Add(-1)
+	missed, ok := m.out.Missed(k.Had)
+	if !ok {
+		return wire.CloseGoingAway, placeGiven
 	}
+	m.out.Discard()
+	l.hub.Stats.Suspended.Add(-1)
 	k.Client.member, m.client, m.out, m.remote = m, k.Client, k.Client.out, k.Client.remote
 	m.handled = max(m.handled, k.Handled)
 	for _, f := range missed {
@@ -156,7 +172,7 @@ func (l *loop) reunite(m *member, k *Membership) bool {
 	m.told = 0
 	l.reunited = append(l.reunited, m)
 	l.log.Debug(event.Restored, m.fields(zap.Int(event.FieldMembers, len(m.room.members)))...)
-	return true
+	return 0, ""
 }
 
 // tellReunited tells members that have their connections back of their rooms, once all

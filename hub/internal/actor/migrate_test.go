@@ -2,6 +2,7 @@ package actor
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -102,7 +103,7 @@ func TestReunite(t *testing.T) {
 	l.apply(forwardIn(b, "r", "b", `{"type":"message","to":"a","data":"missed"}`))
 	comes := func(k Membership) (in bool, got string) {
 		c, box := l.connect(1 << 20)
-		box.Reset(k.Session != "")
+		box.Reset(k.Session != "", Turn{})
 		k.Room, k.Client = "r", c
 		l.apply(&Restore{Members: []Membership{k}})
 		l.finish()
@@ -215,5 +216,131 @@ func TestListsOfTheOwnerBefore(t *testing.T) {
 		if messages != 2 || !members["fresh"] || members["gone"] {
 			t.Errorf("changes %v: %d messages, and %v in the end", changes, messages, members)
 		}
+	}
+}
+
+// Of several memberships with one id the one of the last turn is the member, in whatever
+// order they are restored; the connections of the others are told that they were replaced.
+func TestRestoreTheLastTurn(t *testing.T) {
+	first, second := NewSession(0), NewSession(0)
+	for _, test := range []struct {
+		name             string
+		before, last     Turn
+		sessions         [2]string
+		beforeHad, inHad uint64
+	}{
+		{name: "two joins of one owner", before: Turn{3, 4}, last: Turn{3, 5}, sessions: [2]string{first, second}},
+		{name: "two joins of two owners", before: Turn{3, 4}, last: Turn{4, 1}, sessions: [2]string{first, second}},
+		{name: "two that can't be resumed", before: Turn{3, 4}, last: Turn{3, 5}},
+		{name: "two resumes", before: Turn{3, 4}, last: Turn{3, 5}, sessions: [2]string{first, first}, beforeHad: 9, inHad: 2},
+	} {
+		for _, lastFirst := range []bool{false, true} {
+			l := still(Options{ResumeWindow: time.Minute})
+			old, _ := l.connect(1 << 20)
+			living, _ := l.connect(1 << 20)
+			both := []Membership{
+				{Room: "r", ID: "a", Session: test.sessions[0], Client: old, Turn: test.before, Had: test.beforeHad},
+				{Room: "r", ID: "a", Session: test.sessions[1], Client: living, Turn: test.last, Had: test.inHad},
+			}
+			if lastFirst {
+				slices.Reverse(both)
+			}
+			l.apply(&Restore{Members: both})
+			l.finish()
+			if living.closed || living.member == nil || living.member.turn != test.last {
+				t.Errorf("%s, last first %v: the last is not in", test.name, lastFirst)
+			}
+			if code := old.out.(*Outbox).CloseCode(); !old.closed || old.member != nil || code != wire.CloseReplaced {
+				t.Errorf("%s, last first %v: the one before was closed with %d", test.name, lastFirst, code)
+			}
+			if n := len(l.rooms["r"].members); n != 1 {
+				t.Errorf("%s: %d members", test.name, n)
+			}
+		}
+	}
+}
+
+// A membership that was resumed elsewhere does not go back to the connection before, though
+// that says that it has had as much.
+func TestReuniteWithTheLastTurnOnly(t *testing.T) {
+	for _, test := range []struct {
+		turn Turn
+		in   bool
+	}{{Turn{3, 4}, false}, {Turn{3, 5}, true}, {Turn{}, true}} {
+		l := still(Options{ResumeWindow: time.Minute})
+		session := NewSession(0)
+		kept, _ := l.connect(1 << 20)
+		kept.out.Reset(true, Turn{})
+		l.unregister(kept)
+		c, box := l.connect(1 << 20)
+		l.apply(&Restore{Members: []Membership{{Room: "r", ID: "a", Session: session, Out: kept.out, Turn: Turn{3, 5}}}})
+		l.apply(&Restore{Members: []Membership{{Room: "r", ID: "a", Session: session, Client: c, Turn: test.turn, Lost: true}}})
+		l.finish()
+		if in := c.member != nil; in != test.in {
+			t.Errorf("turn %v: in %v", test.turn, in)
+		}
+		if code := box.CloseCode(); !test.in && code != wire.CloseReplaced {
+			t.Errorf("turn %v: closed with %d", test.turn, code)
+		}
+		if test.in == (l.hub.Stats.Suspended.Load() == 1) {
+			t.Errorf("turn %v: %d wait for their connections", test.turn, l.hub.Stats.Suspended.Load())
+		}
+	}
+}
+
+// Each join and each resume has a greater turn than those before it, also than those that
+// owners before have given.
+func TestTurns(t *testing.T) {
+	l := still(Options{ResumeWindow: time.Minute, PartitionOf: func(string) int { return 7 }})
+	session := NewSession(7)
+	last := Turn{Epoch: 4, Count: 1000}
+	look := func(what string) {
+		t.Helper()
+		now := l.rooms["r"].members[0].turn
+		if now.Compare(last) <= 0 {
+			t.Errorf("%s: turn %v after %v", what, now, last)
+		}
+		last = now
+	}
+	l.apply(Own{Partition: 7, Epoch: 5})
+	a, box := l.connect(1 << 20)
+	l.join(a, "r", "a", session)
+	look("a join")
+	had := uint64(len(read(box)))
+	l.apply(Unregister{a, event.ReasonLost})
+	again, _ := l.connect(1 << 20)
+	l.apply(&Resume{Client: again, Session: session, Received: had})
+	look("a resume")
+	l.apply(Leave{again})
+	l.join(again, "r", "a", "")
+	look("another join")
+}
+
+// What is left of the time that a membership outlives its connection moves with it: moves do
+// not make it longer.
+func TestWindowMovesToo(t *testing.T) {
+	const window = time.Minute
+	hub := still(Options{ResumeWindow: window})
+	lost, _ := hub.connect(1 << 20)
+	hub.join(lost, "r", "a", NewSession(0))
+	hub.apply(Unregister{lost, event.ReasonLost})
+	ends := hub.now.Add(window)
+	for range 2 {
+		hub.now = hub.now.Add(window / 3)
+		done := make(chan Exported, 1)
+		hub.apply(&Export{Of: func(string) bool { return true }, Done: done})
+		out := <-done
+		next := still(Options{ResumeWindow: window})
+		next.now = hub.now
+		next.apply(&Restore{Rooms: out.Rooms, Members: out.Members})
+		hub = next
+	}
+	m := memberOf(hub.rooms["r"], "a")
+	if !m.expires.Equal(ends) {
+		t.Errorf("it ends %s late", m.expires.Sub(ends))
+	}
+	expire{m, m.session.lost}.apply(hub)
+	if len(hub.rooms) != 0 {
+		t.Error("the timer of the move does not end it")
 	}
 }

@@ -599,7 +599,9 @@ func (m *model) resume() {
 		m.clients = slices.DeleteFunc(m.clients, func(x *modelClient) bool { return x == old })
 		defer m.unregister(old)
 	}
-	if uint64(mm.received) < mm.real.out.(*Outbox).Had() {
+	missed, kept := mm.real.out.Missed(uint64(mm.received))
+	releaseAll(missed)
+	if !kept {
 		// More is forgotten than has arrived, which a small queue allows.
 		c.expect("session_expired")
 		m.remove(mm)

@@ -452,7 +452,7 @@ func (o *Outbox) fold(of Lister) bool {
 }
 
 // Reset implements [Receiver].
-func (o *Outbox) Reset(resumable bool) {
+func (o *Outbox) Reset(resumable bool, _ Turn) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.list, o.behind = noList, false
@@ -774,10 +774,9 @@ func (o *Outbox) Kept() (received uint64, frames []*frame.Frame) {
 	return o.history.had, frames
 }
 
-// Had returns how many messages of a resumable membership the client is known to
-// have.
-func (o *Outbox) Had() uint64 {
+// Acked implements [Receiver].
+func (o *Outbox) Acked() uint64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.history.had
+	return o.history.acked
 }

@@ -259,7 +259,7 @@ func TestOutboxList(t *testing.T) {
 		}, []string{"2"}},
 		{"nor in another membership", func(o *Outbox) {
 			sendList(o, pong("1"), List{InPlace: true})
-			o.Reset(false)
+			o.Reset(false, Turn{})
 			sendList(o, pong("2"), List{InPlace: true})
 		}, []string{"1", "2"}},
 		{"nor if it is with the writer", func(o *Outbox) {

@@ -32,8 +32,8 @@ type Receiver interface {
 	Behind(mark uint64) bool
 	// Reset says that a membership begins or ends with the next frame. Lists so far
 	// may not be replaced any more. For a resumable membership what is sent is kept
-	// until the client is known to have it.
-	Reset(resumable bool)
+	// until the client is known to have it. turn is that of a membership that begins.
+	Reset(resumable bool, turn Turn)
 	// Missed returns all that was sent or queued beyond the first received messages of
 	// a resumable membership, with a reference to each for the caller. It reports
 	// false if they are not all there any more, or never were.
@@ -42,6 +42,8 @@ type Receiver interface {
 	Seen() map[uint64]uint64
 	// Sent returns how many messages of a resumable membership were sent or queued.
 	Sent() uint64
+	// Acked returns how many of those the client is known to have.
+	Acked() uint64
 	// Adopt begins the membership m, which goes on after so many received messages, with
 	// frames, the references to which it takes.
 	Adopt(m *Membership, received uint64, frames []*frame.Frame)

@@ -19,6 +19,7 @@ type Resume struct {
 	MessageBytes int    // the largest message that the connection takes, to be announced
 	Refused      frame.Refused
 	Done         chan<- Resumed // gets one value; needs a capacity of one
+	Forget       func()         // is called by the loop if the resume is refused; nil: nobody is
 }
 
 // Resumed is what came of a Resume. ID is empty when it was refused.
@@ -39,7 +40,7 @@ var ErrSessionExpired = &wire.Refusal{Code: wire.CodeSessionExpired, Text: "this
 func (r *Resume) apply(l *loop) {
 	c := r.Client
 	if c.closed {
-		Give(r.Done, Resumed{})
+		r.end(Resumed{})
 		return
 	}
 	if r.awaitsOther(l) {
@@ -48,28 +49,63 @@ func (r *Resume) apply(l *loop) {
 	m, refusal := r.takeUp(l)
 	if refusal != nil {
 		l.refuse(c, refusal, r.Refused)
-		Give(r.Done, Resumed{})
+		r.end(Resumed{})
 		return
 	}
 	l.straighten(c)
-	Give(r.Done, Resumed{
+	r.end(Resumed{
 		Room: m.room.name, ID: m.id, Name: m.name, Meta: m.meta, Grant: m.grant, Joined: m.joinedAt, Handled: m.handled,
 	})
 }
 
+// end gives the outcome to those who wait for it.
+func (r *Resume) end(outcome Resumed) {
+	Give(r.Done, outcome)
+	if outcome.ID == "" && r.Forget != nil {
+		r.Forget()
+	}
+}
+
 // awaitsOther closes the connection that the membership has with another node, and reports
-// whether it has done so: then the command comes again when that node knows. Otherwise a
-// node that comes to own the room might take that connection for the member's.
+// whether the command waits until that node knows. Otherwise a node that comes to own the
+// room might take that connection for the member's. Of several that wait the last has the
+// membership.
 func (r *Resume) awaitsOther(l *loop) bool {
 	m := l.sessionOf(r.Session)
-	if m == nil || m.client == nil || m.client.local || m.client.node == r.Client.node || l.options.Arrived == nil || r.Received > m.out.Sent() {
+	if m == nil || !r.isOf(m) {
 		return false
 	}
+	if before := m.awaited; before != nil {
+		m.awaited = r
+		l.close(before.Client, wire.CloseReplaced, resumedElsewhere)
+		before.end(Resumed{})
+		return true
+	}
 	old := m.client
+	if old == nil || old.local || old.node == r.Client.node || l.options.Arrived == nil {
+		return false
+	}
 	l.suspend(old, event.ReasonLost)
 	l.close(old, wire.CloseReplaced, resumedElsewhere)
-	l.options.Arrived(old.out, func() { _ = l.hub.Do(r) }) // closed: nothing is left to be done
+	m.awaited = r
+	l.options.Arrived(old.out, func() { _ = l.hub.Do(arrived{m}) }) // closed: nothing is left to be done
 	return true
+}
+
+// isOf reports whether the command may be of the member's client. Whoever counts more
+// messages than there are has not had this membership; whoever counts fewer than the client
+// is known to have was delayed on the way, and the client has come by another since.
+func (r *Resume) isOf(m *member) bool {
+	return r.Received <= m.out.Sent() && r.Received >= m.out.Acked()
+}
+
+// arrived says that the node of the member's former connection knows that this is closed.
+type arrived struct{ member *member }
+
+func (a arrived) apply(l *loop) {
+	r := a.member.awaited
+	a.member.awaited = nil
+	l.apply(r)
 }
 
 // takeUp takes up the membership and returns it, or why that can't be.
@@ -82,9 +118,8 @@ func (r *Resume) takeUp(l *loop) (*member, *wire.Refusal) {
 		return nil, ErrSessionExpired
 	}
 	l.catchUp(m)
-	if r.Received > m.out.Sent() {
-		// Whoever counts like that has not had this membership. It goes on.
-		return nil, ErrSessionExpired
+	if !r.isOf(m) {
+		return nil, ErrSessionExpired // it goes on
 	}
 	missed, ok := m.out.Missed(r.Received)
 	if !ok || m.grant.Expired(l.now) {
@@ -108,6 +143,7 @@ func (l *loop) move(m *member, r *Resume, missed []*frame.Frame) {
 		Room: m.room.name, From: m.id, Missed: len(missed), Handled: m.handled, MessageBytes: r.MessageBytes, Ref: r.Refused.Ref,
 	}).Frame()
 	resumed.Origin = r.Refused.Origin
+	m.turn = l.nextTurn(m.room.name)
 	k := m.membership()
 	k.Seen = m.out.Seen()
 	c.out.Adopt(k, r.Received, append([]*frame.Frame{resumed}, missed...))

@@ -25,6 +25,7 @@ type member struct {
 	meta     []byte // profile, as JSON; nil: none
 	grant    *Grant
 	joinedAt time.Time
+	turn     Turn       // of its latest connection
 	remote   netip.Addr // of its latest connection
 	since    uint64     // rule 3 of membership.go
 	told     uint64     // rule 2
@@ -34,6 +35,8 @@ type member struct {
 	key      string     // see Join.Key
 	watched  bool       // see stall.go
 	evicted  bool       // leaves after the present command
+	expires  time.Time  // when it ends without a connection, of one that has none
+	awaited  *Resume    // waits for the connection before it, which is being closed; nil: none
 	// handled counts the messages of the client that were carried out or answered,
 	// the join included and resumes not.
 	handled uint64
@@ -187,7 +190,7 @@ func (l *loop) endSession(m *member) {
 	}
 	if m.client != nil {
 		m.client.member = nil
-		m.client.out.Reset(false)
+		m.client.out.Reset(false, Turn{})
 		return
 	}
 	l.hub.Stats.Suspended.Add(-1)

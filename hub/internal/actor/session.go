@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
+	"time"
 
 	"github.com/parley-rtc/parley/hub/event"
 	"go.uber.org/zap"
@@ -97,13 +98,17 @@ func (l *loop) suspend(c *Client, reason string) {
 // expireLater ends the membership when nobody has taken it up in time, or its grant
 // expires.
 func (l *loop) expireLater(m *member) {
+	l.expireAt(m, l.now.Add(l.options.Current.Load().ResumeWindow))
+}
+
+// expireAt ends the membership when nobody has taken it up until then, or its grant expires.
+func (l *loop) expireAt(m *member, at time.Time) {
 	m.session.lost++
-	lost := m.session.lost
-	window := l.options.Current.Load().ResumeWindow
-	if until := m.grant.Expires; !until.IsZero() {
-		window = max(min(window, until.Sub(l.now)), 0)
+	m.expires = at
+	if until := m.grant.Expires; !until.IsZero() && until.Before(at) {
+		at = until
 	}
-	l.later(window, expire{m, lost})
+	l.later(max(at.Sub(l.now), 0), expire{m, m.session.lost})
 }
 
 // expire ends a membership that was not taken up in time.

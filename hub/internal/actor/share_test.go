@@ -199,7 +199,7 @@ func TestBehind(t *testing.T) {
 // within the limit; while the connection is lost all is kept.
 func TestKeptGivesWay(t *testing.T) {
 	o, _ := newOutbox(3 * cost)
-	o.Reset(true)
+	o.Reset(true, Turn{})
 	written(o, "a", "b", "c")
 	o.Send(pong("d"), 1)
 	o.wantMissed(t, 0, nil)
@@ -218,7 +218,7 @@ func TestListsOfFormerMemberships(t *testing.T) {
 	o, _ := newOutbox(1000)
 	for range 2 {
 		sendList(o, frameOf(t, 1000), List{InPlace: true})
-		o.Reset(false)
+		o.Reset(false, Turn{})
 		if !o.Send(pong("a"), 1) {
 			t.Fatal("full")
 		}
