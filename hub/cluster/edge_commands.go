@@ -207,74 +207,6 @@ func (e *edge) register(c *actor.Client) {
 	}
 }
 
-func (e *edge) unregister(t *edgeClient, u actor.Unregister) {
-	if t.gone {
-		return
-	}
-	t.gone = true
-	switch {
-	case t.state == clientOut:
-		e.forget(t)
-	case t.state == clientIn && t.member.Session != "":
-		e.detach(t, 0, "", u.Reason)
-	case t.state == clientIn || t.state == clientOver:
-		t.closed = true
-		e.end(t, u.Reason, false)
-	default:
-		t.closed = true
-	}
-}
-
-func (e *edge) disconnect(t *edgeClient, d *actor.Disconnect) {
-	if t.closed {
-		return
-	}
-	switch d.Only {
-	case actor.IfOutside:
-		if t.state != clientOut {
-			return
-		}
-	case actor.IfExpired:
-		if t.member.Grant == nil || !t.member.Grant.Expired(time.Now()) {
-			return
-		}
-	}
-	e.close(t, d.Code, d.Text, d.Reason)
-}
-
-// goAway ends a connection whose client goes away; a resumable membership stays.
-func (e *edge) goAway(t *edgeClient, g *actor.GoAway) {
-	switch {
-	case t.closed:
-		g.Done <- false
-	case t.state == clientIn && t.member.Session != "":
-		g.Done <- true
-	default:
-		e.disconnect(t, &actor.Disconnect{Client: g.Client, Code: wire.CloseGoingAway, Reason: event.ReasonClosed})
-		g.Done <- false
-	}
-}
-
-// depart ends the membership that a connection had when the server closed it: its client
-// has left before it knew.
-func (e *edge) depart(t *edgeClient) {
-	session := t.detached
-	t.detached = ""
-	switch {
-	case t.state == clientJoining:
-		t.leaves = true
-		return
-	case session == "":
-		return
-	}
-	if t.state == clientOut {
-		p, _ := actor.SessionPartition(session)
-		e.enter(t, int(p), "")
-		t.state = clientOver
-	}
-	e.submitLast(t, recDepart, func(w *writer) { w.text(session) })
-}
-
 const cutOffReason = "this server is cut off from the others: go on with another"
 
 // admits reports whether a command of a member can be taken, or refuses it.
@@ -310,29 +242,6 @@ func (e *edge) holds(t *edgeClient) bool {
 		e.close(t, wire.CloseGoingAway, cutOffReason, event.ReasonSlow)
 	}
 	return false
-}
-
-// closeAll closes all connections, also those that come later. Memberships that can
-// be resumed go on elsewhere.
-func (e *edge) closeAll(code wire.CloseCode, text string) {
-	e.drain = true
-	for _, t := range e.clients {
-		if t.state == clientLocal {
-			e.closeLocal(t, actor.Detach{Code: code, Text: text, Reason: event.ReasonDrain})
-		} else {
-			e.closeGoingAway(t, code, text, event.ReasonDrain)
-		}
-	}
-}
-
-// closeGoingAway closes a connection that is not local; its membership goes on elsewhere if
-// it can be resumed.
-func (e *edge) closeGoingAway(t *edgeClient, code wire.CloseCode, text, reason string) {
-	if !t.closed && t.state == clientIn && t.member.Session != "" {
-		e.detach(t, code, text, reason)
-	} else {
-		e.close(t, code, text, reason)
-	}
 }
 
 func (e *edge) join(t *edgeClient, j *actor.Join) {
