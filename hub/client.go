@@ -120,8 +120,8 @@ type Join struct {
 func (h *Hub) NewSession(room string) string { return h.core.NewSession(room) }
 
 // Join makes the client a member of a room and reports whether it is one. If not, the
-// hub has sent it an error. With a request without a type, it is neither counted nor logged
-// that the room is full.
+// hub has sent it an error. If the request has no type, a full room is neither counted
+// nor logged.
 func (c *Client) Join(j Join, r Request) (in bool, err error) {
 	done := make(chan bool, 1)
 	err = c.core.Do(&actor.Join{
@@ -215,8 +215,8 @@ func (c *Client) Renew(g *Grant, name string, meta json.RawMessage, answer []byt
 	})
 }
 
-// Report tells how the client's call with the member to goes. It is not answered, but for
-// refusals.
+// Report tells how the client's call with the member to goes. Only a refusal is
+// answered.
 func (c *Client) Report(to string, report wire.Report, r Request) error {
 	return c.core.Do(&actor.Report{Client: c.client, To: to, Report: &report, Refused: r.refused()})
 }

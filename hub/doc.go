@@ -22,7 +22,7 @@
 // Inside, one goroutine, the hub loop, owns all rooms. It does no I/O and waits for no
 // client: it appends to a bounded queue of each connection.
 //
-// [Client], [Connection], [Writer], [Request], [Join], [Resumed] and [Gathering] are for
-// packages that speak a protocol over connections, as wsconn does. Other programs don't
-// need them.
+// [Client], [Connection], [Budget], [Writer], [PatientWriter], [Request], [Join], [Resumed]
+// and [Gathering] are for packages that speak a protocol over connections, as wsconn does.
+// Other programs don't need them.
 package hub

@@ -54,9 +54,9 @@ this. The token is written to standard output.`,
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringArrayVar(&t.Rooms, "room", nil, "`name` of a room, or a prefix that ends in *; repeatable; without it the token is for any room")
-	f.StringVar(&t.Subject, "sub", "", "the member's `id`; without it the member has the choice")
-	f.StringVar(&t.Name, "name", "", "the member's nickname; without it the member has the choice")
-	f.StringVar(&meta, "meta", "", "the member's profile, in `JSON`; without it the member has the choice")
+	f.StringVar(&t.Subject, "sub", "", "the member's `id`; without it the member chooses")
+	f.StringVar(&t.Name, "name", "", "the member's nickname; without it the member chooses")
+	f.StringVar(&meta, "meta", "", "the member's profile, in `JSON`; without it the member chooses")
 	f.StringSliceVar(&rights, "rights", wire.DefaultRights.Names(), "what the member may do: send, message, moderate")
 	f.DurationVar(&ttl, "ttl", time.Hour, "time that the token is good for")
 	f.StringVar(&secretFile, "auth-secret-file", "", "`file` with the secret (default: as the daemon, from its environment or --config)")

@@ -6,9 +6,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -80,7 +83,7 @@ var proxiesThatReload = []proxyThatReloads{
 		start: func(dir, config string) *exec.Cmd {
 			return exec.Command("/usr/sbin/nginx", "-p", dir, "-c", config, "-e", "stderr", "-g", "daemon off;")
 		},
-		reload: func(t *testing.T, proxy *exec.Cmd, _, _ string) { signal(t, proxy, syscall.SIGHUP) },
+		reload: func(t *testing.T, proxy *exec.Cmd, _, _ string) { anotherWorker(t, proxy, syscall.SIGHUP) },
 	},
 	{
 		name: "HAProxy",
@@ -91,7 +94,7 @@ var proxiesThatReload = []proxyThatReloads{
 		start: func(_, config string) *exec.Cmd {
 			return exec.Command("/usr/sbin/haproxy", "-W", "-db", "-f", config)
 		},
-		reload: func(t *testing.T, proxy *exec.Cmd, _, _ string) { signal(t, proxy, syscall.SIGUSR2) },
+		reload: func(t *testing.T, proxy *exec.Cmd, _, _ string) { anotherWorker(t, proxy, syscall.SIGUSR2) },
 	},
 	{
 		name: "Caddy",
@@ -112,11 +115,31 @@ var proxiesThatReload = []proxyThatReloads{
 	},
 }
 
-func signal(t *testing.T, cmd *exec.Cmd, s syscall.Signal) {
+// anotherWorker signals a proxy until it has started another worker: one that has just started
+// serves before it takes signals.
+func anotherWorker(t *testing.T, proxy *exec.Cmd, s syscall.Signal) {
 	t.Helper()
-	if err := cmd.Process.Signal(s); err != nil {
-		t.Fatal(err)
+	workers := func() []string {
+		pid := strconv.Itoa(proxy.Process.Pid)
+		text, err := os.ReadFile("/proc/" + pid + "/task/" + pid + "/children")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Fields(string(text))
 	}
+	first := workers()
+	for deadline := time.Now().Add(parleyd.Patience); time.Now().Before(deadline); {
+		if err := proxy.Process.Signal(s); err != nil {
+			t.Fatal(err)
+		}
+		for range 20 {
+			time.Sleep(50 * time.Millisecond)
+			if slices.ContainsFunc(workers(), func(w string) bool { return !slices.Contains(first, w) }) {
+				return
+			}
+		}
+	}
+	t.Fatal("the proxy starts no worker")
 }
 
 // When a proxy reads its configuration again it closes all WebSockets, on both sides. That

@@ -51,7 +51,7 @@ var (
 	errRoomFull    = &wire.Refusal{Code: wire.CodeRoomFull, Text: "this room is full"}
 	errRoomLocked  = &wire.Refusal{Code: wire.CodeRoomLocked, Text: "this room is locked: only moderators can join it now"}
 	errBanned      = &wire.Refusal{Code: wire.CodeForbidden, Text: "you were removed from this room a short while ago"}
-	errServerFull  = &wire.Refusal{Code: wire.CodeServerFull, Text: "the server has no place for another room"}
+	errServerFull  = &wire.Refusal{Code: wire.CodeServerFull, Text: "the server can't open another room now"}
 )
 
 func (j *Join) apply(l *loop) {

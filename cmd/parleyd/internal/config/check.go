@@ -74,7 +74,7 @@ func (c *Config) checkACME() error {
 	}
 	for i, name := range a.Domains {
 		if strings.HasPrefix(name, "*.") {
-			return fmt.Errorf("acme-domain: %q: list each name: certificates for all need a change to the DNS, which parleyd does not make", name)
+			return fmt.Errorf("acme-domain: %q: list each name: a wildcard certificate needs a change to the DNS, which parleyd does not make", name)
 		}
 		if !hostName.MatchString(name) {
 			return fmt.Errorf("acme-domain: %q is not a host name as in meet.example.org", name)
@@ -147,7 +147,7 @@ func (c *Config) checkNumbers() error {
 		}
 	}
 	if least := c.MaxMessageBytes + minQueueOver; c.QueueBytes < least {
-		return fmt.Errorf("queue-bytes: %d is less than %d, which is max-message-bytes and %d", c.QueueBytes, least, minQueueOver)
+		return fmt.Errorf("queue-bytes: %d is less than %d, the sum of max-message-bytes and %d", c.QueueBytes, least, minQueueOver)
 	}
 	return nil
 }

@@ -115,7 +115,7 @@ func (c *Config) TURNAddresses() (all []netip.Addr, auto bool, err error) {
 	given := c.TURN.PublicIPs
 	if slices.Contains(given, Auto) {
 		if len(given) > 1 {
-			return nil, false, errors.New("turn-public-ip: auto stands alone")
+			return nil, false, errors.New("turn-public-ip: auto can't be combined with an address")
 		}
 		return nil, true, nil
 	}
@@ -142,7 +142,7 @@ func (c *Config) TURNAddresses() (all []netip.Addr, auto bool, err error) {
 			return []netip.Addr{a.Unmap()}, false, nil
 		}
 	}
-	return nil, false, errors.New("turn-public-ip: a TURN server needs it unless it listens on one address")
+	return nil, false, errors.New("turn-public-ip: set it, unless the TURN server listens on one address only")
 }
 
 // checkNATS checks what goes with an outside NATS server, and what does not.
@@ -214,7 +214,7 @@ func (c *Config) checkCluster() error {
 	case len(k.Peers) == 0:
 		return errors.New("cluster-listen: there is no cluster-peer, the address of another node")
 	case len(k.Peers) == 1 && isIP(k.Peers[0]):
-		return errors.New("cluster-peer: of two nodes neither can go on without the other: name a third, or use cluster-nats")
+		return errors.New("cluster-peer: a cluster of two can't survive the loss of either node: name a third, or use cluster-nats")
 	}
 	return nil
 }

@@ -134,7 +134,7 @@ func TestBadSettings(t *testing.T) {
 		{"TURN for nobody", []string{"--turn-listen", ":3478"}, nil, "", "turn-public-ip"},
 		{"TURN address", []string{"--turn-listen", ":3478", "--turn-public-ip", "turn.example.org"}, nil, "", "turn-public-ip"},
 		{"TURN addresses of one family", []string{"--turn-public-ip", "203.0.113.7", "--turn-public-ip", "203.0.113.8"}, nil, "", "second of its family"},
-		{"TURN address that is found, and another", []string{"--turn-public-ip", "auto", "--turn-public-ip", "203.0.113.8"}, nil, "", "alone"},
+		{"TURN address that is found, and another", []string{"--turn-public-ip", "auto", "--turn-public-ip", "203.0.113.8"}, nil, "", "combined"},
 		{"TURN over TLS without a certificate", []string{"--turn-tls-listen", "127.0.0.1:5349"}, nil, "", "tls-cert"},
 		{"TURN ports", []string{"--turn-port-range", "2000-1000"}, nil, "", "turn-port-range"},
 		{"TURN ports with more behind", []string{"--turn-port-range", "1000-2000x"}, nil, "", "turn-port-range"},

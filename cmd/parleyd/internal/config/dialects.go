@@ -20,14 +20,14 @@ type Dialects struct {
 
 func (c *Config) defineDialects(f *pflag.FlagSet) {
 	d := &c.Dialects
-	f.StringVar(&d.PeerJS, "peerjs", "", "`path` that PeerJS clients have in their option path: such as / or /peer; empty: off")
-	f.StringArrayVar(&d.PeerJSKeys, "peerjs-key", nil, "`key` that PeerJS clients may have; without it all may, and each key has its own ids; repeatable")
+	f.StringVar(&d.PeerJS, "peerjs", "", "`path` that PeerJS clients set in their option path, such as / or /peer; empty: off")
+	f.StringArrayVar(&d.PeerJSKeys, "peerjs-key", nil, "`key` that PeerJS clients may use; the default is all, and each key has its own ids; repeatable")
 	f.BoolVar(&d.PeerJSDiscovery, "peerjs-discovery", false, "let anybody list the ids of all peers of a key")
 	f.StringVar(&d.YWebRTC, "y-webrtc", "", "`path` for y-webrtc clients (Yjs), such as /y-webrtc; empty: off")
 	f.StringVar(&d.WebTorrent, "webtorrent", "", "`path` for WebTorrent clients, such as /tracker; empty: off")
 	f.StringVar(&d.Ayame, "ayame", "", "`path` for Ayame clients, such as /ayame; empty: off")
-	f.StringVar(&d.AyameAuthn, "ayame-authn-webhook", "", "`URL` of an Ayame server's application that is asked whether an Ayame client may come in")
-	f.StringVar(&d.AyameDisconnect, "ayame-disconnect-webhook", "", "`URL` of an Ayame server's application that is told that a client has gone")
+	f.StringVar(&d.AyameAuthn, "ayame-authn-webhook", "", "`URL` of the application, as of an Ayame server: asked whether an Ayame client may join")
+	f.StringVar(&d.AyameDisconnect, "ayame-disconnect-webhook", "", "`URL` of the application, as of an Ayame server: told when a client has left")
 }
 
 // ownPaths are those of the daemon itself, and those below them.
@@ -65,7 +65,7 @@ func (c *Config) checkDialects() error {
 		*one.path = path
 		for _, serves := range served(one.name, path) {
 			if slices.Contains(taken, serves) {
-				return fmt.Errorf("%s: something else is served at %q", one.name, serves)
+				return fmt.Errorf("%s: %q already serves something else", one.name, serves)
 			}
 			taken = append(taken, serves)
 		}

@@ -85,7 +85,7 @@ func (r Rule) check(name string, tokens bool) error {
 	case r.Token != AsElsewhere && r.Token != Required && r.Token != Optional:
 		return fmt.Errorf("token: %q is not required or optional", string(r.Token))
 	case r.Token == Required && !tokens:
-		return fmt.Errorf("token: none can be checked without auth-secret-file or auth-jwks")
+		return fmt.Errorf("token: set auth-secret-file or auth-jwks, to check tokens with")
 	case r.Token == Required && r.Passcode != "":
 		return fmt.Errorf("a passcode is for joins without a token, and here all need one")
 	case r.Passcode == "":

@@ -61,7 +61,7 @@ func (k Kind) became(err error) error {
 	case errors.Is(err, want):
 		return nil
 	case err == nil:
-		return fmt.Errorf("it has come up, and was to be %s", k)
+		return fmt.Errorf("the call was connected, and should have been %s", k)
 	}
 	return err
 }
