@@ -3,6 +3,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -19,6 +20,8 @@ import (
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/internal/actor"
 	"github.com/parley-rtc/parley/hub/wire"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 )
 
 // The simulation and the other tests in virtual time run without the race detector, whose
@@ -119,6 +122,18 @@ func (s *simulation) trace(format string, args ...any) {
 	s.story.WriteString(line)
 }
 
+// Write takes what a node logs.
+func (s *simulation) Write(line []byte) (int, error) {
+	s.trace("%s", bytes.TrimSpace(line))
+	return len(line), nil
+}
+
+// logger puts what a node logs into the story.
+func (s *simulation) logger(node string) *zap.Logger {
+	encoder := zapcore.NewJSONEncoder(zapcore.EncoderConfig{MessageKey: "msg", NameKey: "node"})
+	return zap.New(zapcore.NewCore(encoder, zapcore.AddSync(s), zap.DebugLevel)).Named(node)
+}
+
 // tell writes what happened to a file.
 func (s *simulation) tell(t *testing.T) {
 	file, err := os.CreateTemp("", "simulation")
@@ -134,8 +149,8 @@ func (s *simulation) tell(t *testing.T) {
 // node makes a process that has a node's name.
 func (s *simulation) node(name string) *Node {
 	n, err := New(Options{
-		Name: name, Backplane: s.net.join(name), QueueBytes: 1 << 20, Follow: s.follow,
-		Hub: hub.Options{ResumeWindow: window, KickBan: kickBan},
+		Name: name, Backplane: s.net.join(name), QueueBytes: 1 << 20, Follow: s.follow, Logger: s.logger(name),
+		Hub: hub.Options{ResumeWindow: window, KickBan: kickBan, Logger: s.logger(name)},
 	})
 	if err != nil {
 		s.t.Fatal(err)
