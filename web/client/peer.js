@@ -56,9 +56,8 @@ const LONGEST_RETRY = 60_000; // ms
 const PATIENCE = 250; // ms that a connection may be interrupted before it looks for a new way: the old one is not lost by that
 const LOOK = 1_000; // ms between looks at what comes
 const SILENCE = 2; // looks without anything new
-const AGAIN = 1_000; // ms until a message that the server could not take is sent again
 const ENVELOPE = 512; // bytes of a message through the server besides the data
-/** Refusals after which a description or a candidate may be sent again. */
+/** Refusals after which a description or a candidate is told again. */
 const PASSING = ["unconfirmed", "congested", "rate_limited", "unavailable"];
 
 /**
@@ -265,11 +264,18 @@ export class Peer extends Emitter {
     this.#negotiation.restart();
   }
 
+  /** The other is in the room again, which it was not for a while. Room calls it. */
+  returned() {
+    if (this.state === "connected") this.#negotiation.again();
+    else this.restartIce();
+  }
+
   /** Ends the connection on this side. Use `hangUp` of the room to tell the other too. */
   close() {
     if (this.state === "closed") return;
     clearTimeout(this.#mending);
     clearInterval(this.#looking);
+    this.#negotiation.close();
     const pc = this.connection;
     pc.onnegotiationneeded = pc.onicecandidate = pc.onconnectionstatechange = pc.ontrack = pc.ondatachannel = null;
     this.#direct.close();
@@ -288,16 +294,16 @@ export class Peer extends Emitter {
     return event === "channel" ? [...this.channels.values()] : [];
   }
 
-  /** @param {Message} message */
+  /**
+   * @param {Message} message
+   * @returns {Promise<boolean>} whether to tell it again later
+   */
   async #tell(message) {
-    if (this.state === "closed") return;
     try {
-      await this.#options.send(this.role === "mesh" ? { ...message, mesh: true } : message);
+      if (this.state !== "closed") await this.#options.send(this.role === "mesh" ? { ...message, mesh: true } : message);
+      return false;
     } catch (error) {
-      if (!PASSING.includes(/** @type {ParleyError} */ (error).code)) return;
-      setTimeout(() => {
-        if (message.type === "candidate" || this.#negotiation.holds(message.sdp)) this.#tell(message);
-      }, AGAIN);
+      return PASSING.includes(/** @type {ParleyError} */ (error).code);
     }
   }
 
@@ -346,6 +352,7 @@ export class Peer extends Emitter {
    */
   #mendLater(time) {
     clearTimeout(this.#mending);
+    if (this.state === "closed") return; // a listener has hung up
     const delay = time ?? this.#delay;
     if (time === undefined) this.#delay = Math.min(2 * this.#delay, LONGEST_RETRY);
     // Not both at the same moment.

@@ -367,7 +367,7 @@ export class Room extends Publishing {
       const is = here.has(peer.id), was = this.#present.has(peer.id);
       if (is) this.#present.add(peer.id);
       else this.#present.delete(peer.id);
-      if (is && !was && peer.state !== "connected") peer.restartIce();
+      if (is && !was) peer.returned();
       if (!is && peer.state === "ringing") this.#end(peer, "absent");
       else if (!is && peer.state === "connecting") this.#end(peer, "left");
       else if (peer.state !== "ringing") this.#watch(peer);
