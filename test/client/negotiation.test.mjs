@@ -155,6 +155,7 @@ for (const id of ["ann", "zed"]) {
     t.after(() => peer.close());
     peer.connection.onnegotiationneeded();
     await settle();
+    if (peer.connection.localDescription) peer.connection.gather();
     t.mock.timers.tick(1_000);
     await settle();
     t.mock.timers.tick(50_000);

@@ -127,3 +127,43 @@ export class Connection extends EventTarget {
 }
 
 export const ufrag = (description) => /ufrag:(\S+)/.exec(description?.sdp)?.[1];
+
+/** A track of a device, or of the application. */
+export class Track extends EventTarget {
+  readyState = "live";
+  enabled = true;
+  constructor(kind) {
+    super();
+    this.kind = kind;
+  }
+  stop() { this.readyState = "ended"; }
+}
+
+/** Devices of which `opened` are the tracks; `refused` says what can't be had. */
+export function devices(t) {
+  const all = { opened: [], refused: () => false };
+  globalThis.MediaStream = class {
+    #tracks;
+    constructor(tracks = []) { this.#tracks = new Set(tracks); }
+    getTracks() { return [...this.#tracks]; }
+    getVideoTracks() { return this.getTracks().filter(({ kind }) => kind === "video"); }
+    addTrack(track) { this.#tracks.add(track); }
+    removeTrack(track) { this.#tracks.delete(track); }
+  };
+  const mediaDevices = {
+    async getUserMedia(constraints) {
+      if (all.refused(constraints)) throw new DOMException("no", "NotAllowedError");
+      const tracks = Object.keys(constraints).filter((kind) => constraints[kind]).map((kind) => new Track(kind));
+      all.opened.push(...tracks);
+      return new MediaStream(tracks);
+    },
+  };
+  const before = Object.getOwnPropertyDescriptor(globalThis, "navigator");
+  Object.defineProperty(globalThis, "navigator", { configurable: true, value: { mediaDevices } });
+  t.after(() => {
+    delete globalThis.MediaStream;
+    delete globalThis.navigator;
+    if (before) Object.defineProperty(globalThis, "navigator", before);
+  });
+  return all;
+}

@@ -57,7 +57,7 @@ export class Direct {
    */
   async send(data) {
     if (this.bufferedAmount > MOST) throw new ParleyError("congested", "the other side takes what is sent too slowly");
-    this.#channel.send(/** @type {any} */ (isBytes(data) ? data : JSON.stringify(data)));
+    this.#channel.send(/** @type {any} */ (isBytes(data) ? data : JSON.stringify(data) ?? "null"));
     await this.drain();
   }
 
@@ -78,9 +78,13 @@ export function pack(data) {
 }
 
 /**
- * Takes out what `pack` has put in.
+ * Takes out what `pack` has put in. What only looks like that stays as it is.
  * @param {any} data
  */
 export function unpack(data) {
-  return data?.parley === "bytes" ? Uint8Array.from(atob(data.base64), (c) => c.charCodeAt(0)) : data;
+  try {
+    return data?.parley === "bytes" ? Uint8Array.from(atob(data.base64), (c) => c.charCodeAt(0)) : data;
+  } catch {
+    return data;
+  }
 }

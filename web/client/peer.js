@@ -84,6 +84,8 @@ export class Peer extends Emitter {
   #senders;
   #direct;
   #verifier;
+  #verified = false;
+  #ended = this.once("state", (state) => state === "closed").then(() => {}); // a closed connection settles nothing
   /** @type {Set<TrackEvent>} */
   #incoming = new Set();
   #delay = RETRY;
@@ -167,7 +169,7 @@ export class Peer extends Emitter {
    * @param {MediaStreamTrack} track
    * @param {MediaStream} stream that it belongs to; the other gets one with the same id
    */
-  addTrack(track, stream) { return this.state === "closed" ? undefined : this.#senders.add(track, stream); }
+  addTrack(track, stream) { return this.state === "closed" ? undefined : Promise.race([this.#senders.add(track, stream), this.#ended]); }
 
   /** @param {MediaStreamTrack} track that is no longer to be sent */
   removeTrack(track) { if (this.state !== "closed") this.#senders.remove(track); }
@@ -177,7 +179,7 @@ export class Peer extends Emitter {
    * @param {MediaStreamTrack} old
    * @param {MediaStreamTrack} [track]
    */
-  replaceTrack(old, track) { return this.#senders.replace(old, track); }
+  replaceTrack(old, track) { return Promise.race([this.#senders.replace(old, track), this.#ended]); }
 
   /**
    * Sets how a track, or every track of a kind, is encoded, such as its `maxBitrate` (bits a
@@ -209,17 +211,26 @@ export class Peer extends Emitter {
   /**
    * Sends something that JSON can hold, or bytes: straight to the other, or through the server
    * while there is no way. What does not fit into a message of the server (64 KiB of JSON; 48
-   * KiB of bytes) is `too_large`: it belongs into a channel of its own.
+   * KiB of bytes) is `too_large`: it belongs into a channel of its own. Once the peer is
+   * verified nothing goes through the server, and nothing that comes from there counts.
    * @param {Data|ArrayBuffer|ArrayBufferView} data
    * @returns {Promise<void>} settles when there is room for more, or the server has handled it
    */
-  async send(data) {
+  send(data) {
+    const done = this.#send(data);
+    done.catch(() => {}); // for those that do not look
+    return done;
+  }
+
+  /** @param {Data|ArrayBuffer|ArrayBufferView} data */
+  async #send(data) {
     if (this.state === "closed") throw new ParleyError("closed", "the connection has ended");
     const packed = JSON.stringify(pack(data)) ?? "null";
     if (3 * packed.length + ENVELOPE > this.#options.limit() && new TextEncoder().encode(packed).length + ENVELOPE > this.#options.limit()) {
       throw new ParleyError("too_large", "the data is over the server's limit for a message");
     }
     if (this.direct) await this.#direct.send(data);
+    else if (this.#verified) throw new ParleyError("closed", "the way straight to the other has closed");
     else await this.#options.send({ type: "message", data: { parley: "peer", data: pack(data) } });
   }
 
@@ -242,7 +253,9 @@ export class Peer extends Emitter {
       if (this.state === "closed") throw new ParleyError("closed", "the connection has ended");
       await Promise.race([this.once("open"), this.once("state", (state) => state === "closed")]);
     }
-    return this.#verifier.start();
+    const code = await this.#verifier.start();
+    this.#verified = true;
+    return code;
   }
 
   /**
@@ -250,8 +263,8 @@ export class Peer extends Emitter {
    * @param {Message} message
    */
   receive(message) {
-    if (message.type === "message") this.emit("data", unpack(message.data.data));
-    else this.#negotiation.receive(message);
+    if (message.type !== "message") this.#negotiation.receive(message);
+    else if (!this.#verified) this.emit("data", unpack(message.data.data));
   }
 
   /**

@@ -37,6 +37,7 @@ export class Room extends Publishing {
   #reports;
   /** @type {import("./snapshot.js").Snapshot<Meta>|undefined} */
   #snapshot;
+  #changing = false; // and listeners will hear of it
   /** @type {Map<string, {call: Incoming, messages: Message[]}>} calls not taken yet, with what has come of each */
   #incoming = new Map();
   /** @type {Map<string, ReturnType<typeof setTimeout>>} that end the ringing, or the waiting for one who is absent */
@@ -88,8 +89,13 @@ export class Room extends Publishing {
    * @protected
    */
   changed() {
-    if (this.#snapshot) queueMicrotask(() => this.emit("change", undefined)); // else nobody has seen one since the last
     this.#snapshot = undefined;
+    if (this.#changing) return;
+    this.#changing = true;
+    queueMicrotask(() => {
+      this.#changing = false;
+      this.emit("change", undefined);
+    });
   }
 
   get #rtcConfiguration() { return { bundlePolicy: /** @type {const} */ ("max-bundle"), iceServers: this.iceServers, ...this.configuration }; }
@@ -246,18 +252,28 @@ export class Room extends Publishing {
       else this.emit("announcement", message.data);
       return;
     }
-    const peer = this.peers.get(from), ringing = this.#incoming.get(from);
+    const peer = this.peers.get(from);
     if (message.type === "hangup") {
       this.#hungUp(from, message.reason);
     } else if (peer) {
       peer.receive(message);
     } else if (message.type === "offer" && message.mesh && this.meeting) {
       this.#start(from, "mesh").receive(message);
-    } else if (ringing) {
-      if (ringing.messages.length < MOST_INCOMING) ringing.messages.push(message);
+    } else if (this.#incoming.has(from)) {
+      this.#keep(from, message);
     } else if (message.type === "offer" && !message.mesh) {
       this.#rings(from, message);
     }
+  }
+
+  /**
+   * Keeps what comes of a call that rings.
+   * @param {string} from
+   * @param {Message} message
+   */
+  #keep(from, message) {
+    const messages = this.#incoming.get(from)?.messages;
+    if (messages && messages.length < MOST_INCOMING) messages.push(message);
   }
 
   /**
@@ -273,7 +289,7 @@ export class Room extends Publishing {
       accept: () => {
         if (!take()) return undefined;
         const peer = this.#start(from, "callee");
-        for (const message of messages) peer.receive(message);
+        queueMicrotask(() => { for (const message of messages) peer.receive(message); }); // when somebody listens
         return peer;
       },
       decline: (reason = "declined") => {
@@ -298,8 +314,8 @@ export class Room extends Publishing {
    * @param {string} from
    * @param {Message} message
    */
-  #said(from, { data, to }) {
-    const peer = this.peers.get(from);
+  #said(from, message) {
+    const { data, to } = message, peer = this.peers.get(from);
     switch (data?.parley) {
       case "meet":
         if (this.meeting) this.#met(from, data, peer);
@@ -308,10 +324,11 @@ export class Room extends Publishing {
         if (peer?.role === "mesh") this.#end(peer, "left");
         return;
       case "renew":
-        if (peer) this.#renew(peer);
+        if (peer && to) this.#renew(peer);
         return;
       case "peer":
-        peer?.receive({ type: "message", data });
+        if (peer) peer.receive(message);
+        else this.#keep(from, message);
         return;
     }
     this.emit("message", { from, data: unpack(data), all: to === undefined });
