@@ -48,8 +48,11 @@ export class Outbox {
       const entry = { message, text: JSON.stringify(message), number: 0, settle: (/** @type {any} */ error) => error ? reject(error) : resolve() };
       if (this.#state === "open") this.#put(entry);
       else if (this.#state === "closed") fail(entry, "closed");
-      else if ((this.#size += entry.text.length) > MAX_WAITING) fail(entry, "queue_full");
-      else this.#waiting.push(entry);
+      else if (this.#size + entry.text.length > MAX_WAITING) fail(entry, "queue_full");
+      else {
+        this.#size += entry.text.length;
+        this.#waiting.push(entry);
+      }
     });
     done.catch(() => {});
     return done;
@@ -75,6 +78,7 @@ export class Outbox {
     if (!handled) return this.start();
     for (const { number, text, message } of this.#written) if (number > handled) this.#write(text, message);
     this.#flush();
+    this.#ask();
   }
 
   #flush() {
@@ -85,8 +89,8 @@ export class Outbox {
 
   /** Sends a ping: its answer tells what was handled, and that the connection is alive. */
   ping() {
-    if (this.#state !== "open") return;
-    this.#pinging = true;
+    this.#pinging = this.#state === "open";
+    if (!this.#pinging) return;
     this.#put({ message: { type: "ping" }, text: '{"type":"ping"}', number: 0, settle() {} });
   }
 
