@@ -87,3 +87,27 @@ test("those who subscribe hear of changes, whether anybody has read a snapshot o
   await settle();
   assert.equal(calls, 3, "once for what happens at once");
 });
+
+test("who renews its connection all the time gets one a second, and the latest", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"], now: 1e12 });
+  const { room, says } = enter(t), before = Connection.all.length, made = () => Connection.all.length - before;
+  room.meet();
+  for (let i = 0; i < 100; i++) says({ parley: "meet", answer: true, instance: String(i) });
+  assert.ok(made() < 10, `${made()} connections`);
+  const some = made(), old = room.peers.get("bob");
+  t.mock.timers.tick(1_000);
+  assert.deepEqual([made(), room.peers.get("bob") === old], [some + 1, false], "the last one is not forgotten");
+  t.mock.timers.tick(60_000);
+  assert.equal(made(), some + 1);
+  for (let i = 0; i < 100; i++) says({ parley: "renew" });
+  t.mock.timers.tick(1_000);
+  assert.ok(made() < 2 * some + 3, `${made()} connections`);
+});
+
+test("nobody can have all others renew their connections with one message", (t) => {
+  const { room, says } = enter(t), peer = room.call("bob");
+  says({ parley: "renew" }, null);
+  assert.equal(room.peers.get("bob"), peer);
+  says({ parley: "renew" });
+  assert.notEqual(room.peers.get("bob"), peer);
+});

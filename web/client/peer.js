@@ -6,6 +6,7 @@
 import { Direct, pack, unpack } from "./direct.js";
 import { Emitter } from "./emitter.js";
 import { ParleyError } from "./errors.js";
+import { Mending } from "./mending.js";
 import { Negotiation } from "./negotiation.js";
 import { Senders } from "./senders.js";
 import { summarize } from "./stats.js";
@@ -51,11 +52,6 @@ import { Verifier } from "./verification.js";
  *   Negotiation; lost: the way between the two is interrupted
  */
 
-const RETRY = 8_000; // ms until the first try to mend a connection that does not come up; doubled for each further one
-const LONGEST_RETRY = 60_000; // ms
-const PATIENCE = 250; // ms that a connection may be interrupted before it looks for a new way: the old one is not lost by that
-const LOOK = 1_000; // ms between looks at what comes
-const SILENCE = 2; // looks without anything new
 const ENVELOPE = 512; // bytes of a message through the server besides the data
 /** Refusals after which a description or a candidate is told again. */
 const PASSING = ["unconfirmed", "congested", "rate_limited", "unavailable"];
@@ -79,8 +75,8 @@ export class Peer extends Emitter {
   connection;
 
   #options;
-  #polite;
   #negotiation;
+  #mending;
   #senders;
   #direct;
   #verifier;
@@ -88,14 +84,6 @@ export class Peer extends Emitter {
   #ended = this.once("state", (state) => state === "closed").then(() => {}); // a closed connection settles nothing
   /** @type {Set<TrackEvent>} */
   #incoming = new Set();
-  #delay = RETRY;
-  #restarted = 0;
-  /** @type {ReturnType<typeof setTimeout>|undefined} */
-  #mending;
-  /** @type {ReturnType<typeof setInterval>|undefined} */
-  #looking;
-  #heard = 0; // when the last of what comes was heard
-  #silent = 0; // looks since then
   /** @type {import("./stats.js").Measured|undefined} when the statistics were last read */
   #measured;
 
@@ -107,16 +95,16 @@ export class Peer extends Emitter {
     this.id = id;
     this.role = role;
     // Of two that offer at once, the one with the smaller id gives way.
-    this.#polite = self < id;
+    const polite = self < id;
     this.state = role === "caller" && !offering ? "ringing" : "connecting";
     /** @type {RTCPeerConnection} */
     const pc = this.connection = new Connection(configuration);
-    const offers = offering || role === "caller" || role === "mesh" && !this.#polite;
-    this.#negotiation = new Negotiation(pc, { polite: this.#polite, offers }, {
+    const offers = offering || role === "caller" || role === "mesh" && !polite;
+    this.#negotiation = new Negotiation(pc, { polite, offers }, {
       tell: (message) => this.#tell(message),
       answered: () => {
         if (this.state === "ringing") this.#setState("connecting");
-        this.#mendLater(RETRY);
+        this.#mending.expect();
       },
       settled: () => {
         this.#sift();
@@ -126,7 +114,9 @@ export class Peer extends Emitter {
     });
     pc.ontrack = ({ track, streams }) => this.#came(track, streams);
     pc.ondatachannel = ({ channel }) => this.#opened(channel);
-    pc.onconnectionstatechange = () => this.#connectionChanged();
+    this.#mending = new Mending(pc, polite ? 1.6 : 1, {
+      state: (state) => this.#setState(state), restart: () => this.restartIce(), lost: options.lost,
+    });
     this.#direct = new Direct(pc, {
       open: () => this.emit("open", undefined),
       data: (data) => this.emit("data", data),
@@ -138,7 +128,7 @@ export class Peer extends Emitter {
     this.#senders = new Senders(pc);
     for (const [track, stream] of tracks) this.#senders.add(track, stream);
     if (offers) this.#senders.ask();
-    if (this.state !== "ringing") this.#mendLater(RETRY);
+    if (this.state !== "ringing") this.#mending.expect();
   }
 
   /** Whether `send` goes straight to the other. */
@@ -273,7 +263,7 @@ export class Peer extends Emitter {
    */
   restartIce() {
     if (this.state === "closed") return;
-    this.#restarted = Date.now();
+    this.#mending.restarted();
     this.#negotiation.restart();
   }
 
@@ -286,11 +276,10 @@ export class Peer extends Emitter {
   /** Ends the connection on this side. Use `hangUp` of the room to tell the other too. */
   close() {
     if (this.state === "closed") return;
-    clearTimeout(this.#mending);
-    clearInterval(this.#looking);
+    this.#mending.close();
     this.#negotiation.close();
     const pc = this.connection;
-    pc.onnegotiationneeded = pc.onicecandidate = pc.onconnectionstatechange = pc.ontrack = pc.ondatachannel = null;
+    pc.onnegotiationneeded = pc.onicecandidate = pc.ontrack = pc.ondatachannel = null;
     this.#direct.close();
     pc.close();
     this.#incoming.clear();
@@ -356,59 +345,6 @@ export class Peer extends Emitter {
       if (this.channels.get(channel.label) === channel) this.channels.delete(channel.label);
     });
     this.emit("channel", channel);
-  }
-
-  /**
-   * Mends the connection later unless it is up by then: a candidate may have been lost. Slow
-   * links get longer and longer, since each try throws away what was nearly there.
-   * @param {number} [time] ms
-   */
-  #mendLater(time) {
-    clearTimeout(this.#mending);
-    if (this.state === "closed") return; // a listener has hung up
-    const delay = time ?? this.#delay;
-    if (time === undefined) this.#delay = Math.min(2 * this.#delay, LONGEST_RETRY);
-    // Not both at the same moment.
-    this.#mending = setTimeout(() => {
-      this.restartIce();
-      this.#mendLater();
-    }, this.#polite ? 1.6 * delay : delay);
-  }
-
-  #connectionChanged() {
-    switch (this.connection.connectionState) {
-      case "connected":
-        clearTimeout(this.#mending);
-        this.#delay = RETRY;
-        clearInterval(this.#looking);
-        this.#looking = setInterval(() => this.#look(), LOOK);
-        this.#setState("connected");
-        break;
-      case "disconnected":
-        this.#setState("interrupted");
-        this.#options.lost();
-        this.#mendLater(PATIENCE);
-        break;
-      case "failed":
-        this.#setState("failed");
-        if (Date.now() - this.#restarted > RETRY / 2) this.restartIce();
-        this.#mendLater();
-        break;
-    }
-  }
-
-  /**
-   * Looks for a new way when nothing is heard any more: browsers take six seconds to notice. What
-   * pauses by itself costs a restart of ICE now and then, which loses nothing.
-   */
-  #look() {
-    const sources = this.connection.getReceivers().flatMap((receiver) => receiver.getSynchronizationSources?.() ?? []);
-    const heard = Math.max(0, ...sources.map(({ timestamp }) => timestamp));
-    this.#silent = heard > this.#heard || !heard ? 0 : this.#silent + 1;
-    this.#heard = heard;
-    if (this.#silent !== SILENCE || Date.now() - this.#restarted < LONGEST_RETRY) return;
-    this.#options.lost();
-    this.restartIce();
   }
 
   /** @param {PeerState} state */

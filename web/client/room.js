@@ -7,11 +7,11 @@ import { ParleyError } from "./errors.js";
 import { Peer } from "./peer.js";
 import { Publishing } from "./publishing.js";
 import { Reporter } from "./reports.js";
+import { Ringing } from "./ringing.js";
 import { snapshot } from "./snapshot.js";
 
 /** @typedef {import("./signaling.js").Message} Message */
 /** @typedef {import("./peer.js").Role} Role */
-/** @typedef {import("./events.js").Incoming} Incoming */
 /** @typedef {import("./events.js").Reason} Reason */
 /** @typedef {import("./events.js").RoomOptions} RoomOptions */
 /**
@@ -20,7 +20,8 @@ import { snapshot } from "./snapshot.js";
  */
 
 const RING_TIME = 60_000; // ms until a call that nobody takes is given up
-const MOST_INCOMING = 100; // messages kept of a call that rings
+const RENEWALS = 1_000; // ms at least between renewals of the connection with a member, but for a few
+const BURST = 3_000; // ms that they may be ahead of that
 const ABSENCE = 8_000; // ms that a peer may be cut off and out of the room
 
 /**
@@ -38,8 +39,10 @@ export class Room extends Publishing {
   /** @type {import("./snapshot.js").Snapshot<Meta>|undefined} */
   #snapshot;
   #changing = false; // and listeners will hear of it
-  /** @type {Map<string, {call: Incoming, messages: Message[]}>} calls not taken yet, with what has come of each */
-  #incoming = new Map();
+  #ringing = new Ringing((from) => this.#start(from, "callee"), (from, reason) => {
+    this.#tellEnd(from, reason);
+    this.changed();
+  });
   /** @type {Map<string, ReturnType<typeof setTimeout>>} that end the ringing, or the waiting for one who is absent */
   #timers = new Map();
   #reporters = /** @type {Map<Peer, Reporter>} */ (new Map());
@@ -48,6 +51,8 @@ export class Room extends Publishing {
   #instance = Math.random().toString(36).slice(2);
   /** @type {Map<string, string>} those of the others, by their id */
   #instances = new Map();
+  /** @type {Map<string, {until: number, timer?: ReturnType<typeof setTimeout>}>} how far renewals have gone, by the member */
+  #renewals = new Map();
   /**
    * Makes a room that `open` joins. Most use `join` in its place.
    * @param {string} url
@@ -82,7 +87,7 @@ export class Room extends Publishing {
   subscribe = (listener) => this.on("change", listener);
 
   /** The state of the room: a value that never changes, the same one until something does. */
-  getSnapshot = () => this.#snapshot ??= snapshot(this, Object.freeze([...this.#incoming.keys()]));
+  getSnapshot = () => this.#snapshot ??= snapshot(this, Object.freeze(this.#ringing.ids));
 
   /**
    * @override
@@ -109,7 +114,7 @@ export class Room extends Publishing {
   /** Ends all calls, leaves the room, and closes the camera and the microphone that `publish` has opened. */
   leave() {
     this.leaveMeeting();
-    for (const { call } of [...this.#incoming.values()]) call.decline();
+    for (const call of this.#ringing.calls) call.decline();
     for (const peer of [...this.peers.values()]) this.hangUp(peer);
     this.signaling.close();
     this.unpublish();
@@ -147,7 +152,7 @@ export class Room extends Publishing {
    * @param {string} id
    */
   call(id) {
-    const have = this.peers.get(id) ?? this.#incoming.get(id)?.call.accept();
+    const have = this.peers.get(id) ?? this.#ringing.get(id)?.accept();
     if (have) return have;
     const peer = this.#start(id, "caller");
     this.#after(id, RING_TIME, () => {
@@ -206,10 +211,30 @@ export class Room extends Publishing {
    * @param {Message} [message] by which we know, an offer or an answer to what is over
    */
   #renew(peer, message) {
+    this.#sometimes(peer, () => {
+      const anew = this.#start(peer.id, peer.role === "caller" ? "callee" : peer.role, message?.type !== "offer");
+      if (message?.type === "offer") anew.receive(message);
+    });
+  }
+
+  /**
+   * Ends a connection and makes another. Who asks for it all the time gets one a second: each
+   * costs more than the message that asks.
+   * @param {Peer} peer
+   * @param {() => void} start in place of what was to be done before
+   */
+  #sometimes(peer, start) {
     if (this.peers.get(peer.id) !== peer) return;
+    const now = Date.now(), before = this.#renewals.get(peer.id);
+    clearTimeout(before?.timer);
+    const until = Math.max(before?.until ?? 0, now), wait = until - now - BURST;
+    if (wait > 0) {
+      this.#renewals.set(peer.id, { until, timer: setTimeout(() => this.#sometimes(peer, start), wait) });
+      return;
+    }
+    this.#renewals.set(peer.id, { until: until + RENEWALS });
     this.#end(peer, "renewed");
-    const anew = this.#start(peer.id, peer.role === "caller" ? "callee" : peer.role, message?.type !== "offer");
-    if (message?.type === "offer") anew.receive(message);
+    start();
   }
 
   /**
@@ -223,6 +248,7 @@ export class Room extends Publishing {
     this.peers.delete(peer.id);
     this.#reporters.get(peer)?.end(reason);
     this.#reporters.delete(peer);
+    this.#present.delete(peer.id);
     peer.close();
     this.changed();
     this.emit("gone", { peer, reason });
@@ -259,53 +285,16 @@ export class Room extends Publishing {
       peer.receive(message);
     } else if (message.type === "offer" && message.mesh && this.meeting) {
       this.#start(from, "mesh").receive(message);
-    } else if (this.#incoming.has(from)) {
-      this.#keep(from, message);
-    } else if (message.type === "offer" && !message.mesh) {
-      this.#rings(from, message);
+    } else if (!this.#ringing.keep(from, message) && message.type === "offer" && !message.mesh) {
+      const call = this.#ringing.begin(from, message);
+      this.changed();
+      this.emit("call", call);
     }
-  }
-
-  /**
-   * Keeps what comes of a call that rings.
-   * @param {string} from
-   * @param {Message} message
-   */
-  #keep(from, message) {
-    const messages = this.#incoming.get(from)?.messages;
-    if (messages && messages.length < MOST_INCOMING) messages.push(message);
-  }
-
-  /**
-   * @param {string} from
-   * @param {Message} offer
-   */
-  #rings(from, offer) {
-    const messages = [offer];
-    const take = () => this.#incoming.get(from)?.messages === messages && this.#incoming.delete(from);
-    /** @type {Incoming} */
-    const call = {
-      from,
-      accept: () => {
-        if (!take()) return undefined;
-        const peer = this.#start(from, "callee");
-        queueMicrotask(() => { for (const message of messages) peer.receive(message); }); // when somebody listens
-        return peer;
-      },
-      decline: (reason = "declined") => {
-        if (!take()) return;
-        this.#tellEnd(from, reason);
-        this.changed();
-      },
-    };
-    this.#incoming.set(from, { call, messages });
-    this.changed();
-    this.emit("call", call);
   }
 
   /** @param {string} from who does not call any more */
   #uncall(from) {
-    if (!this.#incoming.delete(from)) return;
+    if (!this.#ringing.end(from)) return;
     this.changed();
     this.emit("uncall", from);
   }
@@ -328,7 +317,7 @@ export class Room extends Publishing {
         return;
       case "peer":
         if (peer) peer.receive(message);
-        else this.#keep(from, message);
+        else this.#ringing.keep(from, message);
         return;
     }
     this.emit("message", { from, data: unpack(data), all: to === undefined });
@@ -343,8 +332,9 @@ export class Room extends Publishing {
     const known = this.#instances.get(from) ?? instance;
     this.#instances.set(from, instance);
     if (!answer) this.#announce(from);
-    if (peer && (known !== instance || !instance && peer.state !== "connected")) this.#end(peer, "renewed"); // it has come back
-    if (!this.peers.has(from)) this.#start(from, "mesh");
+    const start = () => this.#start(from, "mesh");
+    if (!peer) start();
+    else if (known !== instance || !instance && peer.state !== "connected") this.#sometimes(peer, start); // it has come back
   }
 
   /**
@@ -378,8 +368,10 @@ export class Room extends Publishing {
   #membersChanged(rejoined) {
     for (const id of rejoined) this.#present.delete(id);
     const here = new Set(this.members);
-    for (const id of [...this.#incoming.keys()]) if (!here.has(id)) this.#uncall(id);
-    for (const id of this.#instances.keys()) if (!here.has(id) && !this.peers.has(id)) this.#instances.delete(id);
+    for (const id of this.#ringing.ids) if (!here.has(id)) this.#uncall(id);
+    for (const map of [this.#instances, this.#renewals]) {
+      for (const id of map.keys()) if (!here.has(id) && !this.peers.has(id)) map.delete(id);
+    }
     for (const peer of [...this.peers.values()]) {
       const is = here.has(peer.id), was = this.#present.has(peer.id);
       if (is) this.#present.add(peer.id);
@@ -411,6 +403,6 @@ export class Room extends Publishing {
    */
   present(event) {
     if (event === "peer") return [...this.peers.values()];
-    return event === "call" ? [...this.#incoming.values()].map(({ call }) => call) : [];
+    return event === "call" ? this.#ringing.calls : [];
   }
 }
