@@ -201,3 +201,17 @@ test("who hangs up because a connection has failed leaves nothing behind", (t) =
   t.mock.timers.tick(600_000);
   assert.equal(tried.mock.callCount(), 0);
 });
+
+test("candidates that come before their description are used when it comes", async (t) => {
+  const [a, b] = await settled(t, true), early = (name, usernameFragment) => b.negotiation.receive({ type: "candidate", candidate: { candidate: name, usernameFragment } });
+  a.negotiation.restart();
+  await settle();
+  const [offer] = a.out.splice(0);
+  for (let i = 0; i < 1_000; i++) early("old", "unknown");
+  early("new", ufrag(offer));
+  await b.negotiation.run(() => {});
+  assert.deepEqual(b.pc.candidates, []);
+  await a.carry(b, [offer]);
+  while (!b.pc.candidates.length) await settle();
+  assert.deepEqual(b.pc.candidates, ["new"]);
+});

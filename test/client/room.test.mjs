@@ -1,6 +1,7 @@
 // Tests of rooms against a server, members and connections that the test plays.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { join } from "../../web/client/index.js";
 import { Room } from "../../web/client/room.js";
 import { Connection, serve, settle } from "./played.mjs";
 
@@ -110,4 +111,43 @@ test("nobody can have all others renew their connections with one message", (t) 
   assert.equal(room.peers.get("bob"), peer);
   says({ parley: "renew" });
   assert.notEqual(room.peers.get("bob"), peer);
+});
+
+test("a platform without connections is told so by meet itself", (t) => {
+  const { room } = enter(t, { RTCPeerConnection: undefined });
+  assert.throws(() => room.meet(), { code: "unsupported" });
+  assert.equal(room.meeting, false);
+});
+
+test("an expired token ends no call that is interrupted for a moment", (t) => {
+  const { room, socket } = enter(t), peer = room.call("bob");
+  peer.connection.turns("connected");
+  peer.connection.turns("disconnected");
+  socket.end(4008);
+  assert.deepEqual([room.state, room.peers.get("bob"), peer.state], ["closed", peer, "interrupted"]);
+});
+
+test("what JSON can't hold is refused to its sender, and to nobody else", async (t) => {
+  const { room } = enter(t), errors = [];
+  room.on("error", (error) => errors.push(error));
+  await assert.rejects(room.send(1n), TypeError);
+  assert.deepEqual(errors, []);
+});
+
+test("a timeout beyond what timers can hold is no short one", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"] });
+  const { WebSocket, sockets } = serve();
+  const joining = join("ws://server/ws", "r", { WebSocket, timeout: 2 ** 31 });
+  t.mock.timers.tick(1_000);
+  sockets[0].join();
+  (await joining).leave();
+});
+
+test("a platform whose connections have no statistics has calls all the same", async (t) => {
+  class Bare extends Connection { getStats = undefined; }
+  const { room, socket } = enter(t, { RTCPeerConnection: Bare }), peer = room.call("bob");
+  peer.connection.turns("connected");
+  await new Promise(setImmediate);
+  room.hangUp(peer);
+  assert.deepEqual(socket.of("report").map(({ data }) => data.outcome), ["ended"]);
 });

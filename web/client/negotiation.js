@@ -7,6 +7,7 @@ import { fingerprints } from "./verification.js";
 /** @typedef {import("./signaling.js").Message} Message */
 
 const AGAIN = 1_000; // ms until what the server could not take is told again
+const MOST_EARLY = 100; // candidates kept until their description comes
 const REPEAT = 10_000; // ms without an answer until an offer is told again
 
 /**
@@ -48,7 +49,7 @@ export class Negotiation {
   #answered;
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   #timer;
-  /** @type {any[]} candidates that came before the first description */
+  /** @type {any[]} candidates whose description has not come, or is over */
   #early = [];
   #queue = Promise.resolve();
 
@@ -186,12 +187,11 @@ export class Negotiation {
   async #candidate(candidate) {
     const remote = this.#pc.remoteDescription;
     if (!candidate?.candidate) return; // the end of candidates: nothing to be done
-    if (!remote) {
-      this.#early.push(candidate);
+    const { usernameFragment } = candidate;
+    if (!remote || usernameFragment && !remote.sdp.includes(`a=ice-ufrag:${usernameFragment}`)) {
+      if (this.#early.push(candidate) > MOST_EARLY) this.#early.shift();
       return;
     }
-    const { usernameFragment } = candidate;
-    if (usernameFragment && !remote.sdp.includes(`a=ice-ufrag:${usernameFragment}`)) return; // of another generation
     try {
       await this.#pc.addIceCandidate(candidate);
     } catch (error) {

@@ -120,9 +120,10 @@ export class Room extends Publishing {
     this.unpublish();
   }
 
-  /** Meets: there is a peer connection with everybody else in the room who does. */
+  /** Meets: there is a peer connection with everybody else in the room who does. Throws where there can be none. */
   meet() {
     if (this.meeting) return;
+    void this.#Connection; // or there is none
     this.meeting = true;
     this.changed();
     this.#announce();
@@ -175,17 +176,21 @@ export class Room extends Publishing {
    */
   #tellEnd(id, reason) { this.signaling.send({ type: "hangup", to: id, reason }); }
 
+  get #Connection() {
+    const Connection = this.#options.RTCPeerConnection ?? globalThis.RTCPeerConnection;
+    if (!Connection) throw new ParleyError("unsupported", "there is no RTCPeerConnection here: pass a class in options.RTCPeerConnection");
+    return Connection;
+  }
+
   /**
    * @param {string} id
    * @param {Role} role
    * @param {boolean} [offering]
    */
   #start(id, role, offering) {
-    const Connection = this.#options.RTCPeerConnection ?? globalThis.RTCPeerConnection;
-    if (!Connection) throw new ParleyError("unsupported", "there is no RTCPeerConnection here: pass a class in options.RTCPeerConnection");
     /** @type {Peer} */
     const peer = new Peer({
-      self: this.id, id, role, offering, Connection, tracks: this.tracks, channels: this.channels, configuration: this.#rtcConfiguration,
+      self: this.id, id, role, offering, Connection: this.#Connection, tracks: this.tracks, channels: this.channels, configuration: this.#rtcConfiguration,
       limit: () => this.limit,
       send: (message) => this.signaling.send({ ...message, to: id }),
       renewed: (message) => this.#renew(peer, message),
@@ -356,7 +361,7 @@ export class Room extends Publishing {
     }
     // A call goes on without the server, but not where we are not wanted.
     const mayGoOn = code === "token_expired" || code === "unauthorized";
-    if (final) for (const peer of [...this.peers.values()]) if (!mayGoOn || peer.state !== "connected") this.#end(peer, "ended");
+    if (final) for (const peer of [...this.peers.values()]) if (!mayGoOn || !/pted|cted/.test(peer.state)) this.#end(peer, "ended");
     const peer = to ? this.peers.get(to) : undefined;
     if (re === "offer" && code === "target_not_found" && peer?.state === "ringing") this.#end(peer, "absent");
     // What is said to one who has just gone is of no interest.

@@ -18,7 +18,7 @@ import { watch } from "./watch.js";
 /** @typedef {import("./message.js").JoinOptions} JoinOptions */
 
 const ICE_PAUSE = 10_000; // ms at least between requests for credentials: clocks may be apart
-const LONGEST_TIMER = 2 ** 31 - 1; // ms
+export const LONGEST_TIMER = 2 ** 31 - 1; // ms
 
 /** What we may do where the server does not say. */
 const DEFAULT_RIGHTS = ["send", "message"];
@@ -157,7 +157,7 @@ export class Signaling extends Emitter {
   send(message) {
     const done = this.#outbox.send(message);
     done.catch((/** @type {ParleyError} */ error) => {
-      if (error.code !== "closed") this.emit("error", error);
+      if (error instanceof ParleyError && error.code !== "closed") this.emit("error", error);
     });
     return done;
   }

@@ -54,7 +54,7 @@ export class Verifier {
     const commitment = await soon(this.#theirs);
     this.#send({ nonce });
     const other = await soon(this.#revealed);
-    if (await hash("commit", theirs, other) !== commitment) {
+    if (!ours || !theirs || await hash("commit", theirs, other) !== commitment) {
       throw new ParleyError("verification_failed", "the other side has not kept to its nonce: somebody may stand between");
     }
     const digest = await hash("code", ...[`${ours} ${nonce}`, `${theirs} ${other}`].sort());
