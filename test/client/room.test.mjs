@@ -151,3 +151,9 @@ test("a platform whose connections have no statistics has calls all the same", a
   room.hangUp(peer);
   assert.deepEqual(socket.of("report").map(({ data }) => data.outcome), ["ended"]);
 });
+
+test("a connection whose channel has closed is not verified, and nobody waits for it", async (t) => {
+  const { room } = enter(t), peer = room.call("bob");
+  peer.connection.channel.readyState = "closed";
+  await assert.rejects(peer.verification(), { code: "closed" });
+});

@@ -33,6 +33,7 @@ export class Direct {
   }
 
   get open() { return this.#channel.readyState === "open"; }
+  get closed() { return this.#channel.readyState === "closed"; }
   get bufferedAmount() { return this.#channel.bufferedAmount; }
 
   /** Resolves when the buffer has room; rejects when the channel closes before. */

@@ -240,7 +240,7 @@ export class Peer extends Emitter {
   async verification() {
     if (!globalThis.crypto?.subtle) throw new ParleyError("unsupported", "verification needs a secure context");
     while (!this.direct) {
-      if (this.state === "closed") throw new ParleyError("closed", "the connection has ended");
+      if (this.state === "closed" || this.#direct.closed) throw new ParleyError("closed", "the connection has ended");
       await Promise.race([this.once("open"), this.once("state", (state) => state === "closed")]);
     }
     const code = await this.#verifier.start();
