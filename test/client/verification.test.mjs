@@ -99,17 +99,3 @@ test("ends without fingerprints are not verified", async () => {
   const [a, b] = ends([[], []], [[], []]);
   await Promise.all([assert.rejects(a.start(), refused), assert.rejects(b.start(), refused)]);
 });
-
-test("an end that has said nothing can be asked again, with the same commitment", async (t) => {
-  t.mock.timers.enable({ apis: ["setTimeout"] });
-  const [a, b] = ends([["A"], ["B"]], [["B"], ["A"]]), { receive } = b;
-  b.receive = () => {}; // it sleeps
-  const late = a.start();
-  while (!a.sent.length) await new Promise(setImmediate);
-  await new Promise(setImmediate);
-  t.mock.timers.tick(20_000);
-  await assert.rejects(late, { code: "timeout" });
-  b.receive = receive;
-  assert.deepEqual(await a.start(), await b.start());
-  assert.deepEqual(a.sent[0], a.sent[1]);
-});

@@ -57,7 +57,7 @@ export class Direct {
    * @returns {Promise<void>} resolves when there is room for more
    */
   async send(data) {
-    if (this.bufferedAmount > MOST) throw new ParleyError("congested", "the other side takes what is sent too slowly");
+    if (this.bufferedAmount > MOST) throw new ParleyError("congested", "the other side is too slow");
     this.#channel.send(/** @type {any} */ (isBytes(data) ? data : JSON.stringify(data) ?? "null"));
     await this.drain();
   }

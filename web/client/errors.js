@@ -30,6 +30,12 @@
 /** @typedef {CloseErrorCode|LocalErrorCode} ClientErrorCode */
 /** @typedef {ServerErrorCode|ClientErrorCode} ErrorCode */
 
+/** @param {"WebSocket"|"RTCPeerConnection"} name of a class that the platform lacks */
+export const missing = (name) => new ParleyError("unsupported", `there is no ${name} here: pass options.${name}`);
+
+/** Codes of what may be sent again. */
+export const PASSING = /^(unconf|unav|cong|rate)/;
+
 /**
  * The error of promises that the module rejects, and of the event `error`. Only what others give
  * goes through as it is: the reason of an aborted `join`, a device's `DOMException`, and the

@@ -2,7 +2,7 @@
 // The way to the server: one WebSocket after another. Notices when one is dead, and waits
 // longer and longer between tries that lead nowhere.
 
-import { ParleyError } from "./errors.js";
+import { missing } from "./errors.js";
 
 const FIRST_DELAY = 500; // ms before the first new try; doubled for each further one
 const LONGEST_DELAY = 15_000; // ms
@@ -50,9 +50,7 @@ export class Link {
     this.#url = url;
     this.#Socket = Socket ?? globalThis.WebSocket;
     this.#events = events;
-    if (!this.#Socket) {
-      throw new ParleyError("unsupported", "there is no WebSocket here: pass a class in options.WebSocket");
-    }
+    if (!this.#Socket) throw missing("WebSocket");
   }
 
   connect() {

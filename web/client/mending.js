@@ -18,7 +18,6 @@ export class Mending {
   #pc;
   #patience;
   #events;
-  #closed = false;
   #delay = RETRY;
   #restarted = 0;
   /** @type {ReturnType<typeof setTimeout>|undefined} */
@@ -47,7 +46,6 @@ export class Mending {
   restarted() { this.#restarted = Date.now(); }
 
   close() {
-    this.#closed = true;
     this.#pc.onconnectionstatechange = null;
     clearTimeout(this.#timer);
     clearInterval(this.#looking);
@@ -60,7 +58,7 @@ export class Mending {
    */
   #later(time) {
     clearTimeout(this.#timer);
-    if (this.#closed) return; // by a listener
+    if (this.#pc.signalingState === "closed") return; // by a listener
     const delay = time ?? this.#delay;
     if (time === undefined) this.#delay = Math.min(2 * this.#delay, LONGEST_RETRY);
     this.#timer = setTimeout(() => {

@@ -94,7 +94,7 @@ export class Negotiation {
   }
 
   /** Tells an offer again that has no answer: one of the two may be lost. */
-  again() { this.run(() => this.#open && this.#tell()); }
+  again() { this.#later(0); }
 
   /** Ends: nothing is told again. */
   close() { clearTimeout(this.#timer); }
@@ -114,15 +114,15 @@ export class Negotiation {
     if (this.#telling !== number) return; // there is a newer one
     this.#telling = 0;
     // What rings is not told twice.
-    if (again) this.#later(AGAIN, () => this.#number === number && (this.#open || type === "answer") && this.#tell());
-    else if (this.#open && this.#theirs) this.#later(REPEAT, () => this.#open && this.#tell());
+    if (again) this.#later(AGAIN, type === "answer" ? () => this.#tell() : undefined);
+    else if (this.#theirs) this.#later(REPEAT);
   }
 
   /**
    * @param {number} time ms
-   * @param {() => unknown} step in place of the one that waits
+   * @param {() => unknown} [step] in place of the one that waits: without one an open offer is told again
    */
-  #later(time, step) {
+  #later(time, step = () => this.#open && this.#tell()) {
     clearTimeout(this.#timer);
     if (this.#pc.signalingState !== "closed") this.#timer = setTimeout(() => this.run(step), time);
   }

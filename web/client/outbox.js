@@ -146,7 +146,7 @@ export class Outbox {
   /** @param {Entry} entry */
   #put(entry) {
     const { message, text } = entry;
-    if (3 * text.length + ENVELOPE > this.limit && new TextEncoder().encode(text).length + ENVELOPE > this.limit) {
+    if (exceeds(text, this.limit - ENVELOPE)) {
       fail(entry, "too_large");
       return;
     }
@@ -158,11 +158,17 @@ export class Outbox {
   }
 }
 
+/**
+ * @param {string} text
+ * @param {number} limit bytes
+ */
+export function exceeds(text, limit) { return 3 * text.length > limit && new TextEncoder().encode(text).length > limit; }
+
 /** @type {Record<string, string>} */
 const SENTENCES = {
   closed: "the room was left",
-  queue_full: "too much is waiting",
-  too_large: "the message is too large for the server",
+  queue_full: "too much waits",
+  too_large: "the message is too large",
   unconfirmed: "the message was perhaps lost",
 };
 

@@ -5,9 +5,10 @@
 
 import { Direct, pack, unpack } from "./direct.js";
 import { Emitter } from "./emitter.js";
-import { ParleyError } from "./errors.js";
+import { ParleyError, PASSING } from "./errors.js";
 import { Mending } from "./mending.js";
 import { Negotiation } from "./negotiation.js";
+import { exceeds } from "./outbox.js";
 import { Senders } from "./senders.js";
 import { summarize } from "./stats.js";
 import { Verifier } from "./verification.js";
@@ -53,8 +54,6 @@ import { Verifier } from "./verification.js";
  */
 
 const ENVELOPE = 512; // bytes of a message through the server besides the data
-/** Refusals after which a description or a candidate is told again. */
-const PASSING = ["unconfirmed", "congested", "rate_limited", "unavailable"];
 
 /**
  * @template [Data=any]
@@ -81,7 +80,7 @@ export class Peer extends Emitter {
   #direct;
   #verifier;
   #verified = false;
-  #ended = this.once("state", (state) => state === "closed").then(() => {}); // a closed connection settles nothing
+  #ended = /** @type {Promise<any>} */ (this.once("state", (state) => state === "closed")); // a closed connection settles nothing
   /** @type {Set<TrackEvent>} */
   #incoming = new Set();
   /** @type {import("./stats.js").Measured|undefined} when the statistics were last read */
@@ -216,11 +215,11 @@ export class Peer extends Emitter {
   async #send(data) {
     if (this.state === "closed") throw new ParleyError("closed", "the connection has ended");
     const packed = JSON.stringify(pack(data)) ?? "null";
-    if (3 * packed.length + ENVELOPE > this.#options.limit() && new TextEncoder().encode(packed).length + ENVELOPE > this.#options.limit()) {
+    if (exceeds(packed, this.#options.limit() - ENVELOPE)) {
       throw new ParleyError("too_large", "the data is over the server's limit for a message");
     }
     if (this.direct) await this.#direct.send(data);
-    else if (this.#verified) throw new ParleyError("closed", "the way straight to the other has closed");
+    else if (this.#verified) throw new ParleyError("closed", "the connection has ended");
     else await this.#options.send({ type: "message", data: { parley: "peer", data: pack(data) } });
   }
 
@@ -305,7 +304,7 @@ export class Peer extends Emitter {
       if (this.state !== "closed") await this.#options.send(this.role === "mesh" ? { ...message, mesh: true } : message);
       return false;
     } catch (error) {
-      return PASSING.includes(/** @type {ParleyError} */ (error).code);
+      return PASSING.test(/** @type {ParleyError} */ (error).code);
     }
   }
 

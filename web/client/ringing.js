@@ -27,8 +27,8 @@ export class Ringing {
 
   get calls() { return [...this.#calls.values()].map(({ call }) => call); }
 
-  /** @param {string} [from] */
-  get(from = "") { return this.#calls.get(from)?.call; }
+  /** @param {string} from */
+  get(from) { return this.#calls.get(from)?.call; }
 
   /**
    * Keeps what comes of a call.

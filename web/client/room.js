@@ -3,13 +3,14 @@
 // A call is with one who takes it, or with all who meet.
 
 import { unpack } from "./direct.js";
-import { ParleyError } from "./errors.js";
+import { missing } from "./errors.js";
 import { Peer } from "./peer.js";
 import { Publishing } from "./publishing.js";
 import { Reporter } from "./reports.js";
 import { Ringing } from "./ringing.js";
 import { snapshot } from "./snapshot.js";
 
+/** @typedef {import("./errors.js").ParleyError} ParleyError */
 /** @typedef {import("./signaling.js").Message} Message */
 /** @typedef {import("./peer.js").Role} Role */
 /** @typedef {import("./events.js").Reason} Reason */
@@ -43,7 +44,7 @@ export class Room extends Publishing {
     this.#tellEnd(from, reason);
     this.changed();
   });
-  /** @type {Map<string, ReturnType<typeof setTimeout>>} that end the ringing, or the waiting for one who is absent */
+  /** @type {Map<string, ReturnType<typeof setTimeout>>} that end the ringing, or the waiting for one who is absent, and of renewals */
   #timers = new Map();
   #reporters = /** @type {Map<Peer, Reporter>} */ (new Map());
   #present = /** @type {Set<string>} */ (new Set());
@@ -51,8 +52,7 @@ export class Room extends Publishing {
   #instance = Math.random().toString(36).slice(2);
   /** @type {Map<string, string>} those of the others, by their id */
   #instances = new Map();
-  /** @type {Map<string, {until: number, timer?: ReturnType<typeof setTimeout>}>} how far renewals have gone, by the member */
-  #renewals = new Map();
+  #renewals = /** @type {WeakMap<Peer, number>} */ (new WeakMap()); // up to when they are used up
   /**
    * Makes a room that `open` joins. Most use `join` in its place.
    * @param {string} url
@@ -178,7 +178,7 @@ export class Room extends Publishing {
 
   get #Connection() {
     const Connection = this.#options.RTCPeerConnection ?? globalThis.RTCPeerConnection;
-    if (!Connection) throw new ParleyError("unsupported", "there is no RTCPeerConnection here: pass a class in options.RTCPeerConnection");
+    if (!Connection) throw missing("RTCPeerConnection");
     return Connection;
   }
 
@@ -219,6 +219,7 @@ export class Room extends Publishing {
     this.#sometimes(peer, () => {
       const anew = this.#start(peer.id, peer.role === "caller" ? "callee" : peer.role, message?.type !== "offer");
       if (message?.type === "offer") anew.receive(message);
+      return anew;
     });
   }
 
@@ -226,20 +227,14 @@ export class Room extends Publishing {
    * Ends a connection and makes another. Who asks for it all the time gets one a second: each
    * costs more than the message that asks.
    * @param {Peer} peer
-   * @param {() => void} start in place of what was to be done before
+   * @param {() => Peer} start in place of what was to be done before
    */
   #sometimes(peer, start) {
     if (this.peers.get(peer.id) !== peer) return;
-    const now = Date.now(), before = this.#renewals.get(peer.id);
-    clearTimeout(before?.timer);
-    const until = Math.max(before?.until ?? 0, now), wait = until - now - BURST;
-    if (wait > 0) {
-      this.#renewals.set(peer.id, { until, timer: setTimeout(() => this.#sometimes(peer, start), wait) });
-      return;
-    }
-    this.#renewals.set(peer.id, { until: until + RENEWALS });
+    const now = Date.now(), until = Math.max(this.#renewals.get(peer) ?? 0, now), wait = until - now - BURST;
+    if (wait > 0) return this.#after(`renewal ${peer.id}`, wait, () => this.#sometimes(peer, start));
     this.#end(peer, "renewed");
-    start();
+    this.#renewals.set(start(), until + RENEWALS);
   }
 
   /**
@@ -374,9 +369,7 @@ export class Room extends Publishing {
     for (const id of rejoined) this.#present.delete(id);
     const here = new Set(this.members);
     for (const id of this.#ringing.ids) if (!here.has(id)) this.#uncall(id);
-    for (const map of [this.#instances, this.#renewals]) {
-      for (const id of map.keys()) if (!here.has(id) && !this.peers.has(id)) map.delete(id);
-    }
+    for (const id of this.#instances.keys()) if (!here.has(id) && !this.peers.has(id)) this.#instances.delete(id);
     for (const peer of [...this.peers.values()]) {
       const is = here.has(peer.id), was = this.#present.has(peer.id);
       if (is) this.#present.add(peer.id);

@@ -4,7 +4,7 @@
 
 import { apply } from "./changes.js";
 import { Emitter } from "./emitter.js";
-import { ParleyError } from "./errors.js";
+import { ParleyError, PASSING } from "./errors.js";
 import { Link } from "./link.js";
 import { Outbox } from "./outbox.js";
 import { withPartition } from "./partition.js";
@@ -115,16 +115,12 @@ export class Signaling extends Emitter {
 
   #watch() {
     this.#watching?.abort();
-    this.#watching = watch({
-      probe: () => this.probe(),
-      changed: () => {
-        this.probe();
-        this.emit("network", undefined);
-      },
-      leaving: () => {
-        this.emit("leaving", undefined);
-        this.close();
-      },
+    this.#watching = watch(() => this.probe(), () => {
+      this.probe();
+      this.emit("network", undefined);
+    }, () => {
+      this.emit("leaving", undefined);
+      this.close();
     });
   }
 
@@ -157,7 +153,7 @@ export class Signaling extends Emitter {
   send(message) {
     const done = this.#outbox.send(message);
     done.catch((/** @type {ParleyError} */ error) => {
-      if (error instanceof ParleyError && error.code !== "closed") this.emit("error", error);
+      if ((error.code ?? "closed") !== "closed") this.emit("error", error);
     });
     return done;
   }
@@ -176,7 +172,7 @@ export class Signaling extends Emitter {
     if (type === "token" && this.#expired) this.open();
     const done = this.send({ type, ...change });
     done.catch(({ code }) => {
-      if (code === "closed" || code === "unconfirmed") return; // nobody has refused it
+      if (/^(closed|unconf)/.test(code)) return; // nobody has refused it
       for (const [key, value] of Object.entries(change)) if (options[key] === value) options[key] = before[key];
     });
     return done;
@@ -349,7 +345,7 @@ export class Signaling extends Emitter {
   #askForIce() {
     if (!this.#in || !this.iceServers.length) return;
     this.#outbox.send({ type: "ice" }).catch(({ code }) => {
-      if (/^(rate|cong|unav)/.test(code)) this.#later("ice", ICE_PAUSE, () => this.#askForIce());
+      if (PASSING.test(code)) this.#later("ice", ICE_PAUSE, () => this.#askForIce());
     });
   }
 

@@ -2,7 +2,7 @@
 // Asks the application for tokens, and tells the server the next one before ours expires.
 
 const AHEAD = 60_000; // ms before a token expires that the next is asked for; half the time left if that is less
-const SOON = 1_000; // ms at least until then
+const SHORT = 2_000; // ms: a token that has less left would be asked for all the time
 const PAUSE = 5_000; // ms until another try after one that failed, or a token that is over by our clock
 const LONG_PAUSE = 60_000; // ms, where the server can't take tokens now, or never
 
@@ -29,7 +29,7 @@ export class Tokens {
   /** @param {string} expires when our token does */
   renewAhead(expires) {
     const left = Date.parse(expires) - Date.now();
-    this.#again(left > 0 ? Math.max(left - AHEAD, left / 2, SOON) : PAUSE);
+    this.#again(left > SHORT ? Math.max(left - AHEAD, left / 2) : PAUSE);
   }
 
   /**

@@ -27,8 +27,6 @@ export class Verifier {
   #revealed = new Promise((/** @type {(nonce: string) => void} */ resolve) => { this.#reveal = resolve; });
   /** @type {Promise<Verification>|undefined} */
   #run;
-  /** @type {string|undefined} ours */
-  #nonce;
 
   /**
    * @param {RTCPeerConnection} pc
@@ -46,17 +44,14 @@ export class Verifier {
     this.start().catch(() => {}); // whoever asks hears of it
   }
 
-  /** Runs once for a connection, unless the other says nothing: each further try would give an attacker another guess. */
+  /** Runs once for a connection: each further try would give an attacker another guess. */
   start() { return this.#run ??= this.#verify(); }
 
   async #verify() {
     const ours = fingerprints(this.#pc.localDescription?.sdp), theirs = fingerprints(this.#pc.remoteDescription?.sdp);
-    const nonce = this.#nonce ??= hex(crypto.getRandomValues(new Uint8Array(32)));
+    const nonce = hex(crypto.getRandomValues(new Uint8Array(32)));
     this.#send({ commit: await hash("commit", ours, nonce) });
-    const commitment = await soon(this.#theirs).catch((error) => {
-      this.#run = undefined; // nothing is revealed: another try is no other guess
-      throw error;
-    });
+    const commitment = await soon(this.#theirs);
     this.#send({ nonce });
     const other = await soon(this.#revealed);
     if (!ours || !theirs || await hash("commit", theirs, other) !== commitment) {

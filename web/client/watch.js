@@ -2,11 +2,12 @@
 // Notices what happens to the page and its network.
 
 /**
- * @param {{probe: () => void, changed: () => void, leaving: () => void}} then probe: the connection
- *   may be lost; changed: the network is another; leaving: the page goes away
+ * @param {() => void} probe the connection may be lost
+ * @param {() => void} changed the network is another
+ * @param {() => void} leaving the page goes away
  * @returns {AbortController} ends the listening
  */
-export function watch({ probe, changed, leaving }) {
+export function watch(probe, changed, leaving) {
   const { document, navigator } = /** @type {any} */ (globalThis), stop = new AbortController();
   const network = navigator?.connection;
   let type = network?.type;
