@@ -94,3 +94,8 @@ test("the code covers the fingerprints beside the nonces", async (t) => {
   }
   assert.notEqual(codes[0], codes[1]);
 });
+
+test("ends without fingerprints are not verified", async () => {
+  const [a, b] = ends([[], []], [[], []]);
+  await Promise.all([assert.rejects(a.start(), refused), assert.rejects(b.start(), refused)]);
+});

@@ -33,6 +33,7 @@ export class Direct {
   }
 
   get open() { return this.#channel.readyState === "open"; }
+  get closed() { return this.#channel.readyState === "closed"; }
   get bufferedAmount() { return this.#channel.bufferedAmount; }
 
   /** Resolves when the buffer has room; rejects when the channel closes before. */
@@ -56,8 +57,8 @@ export class Direct {
    * @returns {Promise<void>} resolves when there is room for more
    */
   async send(data) {
-    if (this.bufferedAmount > MOST) throw new ParleyError("congested", "the other side takes what is sent too slowly");
-    this.#channel.send(/** @type {any} */ (isBytes(data) ? data : JSON.stringify(data)));
+    if (this.bufferedAmount > MOST) throw new ParleyError("congested", "the other side is too slow");
+    this.#channel.send(/** @type {any} */ (isBytes(data) ? data : JSON.stringify(data) ?? "null"));
     await this.drain();
   }
 
@@ -78,9 +79,13 @@ export function pack(data) {
 }
 
 /**
- * Takes out what `pack` has put in.
+ * Takes out what `pack` has put in. What only looks like that stays as it is.
  * @param {any} data
  */
 export function unpack(data) {
-  return data?.parley === "bytes" ? Uint8Array.from(atob(data.base64), (c) => c.charCodeAt(0)) : data;
+  try {
+    return data?.parley === "bytes" ? Uint8Array.from(atob(data.base64), (c) => c.charCodeAt(0)) : data;
+  } catch {
+    return data;
+  }
 }

@@ -30,7 +30,17 @@
 /** @typedef {CloseErrorCode|LocalErrorCode} ClientErrorCode */
 /** @typedef {ServerErrorCode|ClientErrorCode} ErrorCode */
 
-/** The error of every promise that the module rejects, and of the event `error`. */
+/** @param {"WebSocket"|"RTCPeerConnection"} name of a class that the platform lacks */
+export const missing = (name) => new ParleyError("unsupported", `there is no ${name} here: pass options.${name}`);
+
+/** Codes of what may be sent again. */
+export const PASSING = /^(unconf|unav|cong|rate)/;
+
+/**
+ * The error of promises that the module rejects, and of the event `error`. Only what others give
+ * goes through as it is: the reason of an aborted `join`, a device's `DOMException`, and the
+ * `TypeError` of what JSON can't hold.
+ */
 export class ParleyError extends Error {
   /** @type {string|undefined} the type of the refused message */
   re;

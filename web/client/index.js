@@ -16,7 +16,7 @@ export { Signaling } from "./signaling.js";
 /** @typedef {import("./peer.js").PeerState} PeerState */
 /** @typedef {import("./peer.js").Role} Role */
 /** @typedef {import("./peer.js").TrackEvent} TrackEvent */
-/** @typedef {import("./room.js").Incoming} Incoming */
+/** @typedef {import("./events.js").Incoming} Incoming */
 /** @typedef {import("./room.js").Reason} Reason */
 /** @typedef {import("./room.js").RoomOptions} RoomOptions */
 /** @typedef {import("./signaling.js").JoinOptions} JoinOptions */

@@ -2,6 +2,7 @@
 
 import { ParleyError } from "./errors.js";
 import { Room } from "./room.js";
+import { LONGEST_TIMER } from "./signaling.js";
 
 const TIMEOUT = 20_000; // ms for a join that does not wait
 
@@ -40,7 +41,7 @@ export function join(url, room, { signal, timeout, ...options } = {}) {
     });
     const abort = () => giveUp(signal?.reason);
     const time = timeout ?? (options.wait ? Infinity : TIMEOUT);
-    const timer = time < Infinity ? setTimeout(() => giveUp(new ParleyError("timeout", `not in the room after ${time} ms`)), time) : undefined;
+    const timer = time < Infinity ? setTimeout(() => giveUp(new ParleyError("timeout", `not in the room after ${time} ms`)), Math.min(time, LONGEST_TIMER)) : undefined;
     const offs = [
       r.on("members", () => settle(() => resolve(r))),
       r.on("error", (error) => { if (error.final) giveUp(error); }),

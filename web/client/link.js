@@ -2,7 +2,7 @@
 // The way to the server: one WebSocket after another. Notices when one is dead, and waits
 // longer and longer between tries that lead nowhere.
 
-import { ParleyError } from "./errors.js";
+import { missing } from "./errors.js";
 
 const FIRST_DELAY = 500; // ms before the first new try; doubled for each further one
 const LONGEST_DELAY = 15_000; // ms
@@ -50,15 +50,12 @@ export class Link {
     this.#url = url;
     this.#Socket = Socket ?? globalThis.WebSocket;
     this.#events = events;
-    if (!this.#Socket) {
-      throw new ParleyError("unsupported", "there is no WebSocket here: pass a class in options.WebSocket");
-    }
+    if (!this.#Socket) throw missing("WebSocket");
   }
 
   connect() {
     this.#abandon();
     this.#waiting = false;
-    this.#events.state("connecting");
     this.#began = Date.now();
     this.#joined = 0;
     this.#opened = false;
@@ -76,12 +73,13 @@ export class Link {
     socket.onclose = ({ code, reason }) => this.#lost(code, reason);
     socket.onerror = () => { if (!this.#opened) this.#lost(1006); }; // Node 20 closes no socket that could not be opened
     this.#signOfLife = setTimeout(() => this.#lost(1006), PATIENCE);
+    this.#events.state("connecting"); // last: a listener may close all
   }
 
   /** The membership goes on here: former WebSockets have served. */
   joined() {
     this.#joined = Date.now();
-    this.#sweep();
+    this.sweep();
   }
 
   /** Lets go of the WebSocket, but not of former ones, and tries again later. */
@@ -94,10 +92,11 @@ export class Link {
   /** Closes all that is open. */
   close() {
     this.#abandon();
-    this.#sweep();
+    this.sweep();
   }
 
-  #sweep() { for (const socket of this.#abandoned.splice(0)) socket.close(); }
+  /** Closes former WebSockets. */
+  sweep() { for (const socket of this.#abandoned.splice(0)) socket.close(); }
 
   /** @param {string} text */
   write(text) {
@@ -132,8 +131,8 @@ export class Link {
   }
 
   /**
-   * Lets go of the WebSocket without closing it: a close frame that arrives after all would
-   * end the membership that is to be continued.
+   * Lets go of the WebSocket without closing one that was open: a close frame that arrives after
+   * all would end the membership that is to be continued.
    */
   #abandon() {
     clearTimeout(this.#timer);
@@ -142,8 +141,10 @@ export class Link {
     const socket = this.#socket;
     if (!socket) return;
     this.#socket = undefined;
-    socket.onopen = socket.onmessage = socket.onclose = socket.onerror = null;
-    this.#abandoned.push(socket);
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.onerror = () => {}; // without a listener it would end a Node process
+    if (socket.readyState) this.#abandoned.push(socket);
+    else socket.close();
   }
 
   /**

@@ -33,62 +33,81 @@ export class Local extends Emitter {
   #outlet;
   /** @type {Partial<Record<Kind, any>>} how each device that we opened ourselves is opened */
   #constraints = {};
+  #own = /** @type {WeakSet<MediaStreamTrack>} */ (new WeakSet()); // tracks that we opened: we stop them too
   #queue = Promise.resolve();
   #closed = false;
   /** @type {Promise<{stream: MediaStream, stop: () => void}>|undefined} */
   #sharing;
 
   /**
-   * Sends what there is, and what comes, through an outlet. Room calls it.
-   * @param {Outlet} [outlet] none: to nobody
+   * Sends what there is, and what comes, through an outlet in place of the one before. Room calls it.
+   * @param {Outlet} outlet
    */
   attach(outlet) {
     this.#outlet = outlet;
     for (const stream of [this.state.stream, this.state.screen]) {
-      for (const track of stream?.getTracks() ?? []) outlet?.addTrack(track, /** @type {MediaStream} */ (stream));
+      for (const track of stream?.getTracks() ?? []) outlet.addTrack(track, /** @type {MediaStream} */ (stream));
     }
   }
 
+  /** @param {Outlet} outlet that is to get no more, unless another has taken its place */
+  detach(outlet) { if (this.#outlet === outlet) this.#outlet = undefined; }
+
   /**
    * Sends camera and microphone, or a stream, in place of what was published before. Where only
-   * one of the two can be had, it goes alone, and `problems` tells why the other does not.
+   * one of the two can be had, it goes alone, and `problems` tells why the other does not. A
+   * given stream stays as it is, and its tracks are not stopped.
    * @param {MediaStream|MediaStreamConstraints} what
+   * @returns {Promise<MediaStream>} what is sent: the same one each time
    */
   publish(what) {
     return this.#next(async () => {
-      const given = "getTracks" in what;
-      this.#constraints = given ? {} : { audio: what.audio, video: what.video };
-      const stream = given ? what : await this.#capture();
-      if (this.#closed && !given) stop(stream);
+      const given = "getTracks" in what, constraints = given ? {} : { audio: what.audio, video: what.video };
+      const tracks = (given ? what : await this.#capture(constraints)).getTracks();
       this.#check();
-      const before = this.state.stream;
-      for (const track of before?.getTracks() ?? []) {
+      for (const track of this.state.stream?.getTracks() ?? []) {
+        if (tracks.includes(track)) continue;
         this.#outlet?.removeTrack(track);
         this.#drop(track);
       }
+      this.#constraints = constraints;
+      const { stream = new MediaStream() } = this.state;
       this.#set({ stream });
-      for (const track of stream.getTracks()) this.#add(track);
+      for (const track of tracks) if (!stream.getTracks().includes(track)) this.#add(track);
       return stream;
     });
   }
 
-  /** Opens what is wanted and not turned off: both at once, else what of it can be had. */
-  async #capture() {
-    const wanted = /** @type {Kind[]} */ (["audio", "video"]).filter((kind) => this.#constraints[kind] && !(kind === "video" && this.state.muted.video));
+  /**
+   * Opens what is wanted and not turned off: both at once, else what of it can be had.
+   * @param {Partial<Record<Kind, any>>} constraints
+   */
+  async #capture(constraints) {
+    const wanted = /** @type {Kind[]} */ (["audio", "video"]).filter((kind) => constraints[kind] && !(kind === "video" && this.state.muted.video));
     const stream = new MediaStream();
     this.#set({ problems: {} });
     if (!wanted.length) return stream;
     try {
-      return await navigator.mediaDevices.getUserMedia(Object.fromEntries(wanted.map((kind) => [kind, this.#constraints[kind]])));
+      return await this.#ask(Object.fromEntries(wanted.map((kind) => [kind, constraints[kind]])));
     } catch (error) {
+      this.#check();
       for (const kind of wanted) {
         // Who has just said no is not asked again.
-        if (wanted[1] && /** @type {any} */ (error).name !== "NotAllowedError") await this.#open(kind).then((track) => stream.addTrack(track), () => {});
+        if (wanted[1] && /** @type {any} */ (error).name !== "NotAllowedError") await this.#open(kind, constraints).then((track) => stream.addTrack(track), () => {});
         else this.#put("problems", kind, error);
       }
       if (!stream.getTracks().length) throw error;
       return stream;
     }
+  }
+
+  /** @param {MediaStreamConstraints} constraints */
+  async #ask(constraints) {
+    const stream = await navigator.mediaDevices.getUserMedia(constraints);
+    for (const track of stream.getTracks()) this.#own.add(track);
+    if (this.#closed) stop(stream);
+    this.#check();
+    return stream;
   }
 
   /**
@@ -123,14 +142,14 @@ export class Local extends Emitter {
       this.#constraints[kind] = { .../** @type {any} */ (before), ...wanted };
       if (kind === "video" && this.state.muted.video) return;
       const old = this.#track(kind);
-      old?.stop(); // some systems open a camera only once
+      if (old) this.#end(old); // some systems open a camera only once
       let failure;
       const track = await this.#open(kind).catch((error) => {
         failure = error;
         this.#constraints[kind] = before;
         return before && this.#open(kind).catch(() => {});
       });
-      if (old) this.#drop(old); // the next goes on in its line
+      if (old && (track || this.#own.has(old))) this.#drop(old); // the next goes on in its line
       if (track) await this.#add(track);
       if (failure) throw failure;
     });
@@ -170,7 +189,7 @@ export class Local extends Emitter {
   close() {
     this.#closed = true;
     if (this.state.screen) stop(this.state.screen);
-    if (this.#constraints.audio || this.#constraints.video) stop(this.state.stream);
+    for (const track of this.state.stream?.getTracks() ?? []) this.#end(track);
     this.#set({ stream: undefined, screen: undefined });
   }
 
@@ -191,14 +210,16 @@ export class Local extends Emitter {
   /** @param {Kind} kind */
   #track(kind) { return this.state.stream?.getTracks().find((track) => track.kind === kind); }
 
-  /** @param {Kind} kind */
-  async #open(kind) {
-    const stream = await navigator.mediaDevices.getUserMedia({ [kind]: this.#constraints[kind] }).catch((error) => {
+  /**
+   * @param {Kind} kind
+   * @param {Partial<Record<Kind, any>>} [constraints]
+   */
+  async #open(kind, constraints = this.#constraints) {
+    const stream = await this.#ask({ [kind]: constraints[kind] }).catch((error) => {
+      this.#check();
       this.#put("problems", kind, error);
       throw error;
     });
-    if (this.#closed) stop(stream);
-    this.#check();
     this.#put("problems", kind);
     return stream.getTracks()[0];
   }
@@ -224,9 +245,12 @@ export class Local extends Emitter {
   #drop(track) {
     this.state.stream?.removeTrack(track);
     this.#outlet?.replaceTrack(track).catch(() => {}); // the connection has ended
-    if (this.#constraints[/** @type {Kind} */ (track.kind)]) track.stop();
+    this.#end(track);
     this.#set({});
   }
+
+  /** @param {MediaStreamTrack} track that is not sent any more */
+  #end(track) { if (this.#own.has(track)) track.stop(); }
 
   /**
    * Takes care of a track, before it is sent: it is silent while its kind is muted.
@@ -240,7 +264,7 @@ export class Local extends Emitter {
     for (const event of ["mute", "unmute"]) track.addEventListener(event, () => this.#set({})); // interrupted, such as by a phone call
     track.addEventListener("ended", () => {
       if (this.#track(kind) !== track) return;
-      if (this.#constraints[kind]) this.switchDevice(kind, "").catch(() => {}); // the state tells
+      if (this.#own.has(track)) this.switchDevice(kind, "").catch(() => {}); // the state tells
       else this.#drop(track);
     });
   }

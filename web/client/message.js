@@ -44,7 +44,7 @@
  * - wait: try until there is a place and a connection, rather than give up at the first refusal
  * - WebSocket: a class, where the platform has none
  * @typedef {{
- *   name?: string, id?: string, meta?: any, token?: string, getToken?: () => string|Promise<string>,
+ *   name?: string, id?: string, meta?: any, token?: string, getToken?: () => string|undefined|Promise<string|undefined>,
  *   passcode?: string, takeover?: boolean, wait?: boolean, WebSocket?: any,
  * }} JoinOptions
  */

@@ -48,8 +48,11 @@ export class Outbox {
       const entry = { message, text: JSON.stringify(message), number: 0, settle: (/** @type {any} */ error) => error ? reject(error) : resolve() };
       if (this.#state === "open") this.#put(entry);
       else if (this.#state === "closed") fail(entry, "closed");
-      else if ((this.#size += entry.text.length) > MAX_WAITING) fail(entry, "queue_full");
-      else this.#waiting.push(entry);
+      else if (this.#size + entry.text.length > MAX_WAITING) fail(entry, "queue_full");
+      else {
+        this.#size += entry.text.length;
+        this.#waiting.push(entry);
+      }
     });
     done.catch(() => {});
     return done;
@@ -75,6 +78,7 @@ export class Outbox {
     if (!handled) return this.start();
     for (const { number, text, message } of this.#written) if (number > handled) this.#write(text, message);
     this.#flush();
+    this.#ask();
   }
 
   #flush() {
@@ -85,8 +89,8 @@ export class Outbox {
 
   /** Sends a ping: its answer tells what was handled, and that the connection is alive. */
   ping() {
-    if (this.#state !== "open") return;
-    this.#pinging = true;
+    this.#pinging = this.#state === "open";
+    if (!this.#pinging) return;
     this.#put({ message: { type: "ping" }, text: '{"type":"ping"}', number: 0, settle() {} });
   }
 
@@ -142,7 +146,7 @@ export class Outbox {
   /** @param {Entry} entry */
   #put(entry) {
     const { message, text } = entry;
-    if (3 * text.length + ENVELOPE > this.limit && new TextEncoder().encode(text).length + ENVELOPE > this.limit) {
+    if (exceeds(text, this.limit - ENVELOPE)) {
       fail(entry, "too_large");
       return;
     }
@@ -154,11 +158,17 @@ export class Outbox {
   }
 }
 
+/**
+ * @param {string} text
+ * @param {number} limit bytes
+ */
+export function exceeds(text, limit) { return 3 * text.length > limit && new TextEncoder().encode(text).length > limit; }
+
 /** @type {Record<string, string>} */
 const SENTENCES = {
   closed: "the room was left",
-  queue_full: "too much is waiting",
-  too_large: "the message is too large for the server",
+  queue_full: "too much waits",
+  too_large: "the message is too large",
   unconfirmed: "the message was perhaps lost",
 };
 

@@ -5,8 +5,10 @@
 
 import { Direct, pack, unpack } from "./direct.js";
 import { Emitter } from "./emitter.js";
-import { ParleyError } from "./errors.js";
+import { ParleyError, PASSING } from "./errors.js";
+import { Mending } from "./mending.js";
 import { Negotiation } from "./negotiation.js";
+import { exceeds } from "./outbox.js";
 import { Senders } from "./senders.js";
 import { summarize } from "./stats.js";
 import { Verifier } from "./verification.js";
@@ -51,15 +53,7 @@ import { Verifier } from "./verification.js";
  *   Negotiation; lost: the way between the two is interrupted
  */
 
-const RETRY = 8_000; // ms until the first try to mend a connection that does not come up; doubled for each further one
-const LONGEST_RETRY = 60_000; // ms
-const PATIENCE = 250; // ms that a connection may be interrupted before it looks for a new way: the old one is not lost by that
-const LOOK = 1_000; // ms between looks at what comes
-const SILENCE = 2; // looks without anything new
-const AGAIN = 1_000; // ms until a message that the server could not take is sent again
 const ENVELOPE = 512; // bytes of a message through the server besides the data
-/** Refusals after which a description or a candidate may be sent again. */
-const PASSING = ["unconfirmed", "congested", "rate_limited", "unavailable"];
 
 /**
  * @template [Data=any]
@@ -80,21 +74,15 @@ export class Peer extends Emitter {
   connection;
 
   #options;
-  #polite;
   #negotiation;
+  #mending;
   #senders;
   #direct;
   #verifier;
+  #verified = false;
+  #ended = /** @type {Promise<any>} */ (this.once("state", (state) => state === "closed")); // a closed connection settles nothing
   /** @type {Set<TrackEvent>} */
   #incoming = new Set();
-  #delay = RETRY;
-  #restarted = 0;
-  /** @type {ReturnType<typeof setTimeout>|undefined} */
-  #mending;
-  /** @type {ReturnType<typeof setInterval>|undefined} */
-  #looking;
-  #heard = 0; // when the last of what comes was heard
-  #silent = 0; // looks since then
   /** @type {import("./stats.js").Measured|undefined} when the statistics were last read */
   #measured;
 
@@ -106,16 +94,16 @@ export class Peer extends Emitter {
     this.id = id;
     this.role = role;
     // Of two that offer at once, the one with the smaller id gives way.
-    this.#polite = self < id;
+    const polite = self < id;
     this.state = role === "caller" && !offering ? "ringing" : "connecting";
     /** @type {RTCPeerConnection} */
     const pc = this.connection = new Connection(configuration);
-    const offers = offering || role === "caller" || role === "mesh" && !this.#polite;
-    this.#negotiation = new Negotiation(pc, { polite: this.#polite, offers }, {
+    const offers = offering || role === "caller" || role === "mesh" && !polite;
+    this.#negotiation = new Negotiation(pc, { polite, offers }, {
       tell: (message) => this.#tell(message),
       answered: () => {
         if (this.state === "ringing") this.#setState("connecting");
-        this.#mendLater(RETRY);
+        this.#mending.expect();
       },
       settled: () => {
         this.#sift();
@@ -125,7 +113,9 @@ export class Peer extends Emitter {
     });
     pc.ontrack = ({ track, streams }) => this.#came(track, streams);
     pc.ondatachannel = ({ channel }) => this.#opened(channel);
-    pc.onconnectionstatechange = () => this.#connectionChanged();
+    this.#mending = new Mending(pc, polite ? 1.6 : 1, {
+      state: (state) => this.#setState(state), restart: () => this.restartIce(), lost: options.lost,
+    });
     this.#direct = new Direct(pc, {
       open: () => this.emit("open", undefined),
       data: (data) => this.emit("data", data),
@@ -137,7 +127,7 @@ export class Peer extends Emitter {
     this.#senders = new Senders(pc);
     for (const [track, stream] of tracks) this.#senders.add(track, stream);
     if (offers) this.#senders.ask();
-    if (this.state !== "ringing") this.#mendLater(RETRY);
+    if (this.state !== "ringing") this.#mending.expect();
   }
 
   /** Whether `send` goes straight to the other. */
@@ -168,7 +158,7 @@ export class Peer extends Emitter {
    * @param {MediaStreamTrack} track
    * @param {MediaStream} stream that it belongs to; the other gets one with the same id
    */
-  addTrack(track, stream) { return this.state === "closed" ? undefined : this.#senders.add(track, stream); }
+  addTrack(track, stream) { return this.state === "closed" ? undefined : Promise.race([this.#senders.add(track, stream), this.#ended]); }
 
   /** @param {MediaStreamTrack} track that is no longer to be sent */
   removeTrack(track) { if (this.state !== "closed") this.#senders.remove(track); }
@@ -178,7 +168,7 @@ export class Peer extends Emitter {
    * @param {MediaStreamTrack} old
    * @param {MediaStreamTrack} [track]
    */
-  replaceTrack(old, track) { return this.#senders.replace(old, track); }
+  replaceTrack(old, track) { return Promise.race([this.#senders.replace(old, track), this.#ended]); }
 
   /**
    * Sets how a track, or every track of a kind, is encoded, such as its `maxBitrate` (bits a
@@ -210,17 +200,26 @@ export class Peer extends Emitter {
   /**
    * Sends something that JSON can hold, or bytes: straight to the other, or through the server
    * while there is no way. What does not fit into a message of the server (64 KiB of JSON; 48
-   * KiB of bytes) is `too_large`: it belongs into a channel of its own.
+   * KiB of bytes) is `too_large`: it belongs into a channel of its own. Once the peer is
+   * verified nothing goes through the server, and nothing that comes from there counts.
    * @param {Data|ArrayBuffer|ArrayBufferView} data
    * @returns {Promise<void>} settles when there is room for more, or the server has handled it
    */
-  async send(data) {
+  send(data) {
+    const done = this.#send(data);
+    done.catch(() => {}); // for those that do not look
+    return done;
+  }
+
+  /** @param {Data|ArrayBuffer|ArrayBufferView} data */
+  async #send(data) {
     if (this.state === "closed") throw new ParleyError("closed", "the connection has ended");
     const packed = JSON.stringify(pack(data)) ?? "null";
-    if (3 * packed.length + ENVELOPE > this.#options.limit() && new TextEncoder().encode(packed).length + ENVELOPE > this.#options.limit()) {
+    if (exceeds(packed, this.#options.limit() - ENVELOPE)) {
       throw new ParleyError("too_large", "the data is over the server's limit for a message");
     }
     if (this.direct) await this.#direct.send(data);
+    else if (this.#verified) throw new ParleyError("closed", "the connection has ended");
     else await this.#options.send({ type: "message", data: { parley: "peer", data: pack(data) } });
   }
 
@@ -240,10 +239,12 @@ export class Peer extends Emitter {
   async verification() {
     if (!globalThis.crypto?.subtle) throw new ParleyError("unsupported", "verification needs a secure context");
     while (!this.direct) {
-      if (this.state === "closed") throw new ParleyError("closed", "the connection has ended");
+      if (this.state === "closed" || this.#direct.closed) throw new ParleyError("closed", "the connection has ended");
       await Promise.race([this.once("open"), this.once("state", (state) => state === "closed")]);
     }
-    return this.#verifier.start();
+    const code = await this.#verifier.start();
+    this.#verified = true;
+    return code;
   }
 
   /**
@@ -251,8 +252,8 @@ export class Peer extends Emitter {
    * @param {Message} message
    */
   receive(message) {
-    if (message.type === "message") this.emit("data", unpack(message.data.data));
-    else this.#negotiation.receive(message);
+    if (message.type !== "message") this.#negotiation.receive(message);
+    else if (!this.#verified) this.emit("data", unpack(message.data.data));
   }
 
   /**
@@ -261,17 +262,23 @@ export class Peer extends Emitter {
    */
   restartIce() {
     if (this.state === "closed") return;
-    this.#restarted = Date.now();
+    this.#mending.restarted();
     this.#negotiation.restart();
+  }
+
+  /** The other is in the room again, which it was not for a while. Room calls it. */
+  returned() {
+    if (this.state === "connected") this.#negotiation.again();
+    else this.restartIce();
   }
 
   /** Ends the connection on this side. Use `hangUp` of the room to tell the other too. */
   close() {
     if (this.state === "closed") return;
-    clearTimeout(this.#mending);
-    clearInterval(this.#looking);
+    this.#mending.close();
+    this.#negotiation.close();
     const pc = this.connection;
-    pc.onnegotiationneeded = pc.onicecandidate = pc.onconnectionstatechange = pc.ontrack = pc.ondatachannel = null;
+    pc.onnegotiationneeded = pc.onicecandidate = pc.ontrack = pc.ondatachannel = null;
     this.#direct.close();
     pc.close();
     this.#incoming.clear();
@@ -288,16 +295,16 @@ export class Peer extends Emitter {
     return event === "channel" ? [...this.channels.values()] : [];
   }
 
-  /** @param {Message} message */
+  /**
+   * @param {Message} message
+   * @returns {Promise<boolean>} whether to tell it again later
+   */
   async #tell(message) {
-    if (this.state === "closed") return;
     try {
-      await this.#options.send(this.role === "mesh" ? { ...message, mesh: true } : message);
+      if (this.state !== "closed") await this.#options.send(this.role === "mesh" ? { ...message, mesh: true } : message);
+      return false;
     } catch (error) {
-      if (!PASSING.includes(/** @type {ParleyError} */ (error).code)) return;
-      setTimeout(() => {
-        if (message.type === "candidate" || this.#negotiation.holds(message.sdp)) this.#tell(message);
-      }, AGAIN);
+      return PASSING.test(/** @type {ParleyError} */ (error).code);
     }
   }
 
@@ -337,58 +344,6 @@ export class Peer extends Emitter {
       if (this.channels.get(channel.label) === channel) this.channels.delete(channel.label);
     });
     this.emit("channel", channel);
-  }
-
-  /**
-   * Mends the connection later unless it is up by then: a candidate may have been lost. Slow
-   * links get longer and longer, since each try throws away what was nearly there.
-   * @param {number} [time] ms
-   */
-  #mendLater(time) {
-    clearTimeout(this.#mending);
-    const delay = time ?? this.#delay;
-    if (time === undefined) this.#delay = Math.min(2 * this.#delay, LONGEST_RETRY);
-    // Not both at the same moment.
-    this.#mending = setTimeout(() => {
-      this.restartIce();
-      this.#mendLater();
-    }, this.#polite ? 1.6 * delay : delay);
-  }
-
-  #connectionChanged() {
-    switch (this.connection.connectionState) {
-      case "connected":
-        clearTimeout(this.#mending);
-        this.#delay = RETRY;
-        clearInterval(this.#looking);
-        this.#looking = setInterval(() => this.#look(), LOOK);
-        this.#setState("connected");
-        break;
-      case "disconnected":
-        this.#setState("interrupted");
-        this.#options.lost();
-        this.#mendLater(PATIENCE);
-        break;
-      case "failed":
-        this.#setState("failed");
-        if (Date.now() - this.#restarted > RETRY / 2) this.restartIce();
-        this.#mendLater();
-        break;
-    }
-  }
-
-  /**
-   * Looks for a new way when nothing is heard any more: browsers take six seconds to notice. What
-   * pauses by itself costs a restart of ICE now and then, which loses nothing.
-   */
-  #look() {
-    const sources = this.connection.getReceivers().flatMap((receiver) => receiver.getSynchronizationSources?.() ?? []);
-    const heard = Math.max(0, ...sources.map(({ timestamp }) => timestamp));
-    this.#silent = heard > this.#heard || !heard ? 0 : this.#silent + 1;
-    this.#heard = heard;
-    if (this.#silent !== SILENCE || Date.now() - this.#restarted < LONGEST_RETRY) return;
-    this.#options.lost();
-    this.restartIce();
   }
 
   /** @param {PeerState} state */

@@ -56,7 +56,7 @@ export class Publishing extends Membership {
    */
   unpublish() {
     if (!this.#given) this.#local.close();
-    this.#local.attach();
+    this.#local.detach(this);
     this.#unwatch();
   }
 

@@ -73,7 +73,7 @@ export class Reporter {
    * @param {Record<string, any>} [more]
    */
   async #tell(more) {
-    const report = await this.#peer.connection.getStats().catch(() => undefined);
+    const report = await this.#peer.connection.getStats?.().catch(() => undefined);
     if (!report || this.#peer.state !== "connected") return;
     const { statistics: s, measured } = summarize(report, this.#measured);
     this.#measured = measured;

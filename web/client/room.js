@@ -3,15 +3,16 @@
 // A call is with one who takes it, or with all who meet.
 
 import { unpack } from "./direct.js";
-import { ParleyError } from "./errors.js";
+import { missing } from "./errors.js";
 import { Peer } from "./peer.js";
 import { Publishing } from "./publishing.js";
 import { Reporter } from "./reports.js";
+import { Ringing } from "./ringing.js";
 import { snapshot } from "./snapshot.js";
 
+/** @typedef {import("./errors.js").ParleyError} ParleyError */
 /** @typedef {import("./signaling.js").Message} Message */
 /** @typedef {import("./peer.js").Role} Role */
-/** @typedef {import("./events.js").Incoming} Incoming */
 /** @typedef {import("./events.js").Reason} Reason */
 /** @typedef {import("./events.js").RoomOptions} RoomOptions */
 /**
@@ -20,7 +21,8 @@ import { snapshot } from "./snapshot.js";
  */
 
 const RING_TIME = 60_000; // ms until a call that nobody takes is given up
-const MOST_INCOMING = 100; // messages kept of a call that rings
+const RENEWALS = 1_000; // ms at least between renewals of the connection with a member, but for a few
+const BURST = 3_000; // ms that they may be ahead of that
 const ABSENCE = 8_000; // ms that a peer may be cut off and out of the room
 
 /**
@@ -37,9 +39,12 @@ export class Room extends Publishing {
   #reports;
   /** @type {import("./snapshot.js").Snapshot<Meta>|undefined} */
   #snapshot;
-  /** @type {Map<string, {call: Incoming, messages: Message[]}>} calls not taken yet, with what has come of each */
-  #incoming = new Map();
-  /** @type {Map<string, ReturnType<typeof setTimeout>>} that end the ringing, or the waiting for one who is absent */
+  #changing = false; // and listeners will hear of it
+  #ringing = new Ringing((from) => this.#start(from, "callee"), (from, reason) => {
+    this.#tellEnd(from, reason);
+    this.changed();
+  });
+  /** @type {Map<string, ReturnType<typeof setTimeout>>} that end the ringing, or the waiting for one who is absent, and of renewals */
   #timers = new Map();
   #reporters = /** @type {Map<Peer, Reporter>} */ (new Map());
   #present = /** @type {Set<string>} */ (new Set());
@@ -47,6 +52,7 @@ export class Room extends Publishing {
   #instance = Math.random().toString(36).slice(2);
   /** @type {Map<string, string>} those of the others, by their id */
   #instances = new Map();
+  #renewals = /** @type {WeakMap<Peer, number>} */ (new WeakMap()); // up to when they are used up
   /**
    * Makes a room that `open` joins. Most use `join` in its place.
    * @param {string} url
@@ -81,15 +87,20 @@ export class Room extends Publishing {
   subscribe = (listener) => this.on("change", listener);
 
   /** The state of the room: a value that never changes, the same one until something does. */
-  getSnapshot = () => this.#snapshot ??= snapshot(this, Object.freeze([...this.#incoming.keys()]));
+  getSnapshot = () => this.#snapshot ??= snapshot(this, Object.freeze(this.#ringing.ids));
 
   /**
    * @override
    * @protected
    */
   changed() {
-    if (this.#snapshot) queueMicrotask(() => this.emit("change", undefined)); // else nobody has seen one since the last
     this.#snapshot = undefined;
+    if (this.#changing) return;
+    this.#changing = true;
+    queueMicrotask(() => {
+      this.#changing = false;
+      this.emit("change", undefined);
+    });
   }
 
   get #rtcConfiguration() { return { bundlePolicy: /** @type {const} */ ("max-bundle"), iceServers: this.iceServers, ...this.configuration }; }
@@ -103,15 +114,16 @@ export class Room extends Publishing {
   /** Ends all calls, leaves the room, and closes the camera and the microphone that `publish` has opened. */
   leave() {
     this.leaveMeeting();
-    for (const { call } of [...this.#incoming.values()]) call.decline();
+    for (const call of this.#ringing.calls) call.decline();
     for (const peer of [...this.peers.values()]) this.hangUp(peer);
     this.signaling.close();
     this.unpublish();
   }
 
-  /** Meets: there is a peer connection with everybody else in the room who does. */
+  /** Meets: there is a peer connection with everybody else in the room who does. Throws where there can be none. */
   meet() {
     if (this.meeting) return;
+    void this.#Connection; // or there is none
     this.meeting = true;
     this.changed();
     this.#announce();
@@ -141,7 +153,7 @@ export class Room extends Publishing {
    * @param {string} id
    */
   call(id) {
-    const have = this.peers.get(id) ?? this.#incoming.get(id)?.call.accept();
+    const have = this.peers.get(id) ?? this.#ringing.get(id)?.accept();
     if (have) return have;
     const peer = this.#start(id, "caller");
     this.#after(id, RING_TIME, () => {
@@ -164,17 +176,21 @@ export class Room extends Publishing {
    */
   #tellEnd(id, reason) { this.signaling.send({ type: "hangup", to: id, reason }); }
 
+  get #Connection() {
+    const Connection = this.#options.RTCPeerConnection ?? globalThis.RTCPeerConnection;
+    if (!Connection) throw missing("RTCPeerConnection");
+    return Connection;
+  }
+
   /**
    * @param {string} id
    * @param {Role} role
    * @param {boolean} [offering]
    */
   #start(id, role, offering) {
-    const Connection = this.#options.RTCPeerConnection ?? globalThis.RTCPeerConnection;
-    if (!Connection) throw new ParleyError("unsupported", "there is no RTCPeerConnection here: pass a class in options.RTCPeerConnection");
     /** @type {Peer} */
     const peer = new Peer({
-      self: this.id, id, role, offering, Connection, tracks: this.tracks, channels: this.channels, configuration: this.#rtcConfiguration,
+      self: this.id, id, role, offering, Connection: this.#Connection, tracks: this.tracks, channels: this.channels, configuration: this.#rtcConfiguration,
       limit: () => this.limit,
       send: (message) => this.signaling.send({ ...message, to: id }),
       renewed: (message) => this.#renew(peer, message),
@@ -200,10 +216,25 @@ export class Room extends Publishing {
    * @param {Message} [message] by which we know, an offer or an answer to what is over
    */
   #renew(peer, message) {
+    this.#sometimes(peer, () => {
+      const anew = this.#start(peer.id, peer.role === "caller" ? "callee" : peer.role, message?.type !== "offer");
+      if (message?.type === "offer") anew.receive(message);
+      return anew;
+    });
+  }
+
+  /**
+   * Ends a connection and makes another. Who asks for it all the time gets one a second: each
+   * costs more than the message that asks.
+   * @param {Peer} peer
+   * @param {() => Peer} start in place of what was to be done before
+   */
+  #sometimes(peer, start) {
     if (this.peers.get(peer.id) !== peer) return;
+    const now = Date.now(), until = Math.max(this.#renewals.get(peer) ?? 0, now), wait = until - now - BURST;
+    if (wait > 0) return this.#after(`renewal ${peer.id}`, wait, () => this.#sometimes(peer, start));
     this.#end(peer, "renewed");
-    const anew = this.#start(peer.id, peer.role === "caller" ? "callee" : peer.role, message?.type !== "offer");
-    if (message?.type === "offer") anew.receive(message);
+    this.#renewals.set(start(), until + RENEWALS);
   }
 
   /**
@@ -217,6 +248,7 @@ export class Room extends Publishing {
     this.peers.delete(peer.id);
     this.#reporters.get(peer)?.end(reason);
     this.#reporters.delete(peer);
+    this.#present.delete(peer.id);
     peer.close();
     this.changed();
     this.emit("gone", { peer, reason });
@@ -246,50 +278,23 @@ export class Room extends Publishing {
       else this.emit("announcement", message.data);
       return;
     }
-    const peer = this.peers.get(from), ringing = this.#incoming.get(from);
+    const peer = this.peers.get(from);
     if (message.type === "hangup") {
       this.#hungUp(from, message.reason);
     } else if (peer) {
       peer.receive(message);
     } else if (message.type === "offer" && message.mesh && this.meeting) {
       this.#start(from, "mesh").receive(message);
-    } else if (ringing) {
-      if (ringing.messages.length < MOST_INCOMING) ringing.messages.push(message);
-    } else if (message.type === "offer" && !message.mesh) {
-      this.#rings(from, message);
+    } else if (!this.#ringing.keep(from, message) && message.type === "offer" && !message.mesh) {
+      const call = this.#ringing.begin(from, message);
+      this.changed();
+      this.emit("call", call);
     }
-  }
-
-  /**
-   * @param {string} from
-   * @param {Message} offer
-   */
-  #rings(from, offer) {
-    const messages = [offer];
-    const take = () => this.#incoming.get(from)?.messages === messages && this.#incoming.delete(from);
-    /** @type {Incoming} */
-    const call = {
-      from,
-      accept: () => {
-        if (!take()) return undefined;
-        const peer = this.#start(from, "callee");
-        for (const message of messages) peer.receive(message);
-        return peer;
-      },
-      decline: (reason = "declined") => {
-        if (!take()) return;
-        this.#tellEnd(from, reason);
-        this.changed();
-      },
-    };
-    this.#incoming.set(from, { call, messages });
-    this.changed();
-    this.emit("call", call);
   }
 
   /** @param {string} from who does not call any more */
   #uncall(from) {
-    if (!this.#incoming.delete(from)) return;
+    if (!this.#ringing.end(from)) return;
     this.changed();
     this.emit("uncall", from);
   }
@@ -298,8 +303,8 @@ export class Room extends Publishing {
    * @param {string} from
    * @param {Message} message
    */
-  #said(from, { data, to }) {
-    const peer = this.peers.get(from);
+  #said(from, message) {
+    const { data, to } = message, peer = this.peers.get(from);
     switch (data?.parley) {
       case "meet":
         if (this.meeting) this.#met(from, data, peer);
@@ -308,10 +313,11 @@ export class Room extends Publishing {
         if (peer?.role === "mesh") this.#end(peer, "left");
         return;
       case "renew":
-        if (peer) this.#renew(peer);
+        if (peer && to) this.#renew(peer);
         return;
       case "peer":
-        peer?.receive({ type: "message", data });
+        if (peer) peer.receive(message);
+        else this.#ringing.keep(from, message);
         return;
     }
     this.emit("message", { from, data: unpack(data), all: to === undefined });
@@ -326,8 +332,9 @@ export class Room extends Publishing {
     const known = this.#instances.get(from) ?? instance;
     this.#instances.set(from, instance);
     if (!answer) this.#announce(from);
-    if (peer && (known !== instance || !instance && peer.state !== "connected")) this.#end(peer, "renewed"); // it has come back
-    if (!this.peers.has(from)) this.#start(from, "mesh");
+    const start = () => this.#start(from, "mesh");
+    if (!peer) start();
+    else if (known !== instance || !instance && peer.state !== "connected") this.#sometimes(peer, start); // it has come back
   }
 
   /**
@@ -349,7 +356,7 @@ export class Room extends Publishing {
     }
     // A call goes on without the server, but not where we are not wanted.
     const mayGoOn = code === "token_expired" || code === "unauthorized";
-    if (final) for (const peer of [...this.peers.values()]) if (!mayGoOn || peer.state !== "connected") this.#end(peer, "ended");
+    if (final) for (const peer of [...this.peers.values()]) if (!mayGoOn || !/pted|cted/.test(peer.state)) this.#end(peer, "ended");
     const peer = to ? this.peers.get(to) : undefined;
     if (re === "offer" && code === "target_not_found" && peer?.state === "ringing") this.#end(peer, "absent");
     // What is said to one who has just gone is of no interest.
@@ -361,13 +368,13 @@ export class Room extends Publishing {
   #membersChanged(rejoined) {
     for (const id of rejoined) this.#present.delete(id);
     const here = new Set(this.members);
-    for (const id of [...this.#incoming.keys()]) if (!here.has(id)) this.#uncall(id);
+    for (const id of this.#ringing.ids) if (!here.has(id)) this.#uncall(id);
     for (const id of this.#instances.keys()) if (!here.has(id) && !this.peers.has(id)) this.#instances.delete(id);
     for (const peer of [...this.peers.values()]) {
       const is = here.has(peer.id), was = this.#present.has(peer.id);
       if (is) this.#present.add(peer.id);
       else this.#present.delete(peer.id);
-      if (is && !was && peer.state !== "connected") peer.restartIce();
+      if (is && !was) peer.returned();
       if (!is && peer.state === "ringing") this.#end(peer, "absent");
       else if (!is && peer.state === "connecting") this.#end(peer, "left");
       else if (peer.state !== "ringing") this.#watch(peer);
@@ -394,6 +401,6 @@ export class Room extends Publishing {
    */
   present(event) {
     if (event === "peer") return [...this.peers.values()];
-    return event === "call" ? [...this.#incoming.values()].map(({ call }) => call) : [];
+    return event === "call" ? this.#ringing.calls : [];
   }
 }

@@ -4,10 +4,12 @@
 
 import { apply } from "./changes.js";
 import { Emitter } from "./emitter.js";
-import { ParleyError } from "./errors.js";
+import { ParleyError, PASSING } from "./errors.js";
 import { Link } from "./link.js";
 import { Outbox } from "./outbox.js";
 import { withPartition } from "./partition.js";
+import { Tokens } from "./tokens.js";
+import { watch } from "./watch.js";
 
 /** @typedef {import("./errors.js").ErrorCode} ErrorCode */
 /** @typedef {import("./message.js").Message} Message */
@@ -16,9 +18,7 @@ import { withPartition } from "./partition.js";
 /** @typedef {import("./message.js").JoinOptions} JoinOptions */
 
 const ICE_PAUSE = 10_000; // ms at least between requests for credentials: clocks may be apart
-const TOKEN_AHEAD = 60_000; // ms before a token expires that the next is asked for; half the time left if that is less
-const TOKEN_PAUSE = 5_000; // ms until `getToken` is asked again after it failed
-const LONGEST_TIMER = 2 ** 31 - 1; // ms
+export const LONGEST_TIMER = 2 ** 31 - 1; // ms
 
 /** What we may do where the server does not say. */
 const DEFAULT_RIGHTS = ["send", "message"];
@@ -69,7 +69,7 @@ export class Signaling extends Emitter {
   /** Whether we are out of the room since our token was not good any more. */
   #expired = false;
   #timers = /** @type {Map<string, ReturnType<typeof setTimeout>>} */ (new Map()); // by what they are for
-  #token = /** @type {string|undefined} */ (undefined); // what `getToken` gave last
+  #tokens;
   #watching = /** @type {AbortController|undefined} */ (undefined); // ends the listening to the network
 
   /**
@@ -82,6 +82,8 @@ export class Signaling extends Emitter {
     this.#room = room;
     this.#options = { ...options };
     this.id = options.id ?? "";
+    const { getToken } = options;
+    this.#tokens = getToken && new Tokens(getToken, (token) => this.#outbox.send({ type: "token", token }), (time, then) => this.#later("token", time, then));
     this.#outbox = new Outbox((text, message) => {
       this.#link.write(text);
       this.emit("sent", message);
@@ -111,23 +113,12 @@ export class Signaling extends Emitter {
     }
   }
 
-  /** Notices changes of the network, and that the page goes away or wakes up. */
   #watch() {
     this.#watching?.abort();
-    const { document, navigator } = /** @type {any} */ (globalThis), stop = this.#watching = new AbortController();
-    /** @type {(target: any, event: string, then: (event: any) => void) => void} */
-    const on = (target, event, then) => target?.addEventListener?.(event, then, { signal: stop.signal });
-    const probe = () => this.probe();
-    const changed = () => {
-      probe();
+    this.#watching = watch(() => this.probe(), () => {
+      this.probe();
       this.emit("network", undefined);
-    };
-    on(globalThis, "online", changed);
-    on(navigator?.connection, "change", changed);
-    on(document, "visibilitychange", () => document.hidden || probe());
-    // Browsers close with 1001, which does not end a membership: a page has to say that it leaves,
-    // also one that is kept for the back button, since its connections are cut.
-    on(globalThis, "pagehide", () => {
+    }, () => {
       this.emit("leaving", undefined);
       this.close();
     });
@@ -162,7 +153,7 @@ export class Signaling extends Emitter {
   send(message) {
     const done = this.#outbox.send(message);
     done.catch((/** @type {ParleyError} */ error) => {
-      if (error.code !== "closed") this.emit("error", error);
+      if ((error.code ?? "closed") !== "closed") this.emit("error", error);
     });
     return done;
   }
@@ -170,15 +161,21 @@ export class Signaling extends Emitter {
   /**
    * Changes what we joined with, now and for when we join again: our `name`, where "" is
    * none, our `meta`, where null is none, or our `token`. A room that was left because the
-   * token had expired is joined again with the new one.
+   * token had expired is joined again with the new one. What the server refuses is not kept.
    * @param {"rename"|"update"|"token"} type
    * @param {{name?: string, meta?: any, token?: string}} change
    * @returns {Promise<void>}
    */
   change(type, change) {
-    Object.assign(this.#options, change);
+    const options = /** @type {any} */ (this.#options), before = { ...options };
+    Object.assign(options, change);
     if (type === "token" && this.#expired) this.open();
-    return this.send({ type, ...change });
+    const done = this.send({ type, ...change });
+    done.catch(({ code }) => {
+      if (/^(closed|unconf)/.test(code)) return; // nobody has refused it
+      for (const [key, value] of Object.entries(change)) if (options[key] === value) options[key] = before[key];
+    });
+    return done;
   }
 
   /**
@@ -188,22 +185,23 @@ export class Signaling extends Emitter {
   nameOf(id) { return Object.hasOwn(this.names, id) ? this.names[id] : id; }
 
   #enter() {
+    this.#attempt++;
     if (this.#session) this.#write({ type: "resume", session: this.#session, received: this.#received });
     else this.#join();
   }
 
   async #join() {
-    const { name, meta, getToken, passcode, takeover } = this.#options, attempt = this.#attempt;
+    this.#link.sweep(); // there is no membership to be continued
+    const { name, meta, passcode, takeover } = this.#options, attempt = this.#attempt;
     let { token } = this.#options;
-    if (getToken) {
+    if (this.#tokens) {
       try {
-        token = await getToken();
+        token = await this.#tokens.ask();
       } catch (error) {
         if (attempt === this.#attempt) this.#refusedJoin(new ParleyError("no_token", `getToken failed: ${/** @type {any} */ (error)?.message ?? error}`));
         return;
       }
       if (attempt !== this.#attempt) return;
-      this.#token = token;
     }
     this.#write({
       type: "join", room: this.#room, resumable: true, changes: true, from: this.id || undefined, name: name || undefined,
@@ -289,7 +287,7 @@ export class Signaling extends Emitter {
         this.emit("ice", undefined);
         break;
       case "token":
-        if (this.#options.getToken && message.expires) this.#renewAhead(message.expires);
+        if (message.expires) this.#tokens?.renewAhead(message.expires);
         break;
       case "error":
         this.#refused(message);
@@ -311,7 +309,7 @@ export class Signaling extends Emitter {
     this.#taken(message);
     this.emit("joined", undefined);
     this.#outbox.start();
-    if (this.#options.getToken) this.#renew(); // the answer tells when it expires
+    this.#tokens?.renew();
   }
 
   /** @param {Message} message that says that the membership is on this connection */
@@ -345,26 +343,10 @@ export class Signaling extends Emitter {
   }
 
   #askForIce() {
-    if (this.#in && this.iceServers.length) this.#outbox.send({ type: "ice" });
-  }
-
-  /** @param {string} expires when our token does */
-  #renewAhead(expires) {
-    const left = Date.parse(expires) - Date.now();
-    this.#later("token", Math.max(left - TOKEN_AHEAD, left / 2), async () => {
-      this.#token = undefined;
-      this.#renew();
+    if (!this.#in || !this.iceServers.length) return;
+    this.#outbox.send({ type: "ice" }).catch(({ code }) => {
+      if (PASSING.test(code)) this.#later("ice", ICE_PAUSE, () => this.#askForIce());
     });
-  }
-
-  /** Tells the server our token: the one of the join, or the next one. */
-  async #renew() {
-    try {
-      this.#token ??= await this.#options.getToken?.();
-      await this.#outbox.send({ type: "token", token: this.#token });
-    } catch (error) {
-      if (/** @type {any} */ (error).code !== "unavailable") this.#later("token", TOKEN_PAUSE, () => this.#renew());
-    }
   }
 
   /** @param {Message} message */

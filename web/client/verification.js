@@ -48,13 +48,13 @@ export class Verifier {
   start() { return this.#run ??= this.#verify(); }
 
   async #verify() {
-    const ours = fingerprints(this.#pc.localDescription), theirs = fingerprints(this.#pc.remoteDescription);
+    const ours = fingerprints(this.#pc.localDescription?.sdp), theirs = fingerprints(this.#pc.remoteDescription?.sdp);
     const nonce = hex(crypto.getRandomValues(new Uint8Array(32)));
     this.#send({ commit: await hash("commit", ours, nonce) });
     const commitment = await soon(this.#theirs);
     this.#send({ nonce });
     const other = await soon(this.#revealed);
-    if (await hash("commit", theirs, other) !== commitment) {
+    if (!ours || !theirs || await hash("commit", theirs, other) !== commitment) {
       throw new ParleyError("verification_failed", "the other side has not kept to its nonce: somebody may stand between");
     }
     const digest = await hash("code", ...[`${ours} ${nonce}`, `${theirs} ${other}`].sort());
@@ -83,10 +83,10 @@ function soon(promise) {
 
 /**
  * Returns all fingerprints of a description: one more that somebody has put in changes the code.
- * @param {RTCSessionDescription|null} description
+ * @param {string} [sdp]
  */
-function fingerprints(description) {
-  const all = description?.sdp.match(/^a=fingerprint:.*$/gm) ?? [];
+export function fingerprints(sdp = "") {
+  const all = sdp.match(/^a=fingerprint:.*$/gm) ?? [];
   return [...new Set(all.map((line) => line.trim().toLowerCase()))].sort().join();
 }
 

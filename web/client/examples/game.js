@@ -6,16 +6,18 @@ const field = document.querySelector("#field");
 const room = await join(new URL("../ws", location.href.replace(/^http/, "ws")), "game");
 room.channel("moves", { id: 1, ordered: false, maxRetransmits: 0 }); // every peer has one
 
+const dotOf = (id) => document.getElementById(`dot-${id}`); // members choose their ids: "field" is one too
+
 function move(id, { x, y }) {
-  let dot = document.getElementById(id);
-  if (!dot) field.append(dot = Object.assign(document.createElement("div"), { id, className: "dot" }));
+  let dot = dotOf(id);
+  if (!dot) field.append(dot = Object.assign(document.createElement("div"), { id: `dot-${id}`, className: "dot" }));
   dot.style.translate = `${x}px ${y}px`;
 }
 
 room.on("peer", (peer) => {
   peer.channels.get("moves").onmessage = ({ data }) => move(peer.id, JSON.parse(data));
 });
-room.on("gone", ({ peer }) => document.getElementById(peer.id)?.remove());
+room.on("gone", ({ peer }) => dotOf(peer.id)?.remove());
 field.onpointermove = ({ offsetX: x, offsetY: y }) => {
   move(room.id, { x, y });
   for (const { channels } of room.peers.values()) {

@@ -3,7 +3,7 @@ import { join } from "parley-client";
 import { useEffect, useState, useSyncExternalStore } from "react";
 
 function Video({ stream, muted = false }) {
-  return <video ref={(element) => { if (element) element.srcObject = stream; }} autoPlay playsInline muted={muted} />;
+  return <video ref={(element) => { if (element && element.srcObject !== stream) element.srcObject = stream; }} autoPlay playsInline muted={muted} />;
 }
 
 function Call({ room }) {
@@ -17,17 +17,17 @@ function Call({ room }) {
 }
 
 export function App({ url, name }) {
-  const [room, setRoom] = useState();
+  const [room, setRoom] = useState(), [problem, setProblem] = useState("");
   useEffect(() => {
     const stop = new AbortController();
     const joined = join(url, "react", { name, signal: stop.signal }).then(async (room) => {
       stop.signal.addEventListener("abort", () => room.leave());
-      await room.publish();
-      room.meet();
       setRoom(room);
+      await room.publish().catch(() => {}); // without a camera we still see the others
+      room.meet();
     });
-    joined.catch((error) => { if (!stop.signal.aborted) throw error; });
+    joined.catch((error) => { if (!stop.signal.aborted) setProblem(error.message); });
     return () => stop.abort();
   }, [url, name]);
-  return room ? <Call room={room} /> : <p>Joining…</p>;
+  return room ? <Call room={room} /> : <p>{problem || "Joining…"}</p>;
 }
