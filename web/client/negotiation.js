@@ -93,8 +93,11 @@ export class Negotiation {
     });
   }
 
-  /** Tells an offer again that has no answer: one of the two may be lost. */
-  again() { this.#later(0); }
+  /**
+   * Tells an offer again that has no answer: one of the two may be lost. Not at once: who has
+   * come back anew says so first.
+   */
+  again() { this.#later(AGAIN); }
 
   /** Ends: nothing is told again. */
   close() { clearTimeout(this.#timer); }
