@@ -40,7 +40,12 @@ type simulatedClient struct {
 	grant  *actor.Grant  // nil: the default rights
 	banned time.Time     // until then it may not come back; zero: it may
 	key    string        // with which it takes the place of its former self; empty: it does not
+	gaveUp time.Time     // when it last gave up a join; zero: it has not
 }
+
+// lateJoin is how long a join that was given up may be on its way. With a key it takes the
+// place of whoever has come meanwhile.
+const lateJoin = 10 * time.Second
 
 // moderates reports whether the client has the right to.
 func (p *simulatedClient) moderates() bool { return p.grant != nil }
@@ -186,7 +191,7 @@ func (p *simulatedClient) join() {
 	switch {
 	case !ok:
 		p.s.trace("%s gives up joining at %s", m.name, c.name)
-		p.left = time.Time{}
+		p.left, p.gaveUp = time.Time{}, time.Now()
 		p.drop()
 		p.forgetMembership()
 	case !in:
@@ -269,7 +274,8 @@ func (p *simulatedClient) resume() {
 	if code == "session_expired" {
 		away := time.Since(p.lost)
 		p.s.trace("%s has lost its session after %s", m.name, away)
-		if away < window && m.kickedAt.IsZero() {
+		replaced := p.key != "" && !p.gaveUp.IsZero() && time.Since(p.gaveUp) < lateJoin
+		if away < window && m.kickedAt.IsZero() && !replaced {
 			p.s.expired.Add(1)
 		}
 		p.forgetMembership()
