@@ -51,17 +51,23 @@ func (l *loop) connectOf(node string) (*Client, *far) {
 	return c, o
 }
 
+// memberAt has a member join by a connection of a node, and returns its session and how many
+// messages its client has had.
+func (l *loop) memberAt(node string) (session string, had uint64) {
+	session = NewSession(0)
+	c, box := l.connectOf(node)
+	l.join(c, "r", "a", session)
+	l.finish()
+	return session, uint64(len(read(&box.Outbox)))
+}
+
 // Of two resumes that come while the connection before is being closed the last has the
 // membership, and waits until the node of that connection knows: the first does not take it
 // back. It is told that it was replaced, and its owner that it can be forgotten.
 func TestResumesInTurn(t *testing.T) {
 	for _, lastOf := range []string{"c", "d", "b"} {
 		l, arrive := waitingHub()
-		session := NewSession(0)
-		before, box := l.connectOf("b")
-		l.join(before, "r", "a", session)
-		l.finish()
-		had := uint64(len(read(&box.Outbox)))
+		session, had := l.memberAt("b")
 		first, replaced := l.connectOf("c")
 		last, _ := l.connectOf(lastOf)
 		forgotten := 0
@@ -85,11 +91,7 @@ func TestResumesInTurn(t *testing.T) {
 // A resume that has waited and is refused in the end can be forgotten.
 func TestRefusedAfterWaiting(t *testing.T) {
 	l, arrive := waitingHub()
-	session := NewSession(0)
-	before, box := l.connectOf("b")
-	l.join(before, "r", "a", session)
-	l.finish()
-	had := uint64(len(read(&box.Outbox)))
+	session, had := l.memberAt("b")
 	again, _ := l.connectOf("c")
 	forgotten := 0
 	done := make(chan Resumed, 1)
