@@ -1,6 +1,7 @@
 package wsconn
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strconv"
@@ -175,8 +176,9 @@ func (m *Membership) settled(d *wire.Delivered, out *Messages) bool {
 	return true
 }
 
-// settle forgets the messages up to n. That one was refused if there is a code, and those
-// before it were carried out. refused is nil if the message is tried again.
+// settle forgets what a pong or a refusal tells of. A pong, without a code, follows on message
+// n: those up to it were carried out. A refusal is of message n only: in a cluster it may come
+// before the answers to earlier ones. refused is nil if the message is tried again.
 func (m *Membership) settle(n uint64, code wire.Code) (carriedOut []sent, refused *sent) {
 	c, p := &m.conn.passing, &m.passed
 	c.mu.Lock()
@@ -184,32 +186,49 @@ func (m *Membership) settle(n uint64, code wire.Code) (carriedOut []sent, refuse
 	if p.over {
 		return nil, nil
 	}
-	i := 0
-	for i < len(p.sent) && (p.sent[i].n < n || code == wire.NoCode && p.sent[i].n == n) {
-		c.bytes -= p.sent[i].cost()
-		i++
-	}
-	carriedOut, p.sent = p.sent[:i:i], p.sent[i:]
+	i, found := slices.BinarySearchFunc(p.sent, n, func(s sent, n uint64) int { return cmp.Compare(s.n, n) })
 	switch {
 	case code == wire.NoCode:
+		if found {
+			i++
+		}
+		carriedOut = p.takeFirst(i)
+		for _, s := range carriedOut {
+			c.bytes -= s.cost()
+		}
 		p.marked = len(p.sent) > 0
 		if p.marked {
 			go m.mark()
 		}
-	case len(p.sent) > 0 && p.sent[0].n == n:
-		s := p.sent[0]
-		p.sent = p.sent[1:]
+	case found:
+		s := p.take(i)
+		c.bytes -= s.cost()
 		if refused = &s; m.tryAgain(&s, code) {
 			refused = nil
-		} else {
-			c.bytes -= s.cost()
 		}
-	}
-	if len(p.sent) == 0 {
-		p.sent = nil
 	}
 	c.release()
 	return carriedOut, refused
+}
+
+// takeFirst takes out the first n messages, and keeps nothing of them.
+func (p *passed) takeFirst(n int) []sent {
+	first := slices.Clone(p.sent[:n])
+	clear(p.sent[:n])
+	if p.sent = p.sent[n:]; len(p.sent) == 0 {
+		p.sent = nil
+	}
+	return first
+}
+
+// take takes out the message at index i, and keeps nothing of it.
+func (p *passed) take(i int) sent {
+	if i == 0 { // as most
+		return p.takeFirst(1)[0]
+	}
+	s := p.sent[i]
+	p.sent = slices.Delete(p.sent, i, i+1)
+	return s
 }
 
 // mark asks for a pong behind what was passed on so far.
@@ -238,6 +257,7 @@ func (m *Membership) tryAgain(s *sent, code wire.Code) bool {
 	p := &m.passed
 	p.again = append(p.again, *s)
 	m.conn.passing.again++
+	m.conn.passing.bytes += s.cost()
 	if p.timer == nil {
 		p.timer = time.AfterFunc(passAgainEvery, m.passAgain)
 	}
