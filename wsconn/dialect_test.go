@@ -18,13 +18,19 @@ import (
 // words is a small dialect: "join ROOM ID", "leave ROOM", "say ROOM TEXT", "insist ROOM TEXT",
 // "call ROOM N" for so many messages to nobody, "mark ROOM REF" and "close", answered with
 // words.
-type words struct{ begin error }
+type words struct {
+	begin error
+	made  chan *Conn // takes each connection; may be nil
+}
 
 func (words) Name() string { return "words" }
 
 func (words) Rooms() string { return "words:" }
 
 func (w words) Speaker(c *Conn, _ *http.Request) Speaker {
+	if w.made != nil {
+		w.made <- c
+	}
 	return &speaker{c: c, begin: w.begin, rooms: map[string]*Membership{}}
 }
 
@@ -211,6 +217,16 @@ func TestAnExpiredGrantEndsItsMembership(t *testing.T) {
 	})
 	a := s.dial()
 	a.enter("r", "a")
+	a.wantClose(wire.CloseTokenExpired)
+}
+
+// The gate may take longer than what is left.
+func TestAGrantThatHasExpiredOnTheWayEndsItsMembership(t *testing.T) {
+	s, _ := newTalks(t, words{}, func(o *Options, _ *hub.Options) {
+		o.Gate = allow(&Admission{Grant: &hub.Grant{Rights: wire.DefaultRights, Expires: time.Now()}})
+	})
+	a := s.dial()
+	a.send("join r a")
 	a.wantClose(wire.CloseTokenExpired)
 }
 

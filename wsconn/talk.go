@@ -171,12 +171,21 @@ func (c *Conn) remove(m *Membership) bool {
 	return was
 }
 
-// expire sets the clock to the first grant that runs out.
+// expire sets the clock to the first grant that runs out. Of one that has run out the
+// membership is still to end.
 func (c *Conn) expire() {
 	var first time.Time
+	now := time.Now()
 	c.mu.Lock()
 	for _, m := range c.members {
-		if t := m.expires; !t.IsZero() && (first.IsZero() || t.Before(first)) && t.After(time.Now()) {
+		t := m.expires
+		if t.IsZero() {
+			continue
+		}
+		if !t.After(now) {
+			t = now.Add(time.Second)
+		}
+		if first.IsZero() || t.Before(first) {
 			first = t
 		}
 	}
