@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"slices"
 	"testing"
+	"time"
 	"weak"
 
 	"github.com/parley-rtc/parley/hub/wire"
@@ -13,6 +14,7 @@ import (
 // again goes nowhere.
 func newPassing(t *testing.T, n int) *Membership {
 	m := &Membership{conn: new(Conn), ended: true}
+	m.conn.passing.most = passingBytes
 	for range n {
 		m.note(sent{Outgoing: &Outgoing{Text: []byte("x"), Patience: patience}})
 	}
@@ -65,4 +67,64 @@ func TestOfWhatIsSettledNothingIsKept(t *testing.T) {
 		t.Error("a message was forgotten whose outcome is not known")
 	}
 	runtime.KeepAlive(m)
+}
+
+// waits returns how many messages wait to be tried again.
+func (m *Membership) waits() int {
+	m.conn.passing.mu.Lock()
+	defer m.conn.passing.mu.Unlock()
+	return len(m.passed.again)
+}
+
+// What was refused must not be overtaken by what the client sends next.
+func TestTheClientIsNotReadUntilWhatWasRefusedIsCarriedOut(t *testing.T) {
+	m := newPassing(t, 1)
+	reads := func() bool { return m.conn.passing.wait() == nil }
+	m.settle(1, wire.CodeCongested)
+	if reads() {
+		t.Error("it is read while a message waits to be tried again")
+	}
+	again := m.passed.again[0]
+	m.mu.Lock() // as while others are passed on
+	tried := make(chan struct{})
+	go func() {
+		defer close(tried)
+		m.passAgain() // goes nowhere
+	}()
+	for m.waits() > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if reads() {
+		t.Error("it is read before the message is tried again")
+	}
+	m.mu.Unlock()
+	<-tried
+	m.note(again)
+	if reads() {
+		t.Error("it is read while a message is tried again")
+	}
+	if m.settle(2, wire.NoCode); !reads() {
+		t.Error("it is not read although all is carried out")
+	}
+}
+
+func TestWhatWasRefusedIsTriedAgainInItsOrder(t *testing.T) {
+	m := newPassing(t, 3)
+	for _, n := range []uint64{2, 3, 1} {
+		m.settle(n, wire.CodeCongested)
+	}
+	if got := numbers(m.passed.again); !slices.Equal(got, []uint64{1, 2, 3}) {
+		t.Errorf("the order is %v", got)
+	}
+}
+
+// A client is in up to 1,000 rooms, and waits for what it has sent to one.
+func TestNoPongIsAskedForWhereNothingIsUnderWay(t *testing.T) {
+	m := newPassing(t, 1)
+	m.settle(1, wire.CodeTargetNotFound) // the pong behind it is lost
+	m.ended = false
+	m.mark() // it would need a hub
+	if _, mark := m.note(sent{Outgoing: &Outgoing{}}); !mark {
+		t.Error("no pong follows on the next message")
+	}
 }
