@@ -51,12 +51,12 @@ func (d *Dialect) Speaker(c *wsconn.Conn, r *http.Request) wsconn.Speaker {
 	return newPeer(d, c, last(q["key"]), last(q["id"]), last(q["token"]))
 }
 
-// last returns the last of several values, as PeerServer does.
+// last returns the last of several values, as PeerServer does. It keeps nothing of the others.
 func last(values []string) string {
 	if len(values) == 0 {
 		return ""
 	}
-	return values[len(values)-1]
+	return strings.Clone(values[len(values)-1])
 }
 
 func (d *Dialect) takes(key string) bool {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -147,6 +148,35 @@ func TestTopicsAreAnyText(t *testing.T) {
 		a.Want(text + `,"clients":2}`)
 		b.Want(text + `,"clients":2}`)
 	}
+}
+
+// noted notes the clients of a dialect.
+type noted struct {
+	*Dialect
+	made chan *client
+}
+
+func (n noted) Speaker(c *wsconn.Conn, r *http.Request) wsconn.Speaker {
+	s := n.Dialect.Speaker(c, r).(*client)
+	n.made <- s
+	return s
+}
+
+func TestOfALongTopicLittleIsKept(t *testing.T) {
+	d := noted{New(Options{}), make(chan *client, 1)}
+	s := dialecttest.Serve(t, d, nil)
+	long := strings.Repeat("x", 60_000)
+	c := subscribed(s, long+"1")
+	for name := range (<-d.made).topics {
+		if len(name) > wire.MaxRoom {
+			t.Errorf("a name of %d bytes is kept", len(name))
+		}
+	}
+	c.Send(`{"type":"publish","topic":"` + long + `1"}`)
+	c.Want(`{"type":"publish","topic":"` + long + `1","clients":1}`)
+	c.Send(`{"type":"unsubscribe","topics":["` + long + `1"]}`)
+	c.Send(`{"type":"publish","topic":"` + long + `1"}`)
+	settle(c)
 }
 
 // bad are messages that mean nothing: none is answered, and none ends a connection. Of those
