@@ -54,6 +54,7 @@ func (d *Dialect) Rooms() string { return d.options.RoomPrefix }
 // Speaker implements [wsconn.Dialect]. The protocol has no place for a token: it is the
 // parameter token of the URL, which clients of y-webrtc keep.
 func (d *Dialect) Speaker(c *wsconn.Conn, r *http.Request) wsconn.Speaker {
+	c.ChangesAtOnce(d.options.MaxTopics) // a client that hears nothing for 30 s comes again
 	return &client{dialect: d, conn: c, token: strings.Clone(r.URL.Query().Get("token")), topics: map[string]*wsconn.Membership{}}
 }
 

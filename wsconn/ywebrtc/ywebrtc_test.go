@@ -291,6 +291,19 @@ func TestTopicsOfAMessageAreLimited(t *testing.T) {
 	}
 }
 
+// A client waits for what it has asked for no longer than it waits for a pong.
+func TestAClientComesIntoAllItsTopicsAtOnce(t *testing.T) {
+	s := dialecttest.Serve(t, New(Options{}), func(o *wsconn.Options, _ *hub.Options) { o.RateChanges, o.BurstChanges = 1, 1 })
+	topics := make([]string, defaultTopics)
+	for i := range topics {
+		topics[i] = fmt.Sprint(i)
+	}
+	subscribed(s, topics...)
+	if rooms, err := s.Hub.Rooms(t.Context()); err != nil || len(rooms) != len(topics) {
+		t.Errorf("it is in %d topics (%v)", len(rooms), err)
+	}
+}
+
 func TestClientsOfATopicAreLimited(t *testing.T) {
 	s := dialecttest.Serve(t, New(Options{MaxClients: 2}), func(_ *wsconn.Options, o *hub.Options) { o.MaxRoomMembers = 1 })
 	a, b, c := subscribed(s, "t"), subscribed(s, "t"), subscribed(s, "t", "u")
