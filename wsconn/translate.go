@@ -25,7 +25,11 @@ func (c *Conn) wake(m *Membership) {
 		m.client.Failed()
 		return
 	}
-	c.ready = append(c.ready, m)
+	if m == nil && c.c.client.CloseCode() == 0 { // a ping must not wait for what many rooms say
+		c.ready = slices.Insert(c.ready, 0, nil)
+	} else {
+		c.ready = append(c.ready, m)
+	}
 	start := !c.writing
 	c.writing = true
 	c.mu.Unlock()
