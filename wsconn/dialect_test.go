@@ -355,3 +355,17 @@ func TestAConnectionHasOneBudgetHoweverManyRoomsItIsIn(t *testing.T) {
 		t.Errorf("%d bytes have waited for one connection, more than %d", most, bound)
 	}
 }
+
+func TestAConnectionHasOneFanOutHoweverManyRoomsItIsIn(t *testing.T) {
+	s, _ := newTalks(t, words{}, func(_ *Options, o *hub.Options) { o.RateFanOut, o.BurstFanOut = 1, 3000 })
+	a, b, c := s.dial(), s.dial(), s.dial()
+	for id, one := range map[string]*client{"a": a, "b": b, "c": c} {
+		one.enter("r", id)
+		one.enter("s", id)
+	}
+	text := strings.Repeat("x", 2000)
+	a.send("say r %s", text)
+	a.send("say s %s", text)
+	a.want("failed congested")
+	b.want(`heard r a "` + text + `"`)
+}
