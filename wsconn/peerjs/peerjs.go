@@ -12,6 +12,9 @@ import (
 type Options struct {
 	// Keys are the keys that are taken. Empty: all are.
 	Keys []string
+	// NoTokens says that the gate reads no tokens. Then any text is the secret of the client
+	// that has made it up, even if it looks like a JWT.
+	NoTokens bool
 	// Discovery lets anybody list the ids of all peers of a key.
 	Discovery bool
 	// Expire is how long a message waits for an absent peer. The default is 5 s.
