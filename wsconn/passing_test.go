@@ -119,8 +119,8 @@ func TestAClientThatReadsLateIsHeldBackAndNotClosed(t *testing.T) {
 	a := s.dial()
 	c := <-w.made
 	a.enter("r", "a")
-	text := strings.Repeat("x", 8<<10)
-	const n = 2000 // more than the sockets take
+	text := strings.Repeat("x", 16<<10)
+	const n = 500 // more than the sockets take
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	go func() {
