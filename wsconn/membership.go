@@ -369,36 +369,3 @@ func (m *Membership) end(reason string) {
 		m.client.End(reason)
 	}
 }
-
-// Wake implements [hub.Writer].
-func (m *Membership) Wake() { m.conn.wake(m) }
-
-// Closing implements [hub.Writer]. A client that does not read can't be told: its
-// connection ends with the membership, and so it does if the membership takes longer to end
-// than a connection may.
-func (m *Membership) Closing() {
-	time.AfterFunc(closeTimeout, func() {
-		if !m.isOver() {
-			m.conn.c.cut(event.ReasonSlow)
-		}
-	})
-	if m.client.CloseCode() == wire.CloseSlowConsumer {
-		go func() { _ = m.conn.c.client.Close(wire.CloseSlowConsumer, errSlow.reason, event.ReasonSlow) }()
-	}
-}
-
-// isOver reports whether the hub has been told that the membership has ended.
-func (m *Membership) isOver() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.ended
-}
-
-// Probe implements [hub.Writer].
-func (m *Membership) Probe() { m.conn.c.Probe() }
-
-// Challenge implements [hub.Writer].
-func (m *Membership) Challenge(within time.Duration) { m.conn.c.Challenge(within) }
-
-// Abort implements [hub.Writer].
-func (m *Membership) Abort() { m.conn.c.Abort() }
