@@ -48,10 +48,11 @@ type Connection struct {
 	Remote     netip.Addr // the client's address
 	QueueBytes int        // the most memory of frames that may wait for the client
 	Writer     Writer     // may be a [PatientWriter]
-	Budget     *Budget    // of all clients of one connection together; nil: it has this one
+	Budget     *Budget    // all clients of one connection have the same; nil: it has this client only
 }
 
-// Budget bounds what waits for several clients of one connection together.
+// Budget bounds what several clients of one connection do together: what waits for them, the
+// copies that they cause, and the lines of the log.
 type Budget struct{ actor *actor.Budget }
 
 // NewBudget makes a budget of as many bytes as QueueBytes of one client.
@@ -82,10 +83,12 @@ func (r Request) refused() frame.Refused {
 func (h *Hub) Connect(c Connection) Client {
 	out := new(actor.Outbox)
 	out.Init(c.Writer, h.stats, c.QueueBytes)
+	client := actor.NewClient(c.Number, c.Remote, out)
 	if c.Budget != nil {
 		out.SetBudget(c.Budget.actor)
+		client.ShareBudget(c.Budget.actor)
 	}
-	return Client{h.core, actor.NewClient(c.Number, c.Remote, out), out}
+	return Client{h.core, client, out}
 }
 
 // Start registers the client with the hub, which may use its Writer from then on. When

@@ -206,7 +206,7 @@ func (h *Hub) Count(ctx context.Context, room string, meta json.RawMessage) (mem
 }
 
 // Clients returns all connections, sorted by their numbers and collected in steps, as
-// in [Hub.Rooms].
+// in [Hub.Rooms]. One that is in several rooms is there for each of them.
 func (h *Hub) Clients(ctx context.Context) ([]ClientInfo, error) {
 	clients, err := h.core.Clients(ctx)
 	return convert(clients, clientInfo), err

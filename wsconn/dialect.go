@@ -113,6 +113,7 @@ func (d *DialectHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.h
 // talk makes the dialect's side of a connection.
 func (d *DialectHandler) talk(c *conn, r *http.Request) *Conn {
 	talk := &Conn{c: c, of: d, budget: hub.NewBudget(c.options.QueueBytes)}
+	talk.passing.most = min(passingBytes, c.options.QueueBytes/2)
 	talk.speaker = d.dialect.Speaker(talk, r)
 	d.Stats.Connections.Add(1)
 	return talk

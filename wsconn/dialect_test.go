@@ -18,13 +18,19 @@ import (
 // words is a small dialect: "join ROOM ID", "leave ROOM", "say ROOM TEXT", "insist ROOM TEXT",
 // "call ROOM N" for so many messages to nobody, "mark ROOM REF" and "close", answered with
 // words.
-type words struct{ begin error }
+type words struct {
+	begin error
+	made  chan *Conn // takes each connection; may be nil
+}
 
 func (words) Name() string { return "words" }
 
 func (words) Rooms() string { return "words:" }
 
 func (w words) Speaker(c *Conn, _ *http.Request) Speaker {
+	if w.made != nil {
+		w.made <- c
+	}
 	return &speaker{c: c, begin: w.begin, rooms: map[string]*Membership{}}
 }
 
@@ -214,6 +220,16 @@ func TestAnExpiredGrantEndsItsMembership(t *testing.T) {
 	a.wantClose(wire.CloseTokenExpired)
 }
 
+// The gate may take longer than what is left.
+func TestAGrantThatHasExpiredOnTheWayEndsItsMembership(t *testing.T) {
+	s, _ := newTalks(t, words{}, func(o *Options, _ *hub.Options) {
+		o.Gate = allow(&Admission{Grant: &hub.Grant{Rights: wire.DefaultRights, Expires: time.Now()}})
+	})
+	a := s.dial()
+	a.send("join r a")
+	a.wantClose(wire.CloseTokenExpired)
+}
+
 func TestAConnectionInNoRoomIsClosed(t *testing.T) {
 	s, _ := newTalks(t, words{}, func(o *Options, _ *hub.Options) { o.JoinTimeout = time.Second })
 	a := s.dial()
@@ -338,4 +354,18 @@ func TestAConnectionHasOneBudgetHoweverManyRoomsItIsIn(t *testing.T) {
 	if bound := int64(7 << 20); most > bound { // 6 MiB, and what the writer has
 		t.Errorf("%d bytes have waited for one connection, more than %d", most, bound)
 	}
+}
+
+func TestAConnectionHasOneFanOutHoweverManyRoomsItIsIn(t *testing.T) {
+	s, _ := newTalks(t, words{}, func(_ *Options, o *hub.Options) { o.RateFanOut, o.BurstFanOut = 1, 3000 })
+	a, b, c := s.dial(), s.dial(), s.dial()
+	for id, one := range map[string]*client{"a": a, "b": b, "c": c} {
+		one.enter("r", id)
+		one.enter("s", id)
+	}
+	text := strings.Repeat("x", 2000)
+	a.send("say r %s", text)
+	a.send("say s %s", text)
+	a.want("failed congested")
+	b.want(`heard r a "` + text + `"`)
 }

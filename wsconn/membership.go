@@ -369,23 +369,3 @@ func (m *Membership) end(reason string) {
 		m.client.End(reason)
 	}
 }
-
-// Wake implements [hub.Writer].
-func (m *Membership) Wake() { m.conn.wake(m) }
-
-// Closing implements [hub.Writer]. A client that does not read can't be told: its
-// connection ends with the membership.
-func (m *Membership) Closing() {
-	if m.client.CloseCode() == wire.CloseSlowConsumer {
-		go func() { _ = m.conn.c.client.Close(wire.CloseSlowConsumer, errSlow.reason, event.ReasonSlow) }()
-	}
-}
-
-// Probe implements [hub.Writer].
-func (m *Membership) Probe() { m.conn.c.Probe() }
-
-// Challenge implements [hub.Writer].
-func (m *Membership) Challenge(within time.Duration) { m.conn.c.Challenge(within) }
-
-// Abort implements [hub.Writer].
-func (m *Membership) Abort() { m.conn.c.Abort() }

@@ -1,6 +1,7 @@
 package wsconn
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strconv"
@@ -44,10 +45,11 @@ const (
 type Outcome func(o *Outgoing, code wire.Code, out *Messages)
 
 // What one connection has passed on and the hub may not have carried out is bounded, in
-// bytes of memory: beyond passingBytes the client is not read.
+// bytes of memory: beyond passingBytes, or half of its queue if that is less, the client is
+// not read. What comes back to itself fits into its queue then.
 const (
 	passingBytes = 1 << 20
-	passingCost  = 192 // of a message, beside its text
+	passingCost  = 512 // of a message, beside its text
 )
 
 // passAgainEvery is the time between two tries of a message.
@@ -55,9 +57,10 @@ const passAgainEvery = 250 * time.Millisecond
 
 // passing is what a connection has passed on and the hub may not have carried out.
 type passing struct {
+	most  int // bytes; set before start, then read only
 	mu    sync.Mutex
 	bytes int
-	again int           // messages that are to be tried again
+	again int           // messages that were refused and are tried again
 	free  chan struct{} // closed when the client may be read again; nil: nobody waits
 }
 
@@ -117,7 +120,7 @@ func (m *Membership) note(s sent) (ref string, mark bool) {
 	p.last++
 	s.n = p.last
 	p.sent = append(p.sent, s)
-	c.bytes += s.cost()
+	c.account(1, s)
 	mark, p.marked = !p.marked, true
 	return refOf(s.n), mark
 }
@@ -175,8 +178,9 @@ func (m *Membership) settled(d *wire.Delivered, out *Messages) bool {
 	return true
 }
 
-// settle forgets the messages up to n. That one was refused if there is a code, and those
-// before it were carried out. refused is nil if the message is tried again.
+// settle forgets what a pong or a refusal tells of. A pong, without a code, follows on message
+// n: those up to it were carried out. A refusal is of message n only: in a cluster it may come
+// before the answers to earlier ones. refused is nil if the message is tried again.
 func (m *Membership) settle(n uint64, code wire.Code) (carriedOut []sent, refused *sent) {
 	c, p := &m.conn.passing, &m.passed
 	c.mu.Lock()
@@ -184,35 +188,55 @@ func (m *Membership) settle(n uint64, code wire.Code) (carriedOut []sent, refuse
 	if p.over {
 		return nil, nil
 	}
-	i := 0
-	for i < len(p.sent) && (p.sent[i].n < n || code == wire.NoCode && p.sent[i].n == n) {
-		c.bytes -= p.sent[i].cost()
-		i++
-	}
-	carriedOut, p.sent = p.sent[:i:i], p.sent[i:]
+	i, found := find(p.sent, n)
 	switch {
 	case code == wire.NoCode:
+		if found {
+			i++
+		}
+		carriedOut = p.takeFirst(i)
+		c.account(-1, carriedOut...)
 		p.marked = len(p.sent) > 0
 		if p.marked {
 			go m.mark()
 		}
-	case len(p.sent) > 0 && p.sent[0].n == n:
-		s := p.sent[0]
-		p.sent = p.sent[1:]
+	case found:
+		s := p.take(i)
+		c.account(-1, s)
 		if refused = &s; m.tryAgain(&s, code) {
 			refused = nil
-		} else {
-			c.bytes -= s.cost()
 		}
-	}
-	if len(p.sent) == 0 {
-		p.sent = nil
 	}
 	c.release()
 	return carriedOut, refused
 }
 
-// mark asks for a pong behind what was passed on so far.
+// find returns where message n is among others, which are in order, or where it would be.
+func find(all []sent, n uint64) (i int, found bool) {
+	return slices.BinarySearchFunc(all, n, func(s sent, n uint64) int { return cmp.Compare(s.n, n) })
+}
+
+// takeFirst takes out the first n messages, and keeps nothing of them.
+func (p *passed) takeFirst(n int) []sent {
+	first := slices.Clone(p.sent[:n])
+	clear(p.sent[:n])
+	if p.sent = p.sent[n:]; len(p.sent) == 0 {
+		p.sent = nil
+	}
+	return first
+}
+
+// take takes out the message at index i, and keeps nothing of it.
+func (p *passed) take(i int) sent {
+	if i == 0 { // as most
+		return p.takeFirst(1)[0]
+	}
+	s := p.sent[i]
+	p.sent = slices.Delete(p.sent, i, i+1)
+	return s
+}
+
+// mark asks for a pong behind what was passed on so far, if anything was that is not settled.
 func (m *Membership) mark() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -222,7 +246,12 @@ func (m *Membership) mark() {
 	c := &m.conn.passing
 	c.mu.Lock()
 	ref := refOf(m.passed.last)
+	m.passed.marked = len(m.passed.sent) > 0
+	marks := m.passed.marked
 	c.mu.Unlock()
+	if !marks {
+		return
+	}
 	_ = m.client.Reply(wire.PongText(ref)) // an error is of the hub's end
 }
 
@@ -236,34 +265,41 @@ func (m *Membership) tryAgain(s *sent, code wire.Code) bool {
 		return false
 	}
 	p := &m.passed
-	p.again = append(p.again, *s)
-	m.conn.passing.again++
+	i, _ := find(p.again, s.n)
+	p.again = slices.Insert(p.again, i, *s)
+	m.conn.passing.account(1, *s)
 	if p.timer == nil {
 		p.timer = time.AfterFunc(passAgainEvery, m.passAgain)
 	}
 	return true
 }
 
-// passAgain tries what was refused again. The timer calls it.
+// passAgain tries what was refused again, in the order in which it was passed on first. The
+// client is not read before all of that is carried out. The timer calls it.
 func (m *Membership) passAgain() {
 	c, p := &m.conn.passing, &m.passed
 	c.mu.Lock()
 	again := p.again
 	p.again, p.timer = nil, nil
-	c.forgetAgain(again)
+	c.account(-1, again...)
+	c.again++ // until they are passed on
 	c.mu.Unlock()
 	for _, s := range again {
 		_ = m.pass(s) // an error is of the hub's end
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.again--
 	c.release()
 }
 
-func (c *passing) forgetAgain(all []sent) {
-	c.again -= len(all)
+// account adds messages to the sums, or with sign -1 takes them out. The caller holds mu.
+func (c *passing) account(sign int, all ...sent) {
 	for _, s := range all {
-		c.bytes -= s.cost()
+		c.bytes += sign * s.cost()
+		if !s.since.IsZero() {
+			c.again += sign
+		}
 	}
 }
 
@@ -276,10 +312,8 @@ func (m *Membership) forget() {
 		return
 	}
 	p.over = true
-	c.forgetAgain(p.again)
-	for _, s := range p.sent {
-		c.bytes -= s.cost()
-	}
+	c.account(-1, p.again...)
+	c.account(-1, p.sent...)
 	p.sent, p.again = nil, nil
 	if p.timer != nil {
 		p.timer.Stop()
@@ -287,7 +321,7 @@ func (m *Membership) forget() {
 	c.release()
 }
 
-func (c *passing) full() bool { return c.bytes >= passingBytes || c.again > 0 }
+func (c *passing) full() bool { return c.bytes >= c.most || c.again > 0 }
 
 // release lets the client be read again, if it may be. The caller holds mu.
 func (c *passing) release() {

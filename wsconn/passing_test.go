@@ -108,3 +108,35 @@ func (s *server) dialNarrow() *client {
 	narrow.secure = &http.Client{Transport: transport}
 	return narrow.dial()
 }
+
+// What a client publishes comes back to it, too, by the queue that holds what it does not read.
+func TestAClientThatReadsLateIsHeldBackAndNotClosed(t *testing.T) {
+	w := words{made: make(chan *Conn, 1)}
+	s, _ := newTalks(t, w, func(o *Options, h *hub.Options) {
+		o.QueueBytes, o.Rate, o.RateBytes = 128<<10, -1, -1
+		h.RateFanOut, h.BurstFanOut = 1<<30, 1<<30
+	})
+	a := s.dial()
+	c := <-w.made
+	a.enter("r", "a")
+	text := strings.Repeat("x", 16<<10)
+	const n = 500 // more than the sockets take
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	go func() {
+		for range n {
+			if a.conn.Write(ctx, websocket.MessageText, []byte("insist r "+text)) != nil {
+				return
+			}
+		}
+	}()
+	for c.passing.wait() == nil && c.c.client.CloseCode() == 0 {
+		if ctx.Err() != nil {
+			t.Fatal("it is not held back")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	for range n {
+		a.want(`heard r a "` + text + `"`)
+	}
+}

@@ -130,6 +130,21 @@ func (c *Conn) message(text []byte) error {
 	return c.speaker.Message(text)
 }
 
+// Charge counts one more message against the client's limit: a message that the server makes
+// several of costs as much as those. Over the limit, the client is not read for a while. Only
+// Begin and Message may call it.
+func (c *Conn) Charge() error {
+	return c.c.pace(reserve(c.c.rates.messages, c.c.rates.at(time.Now()), 1))
+}
+
+// ChangesAtOnce lets the client join so many rooms at once, if the limit is fewer. Only
+// [Dialect] Speaker may call it.
+func (c *Conn) ChangesAtOnce(n int) {
+	if o := c.c.options; n > o.BurstChanges {
+		c.c.rates.changes = limiter(o.RateChanges, n)
+	}
+}
+
 func (c *Conn) count() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -171,12 +186,21 @@ func (c *Conn) remove(m *Membership) bool {
 	return was
 }
 
-// expire sets the clock to the first grant that runs out.
+// expire sets the clock to the first grant that runs out. Of one that has run out the
+// membership is still to end.
 func (c *Conn) expire() {
 	var first time.Time
+	now := time.Now()
 	c.mu.Lock()
 	for _, m := range c.members {
-		if t := m.expires; !t.IsZero() && (first.IsZero() || t.Before(first)) && t.After(time.Now()) {
+		t := m.expires
+		if t.IsZero() {
+			continue
+		}
+		if !t.After(now) {
+			t = now.Add(time.Second)
+		}
+		if first.IsZero() || t.Before(first) {
 			first = t
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/event"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
@@ -25,7 +26,11 @@ func (c *Conn) wake(m *Membership) {
 		m.client.Failed()
 		return
 	}
-	c.ready = append(c.ready, m)
+	if m == nil && c.c.client.CloseCode() == 0 { // a ping must not wait for what many rooms say
+		c.ready = slices.Insert(c.ready, 0, nil)
+	} else {
+		c.ready = append(c.ready, m)
+	}
 	start := !c.writing
 	c.writing = true
 	c.mu.Unlock()
@@ -228,3 +233,36 @@ func (c *Conn) failed() {
 		}
 	}
 }
+
+// Wake implements [hub.Writer].
+func (m *Membership) Wake() { m.conn.wake(m) }
+
+// Closing implements [hub.Writer]. A client that does not read can't be told: its
+// connection ends with the membership, and so it does if the membership takes longer to end
+// than a connection may.
+func (m *Membership) Closing() {
+	time.AfterFunc(closeTimeout, func() {
+		if !m.isOver() {
+			m.conn.c.cut(event.ReasonSlow)
+		}
+	})
+	if m.client.CloseCode() == wire.CloseSlowConsumer {
+		go func() { _ = m.conn.c.client.Close(wire.CloseSlowConsumer, errSlow.reason, event.ReasonSlow) }()
+	}
+}
+
+// isOver reports whether the hub has been told that the membership has ended.
+func (m *Membership) isOver() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.ended
+}
+
+// Probe implements [hub.Writer].
+func (m *Membership) Probe() { m.conn.c.Probe() }
+
+// Challenge implements [hub.Writer].
+func (m *Membership) Challenge(within time.Duration) { m.conn.c.Challenge(within) }
+
+// Abort implements [hub.Writer].
+func (m *Membership) Abort() { m.conn.c.Abort() }

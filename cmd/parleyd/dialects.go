@@ -29,7 +29,9 @@ func (d *daemon) speakDialects(mux *http.ServeMux, page http.Handler) {
 	}
 	if c.PeerJS != "" {
 		base := strings.TrimSuffix(c.PeerJS, "/")
-		p := peerjs.New(peerjs.Options{Keys: c.PeerJSKeys, Discovery: c.PeerJSDiscovery})
+		p := peerjs.New(peerjs.Options{
+			Keys: c.PeerJSKeys, Discovery: c.PeerJSDiscovery, NoTokens: !d.config.Auth.On() && d.config.Webhooks.Join == "",
+		})
 		h := at(base+"/peerjs", p)
 		id, peers := p.API(d.hub, h.AllowsOrigin)
 		mux.Handle(base+"/{key}/id", id)

@@ -142,10 +142,7 @@ func (n *Node) Count(ctx context.Context, room string, meta []byte) (c actor.Cou
 // Clients returns the connections of all nodes, sorted by node and number.
 func (n *Node) Clients(ctx context.Context) ([]actor.ClientInfo, error) {
 	list, err := all[actor.ClientInfo](ctx, n, request{What: "clients"})
-	slices.SortFunc(list, func(a, b actor.ClientInfo) int {
-		return cmp.Or(strings.Compare(a.Node, b.Node), cmp.Compare(a.Conn, b.Conn))
-	})
-	return list, err
+	return actor.SortClients(list), err
 }
 
 // Calls returns the calls of the rooms of all nodes, the first that started first.
@@ -177,14 +174,14 @@ func (n *Node) Call(ctx context.Context, id string) (*event.Call, error) {
 
 // ownClients returns the connections of this node. Its hub knows most of the local ones.
 func (n *Node) ownClients(ctx context.Context, h *actor.Hub) (list []actor.ClientInfo, err error) {
-	local := map[uint64]actor.ClientInfo{}
+	local := map[uint64][]actor.ClientInfo{} // the memberships of a connection
 	members, err := h.Clients(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, c := range members {
 		if c.Node == n.options.Name {
-			local[c.Conn] = c
+			local[c.Conn] = append(local[c.Conn], c)
 		}
 	}
 	if !n.call(n.toEdge, func() {
@@ -193,8 +190,8 @@ func (n *Node) ownClients(ctx context.Context, h *actor.Hub) (list []actor.Clien
 				Node: n.options.Name, Conn: t.client.Conn(), Remote: t.client.Remote(), Opened: t.opened,
 				Room: t.member.Room, ID: t.member.ID, Backlog: t.out.Backlog(),
 			}
-			if t.state == clientLocal {
-				c.Room, c.ID = local[c.Conn].Room, local[c.Conn].ID
+			if of := local[c.Conn]; t.state == clientLocal && len(of) > 0 {
+				c, local[c.Conn] = of[0], of[1:]
 			}
 			list = append(list, c)
 		}

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/parley-rtc/parley/hub"
@@ -111,6 +112,30 @@ func TestAsk(t *testing.T) {
 	await(t, "closed", func() bool { x.mu.Lock(); defer x.mu.Unlock(); return x.closed == wire.CloseKicked })
 	if err := nodes["b"].Hub().CloseRoom(t.Context(), "nothing"); wire.CodeOf(err) != wire.CodeTargetNotFound {
 		t.Errorf("close: %v", err)
+	}
+}
+
+// A connection is listed for each of its memberships, whichever node has the room.
+func TestMembershipsOfOneConnectionAreListed(t *testing.T) {
+	nodes := cluster(t, newMemory(), "a", "b")
+	roomA, roomB := roomOwnedBy(t, nodes["a"]), roomOwnedBy(t, nodes["b"])
+	connect(t, nodes["a"]) // is in no room
+	want := []string{"x in " + roomA, "y in " + roomA, "z in " + roomB}
+	for id, room := range map[string]string{"x": roomA, "y": roomA, "z": roomB} {
+		if !connect(t, nodes["a"]).join(room, id, nil, false) {
+			t.Fatalf("%s is not let in", id)
+		}
+	}
+	for name, n := range nodes {
+		clients, err := n.Clients(t.Context())
+		var got []string
+		for _, c := range clients {
+			got = append(got, c.ID+" in "+c.Room)
+		}
+		slices.Sort(got)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s lists %q %v, want %q", name, got, err, want)
+		}
 	}
 }
 

@@ -44,7 +44,7 @@ func (p *peer) Begin() error {
 	entry := wsconn.Entry{
 		Room: p.dialect.options.RoomPrefix + p.key, ID: p.id, Capacity: math.MaxInt32, Quiet: true,
 	}
-	if isJWT(p.token) { // many pages may have the same: only one that names the id makes it theirs
+	if isJWT(p.token) && !p.dialect.options.NoTokens { // many pages may have the same: only one that names the id makes it theirs
 		entry.Token, entry.Takeover = p.token, true
 	} else {
 		entry.Key = secretOf(p.token)

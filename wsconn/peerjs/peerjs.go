@@ -12,6 +12,9 @@ import (
 type Options struct {
 	// Keys are the keys that are taken. Empty: all are.
 	Keys []string
+	// NoTokens says that the gate reads no tokens. Then any text is the secret of the client
+	// that has made it up, even if it looks like a JWT.
+	NoTokens bool
 	// Discovery lets anybody list the ids of all peers of a key.
 	Discovery bool
 	// Expire is how long a message waits for an absent peer. The default is 5 s.
@@ -51,12 +54,12 @@ func (d *Dialect) Speaker(c *wsconn.Conn, r *http.Request) wsconn.Speaker {
 	return newPeer(d, c, last(q["key"]), last(q["id"]), last(q["token"]))
 }
 
-// last returns the last of several values, as PeerServer does.
+// last returns the last of several values, as PeerServer does. It keeps nothing of the others.
 func last(values []string) string {
 	if len(values) == 0 {
 		return ""
 	}
-	return values[len(values)-1]
+	return strings.Clone(values[len(values)-1])
 }
 
 func (d *Dialect) takes(key string) bool {

@@ -208,6 +208,15 @@ func TestAJWTGivesAnIDOnlyIfItNamesIt(t *testing.T) {
 	reaches(again, b, "a", "b")
 }
 
+func TestWhereTokensAreNotReadAnyTokenGivesAnID(t *testing.T) {
+	s := dialecttest.Serve(t, New(Options{NoTokens: true}), nil)
+	a := s.Dial(query("a", "looks.like.one"))
+	a.Want(opened)
+	again := s.Dial(query("a", "looks.like.one"))
+	again.Want(opened)
+	a.WantClose(int(wire.CloseReplaced))
+}
+
 // grantGate lets in who has one of its tokens.
 type grantGate map[string]*hub.Grant
 

@@ -229,10 +229,14 @@ func (c *client) isIn(h hash) bool {
 	return false
 }
 
-// offer passes offers on, each to another peer of the swarm.
+// offer passes offers on, each to another peer of the swarm. The first is the announce's own
+// message for the client's limit.
 func (c *client) offer(p *peer, in *incoming) (err error) {
-	seed := rand.Uint64()
+	seed, n := rand.Uint64(), 0
 	in.eachOffer(c.dialect.options.MaxOffers, func(nth int, offer, offerID []byte) {
+		if n++; err == nil && n > 1 {
+			err = c.conn.Charge()
+		}
 		if err == nil {
 			err = p.m.Pass(&wsconn.Outgoing{
 				Text: envelope("", offer, nil, offerID), To: wsconn.ToAny, Seed: seed, Nth: uint64(nth), Patience: patience,

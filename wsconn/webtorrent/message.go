@@ -165,13 +165,13 @@ func (in *incoming) announce() (a announce, failure string) {
 }
 
 // eachOffer calls f with the first few offers, and their number, from 0. Those that are no
-// objects count, and are left out.
+// objects with an offer count, and are left out.
 func (in *incoming) eachOffer(most int, f func(nth int, offer, offerID []byte)) {
 	nth := 0
 	wire.EachElement(in.offers, func(element []byte) {
 		if nth < most {
 			var one incoming
-			if one.read(element) {
+			if one.read(element) && one.offer != nil {
 				f(nth, one.offer, one.offerID)
 			}
 		}

@@ -3,9 +3,11 @@ package webtorrent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/parley-rtc/parley/hub"
@@ -114,4 +116,27 @@ func TestFiguresAreCountedOnceHoweverManyAsk(t *testing.T) {
 	if counts != 1 {
 		t.Errorf("counted %d times", counts)
 	}
+}
+
+// Counting that fails costs as much as counting that does not.
+func TestFiguresThatCannotBeCountedAreNotCountedForEachWhoAsks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		counts := 0
+		d := New(slow{rooms: func(context.Context) error {
+			counts++
+			return errors.New("cut off")
+		}}, Options{})
+		for range 3 {
+			if _, err := d.Stats(t.Context()); err == nil {
+				t.Error("there are figures")
+			}
+		}
+		if counts != 1 {
+			t.Errorf("counted %d times", counts)
+		}
+		time.Sleep(statsAge)
+		if _, err := d.Stats(t.Context()); err == nil || counts != 2 {
+			t.Errorf("counted %d times after a while", counts)
+		}
+	})
 }

@@ -25,12 +25,14 @@ type Stats struct {
 	Clients               map[string]any `json:"clients"` // empty: which programs peers are is not told
 }
 
-// statsCache keeps figures for a while: they are of all swarms, and anybody may ask.
+// statsCache keeps figures for a while, or that there were none: they are of all swarms, and
+// anybody may ask.
 type statsCache struct {
 	flight singleflight.Group
 
 	mu   sync.Mutex // guards what follows
 	last Stats
+	err  error
 	at   time.Time
 }
 
@@ -40,28 +42,26 @@ const (
 	statsTime = 10 * time.Second
 )
 
-func (c *statsCache) fresh() (s Stats, ok bool) {
+func (c *statsCache) fresh() (s Stats, ok bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.last, !c.at.IsZero() && time.Since(c.at) < statsAge
+	return c.last, !c.at.IsZero() && time.Since(c.at) < statsAge, c.err
 }
 
-// Stats returns figures that are at most 10 s old. Whoever asks meanwhile waits for the same
+// Stats returns figures, or an error, that are at most 10 s old. Whoever asks meanwhile waits for the same
 // count, which goes on when nobody does any more.
 func (d *Dialect) Stats(ctx context.Context) (Stats, error) {
 	c := &d.stats
-	if s, ok := c.fresh(); ok {
-		return s, nil
+	if s, ok, err := c.fresh(); ok {
+		return s, err
 	}
 	counted := c.flight.DoChan("", func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), statsTime)
 		defer cancel()
 		s, err := d.count(ctx)
-		if err == nil {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			c.last, c.at = s, time.Now()
-		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.last, c.err, c.at = s, err, time.Now()
 		return s, err
 	})
 	select {

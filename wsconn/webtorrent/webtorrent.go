@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/parley-rtc/parley/hub"
@@ -83,7 +84,7 @@ func (d *Dialect) Rooms() string { return d.options.RoomPrefix }
 // Speaker implements [wsconn.Dialect]. The protocol has no place for a token: it is the
 // parameter token of the URL, which clients keep.
 func (d *Dialect) Speaker(c *wsconn.Conn, r *http.Request) wsconn.Speaker {
-	return &client{dialect: d, conn: c, token: r.URL.Query().Get("token"), peers: map[peerKey]*peer{}}
+	return &client{dialect: d, conn: c, token: strings.Clone(r.URL.Query().Get("token")), peers: map[peerKey]*peer{}}
 }
 
 func (d *Dialect) room(h hash) string { return d.options.RoomPrefix + h.hex() }

@@ -17,8 +17,8 @@ type client struct {
 	token   string // for the gate; may be empty
 
 	// Owned by the read loop.
-	topics map[string]*wsconn.Membership
-	tries  int // topics of the present message that were tried
+	topics map[string]*wsconn.Membership // by their rooms: topics may be long
+	tries  int                           // topics of the present message that were tried
 }
 
 // Begin implements [wsconn.Speaker].
@@ -48,35 +48,37 @@ func (c *client) Message(text []byte) error {
 
 func (c *client) subscribe(topic string) error {
 	most := c.dialect.options.MaxTopics
-	if c.topics[topic] != nil || c.tries > most {
+	room := c.dialect.room(topic)
+	if c.topics[room] != nil || c.tries > most {
 		return nil
 	}
 	if c.tries++; len(c.topics) >= most {
 		c.tries = most + 1 // the log has it once for each message
 	}
 	m, err := c.conn.Join(wsconn.Entry{
-		Room: c.dialect.room(topic), Token: c.token, Quiet: true,
+		Room: room, Token: c.token, Quiet: true,
 		MaxRooms: c.dialect.options.MaxTopics, Capacity: c.dialect.options.MaxClients,
 	})
 	if refusal := (*wire.Refusal)(nil); errors.As(err, &refusal) {
 		return nil // the log has it
 	}
 	if err == nil {
-		c.topics[topic] = m
+		c.topics[room] = m
 	}
 	return err
 }
 
 func (c *client) unsubscribe(topic string) error {
-	if m := c.topics[topic]; m != nil {
-		delete(c.topics, topic)
+	room := c.dialect.room(topic)
+	if m := c.topics[room]; m != nil {
+		delete(c.topics, room)
 		m.Leave()
 	}
 	return nil
 }
 
 func (c *client) publish(in *incoming, text []byte) error {
-	m := c.topics[string(in.topic)]
+	m := c.topics[c.dialect.room(string(in.topic))]
 	if m == nil {
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
+	"strings"
 
 	"github.com/parley-rtc/parley/hub/wire"
 	"github.com/parley-rtc/parley/wsconn"
@@ -53,7 +54,8 @@ func (d *Dialect) Rooms() string { return d.options.RoomPrefix }
 // Speaker implements [wsconn.Dialect]. The protocol has no place for a token: it is the
 // parameter token of the URL, which clients of y-webrtc keep.
 func (d *Dialect) Speaker(c *wsconn.Conn, r *http.Request) wsconn.Speaker {
-	return &client{dialect: d, conn: c, token: r.URL.Query().Get("token"), topics: map[string]*wsconn.Membership{}}
+	c.ChangesAtOnce(d.options.MaxTopics) // a client that hears nothing for 30 s comes again
+	return &client{dialect: d, conn: c, token: strings.Clone(r.URL.Query().Get("token")), topics: map[string]*wsconn.Membership{}}
 }
 
 // hashed stands behind the prefix of a room whose topic can't be a part of a room's name. No

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -149,6 +150,35 @@ func TestTopicsAreAnyText(t *testing.T) {
 	}
 }
 
+// noted notes the clients of a dialect.
+type noted struct {
+	*Dialect
+	made chan *client
+}
+
+func (n noted) Speaker(c *wsconn.Conn, r *http.Request) wsconn.Speaker {
+	s := n.Dialect.Speaker(c, r).(*client)
+	n.made <- s
+	return s
+}
+
+func TestOfALongTopicLittleIsKept(t *testing.T) {
+	d := noted{New(Options{}), make(chan *client, 1)}
+	s := dialecttest.Serve(t, d, nil)
+	long := strings.Repeat("x", 60_000)
+	c := subscribed(s, long+"1")
+	for name := range (<-d.made).topics {
+		if len(name) > wire.MaxRoom {
+			t.Errorf("a name of %d bytes is kept", len(name))
+		}
+	}
+	c.Send(`{"type":"publish","topic":"` + long + `1"}`)
+	c.Want(`{"type":"publish","topic":"` + long + `1","clients":1}`)
+	c.Send(`{"type":"unsubscribe","topics":["` + long + `1"]}`)
+	c.Send(`{"type":"publish","topic":"` + long + `1"}`)
+	settle(c)
+}
+
 // bad are messages that mean nothing: none is answered, and none ends a connection. Of those
 // marked, y-webrtc's server dies.
 var bad = []string{
@@ -258,6 +288,19 @@ func TestTopicsOfAMessageAreLimited(t *testing.T) {
 	subscribed(s, topics...)
 	if n := s.Hub.Stats().Refusals[wire.CodeUnauthorized].Load(); n != 3 {
 		t.Errorf("%d refusals are counted without a token", n)
+	}
+}
+
+// A client waits for what it has asked for no longer than it waits for a pong.
+func TestAClientComesIntoAllItsTopicsAtOnce(t *testing.T) {
+	s := dialecttest.Serve(t, New(Options{}), func(o *wsconn.Options, _ *hub.Options) { o.RateChanges, o.BurstChanges = 1, 1 })
+	topics := make([]string, defaultTopics)
+	for i := range topics {
+		topics[i] = fmt.Sprint(i)
+	}
+	subscribed(s, topics...)
+	if rooms, err := s.Hub.Rooms(t.Context()); err != nil || len(rooms) != len(topics) {
+		t.Errorf("it is in %d topics (%v)", len(rooms), err)
 	}
 }
 

@@ -7,6 +7,7 @@ import "sync/atomic"
 type Budget struct {
 	limit           int
 	counted, shared atomic.Int64 // sums of those of the outboxes
+	tally           tally        // of the connection
 }
 
 // NewBudget makes a budget of so many bytes, as the limit of each outbox.

@@ -37,12 +37,9 @@ type Client struct {
 	later     bool          // has only got there in rounds
 	closed    bool          // has been closed: gets and does nothing more
 	suspended bool          // a membership without a connection has its queue
-	copies    *rate.Limiter // see fanout.go; nil: it has not caused any
+	tally     *tally        // see tallyOf; nil: nothing is counted yet, or set before Register
 	begun     *rate.Limiter // calls, see calls.go; nil: it has not begun any
 	reports   *rate.Limiter // likewise
-
-	lastRefusal time.Time // when a refused message was last logged
-	suppressed  int       // refused messages since then
 }
 
 // lastSender counts clients. 0 is no client.

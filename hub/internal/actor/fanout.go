@@ -16,15 +16,16 @@ var errFanOut = &wire.Refusal{
 	Code: wire.CodeCongested, Text: "your messages make the server send too much: try again in a moment",
 }
 
-// takeCopies takes n bytes of copies from the client's allowance, and reports false if
+// takeCopies takes n bytes of copies from the allowance of the client's connection, and reports false if
 // it has not got that many left.
 func (l *loop) takeCopies(c *Client, n int) bool {
 	limits := l.options.Current.Load()
 	if n <= 0 || limits.FanOut <= 0 {
 		return true
 	}
-	if c.copies == nil || c.copies.Limit() != rate.Limit(limits.FanOut) || c.copies.Burst() != limits.FanOutBurst {
-		c.copies = rate.NewLimiter(rate.Limit(limits.FanOut), limits.FanOutBurst)
+	t := l.tallyOf(c)
+	if t.copies == nil || t.copies.Limit() != rate.Limit(limits.FanOut) || t.copies.Burst() != limits.FanOutBurst {
+		t.copies = rate.NewLimiter(rate.Limit(limits.FanOut), limits.FanOutBurst)
 	}
-	return c.copies.AllowN(l.now, n)
+	return t.copies.AllowN(l.now, n)
 }

@@ -38,7 +38,8 @@ type MemberInfo struct {
 	Backlog   int // bytes of memory that wait for it
 }
 
-// ClientInfo is what a connection is at one moment.
+// ClientInfo is what a connection is at one moment, or one of its memberships if it may have
+// several.
 type ClientInfo struct {
 	Node     string // that it is with, where there are several
 	Conn     uint64
@@ -109,11 +110,28 @@ func (r *room) info() RoomInfo {
 }
 
 // Clients returns all connections, sorted by their numbers, a slice at a time as
-// Rooms does.
+// Rooms does. One that is in several rooms is there for each of them.
 func (h *Hub) Clients(ctx context.Context) ([]ClientInfo, error) {
 	all, err := list(ctx, h, func(l *loop) []*Client { return l.clients }, (*Client).info)
-	slices.SortFunc(all, func(a, b ClientInfo) int { return cmp.Compare(a.Conn, b.Conn) })
-	return slices.CompactFunc(all, func(a, b ClientInfo) bool { return a.Conn == b.Conn }), err
+	return SortClients(all), err
+}
+
+// SortClients sorts connections by node, number and membership, and takes out what is there
+// twice: a connection that is in rooms is not in none.
+func SortClients(all []ClientInfo) []ClientInfo {
+	roomless := func(c ClientInfo) int {
+		if c.ID == "" {
+			return 1 // behind the others
+		}
+		return 0
+	}
+	slices.SortFunc(all, func(a, b ClientInfo) int {
+		return cmp.Or(strings.Compare(a.Node, b.Node), cmp.Compare(a.Conn, b.Conn), roomless(a)-roomless(b),
+			strings.Compare(a.Room, b.Room), strings.Compare(a.ID, b.ID))
+	})
+	return slices.CompactFunc(all, func(a, b ClientInfo) bool {
+		return a.Node == b.Node && a.Conn == b.Conn && (roomless(a)+roomless(b) > 0 || a.Room == b.Room && a.ID == b.ID)
+	})
 }
 
 func (c *Client) info() ClientInfo {

@@ -30,9 +30,10 @@ type loop struct {
 	evicted  []*member        // members whose queue the present command has overflowed
 	reunited []*member        // members that the present command has given a connection back
 	sessions map[handle]*member
-	owned    map[int]uint64     // epochs of the partitions that are here: see local.go
-	turns    uint64             // that have been given: see turn.go
-	bans     map[seat]time.Time // until when somebody may not join a room
+	owned    map[int]uint64        // epochs of the partitions that are here: see local.go
+	tallies  map[connection]*tally // of connections with other servers: see tally.go
+	turns    uint64                // that have been given: see turn.go
+	bans     map[seat]time.Time    // until when somebody may not join a room
 	draining bool
 	calls    *callWatch           // nil: calls are not followed
 	notifies bool                 // somebody is notified
@@ -66,6 +67,7 @@ func newLoop(h *Hub, o Options) *loop {
 		owned:    make(map[int]uint64),
 		bans:     make(map[seat]time.Time),
 		sessions: make(map[handle]*member),
+		tallies:  make(map[connection]*tally),
 		notifies: notifies,
 	}
 	if o.TrackCalls {

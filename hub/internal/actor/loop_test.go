@@ -1,6 +1,7 @@
 package actor
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
@@ -57,4 +58,29 @@ func TestClients(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestAConnectionIsListedForEachOfItsRooms(t *testing.T) {
+	h := newHub(t, Options{})
+	for _, room := range []string{"r", "s", ""} {
+		p := newPeer(t, h, quietLimit)
+		p.client.conn = 5
+		if room != "" {
+			p.join(room, "a")
+		}
+	}
+	for _, conn := range []uint64{4, 6} {
+		newPeer(t, h, quietLimit).client.conn = conn
+	}
+	all, err := h.Clients(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, c := range all {
+		got = append(got, fmt.Sprint(c.Conn, c.Room))
+	}
+	if want := []string{"4", "5r", "5s", "6"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
 }

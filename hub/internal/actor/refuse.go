@@ -40,19 +40,20 @@ func (l *loop) refuseJoin(c *Client, r *wire.Refusal, m frame.Refused, room, id 
 }
 
 // refusalLogInterval is the time between two log lines about refused messages
-// of one client, so that it can't fill the log.
+// of one connection, so that it can't fill the log.
 const refusalLogInterval = time.Second
 
 func (l *loop) logRefusal(c *Client, r *wire.Refusal, m frame.Refused, room, id string) {
-	if l.now.Sub(c.lastRefusal) < refusalLogInterval {
-		c.suppressed++
+	t := l.tallyOf(c)
+	if l.now.Sub(t.lastRefusal) < refusalLogInterval {
+		t.suppressed++
 		return
 	}
 	fields := c.fields(
 		zap.Stringer(event.FieldCode, r.Code),
 		zap.Stringer(event.FieldType, wire.ClientType(m.Re)),
 		zap.String(event.FieldReason, r.Why()),
-		zap.Int(event.FieldSuppressed, c.suppressed),
+		zap.Int(event.FieldSuppressed, t.suppressed),
 	)
 	if c.member == nil && room != "" {
 		fields = append(fields, zap.String(event.FieldRoom, room))
@@ -61,5 +62,5 @@ func (l *loop) logRefusal(c *Client, r *wire.Refusal, m frame.Refused, room, id 
 		}
 	}
 	l.log.Info(event.Refused, fields...)
-	c.lastRefusal, c.suppressed = l.now, 0
+	t.lastRefusal, t.suppressed = l.now, 0
 }

@@ -53,6 +53,7 @@ func (l *loop) unregister(c *Client) {
 	l.clients[last] = nil
 	l.clients = l.clients[:last]
 	c.index = -1
+	l.leaveTally(c)
 	l.hub.Stats.Clients.Add(-1)
 }
 

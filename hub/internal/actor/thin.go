@@ -47,7 +47,8 @@ func (h *Hub) thin(ctx context.Context) error {
 }
 
 // closeSome closes that many clients or a few more: the members of a room together, so
-// that they meet again.
+// that they meet again. Quiet members don't see each other, and a room of them may be of all
+// clients of a server: they are closed one by one.
 type closeSome struct{ n int }
 
 func (s closeSome) apply(l *loop) {
@@ -62,7 +63,12 @@ func (s closeSome) apply(l *loop) {
 			s.n -= l.shed(c)
 			continue
 		}
-		for _, m := range c.member.room.members {
+		r := c.member.room
+		if r.quiet == len(r.members) {
+			s.n -= l.shed(c)
+			continue
+		}
+		for _, m := range r.members {
 			s.n -= l.shed(m.client)
 		}
 	}

@@ -86,3 +86,26 @@ func checkSpread(t *testing.T, all []*peer, begun time.Time, over time.Duration)
 		}
 	}
 }
+
+// A room of quiet members may have all clients of a server.
+func TestOfARoomOfQuietMembersNotAllAreClosedAtOnce(t *testing.T) {
+	for room, want := range map[string]int{"quiet": 3, "mixed": 10} {
+		l := still(Options{})
+		var all []*Client
+		for i := range 10 {
+			c, _ := l.connect(1 << 20)
+			l.apply(&Join{Client: c, Room: room, ID: fmt.Sprint(i), Quiet: room == "quiet" || i > 0, Welcome: pong("")})
+			all = append(all, c)
+		}
+		l.apply(closeSome{3})
+		closed := 0
+		for _, c := range all {
+			if c.closed {
+				closed++
+			}
+		}
+		if closed != want {
+			t.Errorf("%s: %d are closed, want %d", room, closed, want)
+		}
+	}
+}

@@ -1,0 +1,69 @@
+package wsconn
+
+import (
+	"bufio"
+	"net"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/parley-rtc/parley/hub"
+)
+
+// What is the connection's own, such as a ping, does not wait for its rooms; a close frame does.
+func TestAPingComesBeforeWhatRoomsSay(t *testing.T) {
+	h := newHub(t, hub.Options{})
+	t.Cleanup(func() { _ = h.Close() })
+	own := &conn{client: h.Connect(hub.Connection{QueueBytes: defaultQueueBytes, Writer: new(Membership)})}
+	c := &Conn{c: own, writing: true}
+	a, b := new(Membership), new(Membership)
+	for _, m := range []*Membership{a, b, nil} {
+		c.wake(m)
+	}
+	for _, want := range []*Membership{nil, a, b} {
+		if m, ok := c.next(false); m != want || !ok {
+			t.Errorf("got %p, want %p", m, want)
+		}
+	}
+}
+
+// talking dials a client of a dialect that reads from a pipe, which holds nothing.
+func (s *piped) talking(d *DialectHandler) *raw {
+	ours, theirs := net.Pipe()
+	s.handler.startTalk(theirs, nil, netip.Addr{}, func(c *conn) *Conn { return d.talk(c, nil) })
+	s.t.Cleanup(func() { _ = ours.Close() })
+	return &raw{s.t, ours, bufio.NewReader(ours)}
+}
+
+// A client that reads a byte now and then is not dead, but it is not told either.
+func TestAKickedMembershipEndsInTimeHoweverSlowlyItsClientReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newPiped(t, Options{JoinTimeout: -1, PingInterval: -1})
+		d := s.handler.Speaking(words{})
+		slow, other := s.talking(d), s.talking(d)
+		slow.write(masked(0x81, "join r slow"))
+		slow.want(0x81, "joined r")
+		other.write(masked(0x81, "join r other"))
+		other.want(0x81, "joined r")
+		other.write(masked(0x81, "say r a message that takes its time"))
+		synctest.Wait()
+		if err := s.hub.Kick(t.Context(), "r", "slow"); err != nil {
+			t.Fatal(err)
+		}
+		kicked := time.Now()
+		for i := 0; time.Since(kicked) <= closeTimeout+time.Second; i++ {
+			if _, err := slow.conn.Read(make([]byte, 1)); err != nil {
+				break
+			}
+			time.Sleep(time.Second)
+		}
+		if took := time.Since(kicked); took > closeTimeout {
+			t.Errorf("it goes on after %s", took)
+		}
+		_ = other.conn.Close()
+		if err := s.handler.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
