@@ -1,0 +1,13 @@
+import { long_string } from "../data.js";
+import { expect } from "https://esm.sh/v126/chai@4.3.7/X-dHMvZXhwZWN0/es2021/chai.bundle.mjs";
+
+/** @param {unknown[]} received */
+export const check = (received) => {
+	expect(received).to.deep.equal([long_string]);
+};
+/**
+ * @param {import("../peerjs").DataConnection} dataConnection
+ */
+export const send = (dataConnection) => {
+	dataConnection.send(long_string);
+};
