@@ -28,7 +28,6 @@ type ayameAt struct {
 	t           *testing.T
 	url, suffix string
 	hooked      chan string // what its application was asked and told
-	answer      string      // of the application
 }
 
 // caller is a WebSocket to an Ayame server.
