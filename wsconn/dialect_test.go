@@ -320,10 +320,10 @@ func TestOverItsLimitsAClientIsReadMoreSlowly(t *testing.T) {
 func TestTooManyRoomsAreRefused(t *testing.T) {
 	s, _ := newTalks(t, words{}, func(o *Options, _ *hub.Options) { o.Rate, o.RateChanges = -1, -1 })
 	a := s.dial()
-	for i := range maxMemberships {
+	for i := range MaxMemberships {
 		a.send("join %d a", i)
 	}
-	for i := range maxMemberships {
+	for i := range MaxMemberships {
 		a.want(fmt.Sprint("joined ", i))
 	}
 	a.send("join more a")

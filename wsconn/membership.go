@@ -17,8 +17,8 @@ import (
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
-// maxMemberships bounds the rooms that one connection of a dialect is in.
-const maxMemberships = 1000
+// MaxMemberships is how many rooms one connection of a dialect may be in.
+const MaxMemberships = 1000
 
 // Entry is what [Conn.Join] asks for.
 type Entry struct {
@@ -162,7 +162,7 @@ func (c *Conn) admit(e *Entry) (*Admission, error) {
 			return nil, errIDName
 		}
 	}
-	if c.count() >= cmp.Or(e.MaxRooms, maxMemberships) {
+	if c.count() >= cmp.Or(e.MaxRooms, MaxMemberships) {
 		return nil, errManyRooms
 	}
 	if !c.c.h.addresses.Join(c.c.remote, time.Now()) {

@@ -30,7 +30,7 @@ func (d *daemon) speakDialects(mux *http.ServeMux, page http.Handler) {
 	if c.PeerJS != "" {
 		base := strings.TrimSuffix(c.PeerJS, "/")
 		p := peerjs.New(peerjs.Options{
-			Keys: c.PeerJSKeys, Discovery: c.PeerJSDiscovery, NoTokens: !d.config.Auth.On() && d.config.Webhooks.Join == "",
+			Keys: c.PeerJSKeys, Discovery: c.PeerJSDiscovery, Expire: c.PeerJSExpire, NoTokens: !d.config.Auth.On() && d.config.Webhooks.Join == "",
 		})
 		h := at(base+"/peerjs", p)
 		id, peers := p.API(d.hub, h.AllowsOrigin)
@@ -45,10 +45,12 @@ func (d *daemon) speakDialects(mux *http.ServeMux, page http.Handler) {
 		at(c.Ayame, ayame.New(o))
 	}
 	if c.YWebRTC != "" {
-		at(c.YWebRTC, ywebrtc.New(ywebrtc.Options{}))
+		at(c.YWebRTC, ywebrtc.New(ywebrtc.Options{MaxTopics: c.YTopics, MaxClients: c.YClients}))
 	}
 	if c.WebTorrent != "" {
-		tracker := webtorrent.New(d.hub, webtorrent.Options{})
+		tracker := webtorrent.New(d.hub, webtorrent.Options{
+			Interval: c.AnnounceInterval, MaxSwarms: c.Swarms, MaxOffers: c.Offers, MaxPeers: c.SwarmPeers,
+		})
 		at(c.WebTorrent, tracker)
 		base := strings.TrimSuffix(c.WebTorrent, "/")
 		mux.HandleFunc(base+"/stats", tracker.ServeStats)

@@ -130,6 +130,9 @@ func (c *client) enter(key peerKey, in *incoming, a *announce) (*peer, error) {
 	if p := c.peers[key]; p != nil {
 		return p, nil
 	}
+	if c.peersIn(a.hash) >= maxAlike {
+		return nil, c.refuse("announce", a.hash, "this connection is too many peers of the swarm")
+	}
 	p := &peer{complete: in.nothingLeft()}
 	m, err := c.conn.Join(wsconn.Entry{
 		Room: c.dialect.room(a.hash), ID: a.peer.hex(), Meta: profile(p.complete), Token: c.token,
@@ -220,13 +223,16 @@ func (c *client) count(hashes []hash) (files []file, why string, err error) {
 }
 
 // isIn reports whether the client is a peer in a swarm.
-func (c *client) isIn(h hash) bool {
+func (c *client) isIn(h hash) bool { return c.peersIn(h) > 0 }
+
+// peersIn returns how many peers in a swarm the client is.
+func (c *client) peersIn(h hash) (n int) {
 	for key := range c.peers {
 		if key.swarm == h {
-			return true
+			n++
 		}
 	}
-	return false
+	return n
 }
 
 // offer passes offers on, each to another peer of the swarm. The first is the announce's own

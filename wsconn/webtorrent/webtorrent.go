@@ -41,6 +41,10 @@ const (
 	defaultPeers    = 1000
 	defaultPrefix   = "webtorrent:"
 
+	// maxAlike is how many peers of one swarm a connection may be: programs of one page share
+	// a connection, and one client must not fill a swarm.
+	maxAlike = 8
+
 	// maxScrape is how many swarms one scrape may ask for.
 	maxScrape = 64
 
