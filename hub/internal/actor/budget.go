@@ -7,6 +7,7 @@ import "sync/atomic"
 type Budget struct {
 	limit           int
 	counted, shared atomic.Int64 // sums of those of the outboxes
+	cost, done      atomic.Int64 // likewise
 	tally           tally        // of the connection
 }
 
@@ -17,6 +18,11 @@ func NewBudget(limit int) *Budget { return &Budget{limit: min(limit, maxLimit)} 
 func (b *Budget) account(e *entry, sign int) {
 	if b == nil {
 		return
+	}
+	n := int64(e.Cost())
+	b.cost.Add(int64(sign) * n)
+	if sign < 0 {
+		b.done.Add(n)
 	}
 	if n := e.counted(); n > 0 {
 		b.counted.Add(int64(sign * n))
@@ -46,3 +52,11 @@ func (b *Budget) fullOfShared(n int) bool {
 
 // overdrawn is what [Outbox.Overdrawn] is, for all outboxes.
 func (b *Budget) overdrawn() bool { return b != nil && b.shared.Load() > int64(b.limit) }
+
+// mark and behind are what [Outbox.Mark] and [Outbox.Behind] are, for all outboxes: their
+// writer takes from them in turn, so none has to be written for itself.
+func (b *Budget) mark() uint64 {
+	return uint64(b.done.Load() + min(b.cost.Load(), int64(b.limit)))
+}
+
+func (b *Budget) behind(mark uint64) bool { return uint64(b.done.Load()) < mark }

@@ -72,3 +72,42 @@ func TestWhatGoesToWholeRoomsHasABudgetToo(t *testing.T) {
 	}
 	_, _ = a.Wrote(0, time.Now())
 }
+
+// A connection that reads is not ended for what waits in one of its rooms, as long as it takes from
+// all of them what it would have to take from one; one that does not read is.
+func TestAConnectionInManyRoomsIsAsSlowAsInOne(t *testing.T) {
+	const rooms, fits = 50, 100 // twice the limit waits
+	budget := NewBudget(fits * cost)
+	var all [rooms]*Outbox
+	for i := range all {
+		all[i] = new(Outbox)
+		all[i].Init(new(sink), new(stats.Hub), fits*cost)
+		all[i].SetBudget(budget)
+		for range 2 * fits / rooms {
+			if !all[i].Send(pong("x"), 1|shared) {
+				t.Fatal("it is not taken")
+			}
+		}
+	}
+	var marks [rooms]uint64
+	for i, o := range all {
+		if !o.Overdrawn() {
+			t.Errorf("outbox %d is not overdrawn", i)
+		}
+		marks[i] = o.Mark()
+	}
+	for _, o := range all[:rooms/2-1] {
+		contents(o)
+	}
+	for i, o := range all {
+		if !o.Behind(marks[i]) {
+			t.Fatalf("outbox %d is not behind, although less than the limit is written", i)
+		}
+	}
+	contents(all[rooms/2-1])
+	for i, o := range all {
+		if o.Behind(marks[i]) {
+			t.Fatalf("outbox %d is behind, although as much as the limit is written", i)
+		}
+	}
+}

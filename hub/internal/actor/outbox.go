@@ -224,6 +224,9 @@ func (o *Outbox) account(e *entry, sign int) {
 func (o *Outbox) Mark() uint64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.budget != nil {
+		return o.budget.mark()
+	}
 	return o.done + uint64(min(o.cost, o.limit))
 }
 
@@ -231,6 +234,9 @@ func (o *Outbox) Mark() uint64 {
 func (o *Outbox) Behind(mark uint64) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.budget != nil {
+		return o.conn != nil && o.budget.behind(mark)
+	}
 	return o.conn != nil && o.done < mark
 }
 
