@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/parley-rtc/parley/hub/event"
 	"github.com/parley-rtc/parley/hub/internal/actor"
@@ -47,11 +48,7 @@ func (n *Node) CarryOut(ctx context.Context, c actor.Ordered) error {
 	default:
 		return errors.New("cluster: this is no order")
 	}
-	l, err := n.ownerOf(q.Room)
-	if err != nil {
-		return err
-	}
-	b, err := n.request(ctx, l, q)
+	b, err := n.askOwner(ctx, q)
 	if err != nil {
 		return err
 	}
@@ -80,6 +77,34 @@ func (n *Node) ownerOf(room string) (*link, error) {
 		return nil, errNoOwner
 	}
 	return l, nil
+}
+
+// How long a room that moves is waited for, and how often it is asked for meanwhile.
+const (
+	moveTime  = 3 * time.Second
+	moveEvery = 20 * time.Millisecond
+)
+
+// askOwner sends a request to the owner of its room. If the room is moving, it waits for the next
+// owner for a while.
+func (n *Node) askOwner(ctx context.Context, q request) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, moveTime)
+	defer cancel()
+	for {
+		l, err := n.ownerOf(q.Room)
+		if err != nil {
+			return nil, err
+		}
+		b, err := n.request(ctx, l, q)
+		if !errors.Is(err, errMoves) {
+			return b, err
+		}
+		select {
+		case <-time.After(moveEvery):
+		case <-ctx.Done():
+			return nil, errMoves
+		}
+	}
 }
 
 // all asks every node the same, and returns the answers put together.
@@ -114,11 +139,7 @@ func (n *Node) Rooms(ctx context.Context) ([]actor.RoomInfo, error) {
 
 // Room returns a room with its members; nil: there is no such room.
 func (n *Node) Room(ctx context.Context, name string) (*actor.RoomDetail, error) {
-	l, err := n.ownerOf(name)
-	if err != nil {
-		return nil, err
-	}
-	b, err := n.request(ctx, l, request{What: "room", Room: name})
+	b, err := n.askOwner(ctx, request{What: "room", Room: name})
 	if err != nil {
 		return nil, err
 	}
@@ -128,11 +149,7 @@ func (n *Node) Room(ctx context.Context, name string) (*actor.RoomDetail, error)
 
 // Count returns how many members a room has, and how many of them have a profile.
 func (n *Node) Count(ctx context.Context, room string, meta []byte) (c actor.Counted, err error) {
-	l, err := n.ownerOf(room)
-	if err != nil {
-		return c, err
-	}
-	b, err := n.request(ctx, l, request{What: "count", Room: room, Data: meta})
+	b, err := n.askOwner(ctx, request{What: "count", Room: room, Data: meta})
 	if err != nil {
 		return c, err
 	}

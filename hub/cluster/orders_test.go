@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -158,4 +159,64 @@ func TestMaxRooms(t *testing.T) {
 		t.Error("a third room is opened")
 	}
 	second.until("server_full", func(m message) bool { return m.Code == "server_full" })
+}
+
+// What nodes tell of a room is the truth or an error, also while its owner changes, and so are the
+// outcomes of orders.
+func TestWhatIsToldOfARoomThatMoves(t *testing.T) {
+	for _, how := range []string{"leaves", "dies"} {
+		t.Run(how, func(t *testing.T) {
+			m := newMemory()
+			nodes := cluster(t, m, "a", "b", "c")
+			room := roomOwnedBy(t, nodes["c"])
+			for i := range 3 {
+				c := connect(t, nodes["a"])
+				c.join(room, fmt.Sprint(i), nil, false)
+			}
+			gone, asked := make(chan struct{}), make(chan int)
+			for _, name := range []string{"a", "b"} {
+				n := nodes[name]
+				go func() {
+					told := 0
+					for over := false; !over || told == 0; {
+						select {
+						case <-gone:
+							over = true
+						default:
+						}
+						if c, err := n.Count(t.Context(), room, nil); err == nil {
+							if told++; c.Members != 3 {
+								t.Errorf("node %s counts %d members", name, c.Members)
+							}
+						}
+						if r, err := n.Room(t.Context(), room); err == nil && (r == nil || r.Members != 3) {
+							t.Errorf("node %s says that the room is %+v", name, r)
+						}
+						var refusal *wire.Refusal
+						if err := n.CarryOut(t.Context(), &actor.Lock{Order: actor.Order{Room: room}, Locked: true}); errors.As(err, &refusal) {
+							t.Errorf("node %s says: %v", name, err)
+						}
+					}
+					asked <- told
+				}()
+			}
+			if how == "leaves" {
+				if err := nodes["c"].Drain(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+			nodes["c"].Close()
+			delete(nodes, "c")
+			await(t, "another owns the room", func() bool {
+				_, err := nodes["a"].Count(t.Context(), room, nil)
+				return err == nil
+			})
+			close(gone)
+			for range 2 {
+				if told := <-asked; told == 0 {
+					t.Error("nothing is told")
+				}
+			}
+		})
+	}
 }

@@ -24,9 +24,13 @@ type request struct {
 type reply struct {
 	Value json.RawMessage
 	Error string `json:",omitempty"`
+	Moves bool   `json:",omitempty"` // the room is on its way to another owner, or from one: ask again
 }
 
-var errNoAnswer = errors.New("cluster: a node does not answer")
+var (
+	errNoAnswer = errors.New("cluster: a node does not answer")
+	errMoves    = errors.New("cluster: the room has no owner that knows it at the moment")
+)
 
 // request sends a request to a node and returns its answer.
 func (n *Node) request(ctx context.Context, l *link, q request) ([]byte, error) {
@@ -54,6 +58,9 @@ func (n *Node) request(ctx context.Context, l *link, q request) ([]byte, error) 
 		var r reply
 		if err := json.Unmarshal(b, &r); err != nil {
 			return nil, err
+		}
+		if r.Moves {
+			return nil, errMoves
 		}
 		if r.Error != "" {
 			return nil, fmt.Errorf("cluster: node %s: %s", l.node, r.Error)
@@ -107,7 +114,7 @@ func (n *Node) answer(ctx context.Context, body []byte) []byte {
 		r.Value, err = json.Marshal(value)
 	}
 	if err != nil {
-		r = reply{Error: err.Error()}
+		r = reply{Error: err.Error(), Moves: errors.Is(err, errMoves)}
 	}
 	b, _ := json.Marshal(r) // can't fail
 	return b
@@ -120,13 +127,12 @@ func (n *Node) valueOf(ctx context.Context, body []byte) (answer any, err error)
 		return nil, err
 	}
 	h := n.present()
+	if q.Room != "" {
+		return n.ofRoom(ctx, h, q)
+	}
 	switch q.What {
 	case "rooms":
 		answer, err = h.Rooms(ctx)
-	case "room":
-		answer, err = h.Room(ctx, q.Room)
-	case "count":
-		answer, err = h.Count(ctx, q.Room, q.Data)
 	case "clients":
 		answer, err = n.ownClients(ctx, h)
 	case "calls":
@@ -136,9 +142,47 @@ func (n *Node) valueOf(ctx context.Context, body []byte) (answer any, err error)
 	case "node":
 		answer, err = n.info()
 	default:
-		answer = n.carryOut(ctx, h, q)
+		answer = outcomeOf{Error: "there is no such request"}
 	}
 	return answer, err
+}
+
+// ofRoom returns what a request of one room asks for. While the room has another owner, or not all
+// of it is known yet, there is no answer: errMoves.
+func (n *Node) ofRoom(ctx context.Context, h *actor.Hub, q request) (answer any, err error) {
+	epoch := n.takesCommands(q.Room)
+	if epoch == 0 {
+		return nil, errMoves
+	}
+	found := true // or else it may be that the room has just gone
+	switch q.What {
+	case "room":
+		var d *actor.RoomDetail
+		d, err = h.Room(ctx, q.Room)
+		answer, found = d, d != nil
+	case "count":
+		var c actor.Counted
+		c, err = h.Count(ctx, q.Room, q.Data)
+		answer, found = c, false
+	default:
+		o := n.carryOut(ctx, h, q)
+		answer, found = o, o.Refusal == nil
+	}
+	if err == nil && !found && n.takesCommands(q.Room) != epoch {
+		return nil, errMoves
+	}
+	return answer, err
+}
+
+// takesCommands returns the epoch in which this node owns the partition of a room, and knows all of
+// it; 0: it does not.
+func (n *Node) takesCommands(room string) (epoch uint64) {
+	n.call(n.post, func() {
+		if p := &n.control.owner.parts[PartitionOf(room)]; p.state == partReady {
+			epoch = p.epoch
+		}
+	})
+	return epoch
 }
 
 func (n *Node) present() *actor.Hub {
