@@ -24,11 +24,18 @@ import (
 // peerServer runs PeerServer and returns its address.
 func peerServer(t *testing.T, args ...string) (address string) {
 	t.Helper()
+	address, _ = startPeerServer(t, args...)
+	return address
+}
+
+func startPeerServer(t *testing.T, args ...string) (address string, cmd *exec.Cmd) {
+	t.Helper()
 	port := process.FreePort(t)
 	bin := filepath.Join(npm.Install(t, "--ignore-scripts", "peer@1.0.2"), "node_modules", "peer", "dist", "bin", "peerjs.js")
-	process.Start(t, exec.Command("node", append([]string{bin, "--host", "127.0.0.1", "--port", port}, args...)...))
+	cmd = exec.Command("node", append([]string{bin, "--host", "127.0.0.1", "--port", port}, args...)...)
+	process.Start(t, cmd)
 	process.AwaitTCP(t, "127.0.0.1:"+port)
-	return "127.0.0.1:" + port
+	return "127.0.0.1:" + port, cmd
 }
 
 // place is a server where an exchange is played. Ids have a suffix of the exchange there, so

@@ -26,11 +26,18 @@ var (
 // tracker runs the tracker of npm and returns its URL.
 func tracker(t *testing.T) (url string) {
 	t.Helper()
+	url, _ = startTracker(t)
+	return url
+}
+
+func startTracker(t *testing.T) (url string, cmd *exec.Cmd) {
+	t.Helper()
 	port := process.FreePort(t)
 	script := filepath.Join(npm.Install(t, trackerPackages...), "node_modules", "bittorrent-tracker", "bin", "cmd.js")
-	process.Start(t, exec.Command("node", script, "--ws", "--http-hostname", "127.0.0.1", "--port", port))
+	cmd = exec.Command("node", script, "--ws", "--http-hostname", "127.0.0.1", "--port", port)
+	process.Start(t, cmd)
 	process.AwaitTCP(t, "127.0.0.1:"+port)
-	return "ws://127.0.0.1:" + port
+	return "ws://127.0.0.1:" + port, cmd
 }
 
 // trackerMark asks for a swarm that nobody is in.

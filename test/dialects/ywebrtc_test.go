@@ -23,12 +23,18 @@ var yPackages = []string{"--ignore-scripts", "y-webrtc@10.3.0", "yjs@13.6.27", "
 // yServer runs the signaling server of y-webrtc and returns its URL.
 func yServer(t *testing.T) (url string) {
 	t.Helper()
+	url, _ = startYServer(t)
+	return url
+}
+
+func startYServer(t *testing.T) (url string, cmd *exec.Cmd) {
+	t.Helper()
 	port := process.FreePort(t)
-	cmd := exec.Command("node", filepath.Join(npm.Install(t, yPackages...), "node_modules", "y-webrtc", "bin", "server.js"))
+	cmd = exec.Command("node", filepath.Join(npm.Install(t, yPackages...), "node_modules", "y-webrtc", "bin", "server.js"))
 	cmd.Env = append(os.Environ(), "PORT="+port)
 	process.Start(t, cmd)
 	process.AwaitTCP(t, "127.0.0.1:"+port)
-	return "ws://127.0.0.1:" + port
+	return "ws://127.0.0.1:" + port, cmd
 }
 
 func yMark() (string, func(string) bool) {
