@@ -40,8 +40,9 @@ func (c *Conn) wake(m *Membership) {
 }
 
 // next takes the queue that has its turn. The connection's own is the last once it has a
-// close frame. ok is false if none has anything: then the writer is to end, unless it has
-// something to write already.
+// close frame: it waits for those of which something is being written, which may have more. ok
+// is false if none has anything: then the writer is to end, unless it has something to write
+// already.
 func (c *Conn) next(has bool) (m *Membership, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -50,8 +51,14 @@ func (c *Conn) next(has bool) (m *Membership, ok bool) {
 		return nil, false
 	}
 	i := 0
-	if c.ready[0] == nil && len(c.ready) > 1 && c.c.client.CloseCode() != 0 {
-		i = 1
+	if c.ready[0] == nil && c.c.client.CloseCode() != 0 {
+		switch {
+		case len(c.ready) > 1:
+			i = 1
+		case len(c.taken) > 0:
+			c.writing = true
+			return nil, false
+		}
 	}
 	m = c.ready[i]
 	c.ready = slices.Delete(c.ready, i, i+1)

@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/parley-rtc/parley/hub"
+	"github.com/parley-rtc/parley/hub/wire"
 )
 
 // What is the connection's own, such as a ping, does not wait for its rooms; a close frame does.
@@ -34,6 +36,38 @@ func (s *piped) talking(d *DialectHandler) *raw {
 	s.handler.startTalk(theirs, nil, netip.Addr{}, func(c *conn) *Conn { return d.talk(c, nil) })
 	s.t.Cleanup(func() { _ = ours.Close() })
 	return &raw{s.t, ours, bufio.NewReader(ours)}
+}
+
+// What waits for a membership comes before the connection's close frame, also if it is written in
+// several parts of which the first are small.
+func TestTheCloseFrameComesLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newPiped(t, Options{JoinTimeout: -1, PingInterval: -1})
+		d := s.handler.Speaking(words{})
+		late, other := s.talking(d), s.talking(d)
+		late.write(masked(0x81, "join r late"))
+		late.want(0x81, "joined r")
+		other.write(masked(0x81, "join r other"))
+		other.want(0x81, "joined r")
+		texts := []string{"written", strings.Repeat("s", 2000), strings.Repeat("l", 64_800)}
+		for _, text := range texts {
+			other.write(masked(0x81, "say r "+text))
+			synctest.Wait()
+		}
+		ended := make(chan error)
+		go func() { ended <- s.handler.Shutdown(t.Context()) }()
+		synctest.Wait()
+		for _, text := range texts {
+			if _, got, err := late.frame(); !strings.Contains(got, text) {
+				t.Errorf("got %d bytes, %.20q, not %d bytes: %v", len(got), got, len(text), err)
+			}
+		}
+		late.wantClose(wire.CloseGoingAway)
+		_, _ = late.conn.Close(), other.conn.Close()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // A client that reads a byte now and then is not dead, but it is not told either.
