@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -102,8 +104,8 @@ func (b *burst) arrives(t *testing.T, url string, end func()) (n int) {
 	}
 }
 
-// What a server has taken arrives, also if it ends: parleyd has it written before it ends. The
-// others end at once, and what waited for a client that reads late is lost.
+// What a server has taken arrives, also if it is told to end: parleyd has it written before. The
+// others end at once or are killed, and what waited for a client that reads late is lost.
 func TestAnEndingServerLosesNothing(t *testing.T) {
 	query := func(id string) string { return "/peerjs" + place{}.query(id, id) }
 	both := func(text string) [2]string { return [2]string{text, text} }
@@ -150,11 +152,91 @@ func TestAnEndingServerLosesNothing(t *testing.T) {
 				t.Errorf("%d of %d messages arrive over parleyd", n, burstMessages)
 			}
 			original, cmd := test.original(t)
-			if n := test.arrives(t, original, func() { _ = cmd.Process.Signal(syscall.SIGTERM) }); n == burstMessages {
+			kill := func() { // PeerServer waits for its clients, for as long as they like, until it is killed
+				_ = cmd.Process.Signal(syscall.SIGTERM)
+				_ = cmd.Process.Kill()
+			}
+			if n := test.arrives(t, original, kill); n == burstMessages {
 				t.Error("the other server loses nothing any more")
 			} else {
 				t.Logf("the other server loses %d of %d messages", burstMessages-n, burstMessages)
 			}
 		})
+	}
+}
+
+// Offers go to peers that are there. The tracker keeps a peer that shared a connection with another
+// for up to 20 minutes after that has ended, and offers to it are lost.
+func TestNoOfferGoesToAPeerThatHasGone(t *testing.T) {
+	d := parleyd.Start(t, "--webtorrent", "/tracker", "--rate", "0")
+	const offers = 40
+	arrive := func(url string) (n int) {
+		s := open(t, url, 3, trackerMark)
+		s.play(step{from: 0, text: says(swarmB, peerA, "")})
+		s.play(step{from: 0, text: says(swarmB, peerB, "")}) // two programs of one page
+		s.play(step{from: 1, text: says(swarmB, peerC, "")})
+		_ = s.conns[0].Close(websocket.StatusNormalClosure, "")
+		s.conns = s.conns[1:]
+		counted := func() string {
+			var into []string
+			s.write(1, `{"action":"scrape","info_hash":"`+swarmB+`"}`)
+			s.settle(1, &into)
+			return into[0]
+		}
+		for deadline := time.Now().Add(parleyd.Patience); strings.Contains(counted(), `"incomplete":3`); {
+			if time.Now().After(deadline) {
+				t.Fatal("nobody has gone")
+			}
+		}
+		for range offers {
+			heard := s.play(step{from: 1, text: says(swarmB, "dddddddddddddddddddd", `,"offers":[{"offer":{},"offer_id":"o"}]`)})
+			n += len(heard[0])
+		}
+		return n
+	}
+	if n := arrive("ws://" + d.Address + "/tracker"); n != offers {
+		t.Errorf("%d of %d offers arrive over parleyd", n, offers)
+	}
+	if n := arrive(tracker(t)); n == offers {
+		t.Error("the tracker loses nothing any more")
+	} else {
+		t.Logf("the tracker loses %d of %d offers", offers-n, offers)
+	}
+}
+
+// A client that does not read keeps nobody in another room waiting. In Ayame it stops all rooms;
+// as no registry has that server, this is seen with its binary in AYAME_SERVER only.
+func TestAClientThatDoesNotReadStopsNoOtherRoom(t *testing.T) {
+	goesOn := func(url string, within time.Duration) bool {
+		a := &ayameAt{t: t, url: url, suffix: "-stalled"}
+		enter := func() *websocket.Conn {
+			c := lateReader(t, url)
+			if err := c.Write(t.Context(), websocket.MessageText, []byte(enterR)); err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}
+		one, _ := enter(), enter()
+		ctx, cancel := context.WithTimeout(t.Context(), within)
+		defer cancel()
+		text := []byte(`{"type":"candidate","ice":"` + strings.Repeat("x", burstContent) + `"}`)
+		for range 10 * burstMessages { // until the server takes no more
+			if one.Write(ctx, websocket.MessageText, text) != nil {
+				break
+			}
+		}
+		other := a.dial()
+		other.send(enterR)
+		ctx, cancel = context.WithTimeout(t.Context(), within)
+		defer cancel()
+		_, _, err := other.conn.Read(ctx)
+		return err == nil
+	}
+	d := parleyd.Start(t, "--ayame", "/signaling", "--rate", "0", "--rate-bytes", "0")
+	if !goesOn("ws://"+d.Address+"/signaling", parleyd.Patience) {
+		t.Error("another room waits")
+	}
+	if binary := os.Getenv("AYAME_SERVER"); binary != "" && goesOn(ayameServer(t, binary, "", ""), 5*time.Second) {
+		t.Error("Ayame goes on")
 	}
 }
