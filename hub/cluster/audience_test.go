@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/parley-rtc/parley/hub/internal/actor"
@@ -95,5 +96,41 @@ func TestAudiences(t *testing.T) {
 	look(20)
 	for _, c := range all {
 		c.end()
+	}
+}
+
+// A client that reads late gets what others say in a hurry, wherever they are, and one that does not
+// read is closed.
+func TestABurstFromAnotherNode(t *testing.T) {
+	for _, reads := range []bool{true, false} {
+		t.Run(fmt.Sprint("reads ", reads), func(t *testing.T) {
+			nodes := cluster(t, newMemory(), "a", "b", "c")
+			room := roomOwnedBy(t, nodes["c"])
+			ann, bob := connect(t, nodes["a"]), connect(t, nodes["b"])
+			ann.join(room, "ann", nil, false)
+			bob.join(room, "bob", nil, false)
+			bob.sees("ann", "bob")
+			ann.sees("ann", "bob")
+			bob.late.Lock()
+			const messages = 60
+			long := strings.Repeat("x", 60_000)
+			for i := range messages {
+				ann.sendTo(actor.ToAll, actor.Pick{}, fmt.Sprintf(`"%d %s"`, i, long))
+				ann.until("message of its own", func(m message) bool { return m.Type == "message" }) // it may not have many under way
+			}
+			await(t, "three times what a queue may hold has come", func() bool { return bob.out.Backlog() > 3<<20 })
+			if !reads {
+				await(t, "it is closed as too slow", func() bool { return bob.out.CloseCode() == wire.CloseSlowConsumer })
+				bob.late.Unlock()
+				return
+			}
+			bob.late.Unlock()
+			for i := range messages {
+				got := bob.until("message", func(m message) bool { return m.Type == "message" })
+				if want := fmt.Sprintf(`"%d %s"`, i, long); string(got.Data) != want {
+					t.Fatalf("message %d is %.20s", i, got.Data)
+				}
+			}
+		})
 	}
 }

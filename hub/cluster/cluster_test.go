@@ -105,6 +105,8 @@ type client struct {
 	quiet   bool   // likewise, of nothing
 	key     string // see actor.Join
 
+	late sync.Mutex // held: it does not read
+
 	mu     sync.Mutex
 	come   *sync.Cond
 	all    []message
@@ -144,7 +146,9 @@ func (c *client) write() {
 		if len(frames) == 0 {
 			return
 		}
+		c.late.Lock()
 		c.record(frames[0])
+		c.late.Unlock()
 		if more, _ := c.out.Wrote(frames[0].Size()-skip, time.Now()); !more {
 			return
 		}

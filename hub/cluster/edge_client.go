@@ -19,6 +19,7 @@ type edgeClient struct {
 	touched bool
 	gone    bool // the connection has ended
 	closed  bool // the client gets nothing more
+	watched bool // more than its limit waits: it is looked at again
 
 	// A local connection: see edge_local.go. hub is nil once that is no owner any more.
 	hub         *actor.Hub
@@ -182,10 +183,35 @@ func (e *edge) deliver(t *edgeClient, f *frame.Frame) {
 	}
 	e.touch(t)
 	if !t.out.Pass(f) {
-		e.n.options.Logger.Warn(event.Evicted, zap.Uint64(event.FieldConn, t.client.Conn()),
-			zap.String(event.FieldRoom, t.member.Room), zap.String(event.FieldID, t.member.ID))
-		e.close(t, wire.CloseSlowConsumer, actor.SlowConsumer, event.ReasonSlow)
+		e.evict(t)
+		return
 	}
+	e.watch(t)
+}
+
+// watch looks at a connection again after StallTime if more waits for it than its limit: as much
+// as that must be written by then, as for a client of the owner's own node.
+func (e *edge) watch(t *edgeClient) {
+	if t.watched || !t.out.Overdrawn() {
+		return
+	}
+	t.watched = true
+	mark := t.out.Mark()
+	time.AfterFunc(actor.StallTime, func() {
+		e.n.toEdge(func() {
+			t.watched = false
+			if !t.closed && t.out.Behind(mark) {
+				e.evict(t)
+			}
+		})
+	})
+}
+
+// evict closes the connection of a client that does not read.
+func (e *edge) evict(t *edgeClient) {
+	e.n.options.Logger.Warn(event.Evicted, zap.Uint64(event.FieldConn, t.client.Conn()),
+		zap.String(event.FieldRoom, t.member.Room), zap.String(event.FieldID, t.member.ID))
+	e.close(t, wire.CloseSlowConsumer, actor.SlowConsumer, event.ReasonSlow)
 }
 
 // close ends a connection, and the membership that it has.

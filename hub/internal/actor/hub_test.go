@@ -315,7 +315,7 @@ func TestStalledReceiver(t *testing.T) {
 		for range 100 {
 			a.send("", "1")
 		}
-		time.Sleep(stallTime + time.Millisecond)
+		time.Sleep(StallTime + time.Millisecond)
 		a.sees("a")
 		slow.goOn()
 		slow.wantClosed(wire.CloseSlowConsumer)

@@ -150,9 +150,11 @@ func (o *Outbox) Send(f *frame.Frame, from uint64) bool {
 var roomTypes = []byte(`{"type":"room_`)
 
 // Pass queues a frame that another server's hub has sent, as Send and SendList do, but for
-// lists: none takes the place of another. It reports false when the queue is full.
+// lists: none takes the place of another. That hub can't know how much waits here, and
+// refuses nobody for it. So all counts as what goes to a whole room: it may exceed the limit
+// for a while, see [Outbox.Overdrawn]. It reports false when the queue is full.
 func (o *Outbox) Pass(f *frame.Frame) bool {
-	from := uint64(0)
+	from := uint64(shared)
 	if bytes.HasPrefix(f.Payload(), roomTypes) {
 		from = free | roster
 	}
