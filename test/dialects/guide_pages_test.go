@@ -93,7 +93,7 @@ func TestTheGuideForWebTorrent(t *testing.T) {
 	g := openGuide(t, "webtorrent-tracker")
 	b := g.browse(g.start())
 	page := site(t, map[string]string{"/webtorrent.js": file(t, npm.Install(t, torrentPackages...), "webtorrent", "dist", "webtorrent.min.js")})
-	in := `const { default: WebTorrent } = await import("/webtorrent.js"); globalThis.client = new WebTorrent();`
+	in := `const { default: WebTorrent } = await import("/webtorrent.js"); globalThis.client = new WebTorrent({ dht: false, lsd: false, utp: false, tracker: { rtcConfig: { iceServers: [] } } });`
 	seeder, leecher := window(t, b, page), window(t, b, page)
 	do(t, seeder, in+`
 		const files = new File(["hello"], "hello.txt");
