@@ -220,7 +220,7 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// What a client sent is repeated in an error up to 64 bytes.
+// An error repeats at most 64 bytes of what a client sent.
 func TestErrorsAreShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, err := New(Options{})

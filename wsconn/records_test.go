@@ -109,8 +109,8 @@ func TestRecordsInPieces(t *testing.T) {
 	}
 }
 
-// What comes right behind the request is read, be it in the request's record or in one of
-// its own.
+// Bytes right behind the request are read, be they in the request's record or in one of
+// their own.
 func TestEarlyRecords(t *testing.T) {
 	s := newSecureServer(t, nil)
 	s.dialRaw(masked(0x81, ping)).want(0x81, pong)

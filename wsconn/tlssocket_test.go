@@ -37,7 +37,7 @@ func TestSocketClosesOneSide(t *testing.T) {
 	}
 }
 
-// What the plain socket does not take is kept and written by flush, in order, with what is
+// Bytes that the plain socket does not take are kept and written by flush, in order, with what is
 // written meanwhile.
 func TestSocketKeepsTheRest(t *testing.T) {
 	if !nonblocking {
@@ -80,7 +80,7 @@ func TestSocketKeepsTheRest(t *testing.T) {
 	_ = s.Close()
 }
 
-// What went to many waits its turn over TLS as over plain sockets.
+// Frames that went to many wait their turn over TLS as over plain sockets.
 func TestTLSWaitsItsTurn(t *testing.T) {
 	h := &Handler{writers: writers{limit: 1, running: 1}} // the worker is this test
 	c := &conn{h: h, below: new(socket)}

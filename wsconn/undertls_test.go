@@ -19,7 +19,7 @@ import (
 	"github.com/parley-rtc/parley/hub"
 )
 
-// What holds for plain sockets holds for TLS.
+// TLS keeps the promises of plain sockets.
 func TestOverTLS(t *testing.T) {
 	overTLS = true
 	defer func() { overTLS = false }()
@@ -111,8 +111,8 @@ func heldByTLS(c *tls.Conn) (n int) {
 	return n
 }
 
-// A connection that waits for a message holds no buffer over TLS either. What TLS keeps of
-// the handshake is given up with the first wait, what it keeps of a long record with a
+// A connection that waits for a message holds no buffer over TLS either. Buffers that TLS keeps of
+// the handshake are given up with the first wait, those of a long record with a
 // pong.
 func TestWaitingOverTLSHoldsNoBuffer(t *testing.T) {
 	if !nonblocking {
@@ -215,7 +215,7 @@ func TestBufferFields(t *testing.T) {
 	}
 }
 
-// What is no plain socket is left as it is, and so is what is no TLS.
+// UnderTLS leaves a connection that is no plain socket, or no TLS, as it is.
 func TestUnderTLSLeavesOthers(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

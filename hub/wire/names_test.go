@@ -258,7 +258,7 @@ func TestStrictAsPrecis(t *testing.T) {
 	}
 }
 
-// What is said of a bad name tells what to change.
+// The error for a bad name tells what to change.
 func TestNameRefusals(t *testing.T) {
 	for _, c := range []struct {
 		message, want string

@@ -10,7 +10,7 @@ import (
 )
 
 // Three nodes share the server's core, with the broker that is built in, as a single
-// daemon has it alone. What counts are the ratios.
+// daemon has it alone. Only the ratios count.
 const (
 	nodeCount   = 3
 	readyTime   = 30 * time.Second

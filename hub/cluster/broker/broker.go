@@ -166,7 +166,7 @@ func (b *Broker) Start(receive func([]byte), changed func(cluster.Entry), renewe
 	if err != nil {
 		return err
 	}
-	// What is too much is lost, and sent again by the nodes' links.
+	// Packets beyond the limit are lost, and sent again by the nodes' links.
 	if err := sub.SetPendingLimits(-1, 64<<20); err != nil {
 		return err
 	}

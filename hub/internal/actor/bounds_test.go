@@ -212,7 +212,7 @@ func TestJoinLeaveFillsMemory(t *testing.T) {
 	}
 }
 
-// What is kept of what was written is bounded by the queue's limit.
+// The history of written frames is bounded by the queue's limit.
 func TestHistoryOfLists(t *testing.T) {
 	l := still(Options{ResumeWindow: time.Minute})
 	var others []*Client

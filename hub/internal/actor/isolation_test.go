@@ -11,7 +11,7 @@ import (
 	"github.com/parley-rtc/parley/hub/event"
 )
 
-// What one client does costs itself.
+// A client's acts cost itself alone.
 
 // Somebody who joins, says a word and leaves, again and again, throws nobody out who
 // reads nothing for that moment, and loses nobody a session.
@@ -181,8 +181,8 @@ func TestQueueCountsMemory(t *testing.T) {
 	}
 }
 
-// What one connection makes the hub send in copies is bounded, by size and by number
-// of receivers. It is refused, and may go on after a while.
+// The copies that one connection makes the hub send are bounded, by size and by number
+// of receivers. Past the bound it is refused, and may go on after a while.
 func TestFanOutIsBounded(t *testing.T) {
 	const members = 200
 	l := still(Options{FanOut: 100_000, FanOutBurst: 1_000_000})

@@ -42,7 +42,7 @@ func testSlowConsumer(t *testing.T) {
 }
 
 // One sender can't fill another's queue: it is refused, and goes on when there is
-// room again. What was taken in arrives, in order.
+// room again. All messages that were taken in arrive, in order.
 func TestCongested(t *testing.T) {
 	h := newHub(t, Options{})
 	a, slow := newPeer(t, h, quietLimit), newPeer(t, h, 64<<10)
@@ -78,7 +78,7 @@ func TestCongested(t *testing.T) {
 	}
 }
 
-// What is sent to a whole room waits for nobody: all others have it, while a receiver
+// A message to a whole room waits for nobody: all others have it, while a receiver
 // that does not read is closed once far more than its queue waits, or after a while.
 func TestBroadcastsWaitForNobody(t *testing.T) { synctest.Test(t, testBroadcastsWaitForNobody) }
 

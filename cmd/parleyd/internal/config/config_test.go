@@ -60,7 +60,7 @@ func TestWeight(t *testing.T) {
 	}
 }
 
-// What is wrong is said in one line that names it.
+// A wrong setting is told in one line that names it.
 func TestBadSettings(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -226,7 +226,7 @@ func TestRooms(t *testing.T) {
 	}
 }
 
-// What is told of the settings has no secret in it.
+// The settings that are shown have no secret in them.
 func TestEffective(t *testing.T) {
 	hash := "$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
 	c, err := Load([]string{

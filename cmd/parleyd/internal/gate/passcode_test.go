@@ -250,7 +250,7 @@ func TestRulesDoNotStarveEachOther(t *testing.T) {
 	})
 }
 
-// What is remembered of networks and addresses is bounded.
+// The memory for networks and addresses is bounded.
 func TestMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGuessed()
