@@ -1,4 +1,4 @@
-// Package broker is a backplane on NATS (nats.io): an outside server with JetStream,
+// Package broker is a backplane on NATS (nats.io): an external server with JetStream,
 // or one in each node's own process, which together are a cluster.
 package broker
 
@@ -30,7 +30,7 @@ type Options struct {
 
 	Embedded *Embedded // nil: none
 
-	URLs        []string // of outside servers
+	URLs        []string // of external servers
 	Credentials string   // file for them; empty: none
 
 	// TLS returns what secures the connections to them: their authority, and a certificate of
@@ -86,7 +86,7 @@ const (
 // Name matches what clusters and nodes may be called.
 var Name = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// New connects to an outside server, or starts one. An outside server that can't be
+// New connects to an external server, or starts one. An external server that can't be
 // reached is tried again, without end.
 func New(o Options) (*Broker, error) {
 	for _, name := range []string{o.Cluster, o.Node} {
