@@ -6,88 +6,17 @@ import (
 	"errors"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/parley-rtc/parley/hub/event"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-func newHub(t *testing.T, o Options) *Hub {
-	t.Helper()
-	h, err := New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = h.Close() })
-	return h
-}
-
-// line is a connection whose client reads everything at once.
-type line struct {
-	Client
-
-	mu      sync.Mutex // guards what follows
-	texts   []string
-	aborted bool
-}
-
-func connect(h *Hub) *line {
-	l := new(line)
-	l.Client = h.Connect(Connection{Number: 7, QueueBytes: 1 << 20, Writer: l})
-	return l
-}
-
-func (l *line) Wake() {
-	go func() {
-		var g Gathering
-		for more := true; more; {
-			b := l.Gather(&g)
-			if b == nil {
-				return
-			}
-			l.mu.Lock()
-			l.texts = append(l.texts, string(b))
-			l.mu.Unlock()
-			more = l.Wrote(len(b), time.Now())
-		}
-	}()
-}
-
-func (l *line) Closing()                {}
-func (l *line) Probe()                  {}
-func (l *line) Challenge(time.Duration) {}
-
-func (l *line) Abort() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.aborted = true
-}
-
-func (l *line) got() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Join(l.texts, "\n")
-}
-
-func (l *line) enter(t *testing.T, room, id string) {
-	t.Helper()
-	if err := l.Start(); err != nil {
-		t.Fatal(err)
-	}
-	in, err := l.Join(Join{Room: room, ID: id, Welcome: []byte(`{}`)}, Request{Type: "join"})
-	if !in || err != nil {
-		t.Fatal(in, err)
-	}
-}
 
 // A hub can be looked at and given orders with its methods alone; errors carry the
 // protocol's codes.
@@ -291,52 +220,7 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// A callback that panics, or that takes its time, holds nobody up and ends nothing.
-func TestNotify(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var seen []event.Kind
-		panics := 0
-		block := make(chan struct{})
-		core, logged := observer.New(zap.InfoLevel)
-		h, err := New(Options{Logger: zap.New(core), Notify: func(e event.Event) {
-			seen = append(seen, e.Kind)
-			if e.Kind == event.OpenedRoom {
-				<-block
-			}
-			if e.Kind == event.MemberJoined {
-				panics++
-				panic("boom")
-			}
-		}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := connect(h)
-		c.enter(t, "r", "a")
-		for range eventQueue {
-			_ = c.Leave()
-			if in, err := c.Join(Join{Room: "r", ID: "a", Welcome: []byte(`{}`)}, Request{}); !in || err != nil {
-				t.Fatal(in, err)
-			}
-		}
-		if h.Stats().EventsDropped.Load() == 0 {
-			t.Error("no event was dropped although nobody takes them")
-		}
-		close(block)
-		c.End(event.ReasonLost)
-		if err := h.Shutdown(t.Context()); err != nil {
-			t.Error(err)
-		}
-		if len(seen) < 3 || seen[0] != event.OpenedRoom || seen[1] != event.MemberJoined || seen[2] == event.MemberJoined {
-			t.Errorf("told %v", seen[:min(len(seen), 5)])
-		}
-		if n := logged.FilterMessage(event.Panic).Len(); n != panics {
-			t.Errorf("%d lines about %d panics", n, panics)
-		}
-	})
-}
-
-// What a client sent is repeated in an error up to 64 bytes.
+// An error repeats at most 64 bytes of what a client sent.
 func TestErrorsAreShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, err := New(Options{})
@@ -355,35 +239,6 @@ func TestErrorsAreShort(t *testing.T) {
 		}
 		c.End(event.ReasonLost)
 		_ = h.Close()
-	})
-}
-
-// Shutdown waits for Notify until its context is done, Close does not wait, and
-// neither hands over anything afterwards.
-func TestEndWithSlowNotify(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var calls atomic.Int64
-		h, err := New(Options{Notify: func(event.Event) { calls.Add(1); time.Sleep(time.Minute) }})
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := connect(h)
-		c.enter(t, "r", "a")
-		_ = c.Leave()
-		c.End(event.ReasonLost)
-		start := time.Now()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if err := h.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
-			t.Errorf("%v after %s", err, time.Since(start))
-		}
-		if err := h.Close(); err != nil || time.Since(start) != time.Second {
-			t.Errorf("%v after %s", err, time.Since(start))
-		}
-		time.Sleep(time.Hour)
-		if n := calls.Load(); n != 1 {
-			t.Errorf("Notify was called %d times", n)
-		}
 	})
 }
 

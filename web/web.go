@@ -21,7 +21,7 @@ import (
 var embedded embed.FS
 
 // policy allows what the page uses and nothing else: its own files, its own
-// origin's WebSocket, and media from the device and from peers. Who may embed the page
+// origin's WebSocket, and media from the device and from peers. The origins that may embed the page
 // follows.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
 	"connect-src 'self'; media-src 'self' blob: mediastream:; manifest-src 'self'; " +

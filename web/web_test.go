@@ -82,7 +82,7 @@ func TestQR(t *testing.T) {
 	}
 }
 
-// What the manifest names is there, so that browsers can install the page.
+// The files that the manifest names are there, so that browsers can install the page.
 func TestManifest(t *testing.T) {
 	var manifest struct {
 		Name, Display string
@@ -151,7 +151,7 @@ func TestBundle(t *testing.T) {
 	}
 }
 
-// What the policy allows has no room for scripts in the page itself.
+// The policy allows no scripts in the page itself.
 func TestPageKeepsThePolicy(t *testing.T) {
 	w := get(t, http.MethodGet, "/")
 	page := w.Body.String()
@@ -225,7 +225,7 @@ func TestLanguagesAreComplete(t *testing.T) {
 	}
 }
 
-// Who may embed the page is said to browsers, and nobody may unless it is set.
+// Browsers are told which origins may embed the page: none unless it is set.
 func TestFrameAncestors(t *testing.T) {
 	for _, c := range []struct {
 		ancestors []string

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Who takes a breath lets those have a turn for whom the network has something, although it
+// A goroutine that takes a breath gives those a turn for which the network has something, although it
 // never waits.
 func TestBreath(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))

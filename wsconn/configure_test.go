@@ -63,7 +63,7 @@ func TestConfigure(t *testing.T) {
 	}
 }
 
-// What can't be used changes nothing.
+// Settings that can't be used change nothing.
 func TestConfigureBadly(t *testing.T) {
 	s := newServer(t, func(o *Options, _ *hub.Options) { o.MaxConnections = 1 })
 	for name, o := range map[string]Options{

@@ -85,7 +85,7 @@ func TestGoingAwayIsAnswered(t *testing.T) {
 	c.wantClose(wire.CloseGoingAway)
 }
 
-// Control frames may have MaxControl bytes. What is wrong with a header is said as soon
+// Control frames may have MaxControl bytes. An error in a header is told as soon
 // as its first two bytes are there.
 func TestHeaders(t *testing.T) {
 	s := newServer(t, nil)

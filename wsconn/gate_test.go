@@ -15,7 +15,7 @@ import (
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
-// What the gate refuses is refused with the gate's code and words, also if its error
+// A refusal of the gate reaches the client with the gate's code and words, also if its error
 // wraps them.
 func TestRefusalOfTheGate(t *testing.T) {
 	refusal := &wire.Refusal{Code: wire.CodeForbidden, Text: "not you"}
@@ -118,8 +118,8 @@ func TestLongestTarget(t *testing.T) {
 	a.want(fmt.Sprintf(`{"type":"message","to":%q,"data":1,"room":"r","from":"b"}`, long))
 }
 
-// The log tells which room and id a refused join asked for. What other messages say of
-// rooms and ids is nobody's.
+// The log tells which room and id a refused join asked for. Rooms and ids in other
+// messages are not logged.
 func TestRefusedJoinInTheLog(t *testing.T) {
 	core, logged := observer.New(zap.InfoLevel)
 	s := newServer(t, func(o *Options, ho *hub.Options) {

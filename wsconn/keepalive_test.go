@@ -118,7 +118,7 @@ func TestWaitPausedLater(t *testing.T) {
 	}
 }
 
-// What the client has sent counts as a sign of life also when its turn comes: each time
+// A client's bytes count as a sign of life also when their turn comes: each time
 // that the read loop goes on after it has held the client back.
 func TestTurnsAreSignsOfLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

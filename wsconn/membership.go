@@ -341,7 +341,7 @@ func (m *Membership) Rename(name string) error {
 	return m.do(func() error { return m.client.Rename(name, hub.Request{Type: wire.TypeRename.String()}) })
 }
 
-// Leave ends the membership. What waits for it is not delivered any more. Ended is not
+// Leave ends the membership. Messages that wait for it are not delivered any more. Ended is not
 // called for it.
 func (m *Membership) Leave() {
 	if m.conn.remove(m) {

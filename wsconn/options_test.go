@@ -37,7 +37,7 @@ func TestZeroOptions(t *testing.T) {
 	c.join("r", "a")
 }
 
-// What depends on another option follows it, where it is not set.
+// An option that depends on another follows it, where it is not set.
 func TestDependentOptions(t *testing.T) {
 	for _, c := range []struct {
 		name string

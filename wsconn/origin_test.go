@@ -216,7 +216,7 @@ func TestOldHTTP(t *testing.T) {
 	}
 }
 
-// What a web page can make its visitors send takes nothing from what their address
+// Requests that a web page can make its visitors send take nothing from what their address
 // may do.
 func TestRefusedUpgradesAreFree(t *testing.T) {
 	s := newServer(t, func(o *Options, _ *hub.Options) { o.PerAddress = limit.Options{Rate: 1} }) // ten at once

@@ -44,9 +44,9 @@ const (
 // write to the client.
 type Outcome func(o *Outgoing, code wire.Code, out *Messages)
 
-// What one connection has passed on and the hub may not have carried out is bounded, in
+// The messages that a connection has passed on and the hub may not have carried out are bounded, in
 // bytes of memory: beyond passingBytes, or half of its queue if that is less, the client is
-// not read. What comes back to itself fits into its queue then.
+// not read. So copies that come back to the sender fit into its queue.
 const (
 	passingBytes = 1 << 20
 	passingCost  = 512 // of a message, beside its text
@@ -345,7 +345,7 @@ func (c *passing) wait() <-chan struct{} {
 }
 
 // mayRead waits until the client's next message may be handled: what it has passed on
-// before must not pile up. What the hub says of that comes behind what waits for the
+// before must not pile up. The hub's word on that comes behind what waits for the
 // client, so one that takes nothing for PingTimeout is too slow. The read loop calls it.
 func (c *Conn) mayRead() error {
 	free := c.passing.wait()

@@ -59,7 +59,7 @@ func TestACongestedMessageIsTriedAgain(t *testing.T) {
 	}
 }
 
-// What a client waits for comes behind what it does not read. So the server can't know what
+// The answers that a client waits for come behind what it does not read. So the server can't know what
 // has become of its messages: it keeps no more of them than its bound.
 func TestAClientThatSendsAndDoesNotReadIsNotReadEither(t *testing.T) {
 	s, _ := newTalks(t, words{}, func(o *Options, _ *hub.Options) {
@@ -109,7 +109,7 @@ func (s *server) dialNarrow() *client {
 	return narrow.dial()
 }
 
-// What a client publishes comes back to it, too, by the queue that holds what it does not read.
+// A client's publications come back to it, too, by the queue that holds what it does not read.
 func TestAClientThatReadsLateIsHeldBackAndNotClosed(t *testing.T) {
 	w := words{made: make(chan *Conn, 1)}
 	s, _ := newTalks(t, w, func(o *Options, h *hub.Options) {

@@ -157,7 +157,7 @@ func TestRef(t *testing.T) {
 	}
 }
 
-// What one sender sends in a hurry comes whole and in order, also when it is far
+// The messages of one hurried sender come whole and in order, also when they are far
 // more than a socket holds.
 func TestBurst(t *testing.T) {
 	s := newServer(t, func(o *Options, _ *hub.Options) { o.Rate, o.RateBytes, o.QueueBytes = -1, -1, 64<<20 })

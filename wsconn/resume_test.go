@@ -118,7 +118,7 @@ func TestPongsFreeHistory(t *testing.T) {
 		}
 		received++
 	}
-	// What it has acknowledged is gone: it can't be had again.
+	// Messages that it has acknowledged are gone: it can't have them again.
 	a.write(masked(0x81, `{"type":"ping"}`))
 	for _, payload, err := a.frame(); payload != `{"type":"pong"}`; _, payload, err = a.frame() {
 		if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
-// newPassing makes a membership of no hub that has passed on n messages. What it passes on
-// again goes nowhere.
+// newPassing makes a membership of no hub that has passed on n messages. Messages that it passes on
+// again go nowhere.
 func newPassing(t *testing.T, n int) *Membership {
 	m := &Membership{conn: new(Conn), ended: true}
 	m.conn.passing.most = passingBytes
@@ -76,7 +76,7 @@ func (m *Membership) waits() int {
 	return len(m.passed.again)
 }
 
-// What was refused must not be overtaken by what the client sends next.
+// The client's next message must not overtake one that was refused.
 func TestTheClientIsNotReadUntilWhatWasRefusedIsCarriedOut(t *testing.T) {
 	m := newPassing(t, 1)
 	reads := func() bool { return m.conn.passing.wait() == nil }

@@ -189,7 +189,7 @@ func TestStoppedClient(t *testing.T) {
 	}
 }
 
-// What a client has answered for needs no more patience: when it stops later, it is
+// A client that has answered needs no more patience: when it stops later, it is
 // cut after the timeout.
 func TestAnsweredNeedsNoGrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
-// What is the connection's own, such as a ping, does not wait for its rooms; a close frame does.
+// The connection's own frames, such as a ping, do not wait for its rooms; a close frame does.
 func TestAPingComesBeforeWhatRoomsSay(t *testing.T) {
 	h := newHub(t, hub.Options{})
 	t.Cleanup(func() { _ = h.Close() })

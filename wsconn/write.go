@@ -141,8 +141,8 @@ func (c *conn) WakeLater() {
 // Hurry implements [hub.PatientWriter].
 func (c *conn) Hurry() { c.h.writers.hurry(c) }
 
-// writeOnce writes one gathering without waiting. What the socket does not take
-// is left to a goroutine that waits; what is there beyond it comes when all
+// writeOnce writes one gathering without waiting. The rest that the socket does not take
+// is left to a goroutine that waits; further frames come when all
 // others have had their turn. A writer calls it.
 func (c *conn) writeOnce(g *gather) {
 	out := c.gather(g)

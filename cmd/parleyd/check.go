@@ -42,7 +42,7 @@ they name. Nothing is started. Exit code 0 if all is valid, else 2.`,
 }
 
 // checkICE holds the ICE servers against RFC 7064 and RFC 7065, and against the secret
-// that TURN URLs need. What the secret is does not matter.
+// that TURN URLs need. The value of the secret does not matter.
 func checkICE(c *config.Config) error {
 	var secrets func() [][]byte
 	if c.TURNSecretFile != "" || c.TURN.On() {

@@ -133,13 +133,13 @@ func clusterSecrets(file string, log *zap.Logger) (func() []string, error) {
 	}, nil
 }
 
-// clusterSecurity is what secures connections between nodes, or to an outside NATS server.
+// clusterSecurity is what secures connections between nodes, or to an external NATS server.
 type clusterSecurity struct {
 	config *tls.Config
 	until  time.Time // when the first certificate of it ends: the node's, or else the authority's
 }
 
-// clusterTLS returns what secures the connections between nodes, or to an outside NATS
+// clusterTLS returns what secures the connections between nodes, or to an external NATS
 // server, as the files have it; nil: nothing does. Nodes are clients of each other, with
 // the same certificate; to a NATS server a node may have none.
 func clusterTLS(k *config.Cluster, log *zap.Logger) (func() *tls.Config, error) {

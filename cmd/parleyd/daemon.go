@@ -82,7 +82,7 @@ type daemon struct {
 	redirectListener net.Listener  // nil: there is none
 }
 
-// newDaemon makes the parts and opens the listeners. What fails here is wrong use.
+// newDaemon makes the parts and opens the listeners. Errors here are errors of use.
 func newDaemon(c *config.Config, stderr io.Writer) (_ *daemon, err error) {
 	d := &daemon{config: c, started: time.Now(), stop: make(chan struct{}, 1)}
 	d.logs = newLogs(c, stderr)
@@ -278,7 +278,7 @@ func (d *daemon) serve(signals, again <-chan os.Signal) int {
 	}
 }
 
-// begin has all listeners served. What ends one of them comes from the channel.
+// begin has all listeners served. The channel gets the error that ends one of them.
 func (d *daemon) begin() <-chan error {
 	failed := make(chan error, 3+len(d.entrances))
 	for _, e := range d.entrances {

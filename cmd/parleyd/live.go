@@ -151,8 +151,8 @@ func (d *daemon) take(l *live) error {
 	return nil
 }
 
-// retire ends the parts of old that the present one does not have. What they have still
-// to tell is told in the background.
+// retire ends the parts of old that the present one does not have. Events that they have still
+// to deliver are delivered in the background.
 func (d *daemon) retire(old, present *live) {
 	if t := old.access.tokens; t != nil && t != present.access.tokens {
 		t.Close()

@@ -10,7 +10,7 @@ import (
 	"github.com/parley-rtc/parley/hub"
 )
 
-// Who is a member is known soon, and forgotten some time after it was seen last: a
+// A member is known soon, and forgotten some time after it was seen last: a
 // connection that is lost for a moment, or a hub that does not answer, is no end.
 func TestPresence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

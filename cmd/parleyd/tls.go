@@ -31,7 +31,7 @@ func (d *daemon) newTLS() (err error) {
 		}
 	}
 	if d.server.TLSConfig != nil {
-		// What waits together leaves in one record: a part of a message is of no use.
+		// Messages that wait together leave in one record: a part of a message is of no use.
 		d.server.TLSConfig.DynamicRecordSizingDisabled = true
 	}
 	return err

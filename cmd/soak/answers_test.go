@@ -30,7 +30,7 @@ func add(text []byte, field string, n int) []byte {
 	})
 }
 
-// What a server does wrong when members leave, resume and ask is found and named.
+// soak finds and names a server's mistakes when members leave, resume and ask.
 func TestFaultyAnswers(t *testing.T) {
 	without := func(text []byte, id string) []byte {
 		return bytes.Replace(text, []byte(`,"`+id+`"`), nil, 1)

@@ -9,7 +9,7 @@ import (
 	"github.com/parley-rtc/parley/cmd/soak/internal/report"
 )
 
-// What a strict reader would refuse is found, in the envelope and in the payload.
+// soak finds JSON that a strict reader would refuse, in the envelope and in the payload.
 func TestNotJSON(t *testing.T) {
 	for name, change := range map[string]func(text []byte) []byte{
 		"no comma": func(text []byte) []byte { return bytes.Replace(text, []byte(`,"`), []byte(` "`), 1) },

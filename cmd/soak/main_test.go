@@ -83,7 +83,7 @@ func TestGoodServer(t *testing.T) {
 	}
 }
 
-// What each profile is there for happens, and a good server passes all of them.
+// Each profile makes its traffic, and a good server passes all of them.
 func TestProfiles(t *testing.T) {
 	for _, c := range []struct {
 		profile string

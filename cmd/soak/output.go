@@ -40,7 +40,7 @@ func newOutput(p *plan.Plan, stdout, stderr io.Writer) (*output, error) {
 			o.width = w
 		}
 	}
-	// What can't be written is told before the test, not after it.
+	// A file that can't be written is an error before the test, not after it.
 	for _, path := range []string{p.ReportFile, p.JSONFile} {
 		if path == "" || path == "-" {
 			continue

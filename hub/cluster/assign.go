@@ -255,7 +255,7 @@ func (c *control) whenQuiet(p int, m *move, next moveStep) {
 	})
 }
 
-// advance does the next step of a move. What should own the partition may have changed
+// advance does the next step of a move. The node that should own the partition may have changed
 // meanwhile.
 func (c *control) advance(p int) {
 	v := &c.parts[p]

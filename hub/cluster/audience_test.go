@@ -33,8 +33,8 @@ func (c *client) counts(members, alike int, profile string) {
 	}
 }
 
-// What goes to all members of a room, or to any of them, reaches those of other nodes, and what
-// is counted are the members of all; also when the room has moved.
+// A message to all members of a room, or to any of them, reaches those of other nodes, and the
+// count is of the members of all nodes; also when the room has moved.
 func TestAudiences(t *testing.T) {
 	m := newMemory()
 	nodes := cluster(t, m, "a", "b", "c")

@@ -141,7 +141,7 @@ func (e *edge) take(m inbound) {
 	e.flush()
 }
 
-// release handles what was held back, if the lease is good again. What the owner on this
+// release handles what was held back, if the lease is good again. Whatever the owner on this
 // node does after its lease has run out must not be seen: another may own its rooms.
 func (e *edge) release() {
 	e.flushGated()

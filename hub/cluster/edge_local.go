@@ -304,8 +304,8 @@ func (e *edge) severAll() {
 		case t.state == clientLocal:
 			e.sever(t)
 		case t.fences > 0:
-			// What was on its way to the hub is lost, and not counted as handled. What waits
-			// behind it finds the connection closed, and the end of that is not to be missed.
+			// Commands on their way to the hub are lost, and not counted as handled. Commands
+			// behind them find the connection closed, and the end of that is not to be missed.
 			t.fences = 0
 			e.closeGoingAway(t, wire.CloseGoingAway, cutOffReason, event.ReasonLost)
 			e.unfenced(t)

@@ -93,10 +93,10 @@ func (e *edge) expire(p int) {
 	}
 }
 
-// takenForLost is called when other nodes have taken this one for lost. What members were
-// sent meanwhile was kept for those whose memberships can be resumed, and only for them:
-// the others' connections are closed. What comes on the links that there were is not taken
-// any more: whoever came in by that was not marked.
+// takenForLost is called when other nodes have taken this one for lost. Messages that members were
+// sent meanwhile were kept for those whose memberships can be resumed, and only for them:
+// the others' connections are closed. Records of the links that there were are not taken
+// any more: members that came in by them were not marked.
 func (e *edge) takenForLost(links []*link) {
 	for _, l := range links {
 		l.lost = true

@@ -83,7 +83,7 @@ func TestLeaveCrossesDrain(t *testing.T) {
 	}
 }
 
-// What a client sends while the owner of the room that it leaves does not answer is bounded.
+// A client that leaves can send only so much while the owner of the room does not answer.
 func TestLeaverThatTalks(t *testing.T) {
 	long := `"` + strings.Repeat("x", 60_000) + `"`
 	for what, say := range map[string]func(c *client){

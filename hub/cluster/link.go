@@ -8,8 +8,8 @@ import (
 )
 
 // link is the way to one other node, or from a node to itself: a stream of records
-// that arrive once and in order, for as long as both incarnations live. What is
-// written while a packet is on its way leaves together in the next.
+// that arrive once and in order, for as long as both incarnations live. Records that are
+// written while a packet is on its way leave together in the next.
 type link struct {
 	// Set before start, then read only.
 	node      string // the other
@@ -202,7 +202,7 @@ func (l *link) stuckFor(now time.Time) time.Duration {
 	return now.Sub(l.moved)
 }
 
-// close ends run, in its own time. What is delivered later is not acknowledged.
+// close ends run, in its own time. Records that are delivered later are not acknowledged.
 func (l *link) close() {
 	l.mu.Lock()
 	l.closed = true

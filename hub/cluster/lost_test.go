@@ -106,7 +106,7 @@ func joinedRecord(key uint64) record {
 	return record{l.chunks[0].b[headerBytes+lengthBytes:]}
 }
 
-// What the hub of a node has done after its lease had run out is not seen when the node has a
+// Nobody sees what the hub of a node did after its lease had run out, when the node has a
 // lease again, as another incarnation, however late its edge hears of that.
 func TestNextLeaseShowsNothingOfTheLast(t *testing.T) {
 	virtual(t, []string{"a", "b"}, func(t *testing.T, v *virtualCluster) {
@@ -142,7 +142,7 @@ func TestNextLeaseShowsNothingOfTheLast(t *testing.T) {
 	})
 }
 
-// What a client sends behind its leave, while the hub of its node is busy, is bounded: its
+// A client can send only so much behind its leave while the hub of its node is busy: then its
 // connection is closed.
 func TestLocalLeaverThatTalks(t *testing.T) {
 	virtual(t, []string{"a", "b"}, func(t *testing.T, v *virtualCluster) {
@@ -174,8 +174,8 @@ func TestLocalLeaverThatTalks(t *testing.T) {
 	})
 }
 
-// What an owner has for members of its own node while it has no lease is bounded: past it
-// those who send are refused. It comes when the lease is good again.
+// An owner without a lease holds back only so much for members of its own node: past it
+// senders are refused. The rest comes when the lease is good again.
 func TestHeldBackIsBounded(t *testing.T) {
 	virtual(t, []string{"a", "b", "c"}, func(t *testing.T, v *virtualCluster) {
 		room := v.roomBetween("c", "a")

@@ -211,7 +211,7 @@ func (n *Node) linkTo(incarnation uint64) *link {
 	return n.links[incarnation]
 }
 
-// changed takes an entry from the backplane. What the lease must know does not wait for
+// changed takes an entry from the backplane. News for the lease does not wait for
 // control.
 func (n *Node) changed(e Entry) {
 	switch e.Key {

@@ -71,7 +71,7 @@ func TestNodesThatDoNotReachEachOther(t *testing.T) {
 	})
 }
 
-// What is larger than a packet arrives: a partition with more kept for its members than
+// A hand-over larger than a packet arrives: a partition with more kept for its members than
 // any broker takes at once is handed over.
 func TestLargeHandOver(t *testing.T) {
 	virtual(t, []string{"a", "b"}, func(t *testing.T, v *virtualCluster) {
@@ -151,7 +151,7 @@ func TestResumeMoveResume(t *testing.T) {
 	})
 }
 
-// What an owner has not carried out is not confirmed, whatever comes behind it: when the
+// A command that the owner has not carried out is not confirmed, whatever comes behind it: when the
 // owner dies the next one carries it out.
 func TestNothingIsConfirmedTooEarly(t *testing.T) {
 	virtual(t, []string{"a", "b", "c"}, func(t *testing.T, v *virtualCluster) {
@@ -198,8 +198,8 @@ func TestListsLackNoNode(t *testing.T) {
 	})
 }
 
-// What a node does after its lease has run out, as a process that was stopped does when it
-// goes on, its own members do not see either.
+// A node may go on after its lease has run out, as a process that was stopped does when it
+// goes on. Its own members see nothing of that either.
 func TestNothingIsSeenAfterTheLease(t *testing.T) {
 	virtual(t, []string{"a", "b"}, func(t *testing.T, v *virtualCluster) {
 		room := v.roomOf("a")
@@ -228,7 +228,7 @@ func TestNothingIsSeenAfterTheLease(t *testing.T) {
 	})
 }
 
-// What waits for a link that was closed a moment before is confirmed all the same.
+// Batches that wait for a link that was closed a moment before are confirmed all the same.
 func TestConfirmationsOfAClosedLink(t *testing.T) {
 	edge, dead := newLink(&link{}), newLink(&link{})
 	dead.write(func(w *writer) { w.b = append(w.b, recMeta) })
@@ -244,7 +244,7 @@ func TestConfirmationsOfAClosedLink(t *testing.T) {
 	}
 }
 
-// What a node said last may be read after it was taken for gone: it owns nothing any more.
+// The last records of a node may be read after it was taken for gone: it owns nothing any more.
 func TestLastWordsOfAGoneNode(t *testing.T) {
 	virtual(t, []string{"a", "b"}, func(t *testing.T, v *virtualCluster) {
 		n := v.nodes["b"]

@@ -211,8 +211,8 @@ func (o *owner) own(p int, epoch uint64) {
 }
 
 // inherit takes what the owner before a partition's next epoch hands over. It comes
-// before the register says that the partition is ours (invariant 5). What an owner of an
-// earlier epoch hands over comes too late.
+// before the register says that the partition is ours (invariant 5). The hand-over of an owner of an
+// earlier epoch comes too late.
 func (o *owner) inherit(p int, in *inheritance) {
 	part := &o.parts[p]
 	before := part.inherited
@@ -270,7 +270,7 @@ func (o *owner) checkReady(p int) {
 		return
 	}
 	part.state = partReady
-	// What is inherited comes first: memberships of which the connection is here take it
+	// Inherited memberships come first: those whose connection is here take them
 	// over.
 	restore := &actor.Restore{}
 	known := map[string]bool{} // rooms of which the owner before has said all
@@ -333,7 +333,7 @@ func (o *owner) take(l *link, seq uint64, records []record) {
 	for _, rec := range records {
 		b.take(rec)
 	}
-	// What has no commands waits in the same queue: confirmations are in the order of the
+	// Packets without commands wait in the same queue: confirmations are in the order of the
 	// packets.
 	o.do(b.commands, func(batch uint64) {
 		for _, f := range b.after {

@@ -101,7 +101,7 @@ func (s *simulation) disturb(names []string) {
 			s.busy(name, 2*time.Second) // it dies with much undone
 			time.Sleep(ms(600))
 		} else if name != other {
-			// What it says last reaches some and not others.
+			// Its last words reach some and not others.
 			s.net.set(func() { s.net.blocked[[2]string{name, other}] = true })
 			time.Sleep(ms(600))
 		}

@@ -29,7 +29,7 @@ import (
 //
 // The simulation runs several nodes and their clients in virtual time over a network and a
 // register that fail as a seed says, and then sees that every promise of the protocol was
-// kept. What the seed does not decide is the order in which the scheduler runs goroutines
+// kept. The seed does not decide the order in which the scheduler runs goroutines
 // of one instant: a seed that has failed once fails again nearly always, but not by force.
 var (
 	seedFlag = flag.Uint64("simulate.seed", 0, "run this seed alone")

@@ -129,7 +129,7 @@ func TestWindowOutlivesMoves(t *testing.T) {
 	})
 }
 
-// What an owner before hands over counts for the epoch that it is for, and for no other.
+// A hand-over counts for the epoch that it is for, and for no other.
 func TestInheritanceOfAnotherEpoch(t *testing.T) {
 	member := func() (*inheritance, *remote) {
 		out := &remote{limit: 1 << 20, lost: true, resumable: true, seen: actor.NewSeen(window)}

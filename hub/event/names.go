@@ -1,5 +1,5 @@
 // Package event names the log events of rooms, members, connections and calls: messages, fields
-// and reasons. What clients send in confidence is in none of them. [Event] is the same
+// and reasons. They carry nothing that clients send in confidence. [Event] is the same
 // for programs, see hub.Options.Notify.
 package event
 

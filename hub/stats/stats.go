@@ -28,7 +28,7 @@ type Hub struct {
 	Transit     Histogram    // seconds from a forwarded message's arrival to its last byte's write
 }
 
-// Calls counts calls between members. What members report counts once for each call.
+// Calls counts calls between members. Reports of members count once for each call.
 type Calls struct {
 	Active    atomic.Int64                                    // live now
 	Outcomes  [wire.NumOutcomes]atomic.Uint64                 // of calls that are over

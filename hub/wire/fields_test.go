@@ -94,7 +94,7 @@ func TestJoinOptions(t *testing.T) {
 	}
 }
 
-// What only means something in a join is the application's own elsewhere.
+// Fields that mean something in a join only are the application's own elsewhere.
 func TestFieldsOfAJoinElsewhere(t *testing.T) {
 	for _, field := range []string{
 		`"passcode":1`, `"takeover":"soon"`, `"changes":[]`, `"meta":"` + strings.Repeat("x", 3000) + `"`,

@@ -37,8 +37,8 @@ func (e *Envelope) ForwardSize(s *Suffixes) int { return e.end + len(s.both) + 1
 // unless a reader could see other ones beside them or in another spelling. The
 // caller has checked that they are the sender's own.
 //
-// What the server appends stands last, so that readers that ignore the case of
-// names read it, too. The text must not be changed; it may be that of the message.
+// The server's fields stand last, so that readers that ignore the case of
+// names read them, too. The text must not be changed; it may be that of the message.
 func (e *Envelope) Open() (text []byte, missing Field) {
 	const own = FieldRoom | FieldFrom
 	if e.lookalikes {

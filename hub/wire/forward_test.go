@@ -55,7 +55,7 @@ func TestForwardedSpelling(t *testing.T) {
 	}
 }
 
-// What arrived stays as it was: other messages may still be read from it.
+// The bytes that arrived stay as they were: other messages may still be read from them.
 func TestForwardLeavesTheTextAlone(t *testing.T) {
 	text := "{\"from\":\"Zoe\u0308\",\"type\":\"hangup\",\"room\":\"r\",\"to\":\"b\"}"
 	b := []byte(text)

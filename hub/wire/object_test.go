@@ -58,7 +58,7 @@ func TestStringsAndCounts(t *testing.T) {
 	}
 }
 
-// What the server makes is read whole; of what members send, nothing but what its type forwards.
+// A server's message is read whole; of a member's, only the fields that its type forwards.
 func TestDeliveredMessages(t *testing.T) {
 	var d Delivered
 	for text, is := range map[string]func() bool{

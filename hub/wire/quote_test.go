@@ -43,7 +43,7 @@ func FuzzQuoted(f *testing.F) {
 	})
 }
 
-// What cannot stand in a JSON string as it is gets escaped; nothing else does.
+// Characters that can't stand in a JSON string are escaped; no others are.
 func TestAppendQuoted(t *testing.T) {
 	for s, want := range map[string]string{
 		"":        `""`,

@@ -33,7 +33,7 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// What is written is read again, by another server or a program.
+// A report that was written can be read again, by another server or a program.
 func TestReportAsJSON(t *testing.T) {
 	want, _ := ParseReport([]byte(`{"outcome":"failed","reason":"no_relay","loss":0,"rtt_ms":12.25,"path":"host"}`))
 	b, err := json.Marshal(&want)

@@ -27,7 +27,7 @@ const maxShrink = 3
 const maxUnnormal = maxShrink * MaxRoom
 
 // Normal returns the normal form of a room, id or nickname: b itself, unless it
-// has to be changed. What cannot be a name, because it is too long or not UTF-8,
+// has to be changed. A text that cannot be a name, because it is too long or not UTF-8,
 // comes back as it is.
 func Normal(b []byte) []byte {
 	if isASCII(b) || len(b) > maxUnnormal || !utf8.Valid(b) {

@@ -4,7 +4,7 @@ package wire
 // send types to each other: a type keeps its number.
 type Type uint8
 
-// The types of the protocol. What they mean for the server stands in types.
+// The types of the protocol. The table types has their meaning for the server.
 const (
 	TypeUnknown     Type = 0
 	TypeJoin        Type = 1

@@ -1,6 +1,6 @@
 // Bench measures parleyd beside other servers, in one run: each in turn, on
-// one core of its own, with the load on another, in several rounds. What counts are
-// the ratios.
+// one core of its own, with the load on another, in several rounds. Only the ratios
+// count.
 package main
 
 import (

@@ -12,7 +12,7 @@ import (
 	"github.com/parley-rtc/parley/test/bench/load"
 )
 
-// What happens in a large room.
+// The load in a large room.
 const (
 	churnRate   = 100 // joins and leaves a second
 	churnTime   = 10 * time.Second

@@ -16,7 +16,7 @@ func do(t *testing.T, ctx context.Context, script string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, 2*parleyd.Patience)
 	defer cancel()
-	// What it throws comes back as words, to be told.
+	// An error that it throws comes back as text.
 	wrapped := `(async () => { try {` + script + `; return ""; } catch (error) { return String(error?.stack ?? error); } })()`
 	if said, err := chromedp.Run(ctx, chromedp.Evaluate[string](wrapped, chromedp.EvalAwaitPromise)); err != nil || said != "" {
 		t.Fatalf("%s\n%v", said, err)
@@ -155,7 +155,7 @@ const [one, two] = await Promise.all([toBob.verification(), toAnn.verification()
 equal(one, two, "the code");`,
 }
 
-// What needs a browser works in Chromium.
+// The parts that need a browser work in Chromium.
 func TestBrowser(t *testing.T) {
 	d := parleyd.Start(t)
 	b := browser.Start(t)

@@ -99,3 +99,18 @@ test("ends without fingerprints are not verified", async () => {
   const [a, b] = ends([[], []], [[], []]);
   await Promise.all([assert.rejects(a.start(), refused), assert.rejects(b.start(), refused)]);
 });
+
+test("who has waited in vain can ask again, and gets the code once the other side answers", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const held = [], a = end(["A"], ["B"], (frame) => held.push(frame));
+  const first = a.start();
+  while (!held.length) await new Promise(setImmediate);
+  t.mock.timers.tick(60_000);
+  await assert.rejects(first, { code: "timeout" });
+  const b = end(["B"], ["A"], (frame) => queueMicrotask(() => a.receive(frame)));
+  const again = a.start();
+  b.receive(held[0]);
+  for (let i = 0; i < 100 && held.length < 2; i++) await new Promise(setImmediate);
+  b.receive(held[1] ?? {});
+  assert.deepEqual(await again, await b.start());
+});

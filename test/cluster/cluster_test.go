@@ -222,8 +222,8 @@ func TestAdmin(t *testing.T) {
 	s.passes()
 }
 
-// outsideNATS returns the port of a NATS server that is started, and again, by a call.
-func outsideNATS(t *testing.T) (port string, start func() *exec.Cmd) {
+// externalNATS returns the port of a NATS server that is started, and again, by a call.
+func externalNATS(t *testing.T) (port string, start func() *exec.Cmd) {
 	t.Helper()
 	dir := t.TempDir()
 	binary := filepath.Join(dir, "nats-server")
@@ -242,10 +242,10 @@ func outsideNATS(t *testing.T) (port string, start func() *exec.Cmd) {
 	}
 }
 
-// Two daemons on an outside NATS server, which goes away for a while: they refuse, keep
+// Two daemons on an external NATS server, which goes away for a while: they refuse, keep
 // their clients, and go on when it is back.
 func TestOutsideNATS(t *testing.T) {
-	port, startNATS := outsideNATS(t)
+	port, startNATS := externalNATS(t)
 	server := startNATS()
 	var all []*parleyd.Daemon
 	for i := range 2 {

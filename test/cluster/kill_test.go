@@ -15,8 +15,8 @@ import (
 // kills is how many nodes TestKill kills, one after the other.
 var kills = flag.Int("kills", 1, "nodes that TestKill kills, one after the other")
 
-// A node is killed, as a machine fails. What ends is told: sessions of its clients in rooms
-// that it owned. Nothing else does: no message of others is lost, repeated or out of order,
+// A node is killed, as a machine fails. Only sessions that are told to have ended end: those of its clients in rooms
+// that it owned. No message of others is lost, repeated or out of order,
 // and nobody is told that somebody has left who has not.
 func TestKill(t *testing.T) {
 	c := nodes.Start(t, 3)

@@ -20,8 +20,8 @@ func rollingArgs(duration string) []string {
 // told that somebody has left who has not.
 func TestRollingRestart(t *testing.T) {
 	t.Run("embedded", func(t *testing.T) { rolls(t, nodes.Start(t, 3)) })
-	t.Run("outside NATS", func(t *testing.T) {
-		port, startNATS := outsideNATS(t)
+	t.Run("external NATS", func(t *testing.T) {
+		port, startNATS := externalNATS(t)
 		startNATS()
 		rolls(t, nodes.StartOn(t, "nats://127.0.0.1:"+port, 3))
 	})

@@ -61,7 +61,7 @@ func (p *public) certificate(name string) *x509.Certificate {
 	return conn.ConnectionState().PeerCertificates[0]
 }
 
-// A certificate is obtained by either challenge alone. What the authority refuses is
+// A certificate is obtained by either challenge alone. A refusal of the authority is
 // told, and costs the other names nothing; names that are not the server's get none.
 func TestACMEChallenges(t *testing.T) {
 	nobody := process.FreePort(t)

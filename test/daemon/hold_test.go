@@ -86,7 +86,7 @@ func TestNoDescriptorLeft(t *testing.T) {
 	}
 }
 
-// Who does not read is closed with 4003; the others lose nothing by it.
+// A client that does not read is closed with 4003; the others lose nothing by it.
 func TestSlowConsumer(t *testing.T) {
 	d := parleyd.Start(t, "--rate", "0", "--rate-bytes", "0", "--rate-changes", "0", "--queue-bytes", "131072")
 	a, b, slow := connect(t, d), connect(t, d), connect(t, d)

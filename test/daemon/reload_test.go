@@ -107,7 +107,7 @@ turn-port-range: 50000-50100
 	ann.send(`{"type":"message","to":"ann","data":1}`)
 	c.Wait(t, "forward", "id", "ann")
 
-	// What is in force is told, what needs a restart with its old value.
+	// The API shows the settings in force: one that needs a restart has its old value.
 	config := operate(t, c.Daemon, "").ask("GET", "/api/v1/config", "", 200)
 	if config["max-room-members"] != "2" || config["turn-port-range"] != "49152-65535" {
 		t.Errorf("%v", config)

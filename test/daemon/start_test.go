@@ -9,7 +9,7 @@ import (
 	"github.com/parley-rtc/parley/test/internal/parleyd"
 )
 
-// What is wrong at the start is said in one line, with exit code 2.
+// A mistake at the start is told in one line, with exit code 2.
 func TestBadStart(t *testing.T) {
 	busy := parleyd.Start(t)
 	for _, c := range []struct {

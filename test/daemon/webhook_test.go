@@ -101,7 +101,7 @@ func TestJoinWebhook(t *testing.T) {
 	if m := connect(t, d).joinWith(`"room":"s"`); m.Code != "unavailable" {
 		t.Errorf("while the application is down: %+v", m)
 	}
-	// What is going on goes on.
+	// The membership goes on.
 	guest.send(`{"type":"message","data":1}`)
 	chair.until(func(m message) bool { return m.Type == "message" })
 

@@ -56,7 +56,7 @@ type rendered struct {
 	monitor  *monitoring.ServiceMonitor  // nil: none
 }
 
-// render renders the chart. What Kubernetes does not know in the objects is an error.
+// render renders the chart. A field that Kubernetes does not know is an error.
 func render(t *testing.T, values string) *rendered {
 	t.Helper()
 	text, err := chart(t, "template", values)

@@ -39,7 +39,7 @@ func TestAlerts(t *testing.T) {
 	run(t, "promtool", "test", "rules", "alerts_test.yml")
 }
 
-// What the compose file mounts into Prometheus and Caddy is valid.
+// The files that the compose file mounts into Prometheus and Caddy are valid.
 func TestComposeFiles(t *testing.T) {
 	run(t, "promtool", "check", "config", "--syntax-only", "prometheus.yml")
 	home := t.TempDir()
@@ -168,7 +168,7 @@ func TestUnit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What hides /proc/sys makes Go fall back to a backlog of 128.
+	// A setting that hides /proc/sys makes Go fall back to a backlog of 128.
 	if regexp.MustCompile(`(?m)^ProcSubset=`).Match(unit) {
 		t.Error("the listen backlog is not the system's")
 	}

@@ -35,7 +35,7 @@ func buildah(t *testing.T, store string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// buildImage builds the last stage of the Dockerfile. What its first stage makes comes
+// buildImage builds the last stage of the Dockerfile. The result of its first stage comes
 // from a folder: an image with Go is not needed.
 func buildImage(t *testing.T) *image {
 	t.Helper()

@@ -289,7 +289,7 @@ func TestWhatDeafensPeerServer(t *testing.T) {
 	}
 }
 
-// What PeerJS asks for over HTTP is answered alike, in form.
+// Both servers answer PeerJS's HTTP requests in the same form.
 func TestPeerJSAPIBesideItsServer(t *testing.T) {
 	for _, discovery := range []bool{false, true} {
 		var theirs, ours []string

@@ -92,7 +92,7 @@ func TestDecline(t *testing.T) {
 	ann.until("it says so", shows("#notices", "Bob declined the call"))
 	ann.until("no connection is left", noCall)
 
-	// Who calls hangs up in the same place.
+	// The caller hangs up in the same place.
 	ann.call("Bob")
 	bob.until("it rings again", shows("#incoming", "Ann is calling"))
 	ann.until("Hang up is there", `document.querySelector("#hangup").checkVisibility()`)

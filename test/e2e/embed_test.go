@@ -34,7 +34,7 @@ func portal(t *testing.T) (site *httptest.Server, show func(d *parleyd.Daemon)) 
 // cameras; other sites may not.
 func TestFrame(t *testing.T) {
 	site, show := portal(t)
-	// What Ann does in the frame, which is of another origin than the window.
+	// Ann's acts in the frame, which is of another origin than the window.
 	inFrame := `
 window.told = [];
 addEventListener("message", e => told.push(e.data));

@@ -341,7 +341,7 @@ func TestWaitingInTheLobby(t *testing.T) {
 	ann.submitNew()
 	ann.until("the server is away", shows("#progress", "can’t be reached"))
 	ann.shoot("offline")
-	// What the meeting needs of the page is loaded as soon as it can be.
+	// The page loads its modules for the meeting as soon as it can.
 	cid := open(t, b, "Cid", "about:blank")
 	call(cid, network.Enable, network.EnableParams{})
 	block := func(is bool) {

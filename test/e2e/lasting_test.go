@@ -119,7 +119,7 @@ func TestCredentialsOutliveARestart(t *testing.T) {
 	ann.until("the same secret", user+`.split(/[.:]/)[1] === window.user.split(/[.:]/)[1]`)
 }
 
-// What the limits on allocations reckon with: a browser makes one for each peer and URL,
+// The limits on allocations reckon with this: a browser makes one for each peer and URL,
 // and as many again when it looks for another way, on each network that it has.
 func TestAllocationsOfACall(t *testing.T) {
 	pair := certificate.New(t, t.TempDir())

@@ -7,7 +7,7 @@ import (
 	"github.com/parley-rtc/parley/test/internal/parleyd"
 )
 
-// What one shares is seen by all, beside the camera or without it.
+// All see a shared screen, beside the camera or without it.
 func TestShareScreen(t *testing.T) {
 	d := parleyd.Start(t)
 	all := meeting(t, d.Address, "Ann", "Bob", "Cid")
@@ -36,7 +36,7 @@ func TestShareScreen(t *testing.T) {
 	bob.sees(2)
 }
 
-// What is said reaches all, those who are in no call too, and files arrive as they
+// A chat message reaches all, those who are in no call too, and files arrive as they
 // were.
 func TestChatAndFiles(t *testing.T) {
 	d := parleyd.Start(t)
@@ -97,7 +97,7 @@ func TestChatAndFiles(t *testing.T) {
 	bob.until("it can be saved", `window.saved.size === 5_000_000`)
 }
 
-// What happens can be recorded to a file with pictures and sound, in which one can seek.
+// A meeting can be recorded to a file with pictures and sound, in which one can seek.
 func TestRecording(t *testing.T) {
 	d := parleyd.Start(t)
 	all := meeting(t, d.Address, "Ann", "Bob")

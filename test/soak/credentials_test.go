@@ -99,7 +99,7 @@ func TestRoomRules(t *testing.T) {
 	r.want(t, 0)
 }
 
-// Who is not let in is a fault that names the server's answer; nothing of a secret is
+// A refused join is a fault that names the server's answer; nothing of a secret is
 // in what soak writes.
 func TestNotLetIn(t *testing.T) {
 	secret, other := write(t, authSecret), write(t, "another "+authSecret)

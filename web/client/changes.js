@@ -10,7 +10,7 @@
  */
 
 /**
- * Applies a `room_changes`. What was there stays as it is.
+ * Applies a `room_changes` to a copy.
  * @param {Members} room
  * @param {Message} changes
  * @returns {Members}

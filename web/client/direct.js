@@ -79,7 +79,7 @@ export function pack(data) {
 }
 
 /**
- * Takes out what `pack` has put in. What only looks like that stays as it is.
+ * Takes out what `pack` has put in. Data that only looks like that stays as it is.
  * @param {any} data
  */
 export function unpack(data) {

@@ -1,5 +1,5 @@
 // @ts-check
-// What we show and say: camera, microphone and screen, opened and closed as they are turned on
+// Our own media: camera, microphone and screen, opened and closed as they are turned on
 // and off, and sent to all peers of a room.
 
 import { Emitter } from "./emitter.js";
@@ -92,7 +92,7 @@ export class Local extends Emitter {
     } catch (error) {
       this.#check();
       for (const kind of wanted) {
-        // Who has just said no is not asked again.
+        // Somebody who has just said no is not asked again.
         if (wanted[1] && /** @type {any} */ (error).name !== "NotAllowedError") await this.#open(kind, constraints).then((track) => stream.addTrack(track), () => {});
         else this.#put("problems", kind, error);
       }

@@ -1,5 +1,5 @@
 // @ts-check
-// Who is in a room, and what they say through the server.
+// The members of a room, and their messages through the server.
 
 import { pack } from "./direct.js";
 import { Emitter } from "./emitter.js";

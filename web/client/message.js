@@ -18,7 +18,7 @@
  */
 
 /**
- * What happens to the membership:
+ * Events of the membership:
  * - state: it is "connecting", "joined", "waiting" (to try again) or "closed"
  * - joined: the server let us in, the first time or anew; `id` and `iceServers` are set
  * - ice: `iceServers` has credentials that are good for longer

@@ -116,7 +116,7 @@ export class Negotiation {
     const again = await this.#events.tell({ type, sdp, n, ...(this.#theirs && { for: this.#theirs }) });
     if (this.#telling !== number) return; // there is a newer one
     this.#telling = 0;
-    // What rings is not told twice.
+    // A description that rings is not told twice.
     if (again) this.#later(AGAIN, type === "answer" ? () => this.#tell() : undefined);
     else if (this.#theirs) this.#later(REPEAT);
   }

@@ -1,5 +1,5 @@
 // @ts-check
-// What is sent to the server. Messages are numbered as the server counts them, and kept
+// Messages to the server. They are numbered as the server counts them, and kept
 // until they are known to be handled, so that none is lost or handled twice when a
 // connection breaks.
 
@@ -61,7 +61,7 @@ export class Outbox {
   /** Keeps what is sent until there is a membership. */
   pause() { this.#state = "paused"; }
 
-  /** Begins a new membership. What the old one left unconfirmed is not sent again. */
+  /** Begins a new membership. Messages that the old one left unconfirmed are not sent again. */
   start() {
     for (const entry of this.#written.splice(0)) fail(entry, "unconfirmed");
     this.#number = 1; // the join

@@ -199,7 +199,7 @@ export class Peer extends Emitter {
 
   /**
    * Sends something that JSON can hold, or bytes: straight to the other, or through the server
-   * while there is no way. What does not fit into a message of the server (64 KiB of JSON; 48
+   * while there is no way. Data that does not fit into a message of the server (64 KiB of JSON; 48
    * KiB of bytes) is `too_large`: it belongs into a channel of its own. Once the peer is
    * verified nothing goes through the server, and nothing that comes from there counts.
    * @param {Data|ArrayBuffer|ArrayBufferView} data

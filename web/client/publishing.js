@@ -1,5 +1,5 @@
 // @ts-check
-// What we send to all peers of a room, those to come too.
+// The media that we send to all peers of a room, those to come too.
 
 import { Local } from "./local.js";
 import { Membership } from "./membership.js";
@@ -16,7 +16,7 @@ export class Publishing extends Membership {
   /** @type {Map<string, Peer>} by the id of the member; `getSnapshot` has it as a value */
   peers = new Map();
   /**
-   * What all peers get.
+   * The tracks that all peers get.
    * @protected
    * @type {Map<MediaStreamTrack, MediaStream>}
    */
@@ -60,7 +60,7 @@ export class Publishing extends Membership {
     this.#unwatch();
   }
 
-  /** What we publish. */
+  /** The media that we publish. */
   get local() { return this.#local.state; }
 
   /**

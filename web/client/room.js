@@ -224,7 +224,7 @@ export class Room extends Publishing {
   }
 
   /**
-   * Ends a connection and makes another. Who asks for it all the time gets one a second: each
+   * Ends a connection and makes another. A peer that asks for it all the time gets one a second: each
    * costs more than the message that asks.
    * @param {Peer} peer
    * @param {() => Peer} start in place of what was to be done before
@@ -359,8 +359,8 @@ export class Room extends Publishing {
     if (final) for (const peer of [...this.peers.values()]) if (!mayGoOn || !/pted|cted/.test(peer.state)) this.#end(peer, "ended");
     const peer = to ? this.peers.get(to) : undefined;
     if (re === "offer" && code === "target_not_found" && peer?.state === "ringing") this.#end(peer, "absent");
-    // What is said to one who has just gone is of no interest.
-    // What a lost connection leaves in doubt of a negotiation is sent again.
+    // Errors about a peer that has just gone are of no interest.
+    // Descriptions that a lost connection leaves in doubt are sent again.
     else if (re === "message" || code !== "target_not_found" && code !== "unconfirmed") this.emit("error", error);
   }
 

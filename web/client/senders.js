@@ -1,5 +1,5 @@
 // @ts-check
-// What one connection sends: tracks that come and go on lines that are used again, and how
+// The senders of one connection: tracks that come and go on lines that are used again, and how
 // each is encoded.
 
 /** @typedef {Partial<RTCRtpEncodingParameters>} Encoding */

@@ -20,7 +20,7 @@ import { watch } from "./watch.js";
 const ICE_PAUSE = 10_000; // ms at least between requests for credentials: clocks may be apart
 export const LONGEST_TIMER = 2 ** 31 - 1; // ms
 
-/** What we may do where the server does not say. */
+/** Our rights where the server does not say. */
 const DEFAULT_RIGHTS = ["send", "message"];
 /** Refusals of a join that trying again does not mend. */
 const FINAL = /^(invalid_|unauthorized|forbidden|bad_message)/;
@@ -161,7 +161,7 @@ export class Signaling extends Emitter {
   /**
    * Changes what we joined with, now and for when we join again: our `name`, where "" is
    * none, our `meta`, where null is none, or our `token`. A room that was left because the
-   * token had expired is joined again with the new one. What the server refuses is not kept.
+   * token had expired is joined again with the new one. A change that the server refuses is not kept.
    * @param {"rename"|"update"|"token"} type
    * @param {{name?: string, meta?: any, token?: string}} change
    * @returns {Promise<void>}

@@ -41,19 +41,22 @@ export class Verifier {
   receive({ commit, nonce }) {
     if (commit) this.#take(commit);
     if (nonce) this.#reveal(nonce);
-    this.start().catch(() => {}); // whoever asks hears of it
+    this.#once().catch(() => {}); // whoever asks hears of it
   }
 
+  /** Waits for the code, a while. Asked again, it goes on waiting for the same. */
+  start() { return soon(this.#once()); }
+
   /** Runs once for a connection: each further try would give an attacker another guess. */
-  start() { return this.#run ??= this.#verify(); }
+  #once() { return this.#run ??= this.#verify(); }
 
   async #verify() {
     const ours = fingerprints(this.#pc.localDescription?.sdp), theirs = fingerprints(this.#pc.remoteDescription?.sdp);
     const nonce = hex(crypto.getRandomValues(new Uint8Array(32)));
     this.#send({ commit: await hash("commit", ours, nonce) });
-    const commitment = await soon(this.#theirs);
+    const commitment = await this.#theirs;
     this.#send({ nonce });
-    const other = await soon(this.#revealed);
+    const other = await this.#revealed;
     if (!ours || !theirs || await hash("commit", theirs, other) !== commitment) {
       throw new ParleyError("verification_failed", "the other side has not kept to its nonce: somebody may stand between");
     }

@@ -1,5 +1,5 @@
 // @ts-check
-// What was written in a room, here and before we came.
+// The chat of a room, with its history from before we came.
 
 /** @typedef {import("./client/parley.js").Peer} Peer */
 /** @typedef {import("./client/parley.js").Room} Room */

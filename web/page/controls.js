@@ -1,5 +1,5 @@
 // @ts-check
-// What the controls of a meeting do.
+// The controls of a meeting.
 
 import { element, fill, make, makeButton, save } from "./elements.js";
 import { address } from "./link.js";
@@ -69,7 +69,7 @@ async function record() {
 const ownScreen = make("video");
 ownScreen.muted = true;
 
-/** What is recorded: the tiles, and what we share. */
+/** The pictures that are recorded: the tiles, and our own screen. */
 function pictures() {
   const { screen } = media, tiles = stage.pictures;
   if (ownScreen.srcObject !== (screen ?? null)) {
@@ -145,7 +145,7 @@ function togglePopup(name) {
   element(`show-${name}`).ariaExpanded = String(open);
 }
 
-/** What stands in the menus beside the buttons. */
+/** Draws the menus beside the buttons. */
 function drawMenus() {
   drawMenu("microphones", [["audioinput", t("device.microphone")], ["audiooutput", t("device.speaker")]]);
   drawMenu("cameras", [["videoinput", t("device.camera")]]);

@@ -47,7 +47,7 @@ export function setUpKeys(actions, escape) {
   letters.onchange = () => set({ letters: letters.checked });
 }
 
-/** Who is muted may talk as long as the space bar is held. */
+/** Somebody who is muted may talk as long as the space bar is held. */
 function talkKey() {
   let talks = false;
   const end = () => {

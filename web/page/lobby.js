@@ -1,5 +1,5 @@
 // @ts-check
-// What stands before and after a room: the preview, the name, and one thing to do.
+// The page before and after a room: the preview, the name, and one thing to do.
 
 import { element, list, makeButton, press, save, size, write } from "./elements.js";
 import { followInvitation, newRoom } from "./link.js";

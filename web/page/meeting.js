@@ -1,5 +1,5 @@
 // @ts-check
-// What members of a call tell each other besides pictures and voices, and how the
+// The messages between members of a call, such as raised hands, and how the
 // pictures are fitted to what the connections carry.
 
 /** @typedef {import("./client/parley.js").Peer} Peer */
@@ -8,7 +8,7 @@
 /** @typedef {import("./media.js").Media} Media */
 
 /**
- * What we know of one in the call. hand: when it was raised, in ms since 1970, or 0. screen: the
+ * The state of another in the call. hand: when it was raised, in ms since 1970, or 0. screen: the
  * id of the stream that is its screen, or "".
  * @typedef {{
  *   peer: Peer, muted: boolean, cameraOff: boolean, hand: number, screen: string, recording: boolean,
@@ -48,10 +48,10 @@ const VOICE_BITRATE = 40_000;
 export class Meeting {
   /** @type {Map<string, Other>} */
   others = new Map();
-  /** What the others are told of us. */
+  /** Our own state, as the others are told. */
   self = { muted: false, cameraOff: false, hand: 0, screen: "", recording: false };
   speaking = false;
-  /** Who has spoken last; "": nobody. */
+  /** The last speaker; "": nobody. */
   speaker = "";
 
   #room;

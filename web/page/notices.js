@@ -1,5 +1,5 @@
 // @ts-check
-// What has just happened, in a few lines at the top: in the lobby, in a meeting, over dialogs.
+// Notices of what has just happened, in a few lines at the top: in the lobby, in a meeting, over dialogs.
 
 import { element, list, make, makeButton } from "./elements.js";
 import { icon } from "./icons.js";
@@ -11,7 +11,7 @@ const notices = element("notices");
 export function setUpNotices() {
   // A dialog makes all beside it deaf and dim: notices stand in it while it is open.
   for (const event of ["close", "toggle"]) document.addEventListener(event, redraw, true);
-  // What else stands at the top makes way.
+  // Other things at the top make way.
   new ResizeObserver(() => document.body.style.setProperty("--notices", `${notices.offsetHeight}px`)).observe(notices);
   drawn(draw);
 }

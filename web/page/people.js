@@ -1,5 +1,5 @@
 // @ts-check
-// Who is in the room: each with a name, and what can be done about it.
+// The list of people in the room, with the actions for each.
 
 import { avatar, element, list, make, makeButton, press, write } from "./elements.js";
 import { icon } from "./icons.js";

@@ -1,5 +1,5 @@
 // @ts-check
-// What there is about one member: the code that proves the call, and what can be done.
+// The dialog about one member: the code that proves the call, and the actions.
 
 import { element, write } from "./elements.js";
 import { change, drawn, notice, state } from "./state.js";

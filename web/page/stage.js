@@ -7,7 +7,7 @@ import { corner, focus, grid } from "./layout.js";
 import { t } from "./words.js";
 
 /**
- * What a tile shows. The key "self" is our own.
+ * The content of a tile. The key "self" is our own.
  * @typedef {{
  *   key: string, stream: MediaStream|undefined, name: string, initials?: string, hue?: number, screen?: boolean, muted?: boolean,
  *   cameraOff?: boolean, hand?: number, recording?: boolean, speaking?: boolean, quality?: "good"|"fair"|"poor"|"", state?: string, back?: boolean,

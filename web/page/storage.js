@@ -1,5 +1,5 @@
 // @ts-check
-// What is kept between visits. Where the browser blocks it, it is kept as long as the page.
+// Values that are kept between visits. Where the browser blocks storage, they are kept as long as the page.
 
 /** @type {Map<string, string>} */
 const memory = new Map();

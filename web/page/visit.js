@@ -123,7 +123,7 @@ export class Visit {
   get calling() { return [...this.room.peers.values()].filter((peer) => peer.state === "ringing"); }
 
   /**
-   * What people call a member: its nickname; never an id that the server has made. One that
+   * The name that people see for a member: its nickname; never an id that the server has made. One that
    * has gone keeps the name that it had.
    * @param {string} id
    */
@@ -256,7 +256,7 @@ export class Visit {
    */
   #channel(channel, id) {
     if (channel.label !== "file") return;
-    // What comes while the module loads is kept.
+    // Messages that come while the module loads are kept.
     /** @type {MessageEvent[]} */
     const early = [];
     channel.binaryType = "arraybuffer";
@@ -306,7 +306,7 @@ export class Visit {
 }
 
 /**
- * What a refusal says to people.
+ * The text of a refusal for people.
  * @param {ParleyError} error
  */
 export function sayRefusal({ code, message }) {

@@ -144,7 +144,7 @@ func TestARoomHasTwo(t *testing.T) {
 	}
 }
 
-// Who joins at the same time: exactly one of the two is told to wait, whichever it is.
+// Of two that join at the same time, exactly one is told to wait, whichever it is.
 func TestOneOfTwoWaits(t *testing.T) {
 	s := dialecttest.Serve(t, New(Options{}), func(o *wsconn.Options, _ *hub.Options) { o.RateChanges = -1 })
 	for i := range 50 {
@@ -302,7 +302,7 @@ func TestTheGateDecidesFirst(t *testing.T) {
 	}
 }
 
-// What Ayame does not understand ends the connection without a word. Its neighbours go on.
+// A message that Ayame does not understand ends the connection without a word. Its neighbours go on.
 func TestWrongMessagesEndTheConnection(t *testing.T) {
 	s := dialecttest.Serve(t, New(Options{}), func(o *wsconn.Options, _ *hub.Options) { o.RateChanges = -1 })
 	one, two := pair(s)
@@ -364,7 +364,7 @@ func TestWrongMessagesEndTheConnection(t *testing.T) {
 	}
 }
 
-// What Ayame ignores changes nothing.
+// Messages that Ayame ignores change nothing.
 func TestMessagesForNobodyAreIgnored(t *testing.T) {
 	s := dialecttest.Serve(t, New(Options{}), nil)
 	c, _ := enter(s, `,"standalone":false`)

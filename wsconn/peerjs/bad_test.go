@@ -7,7 +7,7 @@ import (
 	"github.com/parley-rtc/parley/wsconn/internal/dialecttest"
 )
 
-// What means nothing is ignored: nobody gets anything of it, and the peer and its
+// A message without a meaning is ignored: nobody gets anything of it, and the peer and its
 // neighbours go on.
 func TestWhatMeansNothingIsIgnored(t *testing.T) {
 	s := dialecttest.Serve(t, New(Options{}), nil)
@@ -60,7 +60,7 @@ func TestWhatMeansNothingIsIgnored(t *testing.T) {
 	}
 }
 
-// What is no text message ends its own connection, and no other.
+// A frame that is no text message ends its own connection, and no other.
 func TestBrokenFramesEndTheirConnection(t *testing.T) {
 	s := dialecttest.Serve(t, New(Options{}), nil)
 	a, b := open(s, "a"), open(s, "b")

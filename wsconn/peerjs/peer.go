@@ -94,7 +94,7 @@ func (p *peer) fail(typ, text string) error {
 	return wsconn.CloseError(wire.CloseNormal, "")
 }
 
-// Message implements [wsconn.Speaker]. What means nothing is ignored, as PeerServer does.
+// Message implements [wsconn.Speaker]. It ignores messages without a meaning, as PeerServer does.
 func (p *peer) Message(text []byte) error {
 	var in incoming
 	if !in.read(text) || p.sender == nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/parley-rtc/parley/wsconn"
 )
 
-// Bounds of what one peer may have waiting for others. What is beyond them expires at once.
+// Bounds of one peer's messages that wait for others. Messages beyond them expire at once.
 const (
 	maxWaiting      = 1000
 	maxWaitingBytes = 1 << 20

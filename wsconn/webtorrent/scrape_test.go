@@ -75,7 +75,7 @@ func TestAScrapeWaitsForOtherNodesOnce(t *testing.T) {
 	}
 }
 
-// Who asks for figures and does not wait for them has others' count neither end nor begin anew.
+// A client that asks for figures and does not wait for them makes the count of others neither end nor begin anew.
 func TestFiguresAreCountedOnceHoweverManyAsk(t *testing.T) {
 	var mu sync.Mutex
 	begun, done, counts := make(chan struct{}, 10), make(chan struct{}), 0

@@ -138,7 +138,7 @@ func TestOffersOfAnAnnounceAreLimited(t *testing.T) {
 	}
 }
 
-// What bittorrent-tracker counts is counted: who has all, by left or by event, and who has gone.
+// The figures are those of bittorrent-tracker: peers that have all, by left or by event, and peers that have gone.
 func TestPeersAreCounted(t *testing.T) {
 	s, _ := serve(t, Options{}, nil)
 	a, b := s.Dial(""), s.Dial("")
@@ -309,7 +309,7 @@ func TestWhatCannotBePassedOn(t *testing.T) {
 	told(a, swarm, 0, 2)
 }
 
-// What is no text message of a size that is accepted ends the connection, and no other.
+// A frame that is no text message of an accepted size ends the connection, and no other.
 func TestWhatEndsAConnection(t *testing.T) {
 	s, _ := serve(t, Options{}, func(o *wsconn.Options) { o.MaxMessageBytes = 4096 })
 	a := enter(s, swarm, ann)

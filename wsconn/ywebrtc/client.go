@@ -26,7 +26,7 @@ func (c *client) Begin() error { return nil }
 
 var pong = []byte(`{"type":"pong"}`)
 
-// Message implements [wsconn.Speaker]. What means nothing is ignored: the protocol has no
+// Message implements [wsconn.Speaker]. It ignores messages without a meaning: the protocol has no
 // errors.
 func (c *client) Message(text []byte) error {
 	var in incoming

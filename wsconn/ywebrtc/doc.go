@@ -2,7 +2,7 @@
 // that Yjs documents find each other unchanged.
 //
 // Each topic is a room, and a client that has subscribed to it a quiet member under an id
-// of its own. What it publishes is a message of version 1 to all members, itself among
+// of its own. A publication is a message of version 1 to all members, the publisher among
 // them, whose data is the client's message. Receivers get it with the number of members in
 // clients.
 package ywebrtc

@@ -234,7 +234,7 @@ func TestWhatMeansNothingChangesNothing(t *testing.T) {
 	}
 }
 
-// What is no text message of a size that is accepted ends the connection, and no other.
+// A frame that is no text message of an accepted size ends the connection, and no other.
 func TestWhatEndsAConnection(t *testing.T) {
 	s := dialecttest.Serve(t, New(Options{}), func(o *wsconn.Options, _ *hub.Options) { o.MaxMessageBytes = 4096 })
 	a := subscribed(s, "t")

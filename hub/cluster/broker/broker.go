@@ -1,4 +1,4 @@
-// Package broker is a backplane on NATS (nats.io): an outside server with JetStream,
+// Package broker is a backplane on NATS (nats.io): an external server with JetStream,
 // or one in each node's own process, which together are a cluster.
 package broker
 
@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,14 +23,14 @@ import (
 	"github.com/parley-rtc/parley/hub/cluster"
 )
 
-// Options say which NATS is used. Embedded or URLs must be there.
+// Options say which NATS is used: Embedded, or else URLs.
 type Options struct {
 	Cluster string // its name: subjects and the bucket begin with it
 	Node    string // name of this node
 
 	Embedded *Embedded // nil: none
 
-	URLs        []string // of outside servers
+	URLs        []string // of external servers
 	Credentials string   // file for them; empty: none
 
 	// TLS returns what secures the connections to them: their authority, and a certificate of
@@ -85,7 +86,7 @@ const (
 // Name matches what clusters and nodes may be called.
 var Name = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// New connects to an outside server, or starts one. An outside server that can't be
+// New connects to an external server, or starts one. An external server that can't be
 // reached is tried again, without end.
 func New(o Options) (*Broker, error) {
 	for _, name := range []string{o.Cluster, o.Node} {
@@ -95,6 +96,34 @@ func New(o Options) (*Broker, error) {
 	}
 	b := &Broker{options: o, again: make(chan struct{}, 1)}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
+	settings := b.settings()
+	var token string // of this process's own connection to its server
+	var with security
+	if o.Embedded != nil {
+		var err error
+		token, with = rand.Text(), o.Embedded.security()
+		if b.server, err = o.Embedded.start(o.Cluster, o.Node, token, with); err != nil {
+			return nil, err
+		}
+		o.URLs = nil
+		settings = append(settings, nats.InProcessServer(b.server), nats.Token(token))
+	}
+	var err error
+	if b.conn, err = nats.Connect(strings.Join(o.URLs, ","), settings...); err != nil {
+		if b.server != nil {
+			b.server.Shutdown()
+		}
+		return nil, err
+	}
+	if b.server != nil {
+		b.done.Go(func() { b.secure(token, with) })
+	}
+	return b, nil
+}
+
+// settings are those of the connection to any server.
+func (b *Broker) settings() []nats.Option {
+	o := &b.options
 	settings := []nats.Option{
 		nats.Name("parleyd " + o.Node), nats.MaxReconnects(-1), nats.ReconnectWait(retryTime), nats.ReconnectBufSize(-1),
 		nats.RetryOnFailedConnect(true), nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2),
@@ -125,35 +154,7 @@ func New(o Options) (*Broker, error) {
 	if o.Credentials != "" {
 		settings = append(settings, nats.UserCredentials(o.Credentials))
 	}
-	urls := ""
-	var token string // of this process's own connection to its server
-	var with security
-	if o.Embedded != nil {
-		var err error
-		token, with = rand.Text(), o.Embedded.security()
-		if b.server, err = o.Embedded.start(o.Cluster, o.Node, token, with); err != nil {
-			return nil, err
-		}
-		settings = append(settings, nats.InProcessServer(b.server), nats.Token(token))
-	} else {
-		for i, u := range o.URLs {
-			if i > 0 {
-				urls += ","
-			}
-			urls += u
-		}
-	}
-	var err error
-	if b.conn, err = nats.Connect(urls, settings...); err != nil {
-		if b.server != nil {
-			b.server.Shutdown()
-		}
-		return nil, err
-	}
-	if b.server != nil {
-		b.done.Go(func() { b.secure(token, with) })
-	}
-	return b, nil
+	return settings
 }
 
 func (b *Broker) subject(node string) string { return "parley." + b.options.Cluster + "." + node }
@@ -165,7 +166,7 @@ func (b *Broker) Start(receive func([]byte), changed func(cluster.Entry), renewe
 	if err != nil {
 		return err
 	}
-	// What is too much is lost, and sent again by the nodes' links.
+	// Packets beyond the limit are lost, and sent again by the nodes' links.
 	if err := sub.SetPendingLimits(-1, 64<<20); err != nil {
 		return err
 	}

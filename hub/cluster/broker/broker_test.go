@@ -197,7 +197,7 @@ func staysOut(t *testing.T, all []*Broker, refused string) {
 	soon("the stranger does not lose its routes", func() bool { return all[2].server.NumRoutes() == 0 })
 }
 
-// Who does not know the secret does not get in.
+// A node that does not know the secret does not get in.
 func TestWrongSecret(t *testing.T) {
 	secrets := []string{"open sesame", "open sesame", "open barley"}
 	staysOut(t, embeddedWith(t, 3, func(i int, e *Embedded) { e.Secrets = only(secrets[i]) }), "authentication error")

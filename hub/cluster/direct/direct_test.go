@@ -166,7 +166,7 @@ func TestRestart(t *testing.T) {
 	again.gets("behind")
 }
 
-// What the first address does not lead to is found by the next. Another node at an address
+// A node that can't be reached at its first address is reached at the next. Another node at an address
 // is not taken for the one that has told it.
 func TestAddresses(t *testing.T) {
 	p := newPost()

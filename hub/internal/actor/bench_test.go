@@ -222,7 +222,7 @@ func BenchmarkHandOver(b *testing.B) {
 	}
 }
 
-// What one slice of a listing costs the loop, which everything else waits for.
+// The cost of one slice of a listing for the loop, which everything else waits for.
 func BenchmarkListSlice(b *testing.B) {
 	l, _ := fill(10_000, 2)
 	infos := make([]RoomInfo, 0, sliceSize)

@@ -5,7 +5,6 @@ import (
 	"math"
 	"net/netip"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -120,69 +119,6 @@ func TestSmallQueueBroadcast(t *testing.T) {
 	}
 }
 
-// paced is a writer that writes so many bytes a second.
-type paced struct {
-	out  Outbox
-	rate float64
-	wg   sync.WaitGroup
-}
-
-func (p *paced) Wake() {
-	p.wg.Go(func() {
-		for {
-			frames, skip := p.out.Take(nil, 1)
-			if len(frames) == 0 {
-				return
-			}
-			for left := frames[0].Size() - skip; left > 0; {
-				n := min(left, 16<<10)
-				time.Sleep(time.Duration(float64(n) / p.rate * 1e9))
-				left -= n
-				if more, _ := p.out.Wrote(n, time.Now()); !more {
-					return
-				}
-			}
-		}
-	})
-}
-func (p *paced) Closing()                {}
-func (p *paced) Probe()                  {}
-func (p *paced) Challenge(time.Duration) {}
-func (p *paced) Abort()                  {}
-
-// A receiver that takes 400 KB a second, more than the 350 of stall.go, is closed after
-// one burst of one sender and a word.
-func TestReaderAt400KB(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := New(Options{FanOut: 8 << 20, FanOutBurst: 32 << 20})
-		defer h.Close()
-		p := &paced{rate: 400e3}
-		p.out.Init(p, h.Stats, 1<<20)
-		c := NewClient(1, noAddr, &p.out)
-		welcome := func() *frame.Frame { return frame.Text([]byte(`{"type":"joined"}`)) }
-		_ = h.Do(Register{c})
-		_ = h.Do(&Join{Client: c, Room: "r", ID: "a", Welcome: welcome(), Done: make(chan bool, 1)})
-		b := newPeer(t, h, 1<<20)
-		b.join("r", "b")
-		synctest.Wait()
-		big := fmt.Sprintf("%q", strings.Repeat("x", 60_000))
-		for sent := 0; sent < 4<<20; sent += len(big) {
-			b.send("", big)
-		}
-		time.Sleep(3100 * time.Millisecond)
-		b.send("", "1")
-		time.Sleep(20 * time.Second)
-		if code := p.out.CloseCode(); code != 0 {
-			t.Errorf("closed with %d", code)
-		}
-		_ = h.Do(Unregister{c, event.ReasonLost})
-		synctest.Wait()
-		p.out.Discard()
-		time.Sleep(time.Minute)
-		p.wg.Wait()
-	})
-}
-
 // A membership whose connection is lost ends with its token.
 func TestSuspendedMemberOutlivesItsToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -276,7 +212,7 @@ func TestJoinLeaveFillsMemory(t *testing.T) {
 	}
 }
 
-// What is kept of what was written is bounded by the queue's limit.
+// The history of written frames is bounded by the queue's limit.
 func TestHistoryOfLists(t *testing.T) {
 	l := still(Options{ResumeWindow: time.Minute})
 	var others []*Client
@@ -396,30 +332,5 @@ func TestOneClientReconnecting(t *testing.T) {
 	}
 	if l.sessionOf(s) == nil {
 		t.Error("the session is over")
-	}
-}
-
-// The same for a receiver that is connected: eight connections of one client after each
-// other, in one moment in which the receiver is not read.
-func TestOneClientReconnectingClosesAReader(t *testing.T) {
-	l := still(Options{})
-	a, box := l.connect(1 << 20)
-	l.join(a, "r", "a", "")
-	l.finish()
-	read(box)
-	message := fmt.Sprintf(`{"type":"message","to":"a","data":%q}`, strings.Repeat("x", 50_000))
-	for range 8 {
-		eve, ebox := l.connect(1 << 20)
-		l.join(eve, "r", "eve", "")
-		for range 5 {
-			l.apply(forwardIn(eve, "r", "eve", message))
-		}
-		l.finish()
-		read(ebox)
-		l.apply(Unregister{eve, event.ReasonLost})
-		l.finish()
-	}
-	if a.closed {
-		t.Errorf("closed with %d", box.CloseCode())
 	}
 }

@@ -22,7 +22,7 @@ import (
 // the tracker what members say, and the log, the counters and the embedding program what
 // comes of it.
 
-// What one connection may do, so that it neither fills the log nor displaces the calls of
+// Limits of one connection, so that it neither fills the log nor displaces the calls of
 // others from the list of an hour: calls that it begins, a second and at once, and reports.
 // Calls beyond that are not followed.
 const (

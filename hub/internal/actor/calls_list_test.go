@@ -117,7 +117,7 @@ func TestCallsMove(t *testing.T) {
 }
 
 // A connection that calls and hangs up without end neither fills the log nor displaces the
-// calls of others from the list, whatever rooms it joins. What it reports is limited over
+// calls of others from the list, whatever rooms it joins. Its reports are limited over
 // all of its calls. Neither limit is another's.
 func TestCallsOfOneConnectionAreLimited(t *testing.T) {
 	l := still(Options{TrackCalls: true})

@@ -30,7 +30,7 @@ type changeLog struct {
 	since uint64   // the version before the first step
 	steps []change // one for each version after that
 	told  uint64   // versions from this on many members may know: see tellable
-	// What follows is of the version encodedAt.
+	// The fields below are of the version encodedAt.
 	encoded   map[uint64]delta // by the version that they follow on
 	encodedAt uint64
 	folds     int // steps that were folded for it, see maxFolds

@@ -104,7 +104,7 @@ func TestWaitingChangesFold(t *testing.T) {
 	}
 }
 
-// What a member said before another took its place comes before the message that tells of
+// The messages of a member that was replaced come before the message that tells of
 // that: peers would take it for the new member's.
 func TestRejoinedComesInOrder(t *testing.T) {
 	l := still(Options{})

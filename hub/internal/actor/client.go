@@ -141,7 +141,7 @@ func (l *loop) evict(m *member) {
 	}
 }
 
-// touch puts c among those that are flushed at the end of the batch. What it gets in a
+// touch puts c among those that are flushed at the end of the batch. Frames that it gets in a
 // round may be written when others have had their turn.
 func (l *loop) touch(c *Client) {
 	if !c.touched {

@@ -7,7 +7,7 @@
 // each client, for a local connection its [Outbox], and never does anything that
 // can block: no I/O, and no send that waits.
 //
-// What goes to all members of a large room goes out in slices, see rounds.go.
+// Messages to all members of a large room go out in slices, see rounds.go.
 //
 // A client hears of a room's members before it gets the first message from one
 // of them, a message is either queued for its receiver or refused to its sender,

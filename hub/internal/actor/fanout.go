@@ -7,7 +7,7 @@ import (
 )
 
 // One message can make the hub send many: a broadcast one to each other member, and
-// a newcomer's first message the member list to whoever has not had it yet. What a
+// a newcomer's first message the member list to each member that has not had it yet. What a
 // connection sends itself is limited by wsconn; this file limits the copies. Their
 // bytes are those of memory, so that small messages, which cost the loop as much as
 // larger ones, are bounded too.

@@ -53,7 +53,7 @@ func TestPongGivesBack(t *testing.T) {
 	o.wantMissed(t, 5, []string{})
 }
 
-// What waited before a membership began is none of its messages, wherever it stands in
+// Frames that waited before a membership began are none of its messages, wherever they stand in
 // the queue.
 func TestHistoryBeginsWithMembership(t *testing.T) {
 	o, _ := newOutbox(1 << 20)
@@ -80,7 +80,7 @@ func TestHistoryBeginsWithMembership(t *testing.T) {
 	}
 }
 
-// What was written is kept up to the limit, and beyond it the oldest is given back.
+// Written frames are kept up to the limit; beyond it the oldest are given back.
 func TestHistoryKeepsTheLimit(t *testing.T) {
 	o, _ := newOutbox(3 * cost)
 	o.Reset(true, Turn{})

@@ -240,7 +240,7 @@ func TestHandled(t *testing.T) {
 	}
 }
 
-// What comes from a connection whose membership has moved on does nothing and is not
+// A message from a connection whose membership has moved on does nothing and is not
 // counted.
 func TestLateMessagesOfAReplacedConnection(t *testing.T) {
 	h := newHub(t, Options{ResumeWindow: window})

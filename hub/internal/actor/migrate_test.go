@@ -78,7 +78,7 @@ func TestMove(t *testing.T) {
 	}
 }
 
-// What is told of a room that is not there changes nothing but its bans.
+// Restoring a room that is not there changes nothing but its bans.
 func TestRestoreOfNoRoom(t *testing.T) {
 	l := still(Options{})
 	l.apply(&Restore{Rooms: []RoomMeta{{Room: "r", Locked: true, Opened: l.now}}})
@@ -152,7 +152,7 @@ func TestRestoreOfATakenPlace(t *testing.T) {
 	}
 }
 
-// What waits for a member of a room that has moved, and has come back, stays in its order: a
+// Frames for a member of a room that has moved, and has come back, stay in their order: a
 // list that messages needed is not taken for one of the room as it is now.
 func TestListsOfTheOwnerBefore(t *testing.T) {
 	for _, changes := range []bool{false, true} {
@@ -316,7 +316,7 @@ func TestTurns(t *testing.T) {
 	look("another join")
 }
 
-// What is left of the time that a membership outlives its connection moves with it: moves do
+// The rest of the time that a membership outlives its connection moves with it: moves do
 // not make it longer.
 func TestWindowMovesToo(t *testing.T) {
 	const window = time.Minute

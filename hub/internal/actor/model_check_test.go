@@ -10,7 +10,7 @@ import (
 	"github.com/parley-rtc/parley/hub/event"
 )
 
-// What a client of the model sees, held against what it must see.
+// The frames that a client of the model sees are held against those that it must see.
 
 // receiveOne holds a frame that arrives against what the client must see.
 func (m *model) receiveOne(c *modelClient) {

@@ -139,7 +139,7 @@ func (m *model) remove(mm *modelMember) {
 		delete(m.locked, mm.room)
 	}
 	if mm.client != nil {
-		// What it was to see it still will, in the same order as what follows.
+		// It still sees what it was to see, in the same order as what follows.
 		mm.client.expected = append(mm.client.expected, mm.expected...)
 		mm.client.member = nil
 	}

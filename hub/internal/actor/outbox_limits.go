@@ -33,7 +33,7 @@ func (e *entry) addTo(shares map[uint64]share, sign int) {
 	shares[e.sender()] = of
 }
 
-// What is sent to whole rooms may take overdraft times the limit, and at least
+// Messages to whole rooms may take overdraft times the limit, and at least
 // minOverdraft bytes: the largest burst of one sender (wsconn's BurstBytes, by default
 // 4 MiB) must fit a queue whose client reads.
 const (
@@ -54,7 +54,7 @@ func (o *Outbox) makeShared(n int) bool {
 // joins and leaves and does not read.
 func (o *Outbox) listsPileUp() bool { return o.nLists > 1 && o.lists > 2*o.limit }
 
-// makeRoom reports whether n more bytes may wait. What is kept of what was written
+// makeRoom reports whether n more bytes may wait. The history of written frames
 // gives way, unless the connection is lost: then it is needed.
 func (o *Outbox) makeRoom(n int) bool {
 	if o.counted > 0 && o.counted+n > o.limit || o.budget.full(n) {
@@ -92,7 +92,7 @@ func (o *Outbox) count() map[uint64]share {
 
 // Verdict implements [Receiver]. A sender's share is a quarter of the queue, or one
 // message if that is larger; and what does not fit is refused, whoever has filled the
-// queue. What goes to the whole room is refused only for a client without a connection,
+// queue. A message to the whole room is refused only for a client without a connection,
 // of which a sender may fill half of what is allowed.
 func (o *Outbox) Verdict(from uint64, n int, toAll bool) Verdict {
 	if !toAll && o.budget.full(n) {

@@ -139,8 +139,8 @@ type patientSink struct {
 func (s *patientSink) WakeLater() { s.laters++ }
 func (s *patientSink) Hurry()     { s.hurries++ }
 
-// What may wait wakes the connection for later, until something comes that should not. What
-// a writer has taken is in no hurry any more.
+// Frames that may wait wake the connection for later, until one comes that should not. Frames
+// that a writer has taken are in no hurry any more.
 func TestFlushLater(t *testing.T) {
 	o, s := new(Outbox), new(patientSink)
 	o.Init(s, new(stats.Hub), 1<<20)
@@ -342,7 +342,7 @@ func TestOutboxClose(t *testing.T) {
 	})
 }
 
-// What is discarded while a writer holds it stays untouched until the writer is
+// Frames that are discarded while a writer holds them stay untouched until the writer is
 // done.
 func TestOutboxDiscard(t *testing.T) {
 	o, _ := newOutbox(1 << 20)

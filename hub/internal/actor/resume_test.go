@@ -10,8 +10,8 @@ import (
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
-// waitingHub is a loop of a node "o" to which connections of other nodes come. What is to
-// arrive at them does when arrive is called.
+// waitingHub is a loop of a node "o" to which connections of other nodes come. Frames that are to
+// arrive there do so when arrive is called.
 func waitingHub() (l *loop, arrive func()) {
 	var waits []func()
 	var commands []Command

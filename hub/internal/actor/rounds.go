@@ -6,7 +6,7 @@ import (
 	"github.com/parley-rtc/parley/hub/internal/frame"
 )
 
-// What goes to all members of a large room goes out in rounds: through the members in the
+// Messages to all members of a large room go out in rounds: through the members in the
 // order of their ids, a slice at a time, with the commands of others in between. So the
 // loop is never busy for long, and what other members say to each other does not wait. A
 // round tells what has changed, and brings the messages to the whole room that were sent
@@ -100,7 +100,7 @@ func (l *loop) catchAllUp(r *room) {
 	}
 }
 
-// finishSaying is called before a member leaves. What it has said to the whole room comes
+// finishSaying is called before a member leaves. Its messages to the whole room come
 // to the others still. But those who have not been told of it yet could not be told any
 // more, and those who must be told of somebody who spoke before it would be told first that
 // it has left.

@@ -42,7 +42,7 @@ func count(boxes []*Outbox) (n int) {
 	return n
 }
 
-// What goes to a large room goes out a slice in each batch, and what two other members say
+// A message to a large room goes out a slice in each batch, and what two other members say
 // to each other in between is queued in the batch that it comes in.
 func TestSlices(t *testing.T) {
 	for what, all := range map[string]func(l *loop, c *Client){
@@ -145,8 +145,8 @@ func TestStrangerSpeaksToALargeRoom(t *testing.T) {
 	}
 }
 
-// What a member says to a large room before it leaves comes before the list or the changes
-// without it, also if what somebody unknown said before is what needs those.
+// The messages of a member to a large room before it leaves come before the list or the changes
+// without it, also if an earlier message of an unknown member needs those.
 func TestLastWordsComeBeforeTheLeave(t *testing.T) {
 	l, clients, boxes := crowd(t, 40, 10)
 	x, _ := l.connect(1 << 20)

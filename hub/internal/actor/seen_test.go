@@ -38,7 +38,7 @@ func TestSeenForgets(t *testing.T) {
 	})
 }
 
-// Who has sent within the time that a message can be sent again is known.
+// Senders are remembered for the time in which a message can be sent again.
 func TestSeenKeeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := NewSeen(time.Hour)

@@ -116,7 +116,7 @@ func TestResumeAgainAndAgain(t *testing.T) {
 	}
 }
 
-// What a pong has acknowledged is no longer kept, and what is kept stays within
+// Frames that a pong has acknowledged are no longer kept, and the rest stays within
 // the outbox's bytes.
 func TestHistoryIsBounded(t *testing.T) {
 	h := newHub(t, Options{ResumeWindow: window})
@@ -278,8 +278,8 @@ func TestSessionExpires(t *testing.T) {
 	})
 }
 
-// What the outbox of a member that is away can't hold is refused, whoever has filled it.
-// What it holds arrives after the resume.
+// Messages that the outbox of a member that is away can't hold are refused, whoever has filled it.
+// Those that it holds arrive after the resume.
 func TestOverflowWhileAway(t *testing.T) {
 	h := newHub(t, Options{ResumeWindow: window})
 	lost, other := pair(t, h, 4000)

@@ -68,7 +68,7 @@ func TestVerdictOfShares(t *testing.T) {
 	}
 }
 
-// What waits of one sender is known however often the queue has become crowded and calm.
+// A sender's share is right however often the queue has become crowded and calm.
 func TestSharesOverTime(t *testing.T) {
 	const limit = 1 << 20
 	o, _ := newOutbox(limit)
@@ -195,7 +195,7 @@ func TestBehind(t *testing.T) {
 	}
 }
 
-// What is kept of what was written gives way to what waits, and the two together stay
+// The history gives way to frames that wait, and the two together stay
 // within the limit; while the connection is lost all is kept.
 func TestKeptGivesWay(t *testing.T) {
 	o, _ := newOutbox(3 * cost)
@@ -234,7 +234,7 @@ func TestListsOfFormerMemberships(t *testing.T) {
 	}
 }
 
-// What is taken for a write is about as much as asked for, whole frames, and at least
+// Take returns about as much as asked for, in whole frames, and at least
 // one.
 func TestTakeIsBounded(t *testing.T) {
 	o, _ := newOutbox(1 << 20)

@@ -7,7 +7,7 @@ import (
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
-// What a command holds counts, in whatever command it is.
+// Everything that a command holds counts, whatever the command is.
 func TestSizeOf(t *testing.T) {
 	const large = 20_000
 	text := string(make([]byte, large))

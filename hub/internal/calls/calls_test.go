@@ -81,7 +81,7 @@ func (s *scene) only() event.Call {
 	return s.diary.finished[0]
 }
 
-// What became of a call, from signaling alone and from reports.
+// The outcome of a call follows from signaling alone and from reports.
 func TestOutcomes(t *testing.T) {
 	const (
 		up     = `{"outcome":"connected","setup_ms":900,"path":"relay","protocol":"tls"}`
@@ -224,7 +224,7 @@ func TestAnswerToNothing(t *testing.T) {
 	}
 }
 
-// What is kept is bounded: calls in all and of one member, steps of a story, failures that
+// Memory is bounded: calls in all and of one member, steps of a story, failures that
 // are told, finished calls and how long they are kept.
 func TestBounds(t *testing.T) {
 	s := newScene(t)

@@ -214,7 +214,7 @@ func TestModel(t *testing.T) {
 		}
 		for _, c := range m.all {
 			if !c.ended {
-				// Who leaves first ends it.
+				// The first to leave ends it.
 				m.end(c, event.ReasonLeft, min(c.from, c.to))
 			}
 		}

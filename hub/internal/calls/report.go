@@ -108,7 +108,7 @@ func (c *call) outcome() wire.Outcome {
 	case failed:
 		return wire.OutcomeFailed
 	}
-	// Who was called says why it did not take the call; who has called, why it gave up.
+	// The callee says why it did not take the call, the caller why it gave up.
 	for _, o := range []wire.Outcome{callee.Outcome, caller.Outcome} {
 		if o == wire.OutcomeDeclined || o == wire.OutcomeBusy {
 			return o

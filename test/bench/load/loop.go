@@ -132,8 +132,8 @@ func (s socket) Read(b []byte) (int, error) {
 
 func (s socket) Write(b []byte) (int, error) { return unix.Write(int(s), b) }
 
-// Send queues a frame, to be written after the event that is being handled. What is
-// queued by then leaves in one TLS record, if it fits.
+// Send queues a frame, to be written after the event that is being handled. Frames that are
+// queued by then leave in one TLS record, if they fit.
 func (c *Conn) Send(frame []byte) {
 	if c.secure != nil {
 		c.plain = append(c.plain, frame...)

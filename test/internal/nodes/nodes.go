@@ -24,7 +24,7 @@ type Cluster struct {
 	Balanced string // host:port of a load balancer (nginx) before them
 
 	t      *testing.T
-	nats   string // URL of an outside NATS server; empty: they have brokers of their own
+	nats   string // URL of an external NATS server; empty: they have brokers of their own
 	secret string
 	listen []string       // of clients, by node
 	broker []string       // of the other nodes
@@ -45,7 +45,7 @@ func Start(t *testing.T, n int, args ...string) *Cluster {
 	return start(t, n, "", args)
 }
 
-// StartOn is Start for daemons on an outside NATS server.
+// StartOn is Start for daemons on an external NATS server.
 func StartOn(t *testing.T, nats string, n int, args ...string) *Cluster {
 	t.Helper()
 	return start(t, n, nats, args)

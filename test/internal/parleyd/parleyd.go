@@ -46,7 +46,7 @@ func run(m *testing.M, others []string) int {
 	}
 	defer os.RemoveAll(dir)
 	folder, binary = dir, filepath.Join(dir, "parleyd")
-	// What daemons keep goes with the rest.
+	// The state of daemons is removed with the rest.
 	if err := os.Setenv("XDG_STATE_HOME", filepath.Join(dir, "state")); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -1,6 +1,6 @@
 // Package admin serves those who run the server: an API (see openapi.json) to look
 // at rooms, members, connections and calls and to act on them, and a page that uses it.
-// What it tells comes from the hub by commands, a slice at a time.
+// Its answers come from the hub by commands, a slice at a time.
 package admin
 
 import (

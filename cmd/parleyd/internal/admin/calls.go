@@ -11,7 +11,7 @@ import (
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
-// Call is a call in a list: live, or of the last hour. What nobody has reported is absent.
+// Call is a call in a list: live, or of the last hour. Values that nobody has reported are absent.
 // Durations are in seconds.
 type Call struct {
 	ID       string     `json:"id"`

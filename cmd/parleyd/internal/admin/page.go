@@ -53,7 +53,7 @@ func page[T any](w http.ResponseWriter, r *http.Request, list []T, orders map[st
 }
 
 // window reads which part of a list is asked for: at most limit items after last;
-// nil: from the start. What is wrong is answered; ok is false then.
+// nil: from the start. It answers a wrong request itself; ok is false then.
 func window[T any](w http.ResponseWriter, r *http.Request) (limit int, last *T, ok bool) {
 	limit = defaultPage
 	if text := r.FormValue("limit"); text != "" {

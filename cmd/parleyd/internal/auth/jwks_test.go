@@ -146,7 +146,7 @@ func TestUnknownKeys(t *testing.T) {
 	})
 }
 
-// What is no key set, or too large, takes no keys away.
+// An answer that is no key set, or is too large, takes no keys away.
 func TestBadAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, r, _ := newKeyServer(t, time.Minute)

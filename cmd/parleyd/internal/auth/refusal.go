@@ -10,7 +10,7 @@ import (
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
-// What clients are told of tokens. Why a token is invalid is for the log: only its
+// Texts about tokens for clients. The reason why a token is invalid is for the log: only its
 // issuer can do something about it.
 const (
 	textMissing = "this server asks for a token"

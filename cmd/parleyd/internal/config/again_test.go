@@ -19,7 +19,7 @@ func rewrite(t *testing.T, path, text string) string {
 	return path
 }
 
-// What is read again is what a start would read now; what differs is named.
+// Again reads the same settings as a start would, and names those that differ.
 func TestAgain(t *testing.T) {
 	path := rewrite(t, "", "max-rooms: 5\nlisten: :1\nallow-origin: [a.org]\nrooms: {r: {max-members: 3}}\n")
 	env := map[string]string{"PARLEY_RATE": "7"}

@@ -145,7 +145,7 @@ func (c *Config) TURNAddresses() (all []netip.Addr, auto bool, err error) {
 	return nil, false, errors.New("turn-public-ip: set it, unless the TURN server listens on one address only")
 }
 
-// checkNATS checks what goes with an outside NATS server, and what does not.
+// checkNATS checks what goes with an external NATS server, and what does not.
 func (k *Cluster) checkNATS() error {
 	if k.Listen != "" {
 		return errors.New("cluster-nats and cluster-listen exclude each other")

@@ -166,7 +166,7 @@ type Cluster struct {
 const Off = "off"
 
 // DirectListen returns the address on which the other nodes connect directly; empty: none.
-// auto is the host of cluster-listen and any free port, and off with an outside NATS
+// auto is the host of cluster-listen and any free port, and off with an external NATS
 // server: which address that is for is not known.
 func (c *Cluster) DirectListen() string {
 	switch {

@@ -60,7 +60,7 @@ func TestWeight(t *testing.T) {
 	}
 }
 
-// What is wrong is said in one line that names it.
+// A wrong setting is told in one line that names it.
 func TestBadSettings(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -152,7 +152,7 @@ func TestBadSettings(t *testing.T) {
 		{"cluster without a folder", []string{
 			"--cluster-listen", ":6222", "--cluster-peer", "parleyd:6222", "--cluster-secret-file", "x",
 		}, nil, "", "cluster-dir"},
-		{"cluster-peer with an outside NATS", []string{"--cluster-nats", "nats://x", "--cluster-peer", "a:6222"}, nil, "", "cluster-peer goes with cluster-listen"},
+		{"cluster-peer with an external NATS", []string{"--cluster-nats", "nats://x", "--cluster-peer", "a:6222"}, nil, "", "cluster-peer goes with cluster-listen"},
 		{"certificate without an authority for NATS", []string{"--cluster-nats", "nats://x", "--cluster-tls-cert", "a", "--cluster-tls-key", "b"}, nil, "", "cluster-tls-ca"},
 		{"authority for no cluster", []string{"--cluster-tls-ca", "a"}, nil, "", "cluster-tls-ca"},
 		{"direct connections of no cluster", []string{"--cluster-direct-listen", "127.0.0.1:0"}, nil, "", "cluster-direct-listen"},
@@ -234,7 +234,7 @@ func TestRooms(t *testing.T) {
 	}
 }
 
-// What is told of the settings has no secret in it.
+// The settings that are shown have no secret in them.
 func TestEffective(t *testing.T) {
 	hash := "$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
 	c, err := Load([]string{

@@ -55,7 +55,7 @@ func TestRelays(t *testing.T) {
 	}
 }
 
-// What keeps a relay from working is told.
+// The doctor tells why a relay does not work.
 func TestBrokenRelays(t *testing.T) {
 	silent, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {

@@ -42,7 +42,7 @@ type Question struct {
 	Rights         wire.Rights // that the member has without the application
 }
 
-// Answer is what the application grants. What is empty or nil stays as it is.
+// Answer is the application's grant. Empty and nil fields change nothing.
 type Answer struct {
 	ID     string // of no effect when the member renews: its id stays
 	Name   string

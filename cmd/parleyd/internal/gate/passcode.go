@@ -23,7 +23,7 @@ import (
 // is refused without a look at its passcode: even a look at a right one would be a
 // guess. A right passcode costs nothing.
 //
-// What is a guess a day at most:
+// The most guesses in a day:
 //
 //	one address              288 (one in 5 minutes), and 10 at once
 //	one network (a /48)      288, and 20 at once
@@ -37,7 +37,7 @@ import (
 // three years. From one network it is (500,000 - 20) / 288 = 1,736 days. Four digits
 // fall in (5,000 - 1,100) / 432 = 9 days: they keep nobody out.
 //
-// Who knows the passcode gets in while others guess:
+// Clients that know the passcode get in while others guess:
 //
 //   - An address that was right before is known. Its attempts are bounded by its own
 //     budget alone. A guesser behind such an address has 288 guesses a day more,

@@ -18,7 +18,7 @@ type Rule struct {
 // Need says whether something is needed.
 type Need string
 
-// What a rule says about tokens.
+// Needs are how a rule may treat tokens.
 const (
 	AsElsewhere Need = ""
 	Required    Need = "required"

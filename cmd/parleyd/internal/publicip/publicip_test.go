@@ -46,7 +46,7 @@ func (n network) sources(asked *[]string) sources {
 	}
 }
 
-// What the machine has itself comes first, and others are asked only if that is private;
+// The machine's own address comes first, and others are asked only if that is private;
 // a family that does not reach the internet has no address.
 func TestFind(t *testing.T) {
 	for _, c := range []struct {

@@ -137,7 +137,7 @@ type conn struct {
 	closed  atomic.Bool
 }
 
-// WriteTo sends to a peer. What may not pass is dropped, as a network does.
+// WriteTo sends to a peer. Packets that may not pass are dropped, as a network does.
 func (c *conn) WriteTo(b []byte, to net.Addr) (int, error) {
 	s := c.relays.server
 	peer := addrPort(to)

@@ -11,7 +11,7 @@ import (
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/ice"
 )
 
-// What can't work is refused with an error; what is left open has a default.
+// Options that can't work are refused with an error; options that are not set have a default.
 func TestOptions(t *testing.T) {
 	whole := func() Options {
 		return Options{Listen: "127.0.0.1:0", PublicIPs: []netip.Addr{loopback4}, Secrets: only(secret)}

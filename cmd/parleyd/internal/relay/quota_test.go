@@ -78,7 +78,7 @@ func TestQuotaOfAnAddress(t *testing.T) {
 	allocate(t, s, "udp", "e")
 }
 
-// What is given back can be had again, and no more; addresses and ids without
+// A member may have as many allocations again as it gives back; addresses and ids without
 // allocations are forgotten.
 func TestWhoHasNothingIsForgotten(t *testing.T) {
 	a := addresses{most: 2, have: make(map[netip.Addr]int)}

@@ -1,5 +1,5 @@
-// Package reload keeps what was read from files as new as the files are. What can't
-// be read leaves the last good value in force.
+// Package reload reads files again when they change. If a file can't be read, the last good
+// value stays in force.
 package reload
 
 import (

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// What can't be read is tried again, though the file does not change: its
+// A file that can't be read is tried again, though it does not change: its
 // permissions may, or what it refers to. It is told once, and the last good value
 // stays.
 func TestFailureIsTriedAgain(t *testing.T) {

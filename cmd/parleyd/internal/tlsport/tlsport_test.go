@@ -139,7 +139,7 @@ func TestSort(t *testing.T) {
 	}
 }
 
-// Who says nothing is closed in time: before the handshake, and after it if the first
+// A silent connection is closed in time: before the handshake, and after it if the first
 // byte decides.
 func TestSilence(t *testing.T) {
 	config := certificate()

@@ -45,7 +45,7 @@ type EventOptions struct {
 }
 
 // Events tells an application what happens: the events of a room in their order.
-// What can't be delivered is sent again, with growing pauses.
+// Events that can't be delivered are sent again, with growing pauses.
 type Events struct {
 	// Stats counts events.
 	Stats struct {

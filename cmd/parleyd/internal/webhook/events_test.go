@@ -77,7 +77,7 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// What waits is bounded, what is dropped is counted, and nobody who notifies waits.
+// The queue is bounded, dropped events are counted, and Notify does not wait.
 func TestEventsBounded(t *testing.T) {
 	rc := receive(t, func(w http.ResponseWriter, r *http.Request, _ int) { hang(w, r) })
 	core, logged := observer.New(zap.WarnLevel)
@@ -129,7 +129,7 @@ func TestEventsGiveUp(t *testing.T) {
 	}
 }
 
-// What waits at the end is delivered still.
+// Close still delivers the events that wait.
 func TestEventsClose(t *testing.T) {
 	rc := receive(t, func(http.ResponseWriter, *http.Request, int) {})
 	e := newEvents(t, rc.URL, nil)

@@ -322,7 +322,7 @@ func TestReasons(t *testing.T) {
 	}
 }
 
-// What can't work is refused with an error; what is left open has a default, and no
+// Options that can't work are refused with an error; those that are not set have a default, and no
 // Logger is no panic.
 func TestOptions(t *testing.T) {
 	for name, o := range map[string]JoinOptions{

@@ -36,8 +36,8 @@ func TestFlow(t *testing.T) {
 	}
 }
 
-// What comes after the books were closed on it has been counted, and is neither
-// repeated nor out of order. What came before has not.
+// A message that comes after the books were closed on it has been counted, and is neither
+// repeated nor out of order. One that came before has not.
 func TestFlowTooLate(t *testing.T) {
 	f := flow{sent: 10}
 	for _, seq := range []uint32{0, 2, 7} {
@@ -60,7 +60,7 @@ func TestFlowTooLate(t *testing.T) {
 	}
 }
 
-// What is sent to somebody who is away may be lost, what is sent afterwards may not.
+// Messages to a member that is away may be lost, later ones may not.
 func TestFlowAway(t *testing.T) {
 	f := flow{sent: 3, next: 2}
 	f.away()

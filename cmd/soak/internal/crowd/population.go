@@ -2,8 +2,8 @@ package crowd
 
 import "time"
 
-// Resize makes the crowd so many rooms with so many members each. Who is too many
-// leaves; who is missing joins, spread over the ramp. It returns when the last join
+// Resize makes the crowd so many rooms with so many members each. Surplus members
+// leave, missing members join, spread over the ramp. It returns when the last join
 // is due.
 func (c *Crowd) Resize(rooms, peers int, ramp time.Duration) time.Duration {
 	for len(c.rooms) < rooms {

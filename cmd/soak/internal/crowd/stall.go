@@ -17,7 +17,7 @@ const (
 // worst first, which is the earliest.
 type stalls []stall
 
-// note takes in that something was sent late. What came due meanwhile is sent in one go,
+// note takes in that something was sent late. Messages that came due meanwhile are sent in one go,
 // so the server has as much to catch up with as the stall was long, and no more.
 func (s *stalls) note(late, now int64) {
 	if late < leastStall {

@@ -6,7 +6,7 @@ import (
 	"github.com/parley-rtc/parley/cmd/soak/internal/plan"
 )
 
-// What the schedule had due and a new traffic ends is counted, in messages.
+// Messages that were due when new traffic began are counted.
 func TestBehind(t *testing.T) {
 	const second = int64(1e9)
 	tr := traffic{Traffic: Traffic{Calls: 10, Meshes: 2, PerMesh: 90, Messages: 5, Churn: 100, Cuts: 100}}

@@ -10,7 +10,7 @@ import (
 
 // view is what a member has been told of the others. Owned by the room's worker.
 //
-// What a list must and must not hold follows from what the members themselves know,
+// The members that a list must and must not hold follow from what the members themselves know,
 // by four rules:
 //
 //  1. Whoever read that it is in before the list was made, and has not left since, is

@@ -26,7 +26,7 @@ type worker struct {
 	present, joining, lost, connections int
 	planned                             int // answers and candidates of calls, in the wheel
 
-	// What is being sent and read; here, since they would escape otherwise.
+	// The message and frame that are being sent or read; here, since they would escape otherwise.
 	message dialect.Message
 	ref     []byte
 	event   dialect.Event

@@ -8,8 +8,8 @@ import (
 	"github.com/parley-rtc/parley/cmd/soak/internal/payload"
 )
 
-// What a dialect sends is JSON, and what it reads back of a forwarded message is the
-// same payload.
+// A dialect sends JSON, and reads the same payload
+// from the forwarded message.
 func TestMessages(t *testing.T) {
 	for _, name := range Names() {
 		d, err := Find(name)

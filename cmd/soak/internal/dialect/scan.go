@@ -140,7 +140,7 @@ func inside(raw []byte) []byte {
 	return []byte(s)
 }
 
-// Valid reports whether a payload, an Event's Body, is JSON. What is byte for byte as
+// Valid reports whether a payload, an Event's Body, is JSON. A payload that is byte for byte as
 // it was sent need not be asked about.
 func Valid(body []byte) bool { return skipValue(body, 0, 1) == len(body) }
 

@@ -40,7 +40,7 @@ func nested(depth int) string {
 	return `{"a":` + strings.Repeat("[", depth-1) + strings.Repeat("]", depth-1) + "}"
 }
 
-// What RFC 8259 does not allow is no message, and the error says why.
+// A text that RFC 8259 does not allow is no message, and the error says why.
 func TestStrict(t *testing.T) {
 	for text, why := range map[string]string{
 		"": "unexpected end", "[]": "", `"a"`: "", "{": "unexpected end", `{"a"}`: "at byte 5", `{"a":}`: "at byte 6", `{"a":1`: "unexpected end",
@@ -72,7 +72,7 @@ func TestStrict(t *testing.T) {
 	}
 }
 
-// What comes close to it is a message all the same.
+// Unusual texts that RFC 8259 allows are messages.
 func TestLenient(t *testing.T) {
 	many := "{"
 	for i := range 200 {

@@ -72,7 +72,7 @@ func announcing(b []byte, room, id string) []byte {
 	return append(append(append(b, `","peer_id":"`...), peerID(id)...), '"')
 }
 
-// peerIDs are 20 characters. What the ids of all members begin with does not fit.
+// peerIDs are 20 characters. The common beginning of all members' ids does not fit.
 const (
 	peerIDSize = 20
 	shortened  = "~"

@@ -59,7 +59,7 @@ func TestAlterations(t *testing.T) {
 	}
 }
 
-// What means the same but is written in another way is told apart.
+// A payload with the same meaning in other bytes is told apart.
 func TestReencoded(t *testing.T) {
 	s := Stamp{Run: run, Kind: Candidate}
 	var v map[string]any

@@ -145,7 +145,7 @@ var defaults = map[Profile]map[string]string{
 	Flood:   {"rate": "1000", "duration": "5m"},
 }
 
-// Load reads a plan. What is wrong is told in one line.
+// Load reads a plan. An error is one line.
 func Load(args []string, env func(string) (string, bool)) (*Plan, error) {
 	p := new(Plan)
 	given, _ := flags(&p.Common, new(Phase))

@@ -61,6 +61,18 @@ func (r *Report) Judge(objectives []plan.Objective) {
 		}
 		r.Objectives = append(r.Objectives, Objective{Text: metric + "=0", Value: float64(n), Met: n == 0})
 	}
+	r.decide(faults, missed, missed == spoiled)
+	if r.Interrupted {
+		r.Verdict.Text += fmt.Sprintf("; the run was interrupted after %s", seconds(r.Seconds))
+	}
+	if text := r.unsent(); text != "" {
+		r.Verdict.Text += "; " + text
+	}
+}
+
+// decide makes the verdict of the faults that no objective is about and of the missed
+// objectives; excusable: a limit of this client can be why each of them was missed.
+func (r *Report) decide(faults, missed int, excusable bool) {
 	sent, expected, floods := 0, false, 0
 	for i := range r.Phases {
 		p := &r.Phases[i]
@@ -83,7 +95,7 @@ func (r *Report) Judge(objectives []plan.Objective) {
 		}
 	case r.Client.DialsFailed > 0:
 		v.Exit, v.Text = ExitLimit, "NO VERDICT: this client could not open all connections"
-	case missed+floods > 0 && missed == spoiled && r.Client.Limit:
+	case missed+floods > 0 && excusable && r.Client.Limit:
 		v.Exit, v.Text = ExitLimit, "NO VERDICT: an objective was not met, but this client was the limit, not the server"
 	case missed > 0:
 		v.Text = fmt.Sprintf("FAIL: %s not met", count(missed, "objective"))
@@ -97,12 +109,6 @@ func (r *Report) Judge(objectives []plan.Objective) {
 		if !expected {
 			v.Text = "PASS: everybody stayed, and all members saw the same membership"
 		}
-	}
-	if r.Interrupted {
-		v.Text += fmt.Sprintf("; the run was interrupted after %s", seconds(r.Seconds))
-	}
-	if text := r.unsent(); text != "" {
-		v.Text += "; " + text
 	}
 }
 
@@ -164,23 +170,8 @@ func (r *Report) hold(o *plan.Objective) Objective {
 			worse(p.Knee, p.Name)
 		}
 	}
-	switch o.Metric {
-	case plan.MetricLoss, plan.MetricExcused:
-		if !o.Percent {
-			out.Value = float64(map[string]int{plan.MetricLoss: lost, plan.MetricExcused: excused}[o.Metric])
-		}
-	case plan.MetricBreaks, plan.MetricFlaps, plan.MetricSessions:
-		out.Value = float64(r.of(judgedApart[o.Metric]))
-	case plan.MetricFaults:
-		out.Value = float64(r.total())
-	case plan.MetricServerCPU:
-		if r.Server != nil {
-			out.Value = r.Server.Mean
-		}
-	case plan.MetricServerRSS:
-		if r.Server != nil {
-			out.Value = r.Server.Memory / 1e6
-		}
+	if v, ok := r.overall(o, lost, excused); ok {
+		out.Value = v
 	}
 	if math.IsNaN(out.Value) {
 		out.Value, out.Unit = 0, unmeasured
@@ -201,6 +192,26 @@ func (r *Report) hold(o *plan.Objective) Objective {
 		out.Unit = "MB"
 	}
 	return out
+}
+
+// overall returns the value of a metric that no phase has of its own; lost and excused are
+// messages of all phases.
+func (r *Report) overall(o *plan.Objective, lost, excused int) (value float64, ok bool) {
+	switch {
+	case o.Metric == plan.MetricLoss && !o.Percent:
+		return float64(lost), true
+	case o.Metric == plan.MetricExcused && !o.Percent:
+		return float64(excused), true
+	case judgedApart[o.Metric] != "":
+		return float64(r.of(judgedApart[o.Metric])), true
+	case o.Metric == plan.MetricFaults:
+		return float64(r.total()), true
+	case o.Metric == plan.MetricServerCPU && r.Server != nil:
+		return r.Server.Mean, true
+	case o.Metric == plan.MetricServerRSS && r.Server != nil:
+		return r.Server.Memory / 1e6, true
+	}
+	return 0, false
 }
 
 // floodsOnly reports whether times were held against each step, and nothing else.

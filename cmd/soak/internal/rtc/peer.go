@@ -252,22 +252,7 @@ func (p *peer) call(ctx context.Context, m *marks, to string) error {
 		}
 	}
 	done := make(chan struct{})
-	p.pc.OnICEConnectionStateChange(func(s webrtc.ICEConnectionState) {
-		switch s {
-		case webrtc.ICEConnectionStateConnected:
-			m.mark(iceUp)
-		case webrtc.ICEConnectionStateFailed:
-			fail(errors.New("failed"))
-		}
-	})
-	p.pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
-		switch s {
-		case webrtc.PeerConnectionStateConnected:
-			m.mark(connected)
-		case webrtc.PeerConnectionStateFailed:
-			fail(errors.New("the connection failed"))
-		}
-	})
+	p.follow(m, fail)
 	d, err := p.pc.CreateDataChannel("soak", nil)
 	if err != nil {
 		return err
@@ -303,6 +288,26 @@ func (p *peer) call(ctx context.Context, m *marks, to string) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// follow marks when the connection is up, and says if it fails.
+func (p *peer) follow(m *marks, fail func(error)) {
+	p.pc.OnICEConnectionStateChange(func(s webrtc.ICEConnectionState) {
+		switch s {
+		case webrtc.ICEConnectionStateConnected:
+			m.mark(iceUp)
+		case webrtc.ICEConnectionStateFailed:
+			fail(errors.New("failed"))
+		}
+	})
+	p.pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
+		switch s {
+		case webrtc.PeerConnectionStateConnected:
+			m.mark(connected)
+		case webrtc.PeerConnectionStateFailed:
+			fail(errors.New("the connection failed"))
+		}
+	})
 }
 
 // echo sends messages on the channel and compares what comes back.

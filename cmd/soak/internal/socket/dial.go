@@ -69,7 +69,7 @@ func (d *Dialer) Resolve(ctx context.Context, u *url.URL) error {
 	return nil
 }
 
-// Dial opens a connection. What is read of it goes to the handler once Serve is
+// Dial opens a connection. Bytes that it receives go to the handler once Serve is
 // called.
 func (d *Dialer) Dial(ctx context.Context, u *url.URL) (*Conn, error) {
 	tcp, err := d.connect(ctx)

@@ -162,7 +162,7 @@ func TestEcho(t *testing.T) {
 	}
 }
 
-// What a server does not read waits, and comes in order once it does.
+// Messages that a server does not read wait, and come in order once it reads.
 func TestBackpressure(t *testing.T) {
 	resume := make(chan struct{})
 	c, h := dial(t, false, func(s *websocket.Conn) {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// What this process does is seen.
+// The watcher sees the CPU and memory of this process.
 func TestSelf(t *testing.T) {
 	w := NewWatcher()
 	began := time.Now()

@@ -133,7 +133,7 @@ function failed(error) {
     keepToken(null);
     return;
   }
-  // What is shown stays: it is from before, and what is half typed is not lost.
+  // The page keeps showing the last answer, so no half-typed text is lost.
   view.state.textContent = "no answer";
   tell("The server does not answer. It is asked again.", "lost");
 }

@@ -53,7 +53,7 @@ export class Calls {
     element("call-dismiss").addEventListener("click", () => this.#open(""));
   }
 
-  /** What the list is to have. */
+  /** The parameters of the list's request. */
   query() {
     return new URLSearchParams({ limit: "50", contains: this.#contains.value, ...(this.#live.checked && { live: "true" }) });
   }

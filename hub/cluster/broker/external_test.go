@@ -14,8 +14,8 @@ import (
 	"github.com/parley-rtc/parley/hub/cluster"
 )
 
-// outside runs a NATS server with JetStream, and returns its URL.
-func outside(t *testing.T, o *server.Options) string {
+// external runs a NATS server with JetStream, and returns its URL.
+func external(t *testing.T, o *server.Options) string {
 	t.Helper()
 	o.Host, o.Port, o.JetStream, o.StoreDir, o.NoLog, o.NoSigs = "127.0.0.1", server.RANDOM_PORT, true, t.TempDir(), true, true
 	s, err := server.NewServer(o)
@@ -33,7 +33,7 @@ func outside(t *testing.T, o *server.Options) string {
 	return s.ClientURL()
 }
 
-// permissions is what a node needs of an outside server, as the deployment guide says.
+// permissions is what a node needs of an external server, as the deployment guide says.
 func permissions(name string) *server.Permissions {
 	bucket := "KV_parley_" + name
 	return &server.Permissions{
@@ -47,7 +47,7 @@ func permissions(name string) *server.Permissions {
 	}
 }
 
-// A node works with an outside server that asks for a certificate, and lets it do no more
+// A node works with an external server that asks for a certificate, and lets it do no more
 // than the guide says.
 func TestOutside(t *testing.T) {
 	ca := newAuthority(t)
@@ -57,7 +57,7 @@ func TestOutside(t *testing.T) {
 		t.Fatal(err)
 	}
 	node := &tls.Config{Certificates: []tls.Certificate{*own}, RootCAs: secured.RootCAs}
-	url := outside(t, &server.Options{
+	url := external(t, &server.Options{
 		TLS: true, TLSVerify: true, TLSTimeout: 5, TLSConfig: secured, MaxPayload: 1 << 20,
 		Users: []*server.User{{Username: "parley", Password: "open", Permissions: permissions("test")}},
 	})
@@ -99,7 +99,7 @@ func TestOutside(t *testing.T) {
 // why.
 func TestOutsideStranger(t *testing.T) {
 	ours, others := newAuthority(t), newAuthority(t)
-	url := outside(t, &server.Options{TLS: true, TLSTimeout: 5, TLSConfig: others.config(t)})
+	url := external(t, &server.Options{TLS: true, TLSTimeout: 5, TLSConfig: others.config(t)})
 	core, logged := observer.New(zap.InfoLevel)
 	b, err := New(Options{Cluster: "test", Node: "a", URLs: []string{url}, Logger: zap.New(core), TLS: func() *tls.Config { return ours.config(t) }})
 	if err != nil {
