@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"time"
+
 	"github.com/parley-rtc/parley/hub/internal/actor"
 	"github.com/parley-rtc/parley/hub/internal/frame"
 	"github.com/parley-rtc/parley/hub/wire"
@@ -239,6 +241,7 @@ func (b *batch) join(r *reader, h commandHead, o frame.Origin) {
 		Changes: m.Changes, Quiet: m.Quiet, Key: m.Key, Capacity: int(r.number()), Takeover: r.flag(), Refused: r.refused(o),
 	}
 	j.Welcome = r.frameOf(o)
+	j.Asked = actor.Asked{At: time.Now(), After: r.after()}
 	done := make(chan bool, 1)
 	j.Done = done
 	b.add(c, j)
@@ -251,10 +254,12 @@ func (b *batch) join(r *reader, h commandHead, o frame.Origin) {
 
 func (b *batch) resume(r *reader, h commandHead, o frame.Origin) {
 	c := b.client(r, h)
-	b.add(c, &actor.Resume{
+	resume := &actor.Resume{
 		Client: c.client, Session: r.text(), Received: r.number(), MessageBytes: int(r.number()), Refused: r.refused(o),
 		Forget: func() { b.refused(h.key) },
-	})
+	}
+	resume.Asked = actor.Asked{At: time.Now(), After: r.after()}
+	b.add(c, resume)
 }
 
 // attach takes a membership over.
@@ -262,7 +267,7 @@ func (b *batch) attach(r *reader, h commandHead) {
 	part := &b.o.parts[h.part]
 	conn, address := r.number(), r.text()
 	m := r.membership()
-	m.Turn, m.Lost = r.turn(), r.flag()
+	m.Turn, m.Asked, m.Lost = r.turn(), r.ago(), r.flag()
 	before, had, frames, seen := r.number(), r.number(), r.frames(), r.seen()
 	if r.bad {
 		releaseAll(frames)

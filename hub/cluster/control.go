@@ -88,7 +88,7 @@ func (c *control) begin(enters time.Time) {
 	c.incarnation = randomID()
 	o := newOwner(c.n)
 	rooms := c.n.rooms
-	rooms.Share, rooms.Arrived = o.share, o.arrived
+	rooms.Share, rooms.Taken, rooms.Arrived = o.share, o.taken, o.arrived
 	rooms.PartitionOf, rooms.QueueBytes = PartitionOf, c.n.options.QueueBytes
 	rooms.Moved = func(k actor.Membership, r actor.RoomMeta) { c.n.edge.mail.put(moved{k, r}) }
 	rooms.Returned = func(command actor.Command) { c.n.edge.mail.put(command) }

@@ -159,6 +159,7 @@ func (e *edge) attach(l *link, p int, t *edgeClient) {
 			w.connection(t.client)
 			w.membership(&m)
 			w.turn(m.Turn)
+			w.ago(m.Asked)
 			w.flag(m.Lost)
 			w.number(t.before)
 			w.number(had)
@@ -315,6 +316,8 @@ func (e *edge) receive(l *link, rec record) {
 		e.left(t)
 	case recReturned:
 		t.giveBack(r.number())
+	case recTaken:
+		e.taken(t, actor.Turn{Epoch: r.number(), Count: r.number()}, time.Duration(r.number()))
 	}
 }
 
@@ -347,9 +350,9 @@ func (e *edge) frame(t *edgeClient, h frameHead, f *frame.Frame) {
 // adopt hands a connection the membership that it has resumed.
 func (e *edge) adopt(t *edgeClient, r *reader) {
 	m := r.membership()
-	m.Turn = r.turn()
+	m.Turn, m.Asked = r.turn(), t.resume.Asked.At
 	received, frames, seen := r.number(), r.frames(), r.seen()
-	if r.bad || t.state != clientJoining || t.resumed == nil {
+	if r.bad || t.state != clientJoining || t.resume == nil {
 		releaseAll(frames)
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/parley-rtc/parley/hub/event"
 	"github.com/parley-rtc/parley/hub/internal/actor"
@@ -104,6 +105,24 @@ func (o *owner) share(m actor.RoomMeta) {
 		l.flush()
 		o.wrote(l)
 	}
+}
+
+// taken tells the node of a connection that the place that this asks for is another's, and
+// reports whether that node understands it. The caller is the hub loop.
+func (o *owner) taken(at actor.Receiver, turn actor.Turn, ago time.Duration) bool {
+	r := at.(*remote)
+	if r.link.version < wireAsked {
+		return false
+	}
+	r.write(func(w *writer) {
+		w.b = append(w.b, recTaken)
+		w.fixed(r.key)
+		w.number(turn.Epoch)
+		w.number(turn.Count)
+		w.number(uint64(max(ago, 0)))
+	})
+	r.link.flush()
+	return true
 }
 
 // arrived calls then when all that was sent to a connection has arrived at its node. The

@@ -54,6 +54,7 @@ const (
 	recLeft      byte = 41
 	recMeta      byte = 42 // a lock or a ban
 	recReturned  byte = 43 // a command came too late for an owner that hands over
+	recTaken     byte = 44 // the place that a connection asks for is another's since a while
 
 	// For the next owner.
 	recHandover byte = 64
@@ -243,6 +244,41 @@ func (r *reader) left() (until time.Time) {
 	return until
 }
 
+// ago writes how long ago something was, to nodes that ask. It is at least a nanosecond; 0: it
+// is not known.
+func (w *writer) ago(at time.Time) {
+	switch {
+	case w.version < wireAsked:
+	case at.IsZero():
+		w.number(0)
+	default:
+		w.number(uint64(max(time.Since(at), 1)))
+	}
+}
+
+func (r *reader) ago() (at time.Time) {
+	if r.version >= wireAsked {
+		if ago := r.number(); ago > 0 {
+			at = time.Now().Add(-time.Duration(ago))
+		}
+	}
+	return at
+}
+
+// after writes the turn that a client is known to have asked after. It is the last of a
+// record, which nodes of earlier versions do not read.
+func (w *writer) after(t actor.Turn) {
+	w.number(t.Epoch)
+	w.number(t.Count)
+}
+
+func (r *reader) after() (t actor.Turn) {
+	if r.version >= wireAsked {
+		t = actor.Turn{Epoch: r.number(), Count: r.number()}
+	}
+	return t
+}
+
 func (w *writer) meta(m *actor.RoomMeta) {
 	w.text(m.Room)
 	w.flag(m.Locked)
@@ -329,6 +365,7 @@ func (w *writer) handover(p int, epoch uint64, out actor.Exported) {
 		w.membership(m)
 		w.turn(m.Turn)
 		w.left(m.Expires)
+		w.ago(m.Asked)
 		had, frames := keptOf(m.Out)
 		w.number(had)
 		w.frames(frames)
@@ -353,7 +390,7 @@ func (r *reader) handover(limit int, window time.Duration) (p int, in *inheritan
 	}
 	for n := r.number(); n > 0 && !r.bad; n-- {
 		m := r.membership()
-		m.Turn, m.Expires = r.turn(), r.left()
+		m.Turn, m.Expires, m.Asked = r.turn(), r.left(), r.ago()
 		out := &remote{limit: limit, lost: true, seen: actor.NewSeen(window)}
 		out.restore(r.number(), r.frames(), nil, true)
 		m.Out = out

@@ -17,6 +17,7 @@ type Resume struct {
 	Session      string
 	Received     uint64 // messages that the client has received since and including joined
 	MessageBytes int    // the largest message that the connection takes, to be announced
+	Asked        Asked  // when the client asked
 	Refused      frame.Refused
 	Done         chan<- Resumed // gets one value; needs a capacity of one
 	Forget       func()         // is called by the loop if the resume is refused; nil: nobody is
@@ -43,6 +44,15 @@ func (r *Resume) apply(l *loop) {
 		r.end(Resumed{})
 		return
 	}
+	switch r.lateness(l) {
+	case late:
+		l.refuse(c, ErrLate, r.Refused)
+		r.end(Resumed{})
+		return
+	case askedFor:
+		r.end(Resumed{})
+		return
+	}
 	if r.awaitsOther(l) {
 		return
 	}
@@ -66,6 +76,16 @@ func (r *Resume) end(outcome Resumed) {
 	}
 }
 
+// lateness tells whether the client asked before another connection did that has the
+// membership, or waits for it.
+func (r *Resume) lateness(l *loop) lateness {
+	m := l.sessionOf(r.Session)
+	if m == nil || m.client == nil && m.awaited == nil || r.Client.member != nil || !r.isOf(m) {
+		return notLate
+	}
+	return l.lateFor(m, r.Client, r.Asked)
+}
+
 // awaitsOther closes the connection that the membership has with another node, and reports
 // whether the command waits until that node knows. Otherwise a node that comes to own the
 // room might take that connection for the member's. Of several that wait the last has the
@@ -76,7 +96,7 @@ func (r *Resume) awaitsOther(l *loop) bool {
 		return false
 	}
 	if before := m.awaited; before != nil {
-		m.awaited = r
+		m.awaited, r.Asked.After = r, l.give(m, r.Asked)
 		l.close(before.Client, wire.CloseReplaced, resumedElsewhere)
 		before.end(Resumed{})
 		return true
@@ -87,7 +107,7 @@ func (r *Resume) awaitsOther(l *loop) bool {
 	}
 	l.suspend(old, event.ReasonLost)
 	l.close(old, wire.CloseReplaced, resumedElsewhere)
-	m.awaited = r
+	m.awaited, r.Asked.After = r, l.give(m, r.Asked)
 	l.options.Arrived(old.out, func() { _ = l.hub.Do(arrived{m}) }) // closed: nothing is left to be done
 	return true
 }
@@ -143,7 +163,7 @@ func (l *loop) move(m *member, r *Resume, missed []*frame.Frame) {
 		Room: m.room.name, From: m.id, Missed: len(missed), Handled: m.handled, MessageBytes: r.MessageBytes, Ref: r.Refused.Ref,
 	}).Frame()
 	resumed.Origin = r.Refused.Origin
-	m.turn = l.nextTurn(m.room.name)
+	l.give(m, r.Asked)
 	k := m.membership()
 	k.Seen = m.out.Seen()
 	c.out.Adopt(k, r.Received, append([]*frame.Frame{resumed}, missed...))
