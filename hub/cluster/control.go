@@ -22,6 +22,7 @@ const (
 	EventPartitions   = "partitions moved"            // partitions: that this node owns now
 	EventHandOver     = "partition handed"            // partition, to
 	EventBroken       = "invariant broken"            // invariant: a bug
+	EventUnreadable   = "record unreadable"           // node, record: its kind; or key: of the register. A bug, or another version
 	EventVersion      = "node speaks another version" // node, min, max: it is not worked with
 	EventYield        = "node yields"                 // node: that is not reached, so this one leaves for a while
 	EventRegisterLost = "register lost"               // it was made anew, and all begins anew
@@ -140,6 +141,9 @@ func (c *control) packet(m packet) {
 	}
 	commands := m.commands[:0]
 	for _, rec := range m.commands {
+		if m.link.isRefused() {
+			return
+		}
 		if rec.b[0] == recHandover {
 			c.inherit(m.link, rec)
 		} else {
@@ -161,19 +165,60 @@ func (c *control) changed(e Entry, at time.Time) {
 		var entry nodeEntry
 		if json.Unmarshal(e.Value, &entry) == nil {
 			c.nodeChanged(name, entry, e.Revision, at)
+		} else {
+			c.nodeUnreadable(name, e, at)
 		}
 		return
 	}
 	if text, ok := strings.CutPrefix(e.Key, "part."); ok {
 		p, err := strconv.Atoi(text)
-		var entry partEntry
-		if err != nil || p < 0 || p >= Partitions || json.Unmarshal(e.Value, &entry) != nil || e.Revision < c.parts[p].revision {
+		if err != nil || p < 0 || p >= Partitions || e.Revision < c.parts[p].revision {
 			return
 		}
-		c.parts[p].entry, c.parts[p].revision = entry, e.Revision
+		v := &c.parts[p]
+		v.revision = e.Revision
+		var entry partEntry
+		if json.Unmarshal(e.Value, &entry) != nil {
+			c.partUnreadable(p, e)
+			return
+		}
+		v.entry = entry
 		c.partChanged(p)
 	}
 }
+
+// unreadable tells the log of an entry that can't be read. One without a value was deleted.
+func (c *control) unreadable(e Entry) {
+	if len(e.Value) > 0 {
+		c.n.options.Logger.Error(EventUnreadable, zap.String("key", e.Key))
+	}
+}
+
+// nodeUnreadable takes in that the entry of a node can't be read. That node begins anew when
+// it sees that; if it is dead, others say that it is gone. Till then it is what it was.
+func (c *control) nodeUnreadable(name string, e Entry, at time.Time) {
+	if v := c.nodes[name]; v != nil && e.Revision > v.revision {
+		v.revision, v.seen = e.Revision, at
+		c.unreadable(e)
+	}
+}
+
+// partUnreadable takes in that the entry of a partition can't be read. Its owner writes it
+// again. Where nobody does in time, the partition is nobody's.
+func (c *control) partUnreadable(p int, e Entry) {
+	c.unreadable(e)
+	v := &c.parts[p]
+	switch {
+	case v.entry.Node == "":
+		v.entry.Node = nobodyKnows
+	case v.entry.Incarnation == c.incarnation && !v.claiming && c.n.available():
+		c.claim(p, v.entry)
+	}
+}
+
+// nobodyKnows stands for the owner of a partition of which the entry was never read. No node
+// has this name.
+const nobodyKnows = "?"
 
 func (c *control) nodeChanged(name string, entry nodeEntry, revision uint64, at time.Time) {
 	v := c.nodes[name]

@@ -134,7 +134,9 @@ func (e *edge) take(m inbound) {
 		return // it was on its way when the node was taken for gone
 	}
 	for _, rec := range m.records {
-		e.receive(m.link, rec)
+		if !m.link.isRefused() {
+			e.receive(m.link, rec)
+		}
 	}
 	// After a new owner has taken over much comes at once: it is not to wait in
 	// the queues of connections until all of it has come.

@@ -263,35 +263,18 @@ func (e *edge) confirm(t *edgeClient) {
 // receive handles one record from an owner.
 func (e *edge) receive(l *link, rec record) {
 	r := &reader{b: rec.b[1:], version: l.version}
-	switch rec.b[0] {
-	case recOwn:
-		if p, epoch := r.partition(), r.number(); !r.bad {
-			e.own(l, p, epoch)
-		}
-		return
-	case recReady:
-		if p, epoch := r.partition(), r.number(); !r.bad {
-			e.ready(l, p, epoch)
-		}
-		return
-	case recSettled:
-		if p, epoch := r.partition(), r.number(); !r.bad {
-			e.settled(l, p, epoch)
-		}
-		return
-	case recDisown:
-		if p := r.partition(); !r.bad && e.parts[p].owner == l {
-			e.released(p)
-		}
-		return
+	switch kind := rec.b[0]; kind {
+	case recOwn, recReady, recSettled, recDisown:
+		e.ofPartition(kind, l, r)
 	case recConfirm:
-		e.confirmed(l, r.number())
-		return
+		if upTo := r.number(); !r.bad {
+			e.confirmed(l, upTo)
+		}
 	case recMeta:
-		e.meta(r.meta())
-		return
-	}
-	if rec.b[0] == recFrame {
+		if m := r.meta(); !r.bad {
+			e.meta(m)
+		}
+	case recFrame:
 		r.deliveries(func(h frameHead, f *frame.Frame) {
 			if t := e.keys[h.key]; t != nil && e.parts[t.part].owner == l {
 				e.frame(t, h, f)
@@ -299,25 +282,56 @@ func (e *edge) receive(l *link, rec record) {
 				f.Release()
 			}
 		})
-		return
+	default:
+		if t := e.keys[r.fixed()]; t != nil && e.parts[t.part].owner == l {
+			e.ofClient(kind, t, r)
+		}
 	}
-	t := e.keys[r.fixed()]
-	if t == nil || e.parts[t.part].owner != l {
-		return
+	if r.bad {
+		l.refuse(rec.b[0])
 	}
-	switch rec.b[0] {
+}
+
+// ofPartition handles a record about a partition.
+func (e *edge) ofPartition(kind byte, l *link, r *reader) {
+	p, epoch := r.partition(), r.number()
+	switch {
+	case r.bad:
+	case kind == recOwn:
+		e.own(l, p, epoch)
+	case kind == recReady:
+		e.ready(l, p, epoch)
+	case kind == recSettled:
+		e.settled(l, p, epoch)
+	case e.parts[p].owner == l:
+		e.released(p)
+	}
+}
+
+// ofClient handles a record about a connection.
+func (e *edge) ofClient(kind byte, t *edgeClient, r *reader) {
+	switch kind {
 	case recAdopt:
 		e.adopt(t, r)
 	case recChallenge:
-		t.out.Challenge(time.Duration(r.number()))
+		if within := r.duration(); !r.bad {
+			t.out.Challenge(within)
+		}
 	case recClose:
-		e.closeOver(t, wire.CloseCode(r.number()), r.text())
+		if code, text := r.below(1<<16), r.text(); !r.bad {
+			e.closeOver(t, wire.CloseCode(code), text)
+		}
 	case recLeft:
 		e.left(t)
 	case recReturned:
-		t.giveBack(r.number())
+		if seq := r.number(); !r.bad {
+			t.giveBack(seq)
+		}
 	case recTaken:
-		e.taken(t, actor.Turn{Epoch: r.number(), Count: r.number()}, time.Duration(r.number()))
+		turn, ago := actor.Turn{Epoch: r.number(), Count: r.number()}, r.duration()
+		if !r.bad {
+			e.taken(t, turn, ago)
+		}
 	}
 }
 

@@ -90,12 +90,14 @@ func (r *reader) head() commandHead {
 
 // partition reads the number of a partition.
 func (r *reader) partition() int {
-	p := r.number()
-	if p >= Partitions {
-		r.bad, r.b = true, nil
-		return 0
+	return int(r.below(Partitions))
+}
+
+// room sees that a room is of a partition.
+func (r *reader) room(name string, p int) {
+	if PartitionOf(name) != p {
+		r.fail()
 	}
-	return int(p)
 }
 
 func (w *writer) refused(m frame.Refused) {
@@ -115,12 +117,7 @@ func (w *writer) refusal(m *wire.Refusal) {
 }
 
 func (r *reader) refusal() *wire.Refusal {
-	m := &wire.Refusal{Code: wire.Code(r.number()), Text: r.text(), Needs: r.text()}
-	if int(m.Code) >= wire.NumCodes {
-		r.bad = true
-		m.Code = wire.NoCode
-	}
-	return m
+	return &wire.Refusal{Code: wire.Code(r.below(uint64(wire.NumCodes))), Text: r.text(), Needs: r.text()}
 }
 
 func (w *writer) grant(g *actor.Grant) {
@@ -237,8 +234,8 @@ func (w *writer) left(until time.Time) {
 
 func (r *reader) left() (until time.Time) {
 	if r.version >= wireTurns {
-		if left := r.number(); left > 0 {
-			until = time.Now().Add(time.Duration(left))
+		if left := r.duration(); left > 0 {
+			until = time.Now().Add(left)
 		}
 	}
 	return until
@@ -258,8 +255,8 @@ func (w *writer) ago(at time.Time) {
 
 func (r *reader) ago() (at time.Time) {
 	if r.version >= wireAsked {
-		if ago := r.number(); ago > 0 {
-			at = time.Now().Add(-time.Duration(ago))
+		if ago := r.duration(); ago > 0 {
+			at = time.Now().Add(-ago)
 		}
 	}
 	return at
@@ -345,7 +342,11 @@ func (r *reader) frame() *frame.Frame {
 
 // frameOf reads a message alone, which passes on or answers what o says.
 func (r *reader) frameOf(o frame.Origin) *frame.Frame {
-	f := frame.Text(r.bytes())
+	b := r.bytes()
+	if len(b) < 2 || b[0] != '{' || b[len(b)-1] != '}' {
+		r.fail()
+	}
+	f := frame.Text(b)
 	f.Origin = o
 	return f
 }
@@ -377,19 +378,18 @@ func (w *writer) handover(p int, epoch uint64, out actor.Exported) {
 	}
 }
 
-// handover reads what the owner before has written, as far as it can be read; nil: not even
-// the partition. limit is that of the bytes that are kept for a member, window that of
-// [actor.NewSeen].
+// handover reads what the owner before has written; nil: it can't be read. limit is that of
+// the bytes that are kept for a member, window that of [actor.NewSeen].
 func (r *reader) handover(limit int, window time.Duration) (p int, in *inheritance) {
-	if p = r.partition(); r.bad {
-		return p, nil
-	}
-	in = &inheritance{epoch: r.number()}
+	p, in = r.partition(), &inheritance{epoch: r.number()}
 	for n := r.number(); n > 0 && !r.bad; n-- {
-		in.Rooms = append(in.Rooms, r.meta())
+		m := r.meta()
+		r.room(m.Room, p)
+		in.Rooms = append(in.Rooms, m)
 	}
 	for n := r.number(); n > 0 && !r.bad; n-- {
 		m := r.membership()
+		r.room(m.Room, p)
 		m.Turn, m.Expires, m.Asked = r.turn(), r.left(), r.ago()
 		out := &remote{limit: limit, lost: true, seen: actor.NewSeen(window)}
 		out.restore(r.number(), r.frames(), nil, true)
@@ -401,6 +401,10 @@ func (r *reader) handover(limit int, window time.Duration) (p int, in *inheritan
 		if r.json(&c); !r.bad {
 			in.Calls = append(in.Calls, c)
 		}
+	}
+	if r.bad {
+		discard(in.Exported)
+		return p, nil
 	}
 	return p, in
 }
