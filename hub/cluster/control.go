@@ -11,7 +11,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/parley-rtc/parley/hub/internal/actor"
-	"github.com/parley-rtc/parley/hub/wire"
 )
 
 // The events that a node logs.
@@ -332,9 +331,8 @@ func (c *control) leave() {
 	c.lease.set("gone", nil)
 }
 
-// drain begins to leave: others are to own what we do, and connections are closed.
+// drain begins to leave: others are to own what we do.
 func (c *control) drain() {
 	c.state = "draining"
 	c.lease.set("draining", nil)
-	c.n.toEdge(func() { c.n.edge.closeAll(wire.CloseGoingAway, drainReason) })
 }

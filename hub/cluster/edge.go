@@ -22,7 +22,8 @@ type edge struct {
 	sent    map[*link][]sentCommand
 	touched []*edgeClient
 	nextKey uint64
-	drain   bool
+	drain   bool            // connections are closed as they come
+	leaving [][]*edgeClient // that closeSome has not come to; nil: it has not begun
 	mail    mail
 	gated   atomic.Bool // a local connection was not written since the lease had run out
 

@@ -262,7 +262,7 @@ func (e *edge) join(t *edgeClient, j *actor.Join) {
 		j.Done <- false
 		return
 	}
-	m := actor.Membership{Room: j.Room, ID: j.ID, Session: j.Session}
+	m := actor.Membership{Room: j.Room, ID: j.ID, Session: j.Session, Quiet: j.Quiet}
 	t.joined = j.Done
 	if !e.goLocal(t, PartitionOf(j.Room), m, j) {
 		e.joinAtOwner(t, j)

@@ -355,10 +355,16 @@ func randomID() uint64 {
 	return binary.LittleEndian.Uint64(b[:])
 }
 
-// Drain closes every connection with 1001, hands what this node owns to others, and
-// returns when both is done or ctx is.
+// Drain hands what this node owns to others, closes every connection with 1001, and
+// returns when both is done or ctx is. If ctx has a deadline, the closes are spread over at
+// most half of the time until then, as those of a single daemon are.
 func (n *Node) Drain(ctx context.Context) error {
 	n.post(n.control.drain)
+	_ = actor.Thin(ctx, int(n.connections.Load()), n.stop, func(some int) error {
+		n.toEdge(func() { n.edge.closeSome(some) })
+		return nil
+	}) // whatever has ended it, the rest is closed at once
+	n.toEdge(n.edge.closeAll)
 	select {
 	case <-n.drained:
 		return nil
