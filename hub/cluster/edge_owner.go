@@ -364,12 +364,13 @@ func (e *edge) frame(t *edgeClient, h frameHead, f *frame.Frame) {
 // adopt hands a connection the membership that it has resumed.
 func (e *edge) adopt(t *edgeClient, r *reader) {
 	m := r.membership()
-	m.Turn, m.Asked = r.turn(), t.resume.Asked.At
+	m.Turn = r.turn()
 	received, frames, seen := r.number(), r.frames(), r.seen()
 	if r.bad || t.state != clientJoining || t.resume == nil {
 		releaseAll(frames)
 		return
 	}
+	m.Asked = t.resume.Asked.At
 	t.seen.Begin(seen)
 	t.answer(1)
 	t.had = received + uint64(len(frames))

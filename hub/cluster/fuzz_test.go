@@ -3,10 +3,13 @@ package cluster
 import (
 	"encoding/binary"
 	"encoding/json"
+	"slices"
 	"testing"
 
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/internal/actor"
+	"github.com/parley-rtc/parley/hub/internal/calls"
+	"github.com/parley-rtc/parley/hub/wire"
 )
 
 // Whatever another node sends, of any version: it ends no goroutine of this one, and holds none up.
@@ -15,6 +18,10 @@ func FuzzEdgeRecord(f *testing.F) {
 	for version := wireMin; version <= wireMax; version++ {
 		for _, b := range edgeRecords(version) {
 			f.Add(byte(version), b)
+			if b = slices.Clone(b); len(b) > 9 { // about another connection
+				b[1] = keyIn + keyResuming - b[1]
+				f.Add(byte(version), b)
+			}
 		}
 	}
 	f.Fuzz(func(t *testing.T, version byte, b []byte) {
@@ -35,6 +42,19 @@ func FuzzOwnerRecord(f *testing.F) {
 			f.Add(byte(version), false, b)
 			f.Add(byte(version), true, b)
 		}
+		forward := func(kind, audience uint64, payload string) {
+			w := &writer{version: version}
+			w.head(recForward, commandHead{aPart, keyIn, 2})
+			w.number(kind)
+			w.number(audience)
+			w.text("ann")
+			w.text("")
+			w.text(payload)
+			f.Add(byte(version), false, w.b)
+		}
+		forward(200, uint64(actor.ToOne), `{}`)
+		forward(uint64(wire.TypeMessage), 200, `{}`)
+		forward(uint64(wire.TypeMessage), uint64(actor.ToAll), "")
 	}
 	f.Fuzz(func(t *testing.T, version byte, recovering bool, b []byte) {
 		if len(b) == 0 {
@@ -58,7 +78,9 @@ func FuzzOwnerRecord(f *testing.F) {
 // What can be read of a hand-over can be handed over again.
 func FuzzHandover(f *testing.F) {
 	for version := wireMin; version <= wireMax; version++ {
-		f.Add(byte(version), aHandover(version, 2)[1:])
+		f.Add(byte(version), aHandover(version, 2, actor.NewSession(uint16(aPart)), calls.Record{})[1:])
+		f.Add(byte(version), aHandover(version, 2, "", calls.Record{})[1:])
+		f.Add(byte(version), aHandover(version, 2, actor.NewSession(uint16(aPart)), calls.Record{Samples: [2]calls.Samples{{Stride: 2}}})[1:])
 	}
 	f.Fuzz(func(t *testing.T, version byte, b []byte) {
 		n := newStillNode(t, wireMin+int(version)%wireMax)

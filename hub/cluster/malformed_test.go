@@ -266,16 +266,17 @@ func ownerRecords(version int) map[string][]byte {
 	return records
 }
 
-// aHandover is what an owner hands over, for an epoch.
-func aHandover(version int, epoch uint64) []byte {
+// aHandover is what an owner hands over, for an epoch: a member with a session, and a call.
+func aHandover(version int, epoch uint64, session string, call calls.Record) []byte {
 	m := *aMember("ann")
+	m.Session = session
 	out := &remote{limit: 1 << 20, lost: true, resumable: true, seen: actor.NewSeen(window)}
 	out.Send(frame.Text([]byte(`{"type":"joined"}`)), 0)
 	m.Out, m.Expires = out, time.Now().Add(time.Second)
 	w := &writer{version: version}
 	w.handover(aPart, epoch, actor.Exported{
 		Rooms:   []actor.RoomMeta{{Room: aRoom, Locked: true, Bans: map[string]time.Time{"bob": time.Now().Add(time.Hour)}}},
-		Members: []actor.Membership{m}, Calls: []calls.Record{{}},
+		Members: []actor.Membership{m}, Calls: []calls.Record{call},
 	})
 	return w.b
 }
@@ -332,7 +333,16 @@ func TestCutRecords(t *testing.T) {
 		})
 	}
 	t.Run("hand-over", func(t *testing.T) {
-		whole := aHandover(wireMax, 2)
+		for _, b := range [][]byte{
+			aHandover(wireMax, 2, "", calls.Record{}), aHandover(wireMax, 2, actor.NewSession(uint16(aPart+1)), calls.Record{}),
+			aHandover(wireMax, 2, actor.NewSession(uint16(aPart)), calls.Record{Samples: [2]calls.Samples{{Stride: 2}}}),
+		} {
+			n := newStillNode(t, wireMax)
+			n.control.n, n.control.owner = n.Node, n.owner
+			n.control.packet(packet{n.link, 1, []record{{b}}})
+			refused(t, n, "a hand-over that no owner makes")
+		}
+		whole := aHandover(wireMax, 2, actor.NewSession(uint16(aPart)), calls.Record{})
 		for size := 1; size <= len(whole); size++ {
 			n := newStillNode(t, wireMax)
 			n.control.n, n.control.owner = n.Node, n.owner

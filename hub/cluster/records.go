@@ -100,6 +100,13 @@ func (r *reader) room(name string, p int) {
 	}
 }
 
+// session sees that a session is one of a partition.
+func (r *reader) session(text string, p int) {
+	if of, ok := actor.SessionPartition(text); !ok || int(of) != p {
+		r.fail()
+	}
+}
+
 func (w *writer) refused(m frame.Refused) {
 	w.text(m.Re)
 	w.text(m.To)
@@ -390,6 +397,7 @@ func (r *reader) handover(limit int, window time.Duration) (p int, in *inheritan
 	for n := r.number(); n > 0 && !r.bad; n-- {
 		m := r.membership()
 		r.room(m.Room, p)
+		r.session(m.Session, p)
 		m.Turn, m.Expires, m.Asked = r.turn(), r.left(), r.ago()
 		out := &remote{limit: limit, lost: true, seen: actor.NewSeen(window)}
 		out.restore(r.number(), r.frames(), nil, true)
@@ -398,7 +406,10 @@ func (r *reader) handover(limit int, window time.Duration) (p int, in *inheritan
 	}
 	for n := r.number(); n > 0 && !r.bad; n-- {
 		var c calls.Record
-		if r.json(&c); !r.bad {
+		if r.json(&c); !c.Sound() {
+			r.fail()
+		}
+		if !r.bad {
 			in.Calls = append(in.Calls, c)
 		}
 	}
