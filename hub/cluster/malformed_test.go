@@ -51,7 +51,7 @@ func newStillNode(t testing.TB, version int) *stillNode {
 	l := n.connect(1, "b", nodeEntry{Incarnation: 2, Max: version}, o)
 	o.peers[l] = &peer{link: l, clients: map[uint64]*remoteClient{}}
 	t.Cleanup(func() {
-		close(n.stop)
+		n.closeOnce.Do(func() { close(n.stop) })
 		n.cancel()
 		l.close()
 		n.stopped.Wait()

@@ -288,6 +288,11 @@ func (n *Node) connect(own uint64, node string, entry nodeEntry, o *owner) *link
 	n.mu.Lock()
 	n.links[peer] = l
 	n.mu.Unlock()
+	select {
+	case <-n.stop:
+		l.close() // Close may have come before it was in links
+	default:
+	}
 	return l
 }
 
