@@ -96,6 +96,32 @@ func TestUnreadableEntry(t *testing.T) {
 	}
 }
 
+// Whoever runs the servers removes the entry of a node that is gone: nobody minds, and the
+// node can come back.
+func TestRemovedEntry(t *testing.T) {
+	virtual(t, []string{"a", "b", "c"}, func(t *testing.T, v *virtualCluster) {
+		v.nodes["c"].Close()
+		delete(v.nodes, "c")
+		time.Sleep(forgetAfter + time.Minute)
+		v.net.overwrite(nodeKey("c"), "")
+		time.Sleep(10 * time.Second)
+		if !v.ready() {
+			t.Error("the others are not ready")
+		}
+		v.start("d")
+		v.start("c")
+		v.await("all are ready", v.ready)
+		if v.roomOf("c") == "" {
+			t.Error("the node that is back owns nothing")
+		}
+		for _, event := range []string{EventUnreadable, EventFenced, EventRegisterLost} {
+			if n := v.logged.FilterMessage(event).Len(); n > 0 {
+				t.Errorf("the log has %q %d times", event, n)
+			}
+		}
+	})
+}
+
 // overwrite has somebody write into the register.
 func (n *network) overwrite(key, value string) {
 	n.mu.Lock()
