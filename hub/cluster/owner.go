@@ -125,12 +125,18 @@ func (o *owner) taken(at actor.Receiver, turn actor.Turn, ago time.Duration) boo
 	return true
 }
 
-// arrived calls then when all that was sent to a connection has arrived at its node. The
-// caller is the hub loop.
-func (o *owner) arrived(at actor.Receiver, then func()) {
-	l := at.(*remote).link
-	o.confirmations.add(nil, []position{{l, l.mark()}}, func() { go then() })
-	l.flush()
+// arrived calls then when all that was sent to other nodes has arrived there, or they are gone,
+// and reports whether that is not so yet. The caller is the hub loop.
+func (o *owner) arrived(then func()) bool {
+	needs := slices.DeleteFunc(o.n.positions(), func(at position) bool { return at.link.has(at.seq) })
+	if len(needs) == 0 {
+		return false
+	}
+	o.confirmations.add(nil, needs, func() { go then() })
+	for _, at := range needs {
+		at.link.flush()
+	}
+	return true
 }
 
 // effectsOf returns where the links are that a batch of the hub loop has written to. The

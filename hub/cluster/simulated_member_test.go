@@ -39,6 +39,7 @@ type simulatedClient struct {
 	left   time.Time     // when it left the last; zero: it has not left that
 	grant  *actor.Grant  // nil: the default rights
 	banned time.Time     // until then it may not come back; zero: it may
+	steady bool          // it seldom leaves or loses its connection, so that it is there when owners die
 	key    string        // with which it takes the place of its former self; empty: it does not
 }
 
@@ -313,6 +314,9 @@ func (p *simulatedClient) sendAgain(c *simulatedConn) {
 func (p *simulatedClient) act() {
 	c := p.conn
 	x := p.random.IntN(1000)
+	if x < 20 && p.steady && p.random.IntN(10) > 0 {
+		x += 500
+	}
 	if p.s.calm.Load() {
 		x = 100 + x%50 // only what ends nothing
 		p.unlock()
