@@ -11,7 +11,9 @@ import (
 // pings, and refusals of messages over a limit. The connection of whoever sends more is closed.
 func TestSmallCommandsAreBounded(t *testing.T) {
 	for name, command := range map[string]func(c *actor.Client) actor.Command{
-		"replies":  func(c *actor.Client) actor.Command { return &actor.Reply{Client: c, Frame: frame.Text([]byte(`{"type":"pong"}`))} },
+		"replies": func(c *actor.Client) actor.Command {
+			return &actor.Reply{Client: c, Frame: frame.Text([]byte(`{"type":"pong"}`))}
+		},
 		"refusals": func(c *actor.Client) actor.Command { return &actor.Refuse{Client: c, Refusal: actor.ErrTargetNotFound} },
 	} {
 		t.Run(name, func(t *testing.T) {
