@@ -95,6 +95,22 @@ func TestOutside(t *testing.T) {
 	}
 }
 
+// Three servers that are all named are three, whether or not they are reached at the moment: the
+// register is to have three copies.
+func TestOutsideCopies(t *testing.T) {
+	url := outside(t, new(server.Options))
+	b, err := New(Options{
+		Cluster: "test", Node: "a", URLs: []string{url, "nats://127.0.0.1:1", "nats://127.0.0.1:2"}, Logger: zap.NewNop(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if n := b.copies(); n != 3 {
+		t.Errorf("the register is to have %d copies", n)
+	}
+}
+
 // A server whose authority is not the one that is named is not worked with, and the log says
 // why.
 func TestOutsideStranger(t *testing.T) {
