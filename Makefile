@@ -77,6 +77,12 @@ fuzz: ## Fuzz all that reads bytes from outside, FUZZTIME (30s) each, and the hu
 	$(GO) test ./cmd/parleyd -run '^$$' -fuzz FuzzHTTP -fuzztime $(FUZZTIME)
 	$(GO) test ./cmd/parleyd/internal/config -run '^$$' -fuzz FuzzFile -fuzztime $(FUZZTIME)
 	$(GO) test ./cmd/soak/internal/plan -run '^$$' -fuzz FuzzScenario -fuzztime $(FUZZTIME)
+	$(GO) test ./hub/cluster -run '^$$$$' -fuzz FuzzEdgeRecord -fuzztime $(FUZZTIME)
+	$(GO) test ./hub/cluster -run '^$$$$' -fuzz FuzzOwnerRecord -fuzztime $(FUZZTIME)
+	$(GO) test ./hub/cluster -run '^$$$$' -fuzz FuzzHandover -fuzztime $(FUZZTIME)
+	$(GO) test ./hub/cluster -run '^$$$$' -fuzz FuzzPacket -fuzztime $(FUZZTIME)
+	$(GO) test ./hub/cluster -run '^$$$$' -fuzz FuzzRequest -fuzztime $(FUZZTIME)
+	$(GO) test ./hub/cluster -run '^$$$$' -fuzz FuzzEntry -fuzztime $(FUZZTIME)
 	$(GO) test ./cmd/soak/internal/dialect -run '^$$' -fuzz FuzzFields -fuzztime $(FUZZTIME)
 	$(GO) test ./hub/internal/actor -run TestModel -rapid.checks 100000 -rapid.steps 100
 	$(GO) test ./hub/internal/calls -run TestModel -rapid.checks 100000 -rapid.steps 100

@@ -116,6 +116,7 @@ type Join struct {
 	Changes  bool            // after the first list, be told of changes in place of whole lists
 	Quiet    bool            // be told nothing of who is in the room
 	Key      string          // a secret: a join with the same id and key takes the member's place; empty: none does
+	Came     time.Time       // when the client asked: whoever asked last has the place; zero: now
 	Welcome  []byte          // the message that the client gets first
 }
 
@@ -126,11 +127,14 @@ func (h *Hub) NewSession(room string) string { return h.core.NewSession(room) }
 // hub has sent it an error. If the request has no type, a full room is neither counted
 // nor logged.
 func (c *Client) Join(j Join, r Request) (in bool, err error) {
+	if j.Came.IsZero() {
+		j.Came = time.Now()
+	}
 	done := make(chan bool, 1)
 	err = c.core.Do(&actor.Join{
 		Client: c.client, Room: normal(j.Room), ID: normal(j.ID), Name: j.Name, Meta: j.Meta, Grant: j.Grant.actor(),
 		Capacity: j.Capacity, Session: j.Session, Takeover: j.Takeover, Changes: j.Changes, Quiet: j.Quiet, Key: j.Key,
-		Welcome: frame.Text(j.Welcome), Refused: r.refused(), Done: done,
+		Asked: actor.Asked{At: j.Came}, Welcome: frame.Text(j.Welcome), Refused: r.refused(), Done: done,
 	})
 	if err != nil {
 		return false, err
@@ -150,7 +154,8 @@ type Resumed struct {
 func (c *Client) Resume(session string, received uint64, messageBytes int, r Request) (Resumed, error) {
 	done := make(chan actor.Resumed, 1)
 	err := c.core.Do(&actor.Resume{
-		Client: c.client, Session: session, Received: received, MessageBytes: messageBytes, Refused: r.refused(), Done: done,
+		Client: c.client, Session: session, Received: received, MessageBytes: messageBytes,
+		Asked: actor.Asked{At: time.Now()}, Refused: r.refused(), Done: done,
 	})
 	if err != nil {
 		return Resumed{}, err

@@ -269,6 +269,7 @@ func (c *Conn) enter(e Entry, a *Admission, request hub.Request) (*Membership, e
 		in, err = m.client.Join(hub.Join{
 			Room: m.Room, ID: m.ID, Name: welcome.Name, Meta: meta, Grant: a.Grant, Capacity: least(a.Capacity, e.Capacity),
 			Quiet: e.Quiet, Changes: e.Changes, Key: e.Key, Takeover: e.Takeover, Welcome: welcome.Text(),
+			Came: c.c.reader.readAt,
 		}, request)
 	}
 	if err != nil || !in {

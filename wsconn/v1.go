@@ -170,7 +170,7 @@ func (v *v1) join(e *wire.Envelope) error {
 	}
 	in, err := v.c.client.Join(hub.Join{
 		Room: m.Room, ID: m.From, Name: m.Name, Meta: meta, Grant: admission.Grant, Capacity: admission.Capacity,
-		Session: m.Session, Takeover: e.Takeover, Changes: e.Changes, Welcome: m.Text(),
+		Session: m.Session, Takeover: e.Takeover, Changes: e.Changes, Welcome: m.Text(), Came: v.c.reader.readAt,
 	}, request(e))
 	if err != nil || !in {
 		return err

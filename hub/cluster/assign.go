@@ -293,5 +293,7 @@ func (c *control) inherit(l *link, rec record) {
 	r := &reader{b: rec.b[1:], version: l.version}
 	if p, in := r.handover(c.n.options.QueueBytes, c.n.resumeWindow()); in != nil {
 		c.owner.inherit(p, in)
+	} else {
+		l.refuse(recHandover)
 	}
 }

@@ -1,6 +1,9 @@
 package cluster
 
 import (
+	"math"
+	"time"
+
 	"github.com/parley-rtc/parley/hub/internal/actor"
 	"github.com/parley-rtc/parley/hub/internal/frame"
 	"github.com/parley-rtc/parley/hub/wire"
@@ -25,8 +28,7 @@ type deferred struct {
 }
 
 // client returns the hub's client for a membership, making it known if need be.
-func (b *batch) client(r *reader, h commandHead) *remoteClient {
-	conn, address := r.number(), r.text()
+func (b *batch) client(h commandHead, conn uint64, address string) *remoteClient {
 	if c := b.pe.clients[h.key]; c != nil {
 		return c
 	}
@@ -41,23 +43,34 @@ func (b *batch) newClient(h commandHead, conn uint64, address string) *remoteCli
 	return c
 }
 
-// take makes commands of one record. Those for a partition that is not ours, or that
-// the edge has not begun to attach its memberships for, are stale.
+// take makes commands of one record. Of a record that can't be read it makes none.
 func (b *batch) take(rec record) {
 	r := &reader{b: rec.b[1:], version: b.pe.link.version}
-	kind := rec.b[0]
-	if kind == recAttaching || kind == recAttached {
-		p, epoch := r.partition(), r.number()
-		if part := &b.o.parts[p]; r.bad || epoch != part.epoch || part.state != partRecovering && part.state != partReady {
-			return
-		}
-		if kind == recAttaching {
-			b.pe.attaching[p] = epoch
-		} else {
-			b.attached(p, epoch)
-		}
-		return
+	if kind := rec.b[0]; kind == recAttaching || kind == recAttached {
+		b.attachment(kind, r)
+	} else {
+		b.record(kind, r)
 	}
+	if r.bad {
+		b.pe.link.refuse(rec.b[0])
+	}
+}
+
+// attachment notes that the edge begins to attach its memberships of a partition, or has done so.
+func (b *batch) attachment(kind byte, r *reader) {
+	p, epoch := r.partition(), r.number()
+	switch part := &b.o.parts[p]; {
+	case r.bad || epoch != part.epoch || part.state != partRecovering && part.state != partReady:
+	case kind == recAttaching:
+		b.pe.attaching[p] = epoch
+	default:
+		b.attached(p, epoch)
+	}
+}
+
+// record takes a record about a membership. Those for a partition that is not ours, or that
+// the edge has not begun to attach its memberships for, are stale.
+func (b *batch) record(kind byte, r *reader) {
 	h := r.head()
 	if r.bad {
 		return
@@ -73,7 +86,9 @@ func (b *batch) take(rec record) {
 	case recAttach:
 		b.attach(r, h)
 	case recRoom:
-		if m := r.meta(); part.state == partRecovering {
+		m := r.meta()
+		r.room(m.Room, h.part)
+		if !r.bad && part.state == partRecovering {
 			part.metas = append(part.metas, m)
 		}
 	default:
@@ -102,7 +117,9 @@ func (b *batch) command(kind byte, r *reader, h commandHead) {
 		b.resume(r, h, o)
 		return
 	case recDepart:
-		b.depart(h.part, actor.Depart{Session: r.text()})
+		if session := r.text(); !r.bad {
+			b.depart(h.part, actor.Depart{Session: session})
+		}
 		return
 	}
 	c := b.pe.clients[h.key]
@@ -118,10 +135,15 @@ func (b *batch) command(kind byte, r *reader, h commandHead) {
 		b.add(c, actor.Leave{Client: c.client}, actor.Unregister{Client: c.client})
 		b.left(h)
 	case recAcked:
-		c.out.acked(r.number())
+		if had := r.number(); !r.bad {
+			c.out.acked(had)
+		}
 	case recEnd:
-		delete(b.pe.clients, h.key)
 		reason, suspend := r.text(), r.flag()
+		if r.bad {
+			return
+		}
+		delete(b.pe.clients, h.key)
 		if !suspend {
 			b.add(c, &actor.Disconnect{Client: c.client, Code: wire.CloseNormal, Reason: reason})
 		}
@@ -129,10 +151,13 @@ func (b *batch) command(kind byte, r *reader, h commandHead) {
 	default:
 		o.Again = h.seq <= c.again
 		m := messageOf(kind, r, c.client, o)
-		if m != nil && o.Again {
-			m = &actor.Again{Client: c.client, Number: c.before + h.seq, Command: m}
-		}
-		if m != nil {
+		switch {
+		case m == nil:
+		case r.bad:
+			actor.Drop(m)
+		case o.Again:
+			b.add(c, &actor.Again{Client: c.client, Number: c.before + h.seq, Command: m})
+		default:
 			b.add(c, m)
 		}
 	}
@@ -143,7 +168,7 @@ func (b *batch) command(kind byte, r *reader, h commandHead) {
 func messageOf(kind byte, r *reader, c *actor.Client, o frame.Origin) actor.Command {
 	switch kind {
 	case recForward:
-		p := actor.ForwardParts{Client: c, Type: wire.Type(r.number()), Audience: actor.Audience(r.number())}
+		p := actor.ForwardParts{Client: c, Type: wire.Type(r.below(wire.NumTypes)), Audience: actor.Audience(r.below(actor.NumAudiences))}
 		if p.Audience == actor.ToAny {
 			p.Pick = actor.Pick{Seed: r.fixed(), Nth: r.number()}
 		}
@@ -232,15 +257,22 @@ func (b *batch) refused(key uint64) {
 }
 
 func (b *batch) join(r *reader, h commandHead, o frame.Origin) {
-	c := b.client(r, h)
+	conn, address := r.number(), r.text()
 	m := r.membership()
+	r.room(m.Room, h.part)
 	j := &actor.Join{
-		Client: c.client, Room: m.Room, ID: m.ID, Name: m.Name, Meta: m.Meta, Grant: m.Grant, Session: m.Session,
-		Changes: m.Changes, Quiet: m.Quiet, Key: m.Key, Capacity: int(r.number()), Takeover: r.flag(), Refused: r.refused(o),
+		Room: m.Room, ID: m.ID, Name: m.Name, Meta: m.Meta, Grant: m.Grant, Session: m.Session,
+		Changes: m.Changes, Quiet: m.Quiet, Key: m.Key, Capacity: int(min(r.number(), math.MaxInt32)), Takeover: r.flag(), Refused: r.refused(o),
 	}
 	j.Welcome = r.frameOf(o)
+	j.Asked = actor.Asked{At: time.Now(), After: r.after()}
+	if r.bad {
+		actor.Drop(j)
+		return
+	}
+	c := b.client(h, conn, address)
 	done := make(chan bool, 1)
-	j.Done = done
+	j.Client, j.Done = c.client, done
 	b.add(c, j)
 	b.then(h.part, func(uint64) {
 		if in := <-done; !in {
@@ -250,11 +282,17 @@ func (b *batch) join(r *reader, h commandHead, o frame.Origin) {
 }
 
 func (b *batch) resume(r *reader, h commandHead, o frame.Origin) {
-	c := b.client(r, h)
-	b.add(c, &actor.Resume{
-		Client: c.client, Session: r.text(), Received: r.number(), MessageBytes: int(r.number()), Refused: r.refused(o),
+	conn, address := r.number(), r.text()
+	resume := &actor.Resume{
+		Session: r.text(), Received: r.number(), MessageBytes: int(min(r.number(), math.MaxInt32)), Refused: r.refused(o),
 		Forget: func() { b.refused(h.key) },
-	})
+	}
+	if resume.Asked = (actor.Asked{At: time.Now(), After: r.after()}); r.bad {
+		return
+	}
+	c := b.client(h, conn, address)
+	resume.Client = c.client
+	b.add(c, resume)
 }
 
 // attach takes a membership over.
@@ -262,8 +300,9 @@ func (b *batch) attach(r *reader, h commandHead) {
 	part := &b.o.parts[h.part]
 	conn, address := r.number(), r.text()
 	m := r.membership()
-	m.Turn, m.Lost = r.turn(), r.flag()
+	m.Turn, m.Asked, m.Lost = r.turn(), r.ago(), r.flag()
 	before, had, frames, seen := r.number(), r.number(), r.frames(), r.seen()
+	r.room(m.Room, h.part)
 	if r.bad {
 		releaseAll(frames)
 		return

@@ -200,7 +200,17 @@ func (c *client) sees(members ...string) {
 }
 
 func (c *client) join(room, id string, g *actor.Grant, resumable bool) bool {
+	in, _ := actor.Await(c.t.Context(), c.n, c.joins(room, id, g, resumable))
+	if in {
+		c.room, c.id = room, id
+	}
+	return in
+}
+
+// joins begins to join, and returns what tells the outcome.
+func (c *client) joins(room, id string, g *actor.Grant, resumable bool) <-chan bool {
 	j := &actor.Join{Client: c.client, Room: room, ID: id, Grant: g, Changes: c.changes, Quiet: c.quiet, Key: c.key, Refused: frame.Refused{Re: "join"}}
+	j.Asked.At = time.Now()
 	if resumable {
 		j.Session = c.n.NewSession(room)
 	}
@@ -208,11 +218,7 @@ func (c *client) join(room, id string, g *actor.Grant, resumable bool) bool {
 	done := make(chan bool, 1)
 	j.Done = done
 	_ = c.n.Do(j)
-	in, _ := actor.Await(c.t.Context(), c.n, done)
-	if in {
-		c.room, c.id = room, id
-	}
-	return in
+	return done
 }
 
 func (c *client) send(to string, data string) {

@@ -3,11 +3,12 @@ package cluster
 import (
 	"encoding/binary"
 	"encoding/json"
+	"math"
 	"time"
 )
 
 // Records are written and read with these. A record that can't be read leaves the
-// reader bad, and whatever it returns is zero.
+// reader bad, and whatever it returns is zero: whoever reads carries nothing of it out.
 
 type writer struct {
 	b       []byte
@@ -36,9 +37,25 @@ func (w *writer) json(v any) {
 
 func (r *reader) json(v any) {
 	if json.Unmarshal(r.bytes(), v) != nil {
-		r.bad = true
+		r.fail()
 	}
 }
+
+// fail says that what is read can't be.
+func (r *reader) fail() { r.bad, r.b = true, nil }
+
+// below reads a number that is less than limit.
+func (r *reader) below(limit uint64) uint64 {
+	n := r.number()
+	if n >= limit {
+		r.fail()
+		return 0
+	}
+	return n
+}
+
+// duration reads a time that is not negative.
+func (r *reader) duration() time.Duration { return time.Duration(r.below(math.MaxInt64)) }
 
 // nanoseconds is the time since 1970; 0 is no time.
 func nanoseconds(t time.Time) uint64 {
@@ -57,7 +74,7 @@ type reader struct {
 func (r *reader) number() uint64 {
 	n, size := binary.Uvarint(r.b)
 	if size <= 0 {
-		r.bad, r.b = true, nil
+		r.fail()
 		return 0
 	}
 	r.b = r.b[size:]
@@ -68,7 +85,7 @@ func (r *reader) number() uint64 {
 func (r *reader) bytes() []byte {
 	n := r.number()
 	if n > uint64(len(r.b)) {
-		r.bad, r.b = true, nil
+		r.fail()
 		return nil
 	}
 	b := r.b[:n:n]
@@ -80,7 +97,7 @@ func (r *reader) text() string { return string(r.bytes()) }
 
 func (r *reader) fixed() uint64 {
 	if len(r.b) < 8 {
-		r.bad, r.b = true, nil
+		r.fail()
 		return 0
 	}
 	n := binary.LittleEndian.Uint64(r.b)
@@ -98,7 +115,7 @@ func (r *reader) moment() time.Time {
 
 func (r *reader) flag() bool {
 	if len(r.b) == 0 {
-		r.bad = true
+		r.fail()
 		return false
 	}
 	is := r.b[0] != 0

@@ -11,7 +11,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/parley-rtc/parley/hub/internal/actor"
-	"github.com/parley-rtc/parley/hub/wire"
 )
 
 // The events that a node logs.
@@ -22,6 +21,7 @@ const (
 	EventPartitions   = "partitions moved"            // partitions: that this node owns now
 	EventHandOver     = "partition handed"            // partition, to
 	EventBroken       = "invariant broken"            // invariant: a bug
+	EventUnreadable   = "record unreadable"           // node, record: its kind; or key: of the register. A bug, or another version
 	EventVersion      = "node speaks another version" // node, min, max: it is not worked with
 	EventYield        = "node yields"                 // node: that is not reached, so this one leaves for a while
 	EventRegisterLost = "register lost"               // it was made anew, and all begins anew
@@ -88,7 +88,7 @@ func (c *control) begin(enters time.Time) {
 	c.incarnation = randomID()
 	o := newOwner(c.n)
 	rooms := c.n.rooms
-	rooms.Share, rooms.Arrived = o.share, o.arrived
+	rooms.Share, rooms.Taken, rooms.Arrived = o.share, o.taken, o.arrived
 	rooms.PartitionOf, rooms.QueueBytes = PartitionOf, c.n.options.QueueBytes
 	rooms.Moved = func(k actor.Membership, r actor.RoomMeta) { c.n.edge.mail.put(moved{k, r}) }
 	rooms.Returned = func(command actor.Command) { c.n.edge.mail.put(command) }
@@ -140,6 +140,9 @@ func (c *control) packet(m packet) {
 	}
 	commands := m.commands[:0]
 	for _, rec := range m.commands {
+		if m.link.isRefused() {
+			return
+		}
 		if rec.b[0] == recHandover {
 			c.inherit(m.link, rec)
 		} else {
@@ -161,19 +164,60 @@ func (c *control) changed(e Entry, at time.Time) {
 		var entry nodeEntry
 		if json.Unmarshal(e.Value, &entry) == nil {
 			c.nodeChanged(name, entry, e.Revision, at)
+		} else {
+			c.nodeUnreadable(name, e, at)
 		}
 		return
 	}
 	if text, ok := strings.CutPrefix(e.Key, "part."); ok {
 		p, err := strconv.Atoi(text)
-		var entry partEntry
-		if err != nil || p < 0 || p >= Partitions || json.Unmarshal(e.Value, &entry) != nil || e.Revision < c.parts[p].revision {
+		if err != nil || p < 0 || p >= Partitions || e.Revision < c.parts[p].revision {
 			return
 		}
-		c.parts[p].entry, c.parts[p].revision = entry, e.Revision
+		v := &c.parts[p]
+		v.revision = e.Revision
+		var entry partEntry
+		if json.Unmarshal(e.Value, &entry) != nil {
+			c.partUnreadable(p, e)
+			return
+		}
+		v.entry = entry
 		c.partChanged(p)
 	}
 }
+
+// unreadable tells the log of an entry that can't be read. One without a value was deleted.
+func (c *control) unreadable(e Entry) {
+	if len(e.Value) > 0 {
+		c.n.options.Logger.Error(EventUnreadable, zap.String("key", e.Key))
+	}
+}
+
+// nodeUnreadable takes in that the entry of a node can't be read. That node begins anew when
+// it sees that; if it is dead, others say that it is gone. Till then it is what it was.
+func (c *control) nodeUnreadable(name string, e Entry, at time.Time) {
+	if v := c.nodes[name]; v != nil && e.Revision > v.revision {
+		v.revision, v.seen = e.Revision, at
+		c.unreadable(e)
+	}
+}
+
+// partUnreadable takes in that the entry of a partition can't be read. Its owner writes it
+// again. Where nobody does in time, the partition is nobody's.
+func (c *control) partUnreadable(p int, e Entry) {
+	c.unreadable(e)
+	v := &c.parts[p]
+	switch {
+	case v.entry.Node == "":
+		v.entry.Node = nobodyKnows
+	case v.entry.Incarnation == c.incarnation && !v.claiming && c.n.available():
+		c.claim(p, v.entry)
+	}
+}
+
+// nobodyKnows stands for the owner of a partition of which the entry was never read. No node
+// has this name.
+const nobodyKnows = "?"
 
 func (c *control) nodeChanged(name string, entry nodeEntry, revision uint64, at time.Time) {
 	v := c.nodes[name]
@@ -287,9 +331,8 @@ func (c *control) leave() {
 	c.lease.set("gone", nil)
 }
 
-// drain begins to leave: others are to own what we do, and connections are closed.
+// drain begins to leave: others are to own what we do.
 func (c *control) drain() {
 	c.state = "draining"
 	c.lease.set("draining", nil)
-	c.n.toEdge(func() { c.n.edge.closeAll(wire.CloseGoingAway, drainReason) })
 }

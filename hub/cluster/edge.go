@@ -22,7 +22,8 @@ type edge struct {
 	sent    map[*link][]sentCommand
 	touched []*edgeClient
 	nextKey uint64
-	drain   bool
+	drain   bool            // connections are closed as they come
+	leaving [][]*edgeClient // that closeSome has not come to; nil: it has not begun
 	mail    mail
 	gated   atomic.Bool // a local connection was not written since the lease had run out
 
@@ -134,7 +135,9 @@ func (e *edge) take(m inbound) {
 		return // it was on its way when the node was taken for gone
 	}
 	for _, rec := range m.records {
-		e.receive(m.link, rec)
+		if !m.link.isRefused() {
+			e.receive(m.link, rec)
+		}
 	}
 	// After a new owner has taken over much comes at once: it is not to wait in
 	// the queues of connections until all of it has come.

@@ -55,6 +55,8 @@ type edgeClient struct {
 	early         bool // the join or resume is confirmed before what comes of it has come
 	deferred      []actor.Command
 	deferredBytes int
+	join          *actor.Join   // that the owner has been sent, until it is answered; nil: none
+	resume        *actor.Resume // likewise
 	joined        chan<- bool
 	resumed       chan<- actor.Resumed
 }
@@ -120,6 +122,7 @@ func (e *edge) exit(t *edgeClient) {
 	t.state, t.member = clientOut, actor.Membership{}
 	t.gen++
 	t.pending, t.bytes, t.seen = nil, 0, nil
+	t.answered()
 	if t.aside != nil {
 		t.aside.begin(0, nil)
 		t.aside = nil
@@ -141,6 +144,14 @@ func (t *edgeClient) giveBack(seq uint64) {
 			t.pending[i].returned = true
 		}
 	}
+}
+
+// answered lets go of the join or resume that the owner has answered.
+func (t *edgeClient) answered() {
+	if t.join != nil {
+		t.join.Welcome.Release()
+	}
+	t.join, t.resume = nil, nil
 }
 
 // answer notes that a command has been answered: it has no effect on others.
@@ -227,6 +238,38 @@ func (e *edge) close(t *edgeClient, code wire.CloseCode, text, reason string) {
 	}
 }
 
+// taken says that the place that a connection asks for was given to another so long ago. It
+// asks again if its client came for the place later than that; if not, the client has come by
+// the other, and is refused here.
+func (e *edge) taken(t *edgeClient, turn actor.Turn, ago time.Duration) {
+	join, resume := t.join, t.resume
+	var asked *actor.Asked
+	var refused frame.Refused
+	switch {
+	case t.state != clientJoining:
+		return
+	case join != nil:
+		asked, refused = &join.Asked, join.Refused
+	case resume != nil:
+		asked, refused = &resume.Asked, resume.Refused
+	default:
+		return
+	}
+	if t.closed || t.gone || t.client.Ended() || !asked.At.IsZero() && time.Since(asked.At) > ago {
+		e.deliver(t, frame.Error(actor.ErrLate, refused))
+		e.notIn(t)
+		return
+	}
+	asked.After = turn
+	t.join = nil // its welcome is needed again
+	e.exit(t)
+	if join != nil {
+		e.joinAtOwner(t, join)
+	} else {
+		e.resumeAtOwner(t, resume)
+	}
+}
+
 // closeOver ends a connection of which the owner has ended the membership.
 func (e *edge) closeOver(t *edgeClient, code wire.CloseCode, text string) {
 	e.touch(t)
@@ -278,6 +321,7 @@ func (e *edge) end(t *edgeClient, reason string, suspend bool) {
 // in says that a connection has a membership now.
 func (e *edge) in(t *edgeClient) {
 	t.state = clientIn
+	t.answered()
 	if t.early {
 		t.early = false
 		e.confirm(t)

@@ -262,7 +262,7 @@ func (e *edge) join(t *edgeClient, j *actor.Join) {
 		j.Done <- false
 		return
 	}
-	m := actor.Membership{Room: j.Room, ID: j.ID, Session: j.Session}
+	m := actor.Membership{Room: j.Room, ID: j.ID, Session: j.Session, Quiet: j.Quiet}
 	t.joined = j.Done
 	if !e.goLocal(t, PartitionOf(j.Room), m, j) {
 		e.joinAtOwner(t, j)
@@ -275,8 +275,9 @@ func (e *edge) joinAtOwner(t *edgeClient, j *actor.Join) {
 	t.state, t.joined = clientJoining, j.Done
 	t.member = actor.Membership{
 		Room: j.Room, ID: j.ID, Name: j.Name, Meta: j.Meta, Grant: j.Grant, Session: j.Session, Joined: time.Now(), Changes: j.Changes,
-		Quiet: j.Quiet, Key: j.Key,
+		Quiet: j.Quiet, Key: j.Key, Asked: j.Asked.At,
 	}
+	t.join = j
 	e.submit(t, recJoin, func(w *writer) {
 		w.connection(t.client)
 		w.membership(&t.member)
@@ -284,8 +285,8 @@ func (e *edge) joinAtOwner(t *edgeClient, j *actor.Join) {
 		w.flag(j.Takeover)
 		w.refused(j.Refused)
 		w.bytes(j.Welcome.Payload())
+		w.after(j.Asked.After)
 	})
-	j.Welcome.Release()
 }
 
 func (e *edge) resume(t *edgeClient, r *actor.Resume) {
@@ -319,13 +320,14 @@ func (e *edge) resumeAtOwner(t *edgeClient, r *actor.Resume) {
 	p, _ := actor.SessionPartition(r.Session)
 	e.enter(t, int(p), "")
 	t.state, t.resumed = clientJoining, r.Done
-	t.member = actor.Membership{Session: r.Session}
+	t.member, t.resume = actor.Membership{Session: r.Session}, r
 	e.submit(t, recResume, func(w *writer) {
 		w.connection(t.client)
 		w.text(r.Session)
 		w.number(r.Received)
 		w.number(uint64(r.MessageBytes))
 		w.refused(r.Refused)
+		w.after(r.Asked.After)
 	})
 }
 

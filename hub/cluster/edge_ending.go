@@ -76,16 +76,56 @@ func (e *edge) depart(t *edgeClient) {
 	e.submitLast(t, recDepart, func(w *writer) { w.text(session) })
 }
 
+// closeSome closes that many connections, or a few more, of those that there are when it is
+// called first: the members of a room together, so that they meet again, but for quiet ones.
+func (e *edge) closeSome(n int) {
+	if e.leaving == nil {
+		e.leaving = e.byRoom()
+	}
+	for n > 0 && len(e.leaving) > 0 {
+		for _, t := range e.leaving[0] {
+			if !t.closed && e.clients[t.client] == t {
+				e.drainOne(t)
+				n--
+			}
+		}
+		e.leaving = e.leaving[1:]
+	}
+}
+
+// byRoom returns all connections, those together that are to be closed together.
+func (e *edge) byRoom() (groups [][]*edgeClient) {
+	groups = [][]*edgeClient{}
+	rooms := map[string]int{}
+	for _, t := range e.clients {
+		at, known := rooms[t.member.Room]
+		if t.member.Room == "" || t.member.Quiet || !known {
+			at = len(groups)
+			groups = append(groups, nil)
+		}
+		if !t.member.Quiet {
+			rooms[t.member.Room] = at
+		}
+		groups[at] = append(groups[at], t)
+	}
+	return groups
+}
+
 // closeAll closes all connections, also those that come later. Memberships that can
 // be resumed go on elsewhere.
-func (e *edge) closeAll(code wire.CloseCode, text string) {
-	e.drain = true
+func (e *edge) closeAll() {
+	e.drain, e.leaving = true, nil
 	for _, t := range e.clients {
-		if t.state == clientLocal {
-			e.closeLocal(t, actor.Detach{Code: code, Text: text, Reason: event.ReasonDrain})
-		} else {
-			e.closeGoingAway(t, code, text, event.ReasonDrain)
-		}
+		e.drainOne(t)
+	}
+}
+
+// drainOne closes a connection since the node leaves.
+func (e *edge) drainOne(t *edgeClient) {
+	if t.state == clientLocal {
+		e.closeLocal(t, actor.Detach{Code: wire.CloseGoingAway, Text: drainReason, Reason: event.ReasonDrain})
+	} else {
+		e.closeGoingAway(t, wire.CloseGoingAway, drainReason, event.ReasonDrain)
 	}
 }
 

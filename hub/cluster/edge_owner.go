@@ -1,10 +1,6 @@
 package cluster
 
 import (
-	"maps"
-	"time"
-
-	"github.com/parley-rtc/parley/hub/internal/actor"
 	"github.com/parley-rtc/parley/hub/internal/frame"
 	"github.com/parley-rtc/parley/hub/wire"
 )
@@ -159,6 +155,7 @@ func (e *edge) attach(l *link, p int, t *edgeClient) {
 			w.connection(t.client)
 			w.membership(&m)
 			w.turn(m.Turn)
+			w.ago(m.Asked)
 			w.flag(m.Lost)
 			w.number(t.before)
 			w.number(had)
@@ -257,130 +254,6 @@ func (e *edge) confirm(t *edgeClient) {
 	if t.gone {
 		e.forget(t)
 	}
-}
-
-// receive handles one record from an owner.
-func (e *edge) receive(l *link, rec record) {
-	r := &reader{b: rec.b[1:], version: l.version}
-	switch rec.b[0] {
-	case recOwn:
-		if p, epoch := r.partition(), r.number(); !r.bad {
-			e.own(l, p, epoch)
-		}
-		return
-	case recReady:
-		if p, epoch := r.partition(), r.number(); !r.bad {
-			e.ready(l, p, epoch)
-		}
-		return
-	case recSettled:
-		if p, epoch := r.partition(), r.number(); !r.bad {
-			e.settled(l, p, epoch)
-		}
-		return
-	case recDisown:
-		if p := r.partition(); !r.bad && e.parts[p].owner == l {
-			e.released(p)
-		}
-		return
-	case recConfirm:
-		e.confirmed(l, r.number())
-		return
-	case recMeta:
-		e.meta(r.meta())
-		return
-	}
-	if rec.b[0] == recFrame {
-		r.deliveries(func(h frameHead, f *frame.Frame) {
-			if t := e.keys[h.key]; t != nil && e.parts[t.part].owner == l {
-				e.frame(t, h, f)
-			} else {
-				f.Release()
-			}
-		})
-		return
-	}
-	t := e.keys[r.fixed()]
-	if t == nil || e.parts[t.part].owner != l {
-		return
-	}
-	switch rec.b[0] {
-	case recAdopt:
-		e.adopt(t, r)
-	case recChallenge:
-		t.out.Challenge(time.Duration(r.number()))
-	case recClose:
-		e.closeOver(t, wire.CloseCode(r.number()), r.text())
-	case recLeft:
-		e.left(t)
-	case recReturned:
-		t.giveBack(r.number())
-	}
-}
-
-// frame hands a connection a message that an owner has sent.
-func (e *edge) frame(t *edgeClient, h frameHead, f *frame.Frame) {
-	if h.begins {
-		t.out.Reset(h.resumable, h.turn)
-		t.had, t.member.Turn = 0, h.turn
-	}
-	if h.number > 0 {
-		e.n.must(h.number == t.had+1, "invariant 3: messages of a membership arrive without gaps")
-		t.had = h.number
-	}
-	o := f.Origin
-	if o.Key == t.key {
-		t.answer(o.Seq)
-	} else if o.Key != 0 {
-		t.seen.Note(o.Key, o.Seq)
-	}
-	e.deliver(t, f)
-	if t.state == clientJoining && o.Key == t.key && o.Seq == 1 {
-		if h.begins {
-			e.in(t)
-		} else {
-			e.notIn(t)
-		}
-	}
-}
-
-// adopt hands a connection the membership that it has resumed.
-func (e *edge) adopt(t *edgeClient, r *reader) {
-	m := r.membership()
-	m.Turn = r.turn()
-	received, frames, seen := r.number(), r.frames(), r.seen()
-	if r.bad || t.state != clientJoining || t.resumed == nil {
-		releaseAll(frames)
-		return
-	}
-	t.seen.Begin(seen)
-	t.answer(1)
-	t.had = received + uint64(len(frames))
-	if t.closed {
-		t.aside, t.detached = new(kept), t.member.Session
-		t.aside.begin(received, frames)
-	} else {
-		t.out.Adopt(&m, received, frames)
-		e.touch(t)
-	}
-	m.Session = t.member.Session
-	t.before = m.Handled - 1 // number 1 was the resume, which does not count
-	e.visit(t, m.Room)
-	t.member = m
-	e.in(t)
-}
-
-func (e *edge) meta(m actor.RoomMeta) {
-	r := e.rooms[m.Room]
-	if r == nil {
-		return
-	}
-	bans := r.meta.Bans
-	if bans == nil {
-		bans = map[string]time.Time{}
-	}
-	maps.Copy(bans, m.Bans)
-	r.meta.Locked, r.meta.Bans = m.Locked, bans
 }
 
 func releaseAll(frames []*frame.Frame) {

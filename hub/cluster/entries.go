@@ -4,11 +4,14 @@ package cluster
 // Nodes whose ranges overlap work together, with the newest that both speak.
 const (
 	wireMin = 1
-	wireMax = 2
+	wireMax = 3
 
 	// wireTurns is the first version in which memberships have turns, and those without a
 	// connection the time that is left to them.
 	wireTurns = 2
+
+	// wireAsked is the first version in which owners ask when a client asked for a place.
+	wireAsked = 3
 )
 
 // nodeEntry is what the register has of a node.

@@ -18,6 +18,7 @@ type link struct {
 	send      func(packet []byte)
 	arrive    func(seq uint64, records []byte) bool // false: can't be taken now
 	progress  func()                                // more of our packets have arrived
+	complain  func(kind byte)                       // a record can't be read, see refuse
 	limit     int                                   // bytes that may wait
 
 	wake chan struct{} // there is something to send
@@ -31,6 +32,7 @@ type link struct {
 	waiting  int               // bytes of both
 	moved    time.Time         // when packets last arrived, or began to wait
 	next     uint64            // number of the packet that chunks[0] becomes
+	refused  time.Time         // when what comes was found to make no sense; zero: it was not
 	expected uint64            // number of the packet that is to come next
 	early    map[uint64][]byte // packets that have overtaken the one that is expected
 	closed   bool
@@ -192,11 +194,15 @@ func (l *link) backlog() int {
 	return l.waiting
 }
 
-// stuckFor returns for how long something has waited to arrive and nothing has.
+// stuckFor returns for how long something has waited to arrive and nothing has, or since when
+// what comes makes no sense.
 func (l *link) stuckFor(now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.waiting == 0 {
+	switch {
+	case !l.refused.IsZero():
+		return now.Sub(l.refused)
+	case l.waiting == 0:
 		return 0
 	}
 	return now.Sub(l.moved)

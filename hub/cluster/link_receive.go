@@ -22,6 +22,11 @@ func (l *link) receive(packet []byte) {
 	l.mu.Lock()
 	progress := l.acknowledged(ack)
 	switch kind {
+	default:
+		l.mu.Unlock()
+		l.refuse(0)
+		return
+	case packetAck:
 	case packetGap:
 		for b := packet[headerBytes:]; len(b) >= 8; b = b[8:] {
 			l.due(le.Uint64(b))
@@ -47,6 +52,27 @@ func (l *link) receive(packet []byte) {
 	if kind != packetAck {
 		l.flush()
 	}
+}
+
+// refuse says that a record of a kind can't be read; 0: where it ends can't be told. Nothing more
+// of this link is taken, since what is missing can't be told either: to the nodes it is as if
+// they did not reach each other. Any goroutine may call it that does not hold mu.
+func (l *link) refuse(kind byte) {
+	l.mu.Lock()
+	first := l.refused.IsZero()
+	if first {
+		l.refused = time.Now()
+	}
+	l.mu.Unlock()
+	if first {
+		l.complain(kind)
+	}
+}
+
+func (l *link) isRefused() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.refused.IsZero()
 }
 
 // take delivers a packet if it is the one that is expected, and those behind it that

@@ -216,10 +216,11 @@ func (n *Node) linkTo(incarnation uint64) *link {
 func (n *Node) changed(e Entry) {
 	switch e.Key {
 	case nodeKey(n.options.Name):
-		var entry nodeEntry
-		if json.Unmarshal(e.Value, &entry) == nil {
-			n.control.lease.seen(entry, e.Revision)
+		entry := nodeEntry{State: "gone"} // what can't be read is nobody's
+		if read := (nodeEntry{}); json.Unmarshal(e.Value, &read) == nil {
+			entry = read
 		}
+		n.control.lease.seen(entry, e.Revision)
 	case comingKey(n.options.Name):
 		n.control.lease.hasCome(e.Revision)
 	}
@@ -278,12 +279,20 @@ func (n *Node) connect(own uint64, node string, entry nodeEntry, o *owner) *link
 		l.send = func(packet []byte) { l.receive(slices.Clone(packet)) }
 	}
 	l.arrive = func(seq uint64, records []byte) bool { return n.deliver(l, seq, records) }
+	l.complain = func(kind byte) {
+		n.options.Logger.Error(EventUnreadable, zap.String("node", node), zap.Uint8("record", kind))
+	}
 	l.progress = func() { o.confirmations.progress(l) }
 	newLink(l)
 	n.stopped.Go(l.run)
 	n.mu.Lock()
 	n.links[peer] = l
 	n.mu.Unlock()
+	select {
+	case <-n.stop:
+		l.close() // Close may have come before it was in links
+	default:
+	}
 	return l
 }
 
@@ -306,14 +315,22 @@ type packet struct {
 // deliver hands the records of a packet to the edge, the owner or whoever waits for
 // them. It reports false if they can't be taken now.
 func (n *Node) deliver(l *link, seq uint64, b []byte) bool {
+	if l.isRefused() {
+		return false
+	}
 	if l.own == l.peer && n.edge.heldBytes.Load() > int64(n.options.LinkBytes) {
 		return false // it waits on the link, which takes no more messages then
 	}
 	var commands, frames []record
-	for len(b) > lengthBytes {
-		size := int(binary.LittleEndian.Uint32(b))
-		if b = b[lengthBytes:]; size == 0 || size > len(b) {
-			return true // what is no record can't be mended by sending it again
+	for len(b) > 0 {
+		size := 0
+		if len(b) > lengthBytes {
+			size = int(binary.LittleEndian.Uint32(b))
+			b = b[lengthBytes:]
+		}
+		if size == 0 || size > len(b) {
+			l.refuse(0)
+			return false
 		}
 		rec := record{b[:size:size]}
 		b = b[size:]
@@ -343,10 +360,16 @@ func randomID() uint64 {
 	return binary.LittleEndian.Uint64(b[:])
 }
 
-// Drain closes every connection with 1001, hands what this node owns to others, and
-// returns when both is done or ctx is.
+// Drain hands what this node owns to others, closes every connection with 1001, and
+// returns when both is done or ctx is. If ctx has a deadline, the closes are spread over at
+// most half of the time until then, as those of a single daemon are.
 func (n *Node) Drain(ctx context.Context) error {
 	n.post(n.control.drain)
+	_ = actor.Thin(ctx, int(n.connections.Load()), n.stop, func(some int) error {
+		n.toEdge(func() { n.edge.closeSome(some) })
+		return nil
+	}) // whatever has ended it, the rest is closed at once
+	n.toEdge(n.edge.closeAll)
 	select {
 	case <-n.drained:
 		return nil

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/parley-rtc/parley/hub/event"
 	"github.com/parley-rtc/parley/hub/internal/actor"
@@ -106,12 +107,36 @@ func (o *owner) share(m actor.RoomMeta) {
 	}
 }
 
-// arrived calls then when all that was sent to a connection has arrived at its node. The
-// caller is the hub loop.
-func (o *owner) arrived(at actor.Receiver, then func()) {
-	l := at.(*remote).link
-	o.confirmations.add(nil, []position{{l, l.mark()}}, func() { go then() })
-	l.flush()
+// taken tells the node of a connection that the place that this asks for is another's, and
+// reports whether that node understands it. The caller is the hub loop.
+func (o *owner) taken(at actor.Receiver, turn actor.Turn, ago time.Duration) bool {
+	r := at.(*remote)
+	if r.link.version < wireAsked {
+		return false
+	}
+	r.write(func(w *writer) {
+		w.b = append(w.b, recTaken)
+		w.fixed(r.key)
+		w.number(turn.Epoch)
+		w.number(turn.Count)
+		w.number(uint64(max(ago, 0)))
+	})
+	r.link.flush()
+	return true
+}
+
+// arrived calls then when all that was sent to other nodes has arrived there, or they are gone,
+// and reports whether that is not so yet. The caller is the hub loop.
+func (o *owner) arrived(then func()) bool {
+	needs := slices.DeleteFunc(o.n.positions(), func(at position) bool { return at.link.has(at.seq) })
+	if len(needs) == 0 {
+		return false
+	}
+	o.confirmations.add(nil, needs, func() { go then() })
+	for _, at := range needs {
+		at.link.flush()
+	}
+	return true
 }
 
 // effectsOf returns where the links are that a batch of the hub loop has written to. The

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/parley-rtc/parley/hub/internal/actor"
+	"github.com/parley-rtc/parley/hub/internal/frame"
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
@@ -263,14 +264,22 @@ func TestCutOff(t *testing.T) {
 
 // resume takes a membership up on another node.
 func (c *client) resume(lost *client, session string) bool {
+	r, _ := actor.Await(c.t.Context(), c.n, c.asksToResume(lost, session))
+	c.room, c.id = r.Room, r.ID
+	return r.ID != ""
+}
+
+// asksToResume begins to take a membership up, and returns what tells the outcome.
+func (c *client) asksToResume(lost *client, session string) <-chan actor.Resumed {
 	done := make(chan actor.Resumed, 1)
 	lost.mu.Lock()
 	received := len(lost.all)
 	lost.mu.Unlock()
-	_ = c.n.Do(&actor.Resume{Client: c.client, Session: session, Received: uint64(received), Done: done})
-	r, _ := actor.Await(c.t.Context(), c.n, done)
-	c.room, c.id = r.Room, r.ID
-	return r.ID != ""
+	_ = c.n.Do(&actor.Resume{
+		Client: c.client, Session: session, Received: uint64(received), Asked: actor.Asked{At: time.Now()},
+		Refused: frame.Refused{Re: "resume"}, Done: done,
+	})
+	return done
 }
 
 // Nodes leave one after the other and come back: rooms move, members resume elsewhere

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/parley-rtc/parley/hub/internal/actor"
-	"github.com/parley-rtc/parley/hub/internal/calls"
 	"github.com/parley-rtc/parley/hub/internal/frame"
 	"github.com/parley-rtc/parley/hub/wire"
 )
@@ -54,6 +53,7 @@ const (
 	recLeft      byte = 41
 	recMeta      byte = 42 // a lock or a ban
 	recReturned  byte = 43 // a command came too late for an owner that hands over
+	recTaken     byte = 44 // the place that a connection asks for is another's since a while
 
 	// For the next owner.
 	recHandover byte = 64
@@ -89,12 +89,21 @@ func (r *reader) head() commandHead {
 
 // partition reads the number of a partition.
 func (r *reader) partition() int {
-	p := r.number()
-	if p >= Partitions {
-		r.bad, r.b = true, nil
-		return 0
+	return int(r.below(Partitions))
+}
+
+// room sees that a room is of a partition.
+func (r *reader) room(name string, p int) {
+	if PartitionOf(name) != p {
+		r.fail()
 	}
-	return int(p)
+}
+
+// session sees that a session is one of a partition.
+func (r *reader) session(text string, p int) {
+	if of, ok := actor.SessionPartition(text); !ok || int(of) != p {
+		r.fail()
+	}
 }
 
 func (w *writer) refused(m frame.Refused) {
@@ -114,12 +123,7 @@ func (w *writer) refusal(m *wire.Refusal) {
 }
 
 func (r *reader) refusal() *wire.Refusal {
-	m := &wire.Refusal{Code: wire.Code(r.number()), Text: r.text(), Needs: r.text()}
-	if int(m.Code) >= wire.NumCodes {
-		r.bad = true
-		m.Code = wire.NoCode
-	}
-	return m
+	return &wire.Refusal{Code: wire.Code(r.below(uint64(wire.NumCodes))), Text: r.text(), Needs: r.text()}
 }
 
 func (w *writer) grant(g *actor.Grant) {
@@ -236,11 +240,46 @@ func (w *writer) left(until time.Time) {
 
 func (r *reader) left() (until time.Time) {
 	if r.version >= wireTurns {
-		if left := r.number(); left > 0 {
-			until = time.Now().Add(time.Duration(left))
+		if left := r.duration(); left > 0 {
+			until = time.Now().Add(left)
 		}
 	}
 	return until
+}
+
+// ago writes how long ago something was, to nodes that ask. It is at least a nanosecond; 0: it
+// is not known.
+func (w *writer) ago(at time.Time) {
+	switch {
+	case w.version < wireAsked:
+	case at.IsZero():
+		w.number(0)
+	default:
+		w.number(uint64(max(time.Since(at), 1)))
+	}
+}
+
+func (r *reader) ago() (at time.Time) {
+	if r.version >= wireAsked {
+		if ago := r.duration(); ago > 0 {
+			at = time.Now().Add(-ago)
+		}
+	}
+	return at
+}
+
+// after writes the turn that a client is known to have asked after. It is the last of a
+// record, which nodes of earlier versions do not read.
+func (w *writer) after(t actor.Turn) {
+	w.number(t.Epoch)
+	w.number(t.Count)
+}
+
+func (r *reader) after() (t actor.Turn) {
+	if r.version >= wireAsked {
+		t = actor.Turn{Epoch: r.number(), Count: r.number()}
+	}
+	return t
 }
 
 func (w *writer) meta(m *actor.RoomMeta) {
@@ -309,61 +348,11 @@ func (r *reader) frame() *frame.Frame {
 
 // frameOf reads a message alone, which passes on or answers what o says.
 func (r *reader) frameOf(o frame.Origin) *frame.Frame {
-	f := frame.Text(r.bytes())
+	b := r.bytes()
+	if len(b) < 2 || b[0] != '{' || b[len(b)-1] != '}' {
+		r.fail()
+	}
+	f := frame.Text(b)
 	f.Origin = o
 	return f
-}
-
-// handover writes what the next owner of a partition, in its epoch, is to have of it.
-func (w *writer) handover(p int, epoch uint64, out actor.Exported) {
-	w.b = append(w.b, recHandover)
-	w.number(uint64(p))
-	w.number(epoch)
-	w.number(uint64(len(out.Rooms)))
-	for i := range out.Rooms {
-		w.meta(&out.Rooms[i])
-	}
-	w.number(uint64(len(out.Members)))
-	for i := range out.Members {
-		m := &out.Members[i]
-		w.membership(m)
-		w.turn(m.Turn)
-		w.left(m.Expires)
-		had, frames := keptOf(m.Out)
-		w.number(had)
-		w.frames(frames)
-		releaseAll(frames)
-	}
-	w.number(uint64(len(out.Calls)))
-	for i := range out.Calls {
-		w.json(&out.Calls[i])
-	}
-}
-
-// handover reads what the owner before has written, as far as it can be read; nil: not even
-// the partition. limit is that of the bytes that are kept for a member, window that of
-// [actor.NewSeen].
-func (r *reader) handover(limit int, window time.Duration) (p int, in *inheritance) {
-	if p = r.partition(); r.bad {
-		return p, nil
-	}
-	in = &inheritance{epoch: r.number()}
-	for n := r.number(); n > 0 && !r.bad; n-- {
-		in.Rooms = append(in.Rooms, r.meta())
-	}
-	for n := r.number(); n > 0 && !r.bad; n-- {
-		m := r.membership()
-		m.Turn, m.Expires = r.turn(), r.left()
-		out := &remote{limit: limit, lost: true, seen: actor.NewSeen(window)}
-		out.restore(r.number(), r.frames(), nil, true)
-		m.Out = out
-		in.Members = append(in.Members, m)
-	}
-	for n := r.number(); n > 0 && !r.bad; n-- {
-		var c calls.Record
-		if r.json(&c); !r.bad {
-			in.Calls = append(in.Calls, c)
-		}
-	}
-	return p, in
 }

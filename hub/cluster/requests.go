@@ -79,13 +79,15 @@ func (n *Node) request(ctx context.Context, l *link, q request) ([]byte, error) 
 func (n *Node) requested(l *link, rec record) {
 	r := &reader{b: rec.b[1:]}
 	id, body := r.fixed(), r.bytes()
+	if r.bad {
+		l.refuse(rec.b[0])
+		return
+	}
 	if rec.b[0] == recAnswer {
 		n.mu.RLock()
 		waiting := n.requests[id]
 		n.mu.RUnlock()
-		if waiting != nil {
-			waiting <- body
-		}
+		actor.Give(waiting, body) // nil: nobody waits any more
 		return
 	}
 	n.stopped.Go(func() {

@@ -39,13 +39,9 @@ type simulatedClient struct {
 	left   time.Time     // when it left the last; zero: it has not left that
 	grant  *actor.Grant  // nil: the default rights
 	banned time.Time     // until then it may not come back; zero: it may
+	steady bool          // it seldom leaves or loses its connection, so that it is there when owners die
 	key    string        // with which it takes the place of its former self; empty: it does not
-	gaveUp time.Time     // when it last gave up a join; zero: it has not
 }
-
-// lateJoin is how long a join that was given up may be on its way. With a key it takes the
-// place of whoever has come meanwhile.
-const lateJoin = 10 * time.Second
 
 // moderates reports whether the client has the right to.
 func (p *simulatedClient) moderates() bool { return p.grant != nil }
@@ -101,6 +97,9 @@ func (p *simulatedClient) look() {
 		p.leave() // it was about to, and does not know yet
 	}
 	p.drop()
+	if closed == wire.CloseReplaced && p.m != nil && p.s.gentle {
+		p.s.t.Errorf("%s has lost its place to a connection that it gave up before", p.m.name)
+	}
 	if closed == wire.CloseKicked && p.m != nil && !p.m.kickedAt.IsZero() {
 		p.banned = p.m.kickedAt.Add(kickBan - banSlack)
 	}
@@ -173,7 +172,7 @@ func (p *simulatedClient) join() {
 	c.m = m
 	p.s.mu.Unlock()
 	begun := time.Now()
-	j := &actor.Join{Client: c.client, Room: p.room, ID: p.id, Grant: p.grant, Changes: m.changes, Key: p.key, Refused: frame.Refused{Re: "join", Ref: "join"}}
+	j := &actor.Join{Client: c.client, Room: p.room, ID: p.id, Grant: p.grant, Changes: m.changes, Key: p.key, Asked: actor.Asked{At: begun}, Refused: frame.Refused{Re: "join", Ref: "join"}}
 	if m.resumable {
 		j.Session = c.node.NewSession(p.room)
 	}
@@ -191,7 +190,7 @@ func (p *simulatedClient) join() {
 	switch {
 	case !ok:
 		p.s.trace("%s gives up joining at %s", m.name, c.name)
-		p.left, p.gaveUp = time.Time{}, time.Now()
+		p.left = time.Time{}
 		p.drop()
 		p.forgetMembership()
 	case !in:
@@ -249,7 +248,7 @@ func (p *simulatedClient) resume() {
 	p.s.trace("%s resumes at %s after %d", m.name, c.name, received)
 	asked := time.Now()
 	done := make(chan actor.Resumed, 1)
-	if c.node.Do(&actor.Resume{Client: c.client, Session: session, Received: received, Refused: frame.Refused{Re: "resume", Ref: "resume"}, Done: done}) != nil {
+	if c.node.Do(&actor.Resume{Client: c.client, Session: session, Received: received, Asked: actor.Asked{At: asked}, Refused: frame.Refused{Re: "resume", Ref: "resume"}, Done: done}) != nil {
 		p.drop()
 		return
 	}
@@ -274,8 +273,7 @@ func (p *simulatedClient) resume() {
 	if code == "session_expired" {
 		away := time.Since(p.lost)
 		p.s.trace("%s has lost its session after %s", m.name, away)
-		replaced := p.key != "" && !p.gaveUp.IsZero() && time.Since(p.gaveUp) < lateJoin
-		if away < window && m.kickedAt.IsZero() && !replaced {
+		if away < window && m.kickedAt.IsZero() {
 			p.s.expired.Add(1)
 		}
 		p.forgetMembership()
@@ -316,6 +314,9 @@ func (p *simulatedClient) sendAgain(c *simulatedConn) {
 func (p *simulatedClient) act() {
 	c := p.conn
 	x := p.random.IntN(1000)
+	if x < 20 && p.steady && p.random.IntN(10) > 0 {
+		x += 500
+	}
 	if p.s.calm.Load() {
 		x = 100 + x%50 // only what ends nothing
 		p.unlock()

@@ -263,6 +263,7 @@ func (s *simulation) run() {
 		if i%5 == 0 {
 			p.grant = &actor.Grant{Rights: wire.DefaultRights | wire.MayModerate}
 		}
+		p.steady = i%2 == 0
 		if s.random.IntN(2) == 0 {
 			p.key = "key of " + p.id
 		}

@@ -49,7 +49,7 @@ func permissions(name string) *server.Permissions {
 
 // A node works with an external server that asks for a certificate, and lets it do no more
 // than the guide says.
-func TestOutside(t *testing.T) {
+func TestExternal(t *testing.T) {
 	ca := newAuthority(t)
 	secured := ca.config(t)
 	own, err := ca.config(t).GetClientCertificate(nil)
@@ -95,9 +95,25 @@ func TestOutside(t *testing.T) {
 	}
 }
 
+// Three servers that are all named are three, whether or not they are reached at the moment: the
+// register is to have three copies.
+func TestExternalCopies(t *testing.T) {
+	url := external(t, new(server.Options))
+	b, err := New(Options{
+		Cluster: "test", Node: "a", URLs: []string{url, "nats://127.0.0.1:1", "nats://127.0.0.1:2"}, Logger: zap.NewNop(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if n := b.copies(); n != 3 {
+		t.Errorf("the register is to have %d copies", n)
+	}
+}
+
 // A server whose authority is not the one that is named is not worked with, and the log says
 // why.
-func TestOutsideStranger(t *testing.T) {
+func TestExternalStranger(t *testing.T) {
 	ours, others := newAuthority(t), newAuthority(t)
 	url := external(t, &server.Options{TLS: true, TLSTimeout: 5, TLSConfig: others.config(t)})
 	core, logged := observer.New(zap.InfoLevel)

@@ -15,6 +15,9 @@ const (
 	ToOthers Audience = 1 // all but the sender
 	ToAll    Audience = 2 // all, the sender too; the message says how many there are
 	ToAny    Audience = 3 // one of the others, see [Pick]; nobody if there are too few
+
+	// NumAudiences is one more than the highest.
+	NumAudiences = 4
 )
 
 // Pick chooses one of a room's other members by chance. Picks with the same Seed and

@@ -57,9 +57,14 @@ type Options struct {
 	// local client that was detached. They are needed where clients are local.
 	PartitionOf func(room string) int
 	QueueBytes  int
-	// Arrived calls then, on any goroutine, when the node of a connection has had all that
-	// was sent to it, or is gone.
-	Arrived func(at Receiver, then func())
+	// Taken tells the node of a connection that the place that this asks for was given to
+	// another so long ago, with this turn. The node has it ask again, with Asked.After, or
+	// refuses it. False: the node can't be told. Nil: none can.
+	Taken func(at Receiver, turn Turn, ago time.Duration) bool
+	// Arrived calls then, on any goroutine, when all that was sent to other nodes has arrived
+	// there, or they are gone. It reports false, and calls nobody, if it has. Nil: there are no
+	// other nodes.
+	Arrived func(then func()) bool
 }
 
 // Hub takes commands for the loop. Its methods run on any goroutine but the

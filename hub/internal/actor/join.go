@@ -36,6 +36,8 @@ type Join struct {
 	// Key is a secret of the client's: a join with the same id and Key takes the member's
 	// place. Empty: none does.
 	Key string
+	// Asked is when the client asked. A takeover needs it.
+	Asked Asked
 	// Refused says which message a refusal answers. Without a type the client asks whether
 	// there is room: that there is none is neither counted nor logged.
 	Refused frame.Refused
@@ -51,6 +53,7 @@ var (
 	errRoomFull    = &wire.Refusal{Code: wire.CodeRoomFull, Text: "this room is full"}
 	errRoomLocked  = &wire.Refusal{Code: wire.CodeRoomLocked, Text: "this room is locked: only moderators can join it now"}
 	errBanned      = &wire.Refusal{Code: wire.CodeForbidden, Text: "you were removed from this room a short while ago"}
+	errAsked       = &wire.Refusal{Code: wire.CodeUnavailable} // no refusal: the client's node is asked
 	errServerFull  = &wire.Refusal{Code: wire.CodeServerFull, Text: "the server can't open another room now"}
 )
 
@@ -61,7 +64,13 @@ func (j *Join) apply(l *loop) {
 		Give(j.Done, false)
 		return
 	}
-	if r := j.makePlace(l); r != nil {
+	r := j.makePlace(l)
+	if r == errAsked {
+		j.Welcome.Release()
+		Give(j.Done, false)
+		return
+	}
+	if r != nil {
 		j.Welcome.Release()
 		if r == errRoomFull && j.Refused.Re == "" {
 			c.handled()
@@ -95,8 +104,7 @@ func (j *Join) makePlace(l *loop) *wire.Refusal {
 	if r != nil {
 		if holder := memberOf(r, j.ID); holder != nil {
 			if j.Takeover && j.Grant.is(j.ID) && holder.grant.is(j.ID) || j.Key != "" && j.Key == holder.key || j.isOf(holder) {
-				l.replace(holder)
-				return nil
+				return j.takePlace(l, holder)
 			}
 			holder.out.Challenge(challengeTime)
 			return errDuplicateID
@@ -120,6 +128,21 @@ func (j *Join) makePlace(l *loop) *wire.Refusal {
 	return nil
 }
 
+// takePlace has the member give way, unless its connection asked later, and returns why the
+// join can't be, or nil.
+func (j *Join) takePlace(l *loop, holder *member) *wire.Refusal {
+	if !j.isOf(holder) {
+		switch l.lateFor(holder, j.Client, j.Asked) {
+		case late:
+			return ErrLate
+		case askedFor:
+			return errAsked
+		}
+	}
+	l.replace(holder)
+	return nil
+}
+
 // isOf reports whether the member comes from this very join, which is carried out again
 // since its answer was lost on the way. Only the client's own node knows the session.
 func (j *Join) isOf(m *member) bool {
@@ -134,7 +157,7 @@ func (l *loop) enter(j *Join) {
 	}
 	m := &member{
 		room: r, client: j.Client, out: j.Client.out, id: j.ID, name: j.Name, meta: profile(j.Meta), grant: j.Grant,
-		joinedAt: l.now, turn: l.nextTurn(j.Room), handled: 1, changes: j.Changes, quiet: j.Quiet, key: j.Key,
+		joinedAt: l.now, turn: l.nextTurn(j.Room), asked: j.Asked.At, handled: 1, changes: j.Changes, quiet: j.Quiet, key: j.Key,
 	}
 	l.insert(m, j.Session)
 	m.out.Reset(j.Session != "", m.turn)

@@ -31,6 +31,7 @@ type Membership struct {
 	Session        string // empty: not resumable
 	Joined         time.Time
 	Turn           Turn
+	Asked          time.Time // see Asked.At; zero: not known
 	Expires        time.Time // when it ends without a connection; zero: it has one
 	Client         *Client   // nil: the connection was lost
 	Changes        bool      // told of changes in place of whole lists
@@ -50,7 +51,7 @@ type Membership struct {
 func (m *member) membership() *Membership {
 	k := &Membership{
 		Room: m.room.name, ID: m.id, Name: m.name, Meta: m.meta, Grant: m.grant, Handled: m.handled,
-		Joined: m.joinedAt, Turn: m.turn, Client: m.client, Out: m.out, Changes: m.changes, Quiet: m.quiet, Key: m.key,
+		Joined: m.joinedAt, Turn: m.turn, Asked: m.asked, Client: m.client, Out: m.out, Changes: m.changes, Quiet: m.quiet, Key: m.key,
 	}
 	if m.client == nil {
 		k.Expires = m.expires
@@ -124,7 +125,7 @@ func (l *loop) restore(k *Membership) (wire.CloseCode, string) {
 	}
 	m := &member{
 		room: r, client: k.Client, out: k.Out, id: k.ID, name: k.Name, meta: k.Meta, grant: k.Grant, joinedAt: k.Joined,
-		turn: k.Turn, handled: k.Handled, changes: k.Changes, quiet: k.Quiet, key: k.Key,
+		turn: k.Turn, asked: k.Asked, handled: k.Handled, changes: k.Changes, quiet: k.Quiet, key: k.Key,
 	}
 	if k.Client != nil {
 		m.out = k.Client.out

@@ -17,8 +17,10 @@ type Resume struct {
 	Session      string
 	Received     uint64 // messages that the client has received since and including joined
 	MessageBytes int    // the largest message that the connection takes, to be announced
+	Asked        Asked  // when the client asked
 	Refused      frame.Refused
 	Done         chan<- Resumed // gets one value; needs a capacity of one
+	waited       bool           // see awaits; owned by the loop
 	Forget       func()         // is called by the loop if the resume is refused; nil: nobody is
 }
 
@@ -43,7 +45,16 @@ func (r *Resume) apply(l *loop) {
 		r.end(Resumed{})
 		return
 	}
-	if r.awaitsOther(l) {
+	switch r.lateness(l) {
+	case late:
+		l.refuse(c, ErrLate, r.Refused)
+		r.end(Resumed{})
+		return
+	case askedFor:
+		r.end(Resumed{})
+		return
+	}
+	if r.awaits(l) {
 		return
 	}
 	m, refusal := r.takeUp(l)
@@ -66,29 +77,44 @@ func (r *Resume) end(outcome Resumed) {
 	}
 }
 
-// awaitsOther closes the connection that the membership has with another node, and reports
-// whether the command waits until that node knows. Otherwise a node that comes to own the
-// room might take that connection for the member's. Of several that wait the last has the
-// membership.
-func (r *Resume) awaitsOther(l *loop) bool {
+// lateness tells whether the client asked before another connection did that has the
+// membership, or waits for it.
+func (r *Resume) lateness(l *loop) lateness {
 	m := l.sessionOf(r.Session)
-	if m == nil || !r.isOf(m) {
+	if m == nil || m.client == nil && m.awaited == nil || r.Client.member != nil || !r.isOf(m) {
+		return notLate
+	}
+	return l.lateFor(m, r.Client, r.Asked)
+}
+
+// awaits closes the connection that the membership has, and reports whether the command waits.
+// It does until that connection's node knows: else a node that comes to own the room might take
+// that connection for the member's. And it does until all that the member has sent has arrived:
+// its client is told that it was handled, and will not send it again, should the owner die. Of
+// several that wait the last has the membership.
+func (r *Resume) awaits(l *loop) bool {
+	m := l.sessionOf(r.Session)
+	if m == nil || l.options.Arrived == nil || r.waited || r.Client.member != nil || !r.isOf(m) {
 		return false
 	}
 	if before := m.awaited; before != nil {
-		m.awaited = r
+		m.awaited, r.Asked.After = r, l.give(m, r.Asked)
 		l.close(before.Client, wire.CloseReplaced, resumedElsewhere)
 		before.end(Resumed{})
 		return true
 	}
 	old := m.client
-	if old == nil || old.local || old.node == r.Client.node || l.options.Arrived == nil {
+	if old != nil && !old.local {
+		l.suspend(old, event.ReasonLost)
+		l.close(old, wire.CloseReplaced, resumedElsewhere)
+	}
+	if !l.options.Arrived(func() { _ = l.hub.Do(arrived{m}) }) { // closed: nothing is left to be done
 		return false
 	}
-	l.suspend(old, event.ReasonLost)
-	l.close(old, wire.CloseReplaced, resumedElsewhere)
-	m.awaited = r
-	l.options.Arrived(old.out, func() { _ = l.hub.Do(arrived{m}) }) // closed: nothing is left to be done
+	if old != nil && old.local {
+		(&Detach{Client: old, Code: wire.CloseReplaced, Text: resumedElsewhere, Reason: event.ReasonLost}).apply(l)
+	}
+	m.awaited, r.Asked.After = r, l.give(m, r.Asked)
 	return true
 }
 
@@ -99,12 +125,12 @@ func (r *Resume) isOf(m *member) bool {
 	return r.Received <= m.out.Sent() && r.Received >= m.out.Acked()
 }
 
-// arrived says that the node of the member's former connection knows that this is closed.
+// arrived says that what a resume waits for has come about.
 type arrived struct{ member *member }
 
 func (a arrived) apply(l *loop) {
 	r := a.member.awaited
-	a.member.awaited = nil
+	a.member.awaited, r.waited = nil, true
 	l.apply(r)
 }
 
@@ -143,7 +169,7 @@ func (l *loop) move(m *member, r *Resume, missed []*frame.Frame) {
 		Room: m.room.name, From: m.id, Missed: len(missed), Handled: m.handled, MessageBytes: r.MessageBytes, Ref: r.Refused.Ref,
 	}).Frame()
 	resumed.Origin = r.Refused.Origin
-	m.turn = l.nextTurn(m.room.name)
+	l.give(m, r.Asked)
 	k := m.membership()
 	k.Seen = m.out.Seen()
 	c.out.Adopt(k, r.Received, append([]*frame.Frame{resumed}, missed...))

@@ -15,7 +15,7 @@ import (
 func waitingHub() (l *loop, arrive func()) {
 	var waits []func()
 	var commands []Command
-	l = still(Options{ResumeWindow: time.Minute, Arrived: func(_ Receiver, then func()) { waits = append(waits, then) }})
+	l = still(Options{ResumeWindow: time.Minute, Arrived: func(then func()) bool { waits = append(waits, then); return true }})
 	// The hub takes nothing by itself here: what it is given is applied at once.
 	l.hub.closing = make(chan struct{})
 	l.hub.commands = make(chan Command, 8)

@@ -26,6 +26,7 @@ type member struct {
 	grant    *Grant
 	joinedAt time.Time
 	turn     Turn       // of its latest connection
+	asked    time.Time  // when that asked for the place, see Asked.At; zero: not known
 	remote   netip.Addr // of its latest connection
 	since    uint64     // rule 3 of membership.go
 	told     uint64     // rule 2

@@ -15,15 +15,19 @@ const (
 	thinStep = 20 * time.Millisecond
 )
 
-// thin closes most clients with 1001 a few at a time, over at most half of the time that
-// ctx has, so that they do not all come back at one instant. Without a deadline it
-// closes none.
+// thin closes most clients with 1001 a few at a time.
 func (h *Hub) thin(ctx context.Context) error {
+	return Thin(ctx, int(h.Stats.Clients.Load()), h.closed, func(n int) error { return h.Do(closeSome{n}) })
+}
+
+// Thin has most clients closed a few at a time, over at most half of the time that ctx has, so
+// that they do not all come back at one instant. Without a deadline none are closed. The error
+// is that of closeSome or of ctx, or [ErrClosed] once closed is closed.
+func Thin(ctx context.Context, clients int, closed <-chan struct{}, closeSome func(n int) error) error {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return nil
 	}
-	clients := int(h.Stats.Clients.Load())
 	over := min(time.Until(deadline)/2, time.Duration(clients)*time.Second/thinRate)
 	steps := int(over / thinStep)
 	if steps <= 1 {
@@ -32,12 +36,12 @@ func (h *Hub) thin(ctx context.Context) error {
 	tick := time.NewTicker(thinStep)
 	defer tick.Stop()
 	for range steps {
-		if err := h.Do(closeSome{(clients + steps - 1) / steps}); err != nil {
+		if err := closeSome((clients + steps - 1) / steps); err != nil {
 			return err
 		}
 		select {
 		case <-tick.C:
-		case <-h.closed:
+		case <-closed:
 			return ErrClosed
 		case <-ctx.Done():
 			return ctx.Err()

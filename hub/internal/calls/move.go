@@ -56,6 +56,17 @@ func (t *Tracker) Import(now time.Time, r Record, gone [2]bool) {
 	}
 }
 
+// Sound reports whether a tracker can have made the record.
+func (r *Record) Sound() bool {
+	for i := range r.Samples {
+		s := &r.Samples[i]
+		if len(s.List) > maxSamples || s.Stride < 0 || s.Skipped < 0 || len(s.List) == 0 && s.Stride > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // Copy returns a call that may be kept, without its story.
 func Copy(c *event.Call) event.Call {
 	k := *c
