@@ -96,6 +96,7 @@ export class Visit {
     room.on("call", (call) => this.#called(call));
     room.on("uncall", (from) => this.#uncalled(from));
     room.on("peer", (peer) => {
+      if (this.incoming?.from === peer.id) this.incoming = undefined; // the call is taken, in whatever way
       if (this.since && Date.now() - this.since > 2000 && peer.role === "mesh") play("join");
       if (room.peers.size >= MANY && !this.#warned) notice(t("notice.many"));
       if (room.peers.size >= MANY) this.#warned = true;
