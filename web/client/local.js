@@ -103,6 +103,7 @@ export class Local extends Emitter {
 
   /** @param {MediaStreamConstraints} constraints */
   async #ask(constraints) {
+    this.#check(); // what has waited until now is of no use after the end
     const stream = await navigator.mediaDevices.getUserMedia(constraints);
     for (const track of stream.getTracks()) this.#own.add(track);
     if (this.#closed) stop(stream);

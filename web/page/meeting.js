@@ -191,7 +191,7 @@ export class Meeting {
   }
 
   #listen() {
-    const loud = this.#media.level() > OWN_LEVEL;
+    const loud = this.#media.level > OWN_LEVEL;
     this.#loud = loud && this.self.muted ? this.#loud + 1 : 0;
     if (this.#loud === UNHEARD && this.#media.track("audio")) this.#told.unheard();
     this.speaking = this.#hears(this.#room.id, this.speaking, loud && !this.self.muted);
