@@ -30,6 +30,7 @@ export function setUpTalk() {
     event.preventDefault();
     offer(event.clipboardData.files);
   };
+  document.addEventListener("visibilitychange", () => { if (!document.hidden && state.panel === "chat") openChat(); });
   meeting.ondragover = (event) => {
     if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();

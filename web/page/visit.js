@@ -31,6 +31,7 @@ const SENTENCES = {
   "you may not join under this id": "error.invalid_id", "only a moderator can do this": "error.forbidden",
   "your token gives you no right to send this": "error.forbidden",
 };
+const MEETS = 3_000; // ms after which there are connections with those whom we meet
 const MANY = 8; // members of a meeting from which on it gets too much for most
 
 export class Visit {
@@ -56,6 +57,9 @@ export class Visit {
   #locked = false;
   #warned = false;
   #ended = false;
+  #seeks = false;
+  /** A new name is on its way; again: there were other names meanwhile. @type {""|"once"|"again"} */
+  #renaming = "";
 
   /**
    * @param {{url: string, room: string, name: string, token: string, passcode: string, meet: boolean}} place
@@ -167,18 +171,34 @@ export class Visit {
     if (room.locked !== this.#locked) notice(t(room.locked ? "room.isLocked" : "room.isOpen"));
     this.#locked = room.locked;
     if (!this.#named) this.#takeName();
+    if (this.since && !this.#seeks) this.#seek();
     redraw();
+  }
+
+  /** Asks what was said before we came. Those whom we meet tell it straight, if they can. */
+  #seek() {
+    this.#seeks = true;
+    setTimeout(() => { if (!this.#ended) this.chat.seek(); }, this.room.meeting ? MEETS : 0);
   }
 
   /** Without a name of our own we are a guest with a number that nobody else has. */
   #takeName() {
     const { room } = this, own = room.names[room.id];
+    if (this.#renaming) {
+      this.#renaming = "again";
+      return;
+    }
     const taken = room.members.some((id) => id < room.id && room.names[id] === own);
     if (own !== undefined && !taken) return; // the token has one, or ours is good
     const all = new Set(Object.values(room.names));
     let n = 1;
     while (all.has(t("people.guest", { n }))) n++;
-    room.rename(t("people.guest", { n })).catch(() => { this.#named = true; }); // it may not be changed
+    this.#renaming = "once";
+    room.rename(t("people.guest", { n })).catch(() => { this.#named = true; }).finally(() => { // it may not be changed
+      const again = this.#renaming === "again";
+      this.#renaming = "";
+      if (again && !this.#named && !this.#ended) this.#takeName();
+    });
   }
 
   /** Tells the others what we show and say. */
@@ -189,7 +209,7 @@ export class Visit {
 
   /** @param {import("./chat.js").Line} [line] that somebody has just written */
   #said(line) {
-    if (line && state.panel !== "chat") {
+    if (line && (state.panel !== "chat" || document.hidden)) {
       notice(t("chat.new", { name: line.name, text: line.text }), "message");
       change({ unread: state.unread + 1 });
     }
@@ -239,10 +259,11 @@ export class Visit {
 
   /** @param {ParleyError} error */
   #failed(error) {
-    if (this.#ended || error.re === "rename" || error.re === "report") return;
+    const { re, code } = error;
+    if (this.#ended || re === "rename" || re === "report" || re === "message" && code === "target_not_found") return; // one that has just gone
     if (error.final) this.#ways.over(error);
     else if (!this.since) this.#turnedAway(error);
-    else if (error.code !== "unreachable") notice(sayRefusal(error), "error");
+    else if (code !== "unreachable") notice(sayRefusal(error), "error");
   }
 
   /** @param {ParleyError} error for which there is no place for us yet */
