@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/chromedp"
 
 	"github.com/parley-rtc/parley/test/internal/browser"
 	"github.com/parley-rtc/parley/test/internal/parleyd"
@@ -47,7 +48,9 @@ func TestCallsBack(t *testing.T) {
 	bob := open(t, b, "Bob", "http://"+d.Address+"/#garden")
 	ann.join("garden")
 	bob.join("garden")
+	ann.do(chromedp.EmulateViewport(390, 844))
 	ann.call("Bob")
+	ann.until("on a phone the list does not hide the call", `document.querySelector("#people").hidden`)
 	bob.until("it rings", shows("#incoming", "Ann is calling"))
 	bob.call("Ann")
 	ann.seesAndHears()
@@ -180,6 +183,48 @@ func TestHistoryWithoutCalls(t *testing.T) {
 	if all != "4 pieces, true, 1" {
 		t.Errorf("the history came in %s", all)
 	}
+}
+
+// What is shown of somebody goes with them; what is written while nobody looks is unread; a
+// recording that is stopped before it begins does not begin.
+func TestWhileNobodyLooks(t *testing.T) {
+	d := parleyd.Start(t)
+	all := meeting(t, d.Address, "Ann", "Bob", "Cid")
+	ann, bob, cid := all[0], all[1], all[2]
+	for _, w := range all {
+		w.sees(2)
+	}
+	ann.eval(`(async () => {
+  const { change, state } = await import("./state.js");
+  state.visit.meeting.speaker = "one who has left";
+  change({ view: "speaker" });
+})()`)
+	ann.until("somebody is large though the last speaker has left", `document.querySelector(".tile.large")`)
+	ann.panel("people")
+	ann.until("Cid is listed", callRow("Cid"))
+	ann.eval(callRow("Cid") + `.querySelector(".options").click()`)
+	ann.until("what there is about Cid", `document.querySelector("#person").open`)
+	cid.click("#leave")
+	ann.until("it goes with Cid", `!document.querySelector("#person").open`)
+
+	ann.panel("chat")
+	ann.eval(`window.away = true; Object.defineProperty(document, "hidden", { get: () => window.away, configurable: true })`)
+	bob.eval(`document.querySelector("#words").value = "hello"; document.querySelector("#chat-form").requestSubmit()`)
+	ann.until("the title tells", `document.title.startsWith("(1)")`)
+	ann.eval(`window.away = false; document.dispatchEvent(new Event("visibilitychange"))`)
+	ann.until("until somebody looks", `!document.title.startsWith("(1)") && document.querySelector("#unread").hidden`)
+
+	ann.eval(`{
+  const real = window.fetch;
+  window.fetch = async (...a) => (/webm/.test(a[0]) && await new Promise(go => { window.release = go; }), real(...a));
+  document.querySelector("#record").click();
+}`)
+	ann.until("it is about to begin", `window.release`)
+	ann.eval(`document.querySelector("#record").click(); window.release()`)
+	ann.until("the part has come", `(await import("./load.js")).load("record.js").then(() => true)`)
+	ann.until("nothing is recorded", `document.querySelector("#record").ariaPressed === "false" && document.querySelector("#recording").hidden`)
+	ann.eval(`URL.createObjectURL = () => "#"; document.querySelector("#record").click()`)
+	ann.until("the next one begins", `document.querySelector("#record").ariaPressed === "true"`)
 }
 
 // Of two changes the later one counts, whichever way is faster; a hand that was raised a while ago

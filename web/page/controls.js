@@ -186,7 +186,7 @@ export const actions = {
 
 /** @type {Record<string, () => void>} by the ids of the buttons */
 const clicks = {
-  mute: actions.mute, camera: actions.camera, share: actions.share, unshare: actions.share, hand, record, fullscreen, pip, copy, invite: copy,
+  mute: actions.mute, camera: actions.camera, share: actions.share, unshare: actions.share, hand, record, fullscreen, pip, copy, invite: copy, "copy-link": copy,
   "show-people": actions.people, "show-chat": actions.chat, "show-advanced": actions.advanced, "show-help": actions.help, "show-link": showLink, link: showLink,
   "show-more": () => togglePopup("more"), "show-microphones": () => togglePopup("microphones"), "show-cameras": () => togglePopup("cameras"),
   "show-devices": () => showDialog("devices"),

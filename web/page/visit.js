@@ -284,6 +284,7 @@ export class Visit {
     channel.binaryType = "arraybuffer";
     channel.onmessage = (event) => early.push(event);
     load("files.js").then((/** @type {typeof import("./files.js")} */ { receiveFile }) => {
+      if (channel.readyState !== "open") return; // the offer is taken back already
       receiveFile(channel, id, {
         offered: (transfer) => this.#offered(transfer, id), changed: redraw,
         large: (file, bytes) => notice(t("file.tooLargeHere", { name: this.nameOf(id), file, size: size(bytes) }), "error"),
