@@ -30,6 +30,21 @@ func flaky(t *testing.T, d *parleyd.Daemon, fails *atomic.Bool, files ...string)
 	return s.URL
 }
 
+// A page that can't be loaded says so and is loaded anew, whichever part of it is missing.
+func TestPageIsLoadedAgain(t *testing.T) {
+	d := parleyd.Start(t)
+	f := startFirefox(t)
+	for _, file := range []string{"/main.js", "/media.js", "/lang/en.js"} {
+		var fails atomic.Bool
+		at := flaky(t, d, &fails, file)
+		fails.Store(true)
+		f.command("browsingContext.navigate", map[string]any{"context": f.context, "url": at + "/#garden", "wait": "complete"}, nil)
+		f.until(file+" is missing", `document.querySelector("#broken")?.checkVisibility() && document.querySelector("#lobby").hidden`)
+		fails.Store(false)
+		f.until(file+" is there", `document.querySelector("#lobby")?.checkVisibility() && !document.querySelector("#broken").checkVisibility()`)
+	}
+}
+
 // Parts of the page that can't be loaded are asked for again, also those that others need, in
 // browsers that remember failures too.
 func TestPartsAreLoadedAgain(t *testing.T) {
