@@ -58,6 +58,7 @@ export class Visit {
   #warned = false;
   #ended = false;
   #seeks = false;
+  #renewed = /** @type {Set<string>} */ (new Set()); // those who are about to have a new connection
   /** A new name is on its way; again: there were other names meanwhile. @type {""|"once"|"again"} */
   #renaming = "";
 
@@ -101,11 +102,13 @@ export class Visit {
     room.on("uncall", (from) => this.#uncalled(from));
     room.on("peer", (peer) => {
       if (this.incoming?.from === peer.id) this.incoming = undefined; // the call is taken, in whatever way
-      if (this.since && Date.now() - this.since > 2000 && peer.role === "mesh") play("join");
+      const renewed = this.#renewed.delete(peer.id);
+      if (this.since && Date.now() - this.since > 2000 && peer.role === "mesh" && !renewed) play("join");
       if (room.peers.size >= MANY && !this.#warned) notice(t("notice.many"));
       if (room.peers.size >= MANY) this.#warned = true;
     });
     room.on("gone", ({ peer, reason }) => {
+      if (reason === "renewed") this.#renewed.add(peer.id);
       if (this.#ended || reason === "renewed") return;
       notice(t(`gone.${reason}`, { name: this.nameOf(peer.id) }));
       play("leave");
@@ -312,18 +315,13 @@ export class Visit {
 
   /** @param {Iterable<File>} files to offer to all whom we are with */
   async offer(files) {
-    const peers = [...this.room.peers.values()].filter((peer) => peer.state === "connected");
-    if (!peers.length) {
-      notice(t("file.nobody"));
-      return;
-    }
     const list = [...files];
-    try {
-      const { offerFile } = /** @type {typeof import("./files.js")} */ (await load("files.js"));
-      for (const file of list) this.transfers.push(offerFile(peers, file, redraw));
-    } catch {
-      notice(t("load.failed"), "error");
-    }
+    /** @type {typeof import("./files.js")|undefined} */
+    const module = await load("files.js").catch(() => undefined);
+    const peers = [...this.room.peers.values()].filter((peer) => peer.state === "connected"); // those of now
+    if (!module) notice(t("load.failed"), "error");
+    else if (!peers.length) notice(t("file.nobody"));
+    else for (const file of list) this.transfers.push(module.offerFile(peers, file, redraw));
     redraw();
   }
 }
