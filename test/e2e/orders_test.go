@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 
 	"github.com/chromedp/cdproto/input"
@@ -182,6 +183,17 @@ func TestHistoryWithoutCalls(t *testing.T) {
 })()`, &all)
 	if all != "4 pieces, true, 1" {
 		t.Errorf("the history came in %s", all)
+	}
+
+	// Who asks all the time is answered a few times.
+	eve.eval(`(async () => {
+  const { room } = (await import("./state.js")).state.visit, bob = Object.keys(room.names).find(id => room.names[id] === "Bob");
+  for (let i = 0; i < 40; i++) room.send({ ask: "history" }, bob);
+})()`)
+	bob.until("he is asked", `(await import("./state.js")).state.visit.log.filter(e => !e.out && e.message.data?.ask).length >= 40`)
+	bob.value(`(async () => String((await import("./state.js")).state.visit.log.filter(e => e.out && "whole" in (e.message.data ?? {})).length))()`, &all)
+	if n, err := strconv.Atoi(all); err != nil || n < 1 || n > 15 {
+		t.Errorf("he has answered %s times", all)
 	}
 }
 

@@ -9,8 +9,11 @@ const KEPT = 500; // lines
 const TOLD_SIZE = 10_000; // characters that a latecomer is told of at once: they fit a message of the server in any script
 const LONGEST = 4_000; // characters of a line
 const FEW = 3; // members to whom a line goes one by one through the server, and not to all
-/** Through the server less is told, by few at a time, and few are asked: one answer is mostly enough. */
-const FAR = { pieces: 4, tellings: 4, asked: 3, patience: 5_000 }; // patience: ms until the next is asked
+/**
+ * Through the server less is told, and few are asked, since one answer is mostly enough. tellings: as
+ * many at once, and one more every so many ms; patience: ms until the next one is asked.
+ */
+const FAR = { pieces: 4, tellings: 5, every: 2_000, asked: 3, patience: 5_000 };
 
 export class Chat {
   /** @type {readonly Line[]} by time */
@@ -24,7 +27,7 @@ export class Chat {
   #askedFar = /** @type {Map<string, () => void>} */ (new Map());
   /** Whether we know of what was said before us what others do. */
   #whole = false;
-  #tellings = 0; // that go through the server now
+  #toldUpTo = 0; // ms since 1970 at which all that was told through the server is forgotten
 
   /**
    * @param {Room} room
@@ -110,12 +113,15 @@ export class Chat {
     }
   }
 
-  /** @param {string} to */
-  async #tellFar(to) {
-    if (this.#tellings >= FAR.tellings || !this.#room.rights.includes("message")) return; // it asks another
-    this.#tellings++;
-    await this.#tell((piece) => this.#room.send(piece, to), FAR.pieces).catch(() => {}); // it has gone
-    this.#tellings--;
+  /**
+   * Tells one through the server. Who asks all the time can't have us send all the time.
+   * @param {string} to
+   */
+  #tellFar(to) {
+    const now = Date.now(), upTo = Math.max(this.#toldUpTo, now) + FAR.every;
+    if (upTo > now + FAR.tellings * FAR.every || !this.#room.rights.includes("message")) return; // it asks another
+    this.#toldUpTo = upTo;
+    this.#tell((piece) => this.#room.send(piece, to), FAR.pieces).catch(() => {}); // it has gone
   }
 
   /**
