@@ -172,12 +172,17 @@ func TestHistoryWithoutCalls(t *testing.T) {
 	for _, w := range []*window{bob, cid} {
 		w.until("all is told", said(43))
 	}
+	for _, w := range []*window{bob, cid, dan} { // each piece takes its time
+		w.eval(`(async () => {
+  const { room } = (await import("./state.js")).state.visit, { send } = room;
+  room.send = async (...a) => (await send.apply(room, a), a[0].history && await new Promise(done => setTimeout(done, 100)));
+})()`)
+	}
 	eve := enter("Eve")
-	eve.until("what was said last is there", `[...document.querySelectorAll(".said .what")].at(-1)?.textContent.startsWith("39x")`)
+	eve.until("what was said last is there", said(12)+` && [...document.querySelectorAll(".said .what")].every((e, i) => e.textContent.startsWith(28 + i + "x"))`)
 	var all string
 	eve.value(`(async () => {
   const { state } = await import("./state.js");
-  await new Promise(done => setTimeout(done, 500));
   const history = state.visit.log.filter(e => !e.out && e.message.data?.history);
   return history.length + " pieces, " + (JSON.stringify(history.map(e => e.message)).length < 60_000) + ", " + history.filter(e => e.message.data.whole).length;
 })()`, &all)
@@ -191,7 +196,10 @@ func TestHistoryWithoutCalls(t *testing.T) {
   for (let i = 0; i < 40; i++) room.send({ ask: "history" }, bob);
 })()`)
 	bob.until("he is asked", `(await import("./state.js")).state.visit.log.filter(e => !e.out && e.message.data?.ask).length >= 40`)
-	bob.value(`(async () => String((await import("./state.js")).state.visit.log.filter(e => e.out && "whole" in (e.message.data ?? {})).length))()`, &all)
+	bob.value(`(async () => { // each answer begins with what was said last
+  const { chat, log } = (await import("./state.js")).state.visit, { id } = chat.lines.at(-1);
+  return String(log.filter(e => e.out && e.message.data?.history?.at(-1)?.id === id).length);
+})()`, &all)
 	if n, err := strconv.Atoi(all); err != nil || n < 1 || n > 15 {
 		t.Errorf("he has answered %s times", all)
 	}

@@ -25,6 +25,8 @@ export class Chat {
   #asked = /** @type {Set<string>} */ (new Set());
   /** Those whom we have asked through the server, with what is to be done when the answer is complete. */
   #askedFar = /** @type {Map<string, () => void>} */ (new Map());
+  /** When the first piece of each answer came: from then on its ages count, however long the rest takes. */
+  #answers = /** @type {Map<string, number>} */ (new Map());
   /** Whether we know of what was said before us what others do. */
   #whole = false;
   #toldUpTo = 0; // ms since 1970 at which all that was told through the server is forgotten
@@ -106,8 +108,11 @@ export class Chat {
     } else if (data?.ask === "history") {
       this.#tellFar(from);
     } else if (Array.isArray(data?.history) && (this.#asked.has(from) || this.#askedFar.has(from))) {
-      this.#learn(data.history);
+      const answer = `${peer ? "straight" : "far"} ${from}`, since = this.#answers.get(answer) ?? Date.now();
+      this.#answers.set(answer, since);
+      this.#learn(data.history, since);
       if (typeof data.whole !== "boolean") return;
+      this.#answers.delete(answer);
       this.#whole ||= data.whole;
       this.#askedFar.get(from)?.();
     }
@@ -147,21 +152,26 @@ export class Chat {
     }
   }
 
-  /** @param {any[]} history */
-  #learn(history) {
-    const now = Date.now();
+  /**
+   * @param {any[]} history
+   * @param {number} now when the ages in it were true
+   */
+  #learn(history, now) {
     const lines = history.slice(-KEPT).filter((l) => typeof l?.id === "string" && typeof l.text === "string").map((l) => ({
       id: l.id.slice(0, 64), from: "", name: String(l.name ?? "").slice(0, 64), text: l.text.slice(0, LONGEST), at: now - Math.max(0, Number(l.age) || 0), own: false,
     }));
-    if (this.#add(lines)) this.#changed();
+    if (this.#add(lines, true)) this.#changed();
   }
 
-  /** @param {Line[]} lines */
-  #add(lines) {
+  /**
+   * @param {Line[]} lines
+   * @param {boolean} [before] of those of one moment they were said before the ones that we have
+   */
+  #add(lines, before = false) {
     const known = new Set(this.lines.map(({ id }) => id));
     const fresh = lines.filter(({ id }) => !known.has(id));
     if (!fresh.length) return false;
-    this.lines = [...this.lines, ...fresh].sort((a, b) => a.at - b.at).slice(-KEPT);
+    this.lines = (before ? [...fresh, ...this.lines] : [...this.lines, ...fresh]).sort((a, b) => a.at - b.at).slice(-KEPT);
     if (lines[0].own) this.#changed();
     return true;
   }
