@@ -225,6 +225,58 @@ func TestLanguagesAreComplete(t *testing.T) {
 	}
 }
 
+// All that a part of the page needs is known, so that it is there when the part is loaded.
+func TestPartsAreKnown(t *testing.T) {
+	imports := regexp.MustCompile(`(?m)^(?:import|export) .*?from "\./([^"]+)";$`)
+	var add func(name string, to map[string]bool)
+	add = func(name string, to map[string]bool) {
+		if to[name] || strings.HasPrefix(name, "client/") {
+			to[name] = true
+			return
+		}
+		to[name] = true
+		text, err := os.ReadFile("page/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range imports.FindAllSubmatch(text, -1) {
+			add(string(m[1]), to)
+		}
+	}
+	there := map[string]bool{}
+	add("main.js", there)
+	text, err := os.ReadFile("page/load.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, _, _ := strings.Cut(string(text), "\n};")
+	// Parts that are loaded by name, those that the others come after first.
+	for _, part := range []string{"inside.js", "record.js", "details.js", "files.js"} {
+		var known []string
+		if m := regexp.MustCompile(`(?s)"` + part + `": \[(.*?)\]`).FindStringSubmatch(list); m != nil {
+			for _, name := range regexp.MustCompile(`"([^"]+)"`).FindAllStringSubmatch(m[1], -1) {
+				known = append(known, name[1])
+			}
+		}
+		all := map[string]bool{}
+		add(part, all)
+		var needs []string
+		for name := range all {
+			if name != part && !there[name] {
+				needs = append(needs, name)
+			}
+		}
+		slices.Sort(needs)
+		if !slices.Equal(needs, known) {
+			t.Errorf("%s needs %q, and is known to need %q", part, needs, known)
+		}
+		if part == "inside.js" {
+			there = all
+			add("main.js", there)
+		}
+	}
+}
+
 // Browsers are told which origins may embed the page: none unless it is set.
 func TestFrameAncestors(t *testing.T) {
 	for _, c := range []struct {

@@ -50,6 +50,16 @@ test("the tracks of a given stream are never stopped", async (t) => {
   assert.deepEqual(states(opened), ["audio ended", "video ended", "video ended"]);
 });
 
+test("what waits to be opened when all is closed is not asked for", async (t) => {
+  const { opened } = devices(t), local = new Local();
+  await local.publish(both);
+  const waiting = [local.switchDevice("video", "front"), local.switchDevice("audio", "front")];
+  local.close();
+  for (const done of waiting) await assert.rejects(done, { code: "closed" });
+  await assert.rejects(local.publish(both), { code: "closed" });
+  assert.deepEqual(states(opened), ["audio ended", "video ended"]);
+});
+
 test("what can't be had leaves what is sent as it was", async (t) => {
   const all = devices(t), local = new Local(), stream = given();
   await local.publish(stream);

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/chromedp/chromedp"
 	"github.com/coder/websocket"
 
 	"github.com/parley-rtc/parley/test/internal/browser"
@@ -41,7 +42,8 @@ func TestAdminHolds(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	admin := open(t, browser.Start(t), "admin", "http://"+d.Admin+"/#room=room%20042", slow, `Object.defineProperty(window, "sessionStorage", { get() { throw new DOMException("", "SecurityError"); } });`)
+	b := browser.Start(t)
+	admin := open(t, b, "admin", "http://"+d.Admin+"/#room=room%20042", slow, `Object.defineProperty(window, "sessionStorage", { get() { throw new DOMException("", "SecurityError"); } });`)
 	admin.until("the room of the link is open beside the list", shows("#members", "member 042")+` &&
   document.querySelector("#detail").getBoundingClientRect().top < innerHeight && document.querySelector("#detail").getBoundingClientRect().left > 300`)
 	admin.until("the first hundred", shows("#rooms-more", "1–100 of 103"))
@@ -61,6 +63,14 @@ func TestAdminHolds(t *testing.T) {
 	admin.eval(`window.lost = undefined`)
 	admin.until("the server is back", `document.querySelector("#error").hidden`)
 
+	// The first room that is opened has the focus too, on a phone as well, before it is answered who is there.
+	phone := open(t, b, "phone", "http://"+d.Admin+"/", slow)
+	phone.do(chromedp.EmulateViewport(390, 844))
+	phone.until("the rooms", `document.querySelectorAll("#rooms tr").length === 100`)
+	phone.eval(`window.late = /room\?name/; document.querySelector("#rooms button").click()`)
+	phone.until("it is seen", `document.activeElement.id === "detail" && document.querySelector("#detail").getBoundingClientRect().top < innerHeight && `+shows("#detail-title", "room"))
+	phone.fits("admin on a phone")
+
 	type_ := func(text string) {
 		admin.eval(fmt.Sprintf(`{ const i = document.querySelector("#contains"); i.value = %q; i.dispatchEvent(new Event("input")); }`, text))
 	}
@@ -77,6 +87,8 @@ func TestAdminHolds(t *testing.T) {
 	admin.eval(`document.querySelector("#found-members button").click()`)
 	admin.until("its room is shown", shows("#detail-title", "room 099"))
 	admin.until("figures have axes and units", `document.querySelector("#figures .top").textContent && document.querySelector("#figures .axis").innerText.includes("min") && /B$/.test(document.querySelectorAll("#figures strong")[4].textContent)`)
+	admin.eval(`document.querySelector("#dismiss").click()`)
+	admin.until("it is closed at once, and the focus is in the list", `document.querySelector("#detail").hidden && ["contains", ""].includes(document.activeElement.id) && document.activeElement !== document.body`)
 	admin.shoot("admin-many")
 	admin.fits("admin")
 }

@@ -244,9 +244,14 @@ func (w *window) panel(name string) {
 }`, name))
 }
 
+// callRow is an expression for the line of a member in the list.
+func callRow(name string) string {
+	return fmt.Sprintf(`[...document.querySelectorAll("#members li")].find(li => li.textContent.includes(%q))`, name)
+}
+
 // callButton is an expression for the button that calls the member with this nickname.
 func callButton(name string) string {
-	return fmt.Sprintf(`[...document.querySelectorAll("#members li")].find(li => li.textContent.includes(%q))?.querySelector("button.call")`, name)
+	return callRow(name) + `?.querySelector("button.call")`
 }
 
 // call presses Call beside the member with this nickname.

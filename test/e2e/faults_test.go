@@ -297,6 +297,7 @@ func TestComesBack(t *testing.T) {
 	cid := open(t, b, "Cid", "http://"+d.Address+"/")
 	cid.meet(link("cid"))
 	cid.until("the token is not in the address bar", `location.hash === "#garden"`)
+	cid.until("and one that is typed without its scheme", `(await import("./link.js")).followInvitation(location.host + "/#kitchen") === "kitchen"`)
 }
 
 // The page works where the browser blocks storage, and where what is stored is broken.

@@ -66,6 +66,16 @@ func TestInsecure(t *testing.T) {
 	ann.until("it says what the link is", shows("#notices", "#garden"))
 }
 
+// A browser that has no WebRTC, or has turned it off, says so in the place of joining for ever.
+func TestNoWebRTC(t *testing.T) {
+	d := parleyd.Start(t)
+	ann := open(t, browser.Start(t), "Ann", "http://"+d.Address+"/#garden", `window.RTCPeerConnection = undefined;`)
+	ann.until("the form is there", `document.querySelector("#nickname").checkVisibility()`)
+	ann.submit()
+	ann.until("it says why", shows("#error", "WebRTC"))
+	ann.until("one is not in the room, and may try again", `document.querySelector("#join-button").checkVisibility() && document.querySelector("#progress").hidden`)
+}
+
 // A camera that is refused at first can be tried again.
 func TestTryAgain(t *testing.T) {
 	d := parleyd.Start(t)

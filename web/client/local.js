@@ -103,10 +103,10 @@ export class Local extends Emitter {
 
   /** @param {MediaStreamConstraints} constraints */
   async #ask(constraints) {
+    this.#check(); // what has waited until now is of no use after the end
     const stream = await navigator.mediaDevices.getUserMedia(constraints);
     for (const track of stream.getTracks()) this.#own.add(track);
-    if (this.#closed) stop(stream);
-    this.#check();
+    this.#check(stream);
     return stream;
   }
 
@@ -170,8 +170,7 @@ export class Local extends Emitter {
   /** @param {DisplayMediaStreamOptions} options */
   async #share(options) {
     const stream = await navigator.mediaDevices.getDisplayMedia(options);
-    if (this.#closed) stop(stream);
-    this.#check();
+    this.#check(stream);
     const end = () => {
       if (this.state.screen !== stream) return;
       for (const track of stream.getTracks()) this.#outlet?.removeTrack(track);
@@ -188,7 +187,7 @@ export class Local extends Emitter {
   /** Closes what was opened here. */
   close() {
     this.#closed = true;
-    if (this.state.screen) stop(this.state.screen);
+    stop(this.state.screen);
     for (const track of this.state.stream?.getTracks() ?? []) this.#end(track);
     this.#set({ stream: undefined, screen: undefined });
   }
@@ -205,7 +204,12 @@ export class Local extends Emitter {
     return done;
   }
 
-  #check() { if (this.#closed) throw new ParleyError("closed", "the room was left"); }
+  /** @param {MediaStream} [stream] that nobody is to have after the end */
+  #check(stream) {
+    if (!this.#closed) return;
+    stop(stream);
+    throw new ParleyError("closed", "the room was left");
+  }
 
   /** @param {Kind} kind */
   #track(kind) { return this.state.stream?.getTracks().find((track) => track.kind === kind); }

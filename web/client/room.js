@@ -332,7 +332,8 @@ export class Room extends Publishing {
     const known = this.#instances.get(from) ?? instance;
     this.#instances.set(from, instance);
     if (!answer) this.#announce(from);
-    const start = () => this.#start(from, "mesh");
+    // One that calls us is met by taking the call.
+    const start = /** @type {() => Peer} */ (this.#ringing.get(from)?.accept ?? (() => this.#start(from, "mesh")));
     if (!peer) start();
     else if (known !== instance || !instance && peer.state !== "connected") this.#sometimes(peer, start); // it has come back
   }

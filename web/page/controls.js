@@ -17,7 +17,8 @@ const IDLE = 4_000; // ms until the controls fade
 const meeting = element("meeting");
 /** @type {import("./record.js").Recorder|undefined} */
 let recorder;
-let starting = false;
+/** The recording that is about to begin. @type {object|undefined} */
+let starting;
 
 /** @param {import("./state.js").State["panel"]} name */
 function toggle(name) {
@@ -47,21 +48,22 @@ function pip() {
 async function record() {
   closePopups();
   if (recorder || starting) {
+    starting = undefined;
     await stopRecording();
     return;
   }
-  starting = true;
+  const { visit } = state, mine = starting = {};
   try {
     const { Recorder } = await /** @type {Promise<typeof import("./record.js")>} */ (load("record.js").catch(() => { throw new Error(t("load.failed")); }));
-    if (state.phase !== "meeting") return;
-    recorder = new Recorder(pictures, () => media.muted ? undefined : media.stream);
+    if (starting !== mine || state.visit !== visit) return; // it is not wanted any more
+    recorder = new Recorder(pictures, () => media.muted ? undefined : media.stream, () => stopRecording());
     change({ recording: true });
     state.visit?.meeting.update({ recording: true });
   } catch (error) {
     const { name, message } = /** @type {Error} */ (error);
     notice(name === "Error" ? message : t("record.failed"), "error");
   } finally {
-    starting = false;
+    if (starting === mine) starting = undefined;
   }
 }
 
@@ -81,10 +83,10 @@ function pictures() {
 
 async function stopRecording() {
   const r = recorder;
+  if (!r) return;
   recorder = undefined;
   change({ recording: false });
   state.visit?.meeting.update({ recording: false });
-  if (!r) return;
   const blob = await r.stop();
   save(blob, `parley-${new Date().toISOString().slice(0, 16).replace(/[:T]/g, "-")}.${blob.type.includes("mp4") ? "mp4" : "webm"}`);
   notice(t("record.saved"));
@@ -184,7 +186,7 @@ export const actions = {
 
 /** @type {Record<string, () => void>} by the ids of the buttons */
 const clicks = {
-  mute: actions.mute, camera: actions.camera, share: actions.share, unshare: actions.share, hand, record, fullscreen, pip, copy, invite: copy,
+  mute: actions.mute, camera: actions.camera, share: actions.share, unshare: actions.share, hand, record, fullscreen, pip, copy, invite: copy, "copy-link": copy,
   "show-people": actions.people, "show-chat": actions.chat, "show-advanced": actions.advanced, "show-help": actions.help, "show-link": showLink, link: showLink,
   "show-more": () => togglePopup("more"), "show-microphones": () => togglePopup("microphones"), "show-cameras": () => togglePopup("cameras"),
   "show-devices": () => showDialog("devices"),

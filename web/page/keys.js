@@ -24,7 +24,7 @@ export function setUpKeys(actions, escape) {
   addEventListener("keydown", (event) => {
     const { target, key } = event;
     if (document.querySelector("dialog[open]") || state.phase !== "meeting") return;
-    if (key === "Escape") escape();
+    if (key === "Escape" && !event.isComposing) escape(); // else it ends the composing of a character
     if (!state.settings.letters || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
     if (target instanceof Element && target.matches(TYPED)) return;
     const found = KEYS.find(([k]) => k === key.toLowerCase());

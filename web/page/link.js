@@ -47,9 +47,9 @@ export function address(room) {
  * @returns {string} "": the link is another server's, and the window goes there
  */
 export function followInvitation(text) {
-  const [, to, hash] = /^(https?:\/\/[^#]+)#(.+)/.exec(text.trim()) ?? [];
-  if (!to) return text.normalize("NFC").trim();
-  if (to === location.origin + location.pathname) return read(hash).room;
+  const [, scheme = "", to, hash] = /^(https?:\/\/)?([^#]+)#(.+)/.exec(text.trim()) ?? [];
+  if (to === location.host + location.pathname && (!scheme || scheme === `${location.protocol}//`)) return read(hash).room;
+  if (!scheme) return text.normalize("NFC").trim();
   location.assign(text.trim());
   return "";
 }

@@ -42,7 +42,7 @@ export function setUpLobby() {
     }
     join();
   };
-  setInterval(() => { if (!lobby.hidden) level.value = media.muted ? 0 : media.level(); }, METER_EVERY);
+  setInterval(() => { if (!lobby.hidden) level.value = media.muted ? 0 : media.level; }, METER_EVERY);
   drawn(draw);
 }
 

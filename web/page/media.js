@@ -3,6 +3,7 @@
 // why. Opening and closing them is the client module's.
 
 import { Local } from "./client/local.js";
+import { Level } from "./level.js";
 import { notice, redraw, state } from "./state.js";
 import { keep, recallObject } from "./storage.js";
 import { t } from "./words.js";
@@ -25,24 +26,22 @@ export class Media {
   choices = recallObject(CHOICES_KEY);
   /** @type {Record<DeviceKind, Device[]>} */
   devices = { audioinput: [], videoinput: [], audiooutput: [] };
-  /** Called when a voice is heard while the microphone is off. */
-  onspeech = () => {};
   /** Devices that went away in use: they are taken again when they are back. */
   #missing = /** @type {Map<Kind, {id: string, group: string}>} */ (new Map());
   /** How large cameras were asked to be. */
   #sized = /** @type {WeakMap<MediaStreamTrack, typeof LARGE>} */ (new WeakMap());
   /** @type {MediaStreamTrack[]} those that are watched */
   #watched = [];
-  /** @type {AnalyserNode|undefined} */
-  #analyser;
-  /** @type {MediaStreamTrack|undefined} what is measured: the microphone also while it is muted */
-  #measured;
-  /** @type {AudioContext|undefined} */
-  #context;
+  #level = new Level();
   #sharing = false;
+  /** What is being turned on or off, by whom last. */
+  #turning = /** @type {Map<Kind, object>} */ (new Map());
+  #looking = Promise.resolve(); // at the list of devices, one look after the other
 
   constructor() {
-    navigator.mediaDevices?.addEventListener?.("devicechange", () => this.#devicesChanged());
+    navigator.mediaDevices?.addEventListener?.("devicechange", () => {
+      this.#looking = this.#looking.then(() => this.#devicesChanged());
+    });
     document.addEventListener("visibilitychange", () => this.#resume());
   }
 
@@ -50,6 +49,8 @@ export class Media {
   get screen() { return this.local.state.screen; }
   get muted() { return this.local.state.muted.audio; }
   get cameraOff() { return this.local.state.muted.video; }
+  /** How loud it is at the microphone, from 0 to 1, also while that is muted. */
+  get level() { return this.#level.now(); }
   /** There is no other way than to listen. */
   get insecure() { return !navigator.mediaDevices?.getUserMedia; }
 
@@ -74,7 +75,7 @@ export class Media {
       const { local } = this;
       await local.publish({ audio: this.#constraint("audioinput"), video: this.#constraint("videoinput") }).catch(() => {}); // the state tells
       await this.#openAllowed(local);
-      this.opening = false;
+      if (local === this.local) this.opening = false;
       // The lobby shows what is wrong as long as it is; whoever has gone in meanwhile is told.
       if (local === this.local && state.phase !== "lobby" && state.phase !== "left" && this.problem) notice(this.problem, "error");
     }
@@ -96,7 +97,9 @@ export class Media {
   /** Lets go of everything. */
   close() {
     this.local.close();
-    this.#measure();
+    this.opening = false;
+    this.#missing.clear();
+    this.#level.of(undefined);
   }
 
   /** @param {"audioinput"|"videoinput"} kind */
@@ -178,7 +181,8 @@ export class Media {
    */
   async #take(kind, device) {
     try {
-      await this.local.switchDevice(kind, device);
+      const wanted = typeof device === "string" ? { deviceId: device ? { exact: device } : undefined, facingMode: undefined } : device;
+      await this.local.switchDevice(kind, { ...this.#constraint(kind === "audio" ? "audioinput" : "videoinput"), ...wanted });
       // A camera that is off since it failed is wanted still.
       if (kind === "video" && this.cameraOff && !this.choices.cameraOff) await this.local.mute(kind, false);
       this.#missing.delete(kind);
@@ -195,6 +199,7 @@ export class Media {
    * @param {unknown} error
    */
   #tell(kind, error) {
+    if (/** @type {any} */ (error).code === "closed") return; // the meeting was left meanwhile
     const there = /lobby|refused/.test(state.phase) && !document.querySelector("dialog[open]") && this.local.state.problems[kind];
     if (!there) notice(explain(kind === "audio" ? "microphone" : "camera", /** @type {DOMException} */ (error)), "error");
   }
@@ -203,14 +208,17 @@ export class Media {
    * Whether others get nothing from a device. One that is being opened counts as on.
    * @param {Kind} kind
    */
-  off(kind) { return this.local.state.muted[kind] || !this.track(kind) && !this.opening; }
+  off(kind) { return this.local.state.muted[kind] || !this.track(kind) && !this.#opens(kind); }
+
+  /** @param {Kind} kind */
+  #opens(kind) { return this.opening || this.#turning.has(kind); }
 
   /**
    * Whether a device is not as it is wanted: it can't be had, or is interrupted.
    * @param {Kind} kind
    */
   broken(kind) {
-    return Boolean(this.local.state.problems[kind]) || this.track(kind)?.muted === true || kind === "audio" && !this.track(kind) && !this.opening;
+    return Boolean(this.local.state.problems[kind]) || this.track(kind)?.muted === true || kind === "audio" && !this.track(kind) && !this.#opens(kind);
   }
 
   /**
@@ -230,11 +238,14 @@ export class Media {
    * @param {boolean} on
    */
   async turn(kind, on) {
+    const { local } = this, turn = {};
+    this.#turning.set(kind, turn);
     if (kind === "video") this.#keep({ cameraOff: !on });
-    const { local } = this;
     await local.mute(kind, !on).catch((error) => this.#tell(kind, error));
     // One that is lost is not opened by that.
     if (on && local === this.local && !local.state.muted[kind] && !this.track(kind) && !this.opening) await this.#take(kind, this.#chosen(kind));
+    if (this.#turning.get(kind) === turn) this.#turning.delete(kind);
+    redraw();
   }
 
   /**
@@ -307,17 +318,19 @@ export class Media {
       this.#watched = [...this.#watched.filter((t) => t.readyState === "live"), track];
       track.addEventListener("ended", () => this.#ended(track));
     }
-    this.#measure();
+    this.#level.of(this.track("audio"));
     redraw();
   }
 
   /** @param {MediaStreamTrack} track of a device that is gone: the module takes another, if there is one */
   async #ended(track) {
-    const kind = /** @type {Kind} */ (track.kind), local = this.local, { deviceId: id = "", groupId: group = "" } = track.getSettings();
+    const kind = /** @type {Kind} */ (track.kind), local = this.local;
+    if (!this.stream) return; // it was closed
+    const { deviceId: id = "", groupId: group = "" } = track.getSettings();
     this.#missing.set(kind, { id, group });
     const device = t(kind === "audio" ? "device.microphone" : "device.camera");
     await local.mute(kind, local.state.muted[kind]).catch(() => {}); // after what the module does
-    if (local !== this.local) return;
+    if (local !== this.local || !this.stream) return;
     const now = this.track(kind);
     if (now) notice(t("device.replaced", { device, label: now.label }));
     else notice(t("device.gone", { device }), "error");
@@ -346,37 +359,6 @@ export class Media {
     }
     this.devices = found;
     redraw();
-  }
-
-  /** Measures the microphone of now. */
-  #measure() {
-    const track = this.track("audio");
-    if (track?.id === this.#measured?.id) return;
-    this.#analyser?.disconnect();
-    this.#analyser = undefined;
-    this.#heard?.stop();
-    this.#measured = track;
-    this.#heard = undefined;
-    if (!track) return;
-    this.#context ??= new AudioContext();
-    this.#analyser = this.#context.createAnalyser();
-    this.#analyser.fftSize = 512;
-    this.#heard = track.clone(); // goes on when the microphone is muted
-    this.#heard.enabled = true;
-    this.#context.createMediaStreamSource(new MediaStream([this.#heard])).connect(this.#analyser);
-  }
-
-  /** @type {MediaStreamTrack|undefined} */
-  #heard;
-
-  /** @returns {number} how loud it is at the microphone, from 0 to 1, also while that is muted */
-  level() {
-    if (!this.#analyser) return 0;
-    if (this.#context?.state !== "running") this.#context?.resume().catch(() => {}); // interrupted, or before the first click
-    const samples = new Float32Array(this.#analyser.fftSize);
-    this.#analyser.getFloatTimeDomainData(samples);
-    const power = samples.reduce((sum, x) => sum + x * x, 0) / samples.length;
-    return Math.min(1, Math.max(0, 1 + Math.log10(power + 1e-9) / 6));
   }
 }
 

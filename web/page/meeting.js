@@ -9,9 +9,9 @@
 
 /**
  * The state of another in the call. hand: when it was raised, in ms since 1970, or 0. screen: the
- * id of the stream that is its screen, or "".
+ * id of the stream that is its screen, or "". change: the number of the change that it told last.
  * @typedef {{
- *   peer: Peer, muted: boolean, cameraOff: boolean, hand: number, screen: string, recording: boolean,
+ *   peer: Peer, change: number, muted: boolean, cameraOff: boolean, hand: number, screen: string, recording: boolean,
  *   speaking: boolean, quality: "good"|"fair"|"poor"|"", statistics?: Statistics,
  * }} Other
  */
@@ -33,6 +33,7 @@ const SPEAKING_EVERY = 100; // ms
 const SPEAKING_HOLD = 800; // ms that one still counts as speaking after the last sound
 const SPEAKING_LEVEL = 0.02; // of a receiver, from 0 to 1
 const OWN_LEVEL = .45; // of the microphone, from 0 to 1
+const RAISED = 5_000; // ms in which a hand that was raised is news
 const UNHEARD = 5; // sounds in a row after which one who is muted seems to speak
 
 /**
@@ -59,6 +60,7 @@ export class Meeting {
   #told;
   #timers;
   #loud = 0;
+  #changes = 0; // of what the others are told
   #captured = 0; // px of the camera's shorter side, to which pictures are fitted
   /** @type {Map<string, number>} when each was last heard */
   #lastSound = new Map();
@@ -90,7 +92,7 @@ export class Meeting {
   /** @param {Peer} peer */
   #welcome(peer) {
     /** @type {Other} */
-    const other = { peer, muted: false, cameraOff: false, hand: 0, screen: "", recording: false, speaking: false, quality: "" };
+    const other = { peer, change: 0, muted: false, cameraOff: false, hand: 0, screen: "", recording: false, speaking: false, quality: "" };
     this.others.set(peer.id, other);
     const { change } = this.#told;
     peer.on("track", ({ track }) => {
@@ -123,13 +125,15 @@ export class Meeting {
       this.#told.data(id, data, other.peer);
       return;
     }
-    const { muted, cameraOff, hand, screen, recording } = data.state;
+    const { muted, cameraOff, hand, screen, recording } = data.state, change = Number(data.change) || 0;
+    // One that has waited for the server is older than what came straight.
+    if (change < other.change) return;
     const before = { ...other }, age = Number(hand) || 0;
     Object.assign(other, {
-      muted: !!muted, cameraOff: !!cameraOff, screen: String(screen ?? ""), recording: !!recording,
+      change, muted: !!muted, cameraOff: !!cameraOff, screen: String(screen ?? ""), recording: !!recording,
       hand: age > 0 ? other.hand || Date.now() - age : 0,
     });
-    if (other.hand && !before.hand) this.#told.hand(id);
+    if (other.hand && !before.hand && age < RAISED) this.#told.hand(id);
     if (other.recording !== before.recording) this.#told.recording(id, other.recording);
     this.#told.change();
   }
@@ -137,7 +141,7 @@ export class Meeting {
   /** @param {Peer} peer */
   #tell(peer) {
     const { hand } = this.self;
-    peer.send({ state: { ...this.self, hand: hand && Date.now() - hand + 1 } }).catch(() => {}); // gone, or told again when it opens
+    peer.send({ change: this.#changes, state: { ...this.self, hand: hand && Date.now() - hand + 1 } }).catch(() => {}); // gone, or told again when it opens
   }
 
   /**
@@ -148,6 +152,7 @@ export class Meeting {
     const before = JSON.stringify(this.self);
     Object.assign(this.self, part);
     if (JSON.stringify(this.self) === before) return;
+    this.#changes++;
     for (const peer of this.#room.peers.values()) if (peer.state !== "ringing") this.#tell(peer);
     this.#fit();
     this.#told.change();
@@ -191,7 +196,7 @@ export class Meeting {
   }
 
   #listen() {
-    const loud = this.#media.level() > OWN_LEVEL;
+    const loud = this.#media.level > OWN_LEVEL;
     this.#loud = loud && this.self.muted ? this.#loud + 1 : 0;
     if (this.#loud === UNHEARD && this.#media.track("audio")) this.#told.unheard();
     this.speaking = this.#hears(this.#room.id, this.speaking, loud && !this.self.muted);

@@ -4,7 +4,7 @@
 import { avatar, element, list, make, makeButton, press, write } from "./elements.js";
 import { icon } from "./icons.js";
 import { showPerson } from "./person.js";
-import { state } from "./state.js";
+import { change } from "./state.js";
 import { language, t } from "./words.js";
 
 const members = element("members"), lock = element("lock"), locked = element("locked");
@@ -41,13 +41,23 @@ export function drawPeople(visit) {
     if (muted && (self || role)) li.append(icon("micOff"));
     if (self) return li;
     if (role && role !== "mesh") li.append(button(id, "call", t("control.hangup"), () => visit.call(id), "danger"));
-    else if (!role && line.may) li.append(button(id, "call", t("people.call"), () => visit.call(id), "primary"));
+    else if (!role && line.may) li.append(button(id, "call", t("people.call"), () => call(visit, id), "primary"));
     const options = button(id, "options", "", () => showPerson(visit, id), "quiet");
     options.append(icon("more"));
     options.ariaLabel = options.title = t("tile.options", { name });
     li.append(options);
     return li;
   });
+}
+
+/**
+ * Calls somebody. On a phone, where the list hides the call, it closes.
+ * @param {import("./visit.js").Visit} visit
+ * @param {string} id
+ */
+function call(visit, id) {
+  visit.call(id);
+  if (matchMedia("(max-width: 40rem)").matches) change({ panel: "" });
 }
 
 /**

@@ -51,6 +51,10 @@ function draw() {
   const { visit } = state;
   if (!shown || !visit) return;
   const peer = visit.room.peers.get(shown), name = visit.nameOf(shown);
+  if (!peer && !visit.room.members.includes(shown)) { // it has gone, and there is nothing to be done
+    dialog.close();
+    return;
+  }
   write(element("person-title"), name);
   element("pin").hidden = !peer;
   write(element("pin"), t(state.pinned === shown ? "tile.unpin" : "tile.pin", { name }));

@@ -17,6 +17,7 @@ export class Recorder {
   /** @type {Blob[]} */
   #pieces = [];
   #recorder;
+  #stopped;
   #began = performance.now();
   /** Ticks in hidden windows too, where timers of the page are slow. */
   #clock = new Worker("tick.js");
@@ -24,8 +25,9 @@ export class Recorder {
   /**
    * @param {() => Picture[]} pictures those to record, as they are at each moment
    * @param {() => MediaStream|undefined} own our voice
+   * @param {() => void} ended called when the browser ends it by itself
    */
-  constructor(pictures, own) {
+  constructor(pictures, own, ended) {
     this.#canvas.width = WIDTH;
     this.#canvas.height = HEIGHT;
     const draw = () => {
@@ -40,6 +42,8 @@ export class Recorder {
       const type = ["video/webm;codecs=vp9,opus", "video/webm", "video/mp4"].find((kind) => MediaRecorder.isTypeSupported(kind));
       this.#recorder = new MediaRecorder(stream, { mimeType: type });
       this.#recorder.ondataavailable = ({ data }) => this.#pieces.push(data);
+      this.#stopped = new Promise((resolve) => { /** @type {MediaRecorder} */ (this.#recorder).onstop = resolve; });
+      this.#stopped.then(ended);
       this.#recorder.start(1000);
     } catch (error) {
       this.#close();
@@ -101,14 +105,11 @@ export class Recorder {
   }
 
   /** @returns {Promise<Blob>} what was recorded */
-  stop() {
-    return new Promise((resolve) => {
-      const recorder = /** @type {MediaRecorder} */ (this.#recorder);
-      recorder.onstop = () => {
-        this.#close();
-        resolve(withDuration(new Blob(this.#pieces, { type: recorder.mimeType }), performance.now() - this.#began));
-      };
-      recorder.stop();
-    });
+  async stop() {
+    const recorder = /** @type {MediaRecorder} */ (this.#recorder), lasted = performance.now() - this.#began;
+    if (recorder.state !== "inactive") recorder.stop();
+    await this.#stopped;
+    this.#close();
+    return withDuration(new Blob(this.#pieces, { type: recorder.mimeType }), lasted);
   }
 }

@@ -34,6 +34,10 @@ export async function enter({ name, passcode, meet }) {
   const { room } = state;
   if (!room || !go("joining", { needsPasscode: passcode !== "", panel: "", pinned: "", unread: 0, notices: lasting(), silent: false })) return;
   keep(NAME_KEY, name);
+  if (!window.RTCPeerConnection) {
+    go("refused", { why: t("error.unsupported") });
+    return;
+  }
   last = { passcode, meet };
   showRoom(room);
   const { token } = readLink(); // that was kept

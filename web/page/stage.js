@@ -98,6 +98,7 @@ export class Stage {
     tiles.classList.toggle("full", talk && !large.root.classList.contains("screen"));
     for (const tile of all) tile.root.classList.toggle("large", tile === large);
     self?.root.classList.toggle("corner", talk);
+    if (self) self.root.tabIndex = talk ? 0 : -1; // keys move it in the corner alone
     const width = tiles.clientWidth, height = tiles.clientHeight, box = { left: 0, top: 0, width, height };
     if (!width || !height) return;
     if (talk) {
@@ -119,7 +120,6 @@ export class Stage {
    */
   #drags(root) {
     let from = { x: 0, y: 0 };
-    root.tabIndex = 0;
     root.onpointerdown = (event) => {
       if (!root.classList.contains("corner") || event.target instanceof Element && event.target.closest("button")) return;
       root.setPointerCapture(event.pointerId);

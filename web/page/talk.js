@@ -10,6 +10,8 @@ import { language, t } from "./words.js";
 
 const lines = element("lines"), words = element("words", HTMLInputElement), file = element("file", HTMLInputElement);
 const meeting = element("meeting");
+/** What was drawn last. @type {{said?: readonly import("./chat.js").Line[], files?: number, language?: string}} */
+let drawn = {};
 
 export function setUpTalk() {
   element("chat-form").onsubmit = (event) => {
@@ -30,6 +32,7 @@ export function setUpTalk() {
     event.preventDefault();
     offer(event.clipboardData.files);
   };
+  document.addEventListener("visibilitychange", () => { if (!document.hidden && state.panel === "chat") openChat(); });
   meeting.ondragover = (event) => {
     if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();
@@ -53,14 +56,22 @@ function offer(files) {
 
 /** @param {Visit} visit */
 export function drawTalk(visit) {
+  const atEnd = lines.scrollHeight - lines.scrollTop - lines.clientHeight < 60;
+  // Much is drawn often, and this is long: it is looked at when there is more of it.
+  const now = { said: visit.chat.lines, files: visit.transfers.length, language: language() };
+  if (now.said !== drawn.said || now.files !== drawn.files || now.language !== drawn.language) drawAll(visit);
+  drawn = now;
+  for (const transfer of visit.transfers) drawProgress(visit, transfer);
+  if (atEnd) lines.scrollTop = lines.scrollHeight;
+}
+
+/** @param {Visit} visit */
+function drawAll(visit) {
   const all = [...visit.chat.lines.map((line) => ({ at: line.at, line })), ...visit.transfers.map((transfer) => ({ at: transfer.at, transfer }))]
     .sort((a, b) => a.at - b.at);
-  const atEnd = lines.scrollHeight - lines.scrollTop - lines.clientHeight < 60;
   const things = all.map((e) => "line" in e ? { ...e.line, language: language() } : { transfer: e.transfer.id, language: language() });
   element("no-lines").hidden = things.length > 0;
   list(lines, things, (thing) => "text" in thing ? drawLine(thing) : drawTransfer(thing.transfer));
-  for (const transfer of visit.transfers) drawProgress(visit, transfer);
-  if (atEnd) lines.scrollTop = lines.scrollHeight;
 }
 
 /** @param {import("./chat.js").Line} line */

@@ -51,7 +51,7 @@ export function drawMeeting() {
 function drawStage(visit) {
   const looks = [...others(visit), own(visit)];
   const screen = looks.find((look) => look.screen)?.key;
-  const speaker = state.view === "speaker" ? visit.meeting.speaker || looks[0].key : "";
+  const last = visit.meeting.speaker, speaker = state.view !== "speaker" ? "" : looks.some(({ key }) => key === last) ? last : looks[0].key;
   const large = looks.some(({ key }) => key === state.pinned) ? state.pinned : screen ?? (looks.length > 2 ? speaker : "");
   stage.speaker(media.choices.audiooutput ?? "");
   stage.show(looks, { large, grid: state.view === "grid" });

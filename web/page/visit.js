@@ -31,6 +31,7 @@ const SENTENCES = {
   "you may not join under this id": "error.invalid_id", "only a moderator can do this": "error.forbidden",
   "your token gives you no right to send this": "error.forbidden",
 };
+const MEETS = 3_000; // ms after which there are connections with those whom we meet
 const MANY = 8; // members of a meeting from which on it gets too much for most
 
 export class Visit {
@@ -56,6 +57,10 @@ export class Visit {
   #locked = false;
   #warned = false;
   #ended = false;
+  #seeks = false;
+  #renewed = /** @type {Set<string>} */ (new Set()); // those who are about to have a new connection
+  /** A new name is on its way; again: there were other names meanwhile. @type {""|"once"|"again"} */
+  #renaming = "";
 
   /**
    * @param {{url: string, room: string, name: string, token: string, passcode: string, meet: boolean}} place
@@ -96,11 +101,14 @@ export class Visit {
     room.on("call", (call) => this.#called(call));
     room.on("uncall", (from) => this.#uncalled(from));
     room.on("peer", (peer) => {
-      if (this.since && Date.now() - this.since > 2000 && peer.role === "mesh") play("join");
+      if (this.incoming?.from === peer.id) this.incoming = undefined; // the call is taken, in whatever way
+      const renewed = this.#renewed.delete(peer.id);
+      if (this.since && Date.now() - this.since > 2000 && peer.role === "mesh" && !renewed) play("join");
       if (room.peers.size >= MANY && !this.#warned) notice(t("notice.many"));
       if (room.peers.size >= MANY) this.#warned = true;
     });
     room.on("gone", ({ peer, reason }) => {
+      if (reason === "renewed") this.#renewed.add(peer.id);
       if (this.#ended || reason === "renewed") return;
       notice(t(`gone.${reason}`, { name: this.nameOf(peer.id) }));
       play("leave");
@@ -166,18 +174,34 @@ export class Visit {
     if (room.locked !== this.#locked) notice(t(room.locked ? "room.isLocked" : "room.isOpen"));
     this.#locked = room.locked;
     if (!this.#named) this.#takeName();
+    if (this.since && !this.#seeks) this.#seek();
     redraw();
+  }
+
+  /** Asks what was said before we came. Those whom we meet tell it straight, if they can. */
+  #seek() {
+    this.#seeks = true;
+    setTimeout(() => { if (!this.#ended) this.chat.seek(); }, this.room.meeting ? MEETS : 0);
   }
 
   /** Without a name of our own we are a guest with a number that nobody else has. */
   #takeName() {
     const { room } = this, own = room.names[room.id];
+    if (this.#renaming) {
+      this.#renaming = "again";
+      return;
+    }
     const taken = room.members.some((id) => id < room.id && room.names[id] === own);
     if (own !== undefined && !taken) return; // the token has one, or ours is good
     const all = new Set(Object.values(room.names));
     let n = 1;
     while (all.has(t("people.guest", { n }))) n++;
-    room.rename(t("people.guest", { n })).catch(() => { this.#named = true; }); // it may not be changed
+    this.#renaming = "once";
+    room.rename(t("people.guest", { n })).catch(() => { this.#named = true; }).finally(() => { // it may not be changed
+      const again = this.#renaming === "again";
+      this.#renaming = "";
+      if (again && !this.#named && !this.#ended) this.#takeName();
+    });
   }
 
   /** Tells the others what we show and say. */
@@ -188,7 +212,7 @@ export class Visit {
 
   /** @param {import("./chat.js").Line} [line] that somebody has just written */
   #said(line) {
-    if (line && state.panel !== "chat") {
+    if (line && (state.panel !== "chat" || document.hidden)) {
       notice(t("chat.new", { name: line.name, text: line.text }), "message");
       change({ unread: state.unread + 1 });
     }
@@ -238,10 +262,11 @@ export class Visit {
 
   /** @param {ParleyError} error */
   #failed(error) {
-    if (this.#ended || error.re === "rename" || error.re === "report") return;
+    const { re, code } = error;
+    if (this.#ended || re === "rename" || re === "report" || re === "message" && code === "target_not_found") return; // one that has just gone
     if (error.final) this.#ways.over(error);
     else if (!this.since) this.#turnedAway(error);
-    else if (error.code !== "unreachable") notice(sayRefusal(error), "error");
+    else if (code !== "unreachable") notice(sayRefusal(error), "error");
   }
 
   /** @param {ParleyError} error for which there is no place for us yet */
@@ -262,6 +287,7 @@ export class Visit {
     channel.binaryType = "arraybuffer";
     channel.onmessage = (event) => early.push(event);
     load("files.js").then((/** @type {typeof import("./files.js")} */ { receiveFile }) => {
+      if (channel.readyState !== "open") return; // the offer is taken back already
       receiveFile(channel, id, {
         offered: (transfer) => this.#offered(transfer, id), changed: redraw,
         large: (file, bytes) => notice(t("file.tooLargeHere", { name: this.nameOf(id), file, size: size(bytes) }), "error"),
@@ -289,18 +315,13 @@ export class Visit {
 
   /** @param {Iterable<File>} files to offer to all whom we are with */
   async offer(files) {
-    const peers = [...this.room.peers.values()].filter((peer) => peer.state === "connected");
-    if (!peers.length) {
-      notice(t("file.nobody"));
-      return;
-    }
     const list = [...files];
-    try {
-      const { offerFile } = /** @type {typeof import("./files.js")} */ (await load("files.js"));
-      for (const file of list) this.transfers.push(offerFile(peers, file, redraw));
-    } catch {
-      notice(t("load.failed"), "error");
-    }
+    /** @type {typeof import("./files.js")|undefined} */
+    const module = await load("files.js").catch(() => undefined);
+    const peers = [...this.room.peers.values()].filter((peer) => peer.state === "connected"); // those of now
+    if (!module) notice(t("load.failed"), "error");
+    else if (!peers.length) notice(t("file.nobody"));
+    else for (const file of list) this.transfers.push(module.offerFile(peers, file, redraw));
     redraw();
   }
 }

@@ -214,6 +214,7 @@ const words = {
   "error.passcode": "رمز المرور غير صحيح.",
   "error.needsPasscode": "هذا الاجتماع يتطلب رمز مرور.",
   "error.kicked": "تم إخراجك من الاجتماع",
+  "error.unsupported": "لا يستطيع هذا المتصفح إجراء المكالمات: لا يدعم WebRTC أو أنه معطّل.",
   "error.refused": "لا يمكنك الانضمام إلى هذا الاجتماع.",
   "error.banned": "أُزلت من هذا الاجتماع قبل قليل.",
   "error.replaced": "انضممت من نافذة أخرى",

@@ -213,6 +213,7 @@ export default {
   "error.passcode": "That is not the passcode of the meeting.",
   "error.needsPasscode": "This meeting asks for a passcode.",
   "error.kicked": "You were removed from the meeting",
+  "error.unsupported": "This browser can’t make calls: it has no WebRTC, or it is turned off.",
   "error.refused": "You may not join this meeting.",
   "error.banned": "You were removed from this meeting a short while ago.",
   "error.replaced": "You joined from another window",

@@ -214,6 +214,7 @@ const words = {
   "error.passcode": "会议密码不正确。",
   "error.needsPasscode": "此会议需要密码。",
   "error.kicked": "您已被移出会议",
+  "error.unsupported": "此浏览器无法通话：不支持 WebRTC，或已将其关闭。",
   "error.refused": "您不能加入此会议。",
   "error.banned": "您刚刚被移出此会议，请稍后再试。",
   "error.replaced": "您已在另一个窗口中加入",

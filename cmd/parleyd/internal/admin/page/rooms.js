@@ -80,11 +80,17 @@ export class Rooms {
 
   /** @param {string} room to show beside the list; "": none */
   open(room) {
-    if (room !== this.shown) this.#words.value = "";
+    const before = this.shown;
+    if (room !== before) this.#words.value = "";
     location.hash = room && `room=${encodeURIComponent(room)}`;
+    this.shown = room;
+    if (room !== before) this.#drawDetail(undefined);
     if (room) {
-      this.shown = room;
+      if (room !== before) element("detail-title").textContent = room; // who is there comes with the next answer
       element("detail").focus();
+    } else {
+      const named = [...document.querySelectorAll("#rooms button")].find((b) => b.textContent === before);
+      /** @type {HTMLElement} */ (named ?? this.#contains).focus();
     }
   }
 
@@ -94,6 +100,11 @@ export class Rooms {
    */
   draw({ items, total, next = "" }, room) {
     this.#next = next;
+    if (!items.length && this.#cursors.length > 1) { // there are fewer rooms than there were
+      this.#cursors.pop();
+      this.#look();
+      return;
+    }
     fill(element("rooms"), items.map((r) => {
       const line = row([button(r.name, "name", () => this.open(r.name)), r.members, r.locked ? "yes" : "", age(r.opened)], [1, 3]);
       if (r.name === this.shown) line.ariaCurrent = "true";
