@@ -176,6 +176,47 @@ func TestCameraAlone(t *testing.T) {
 	bob.sees(1)
 }
 
+// A link can have somebody come in with microphone and camera off, and the camera is not opened
+// for it; both can be turned on.
+func TestLinkThatMutes(t *testing.T) {
+	d := parleyd.Start(t)
+	b := browser.Start(t)
+	bob := open(t, b, "Bob", "http://"+d.Address+"/#garden", captured)
+	bob.meet("garden")
+	ann := open(t, b, "Ann", "http://"+d.Address+"/#garden&muted&camera-off", captured)
+	ann.meet("garden")
+	bob.until("Ann is there, muted and dark", `document.querySelector(".tile.dark:not([data-key=self]) [title=Muted]")`)
+	ann.until("no camera is on", `window.live("getUserMedia", "video").length === 0`)
+	ann.click("#mute")
+	ann.click("#camera")
+	bob.seesAndHears()
+	bob.until("Ann is not muted", `!document.querySelector("[title=Muted]")`)
+}
+
+// A camera that can blur what is behind offers it, and does it from then on.
+func TestBlur(t *testing.T) {
+	d := parleyd.Start(t)
+	b := browser.Start(t)
+	blurring := `
+window.asked = [];
+const can = MediaStreamTrack.prototype.getCapabilities, apply = MediaStreamTrack.prototype.applyConstraints;
+MediaStreamTrack.prototype.getCapabilities = function () { return { ...can.call(this), backgroundBlur: [true, false] }; };
+MediaStreamTrack.prototype.applyConstraints = function (c) { window.asked.push(c.backgroundBlur); return apply.call(this, c); };`
+	ann := open(t, b, "Ann", "http://"+d.Address+"/#garden", captured, blurring)
+	ann.until("there is a preview", `document.querySelector("#preview").videoWidth > 0`)
+	ann.click("#lobby-devices")
+	ann.until("it is offered", `!document.querySelector("#blur").parentElement.hidden && !document.querySelector("#blur").checked`)
+	ann.click("#blur")
+	ann.until("the camera is asked to", `window.asked.at(-1) === true`)
+	ann.click("#blur")
+	ann.until("the camera is asked not to", `window.asked.at(-1) === false`)
+
+	bob := open(t, b, "Bob", "http://"+d.Address+"/#garden", captured)
+	bob.until("there is a preview", `document.querySelector("#preview").videoWidth > 0`)
+	bob.click("#lobby-devices")
+	bob.until("a camera that can't does not offer it", `document.querySelector("#blur").parentElement.hidden`)
+}
+
 // A screen is captured once, for as long as it is shared, and never after the meeting; the
 // page says what went wrong.
 func TestCaptures(t *testing.T) {

@@ -6,11 +6,15 @@ import { keep, recall } from "./storage.js";
 
 const LETTERS = "abcdefghijkmnpqrstuvwxyz"; // 24 that are not mistaken for another
 
-/** @returns {{room: string, token: string}} the room in the link, and the token for it */
+/**
+ * Returns the room in the link, the token for it, and what the link wants turned off at first:
+ * the microphone by `&muted`, the camera by `&camera-off`.
+ * @returns {{room: string, token: string, off: Record<"audio"|"video", boolean>}}
+ */
 export function readLink() {
-  const { room, token } = read(location.hash.slice(1));
+  const { room, token, off } = read(location.hash.slice(1));
   if (token) showRoom(room);
-  return { room, token: token || recall(`parley.token ${room}`, "sessionStorage") || "" };
+  return { room, off, token: token || recall(`parley.token ${room}`, "sessionStorage") || "" };
 }
 
 /**
@@ -26,9 +30,9 @@ function read(hash) {
     // it is no encoding: taken as it stands
   }
   room = room.normalize("NFC").trim();
-  const token = new URLSearchParams(rest.join("&")).get("token") ?? "";
+  const wishes = new URLSearchParams(rest.join("&")), token = wishes.get("token") ?? "";
   if (token) keep(`parley.token ${room}`, token, "sessionStorage");
-  return { room, token };
+  return { room, token, off: { audio: wishes.has("muted"), video: wishes.has("camera-off") } };
 }
 
 /** @param {string} room that the address bar names from now on; "": none */

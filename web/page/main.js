@@ -38,7 +38,8 @@ language.onchange = async () => {
 };
 translate();
 drawIcons();
-change({ room: readLink().room });
+const invited = readLink();
+change({ room: invited.room });
 setUpLobby();
 setUpSettings();
 setUpNotices();
@@ -54,4 +55,4 @@ addEventListener("pageshow", (event) => {
 });
 // Whoever touches the page is about to join.
 for (const event of ["pointerdown", "keydown"]) addEventListener(event, () => inside().catch(() => {}), { once: true }); // joining loads it again
-media.open();
+media.open(invited.off);

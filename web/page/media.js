@@ -17,7 +17,7 @@ const RESUMES = 1_000; // ms in which what was interrupted goes on by itself
 /** @typedef {"audioinput"|"videoinput"|"audiooutput"} DeviceKind */
 /** @typedef {"audio"|"video"} Kind */
 /** @typedef {{id: string, label: string, group: string}} Device */
-/** @typedef {{audioinput?: string, videoinput?: string, audiooutput?: string, cameraOff?: boolean}} Choices */
+/** @typedef {{audioinput?: string, videoinput?: string, audiooutput?: string, cameraOff?: boolean, blur?: boolean}} Choices */
 
 export class Media {
   local = new Local();
@@ -59,12 +59,16 @@ export class Media {
     return this.stream?.getTracks().find((track) => track.kind === kind && track.readyState === "live");
   }
 
-  /** Opens what was chosen, or what of it can be had. A microphone that is muted stays so. */
-  async open() {
+  /**
+   * Opens what was chosen, or what of it can be had. A microphone that is muted stays so.
+   * @param {Partial<Record<Kind, boolean>>} [off] what is off at first besides
+   */
+  async open(off = {}) {
     const former = this.local, local = this.local = new Local();
     former.close();
     local.on("change", () => this.#changed());
-    await local.mute("audio", former.state.muted.audio);
+    await local.mute("audio", off.audio || former.state.muted.audio);
+    if (off.video) this.choices = { ...this.choices, cameraOff: true };
     await local.mute("video", this.choices.cameraOff ?? false);
     await this.#publish();
   }
@@ -107,7 +111,23 @@ export class Media {
     const id = this.choices[kind];
     const chosen = id ? { deviceId: { ideal: id } } : {};
     if (kind === "audioinput") return { ...chosen, echoCancellation: true, noiseSuppression: true, autoGainControl: true };
-    return { ...chosen, ...LARGE };
+    return { ...chosen, ...LARGE, ...(this.choices.blur && { backgroundBlur: true }) };
+  }
+
+  /** Whether the camera, or the system for it, can blur what is behind. */
+  get blurs() { return [true, false].every((value) => this.#capabilities().backgroundBlur?.includes(value)); }
+
+  /** @returns {{backgroundBlur?: boolean[]}} which the types of the DOM do not know */
+  #capabilities() { return /** @type {any} */ (this.track("video")?.getCapabilities?.() ?? {}); }
+
+  /**
+   * Blurs what is behind, or does not, now and from now on.
+   * @param {boolean} blur
+   */
+  blur(blur) {
+    this.#keep({ blur });
+    const track = this.track("video"), size = track && this.#sized.get(track);
+    track?.applyConstraints({ ...this.#constraint("videoinput"), ...size, .../** @type {any} */ ({ backgroundBlur: blur }) }).then(redraw, (error) => this.#tell("video", error));
   }
 
   /**

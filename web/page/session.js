@@ -127,11 +127,11 @@ export function toLobby(room = newRoom()) {
 
 /** Goes where the link in the address bar points to. */
 export function followLink() {
-  const { room } = readLink();
+  const { room, off } = readLink();
   if (state.visit && room === state.room) return;
   const closed = state.phase === "left" || state.phase === "meeting";
   if (state.phase === "meeting") leave();
   else if (!closed) cancel();
   go("lobby", { room, needsPasscode: false });
-  if (closed) media.open();
+  if (closed) media.open(off);
 }

@@ -22,6 +22,12 @@ export function setUpSettings() {
     };
   }
   /** @type {HTMLElement} */ (element("notify").parentElement).hidden = !("Notification" in window);
+  const blur = element("blur", HTMLInputElement);
+  blur.onchange = () => media.blur(blur.checked);
+  drawn(() => {
+    blur.checked = media.choices.blur ?? false;
+    /** @type {HTMLElement} */ (blur.parentElement).hidden = !media.blurs;
+  });
   for (const list of lists) list.onchange = () => media.choose(/** @type {DeviceKind} */ (list.dataset.device), list.value);
   drawn(draw);
 }

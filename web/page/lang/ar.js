@@ -41,6 +41,7 @@ const words = {
   "device.gone": "{device}: انقطع الاتصال",
   "device.replaced": "{device}: انقطع الاتصال. المستخدم الآن {label}.",
   "device.back": "{device}: عاد الاتصال. المستخدم الآن {label}.",
+  "settings.blur": "تمويه الخلفية",
   "settings.sounds": "أصوات للمكالمات والرسائل والانضمام ورفع اليد",
   "settings.notify": "إشعار بالمكالمات عندما تكون علامة التبويب في الخلفية",
   "media.NotAllowedError": "{device}: لا يسمح المتصفح بالاستخدام. اسمح به من شريط العنوان ثم أعد المحاولة.",

@@ -40,6 +40,7 @@ export default {
   "device.gone": "{device}: disconnected",
   "device.replaced": "{device}: disconnected. Now using {label}.",
   "device.back": "{device}: connected again. Now using {label}.",
+  "settings.blur": "Blur my background",
   "settings.sounds": "Sounds for calls, messages, joins and hands",
   "settings.notify": "Notify me of calls while this tab is in the background",
   "media.NotAllowedError": "{device}: the browser does not allow it. Allow it in the address bar, then try again.",

@@ -41,6 +41,7 @@ const words = {
   "device.gone": "{device}已断开",
   "device.replaced": "{device}已断开，现在使用 {label}。",
   "device.back": "{device}已重新连接，现在使用 {label}。",
+  "settings.blur": "虚化我的背景",
   "settings.sounds": "来电、消息、加入和举手时播放提示音",
   "settings.notify": "标签页在后台时通知我有来电",
   "media.NotAllowedError": "{device}：浏览器未允许使用。请在地址栏中允许，然后重试。",
