@@ -244,7 +244,7 @@ func externalNATS(t *testing.T) (port string, start func() *exec.Cmd) {
 
 // Two daemons on an external NATS server, which goes away for a while: they refuse, keep
 // their clients, and go on when it is back.
-func TestOutsideNATS(t *testing.T) {
+func TestExternalNATS(t *testing.T) {
 	port, startNATS := externalNATS(t)
 	server := startNATS()
 	var all []*parleyd.Daemon
