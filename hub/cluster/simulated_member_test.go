@@ -18,6 +18,10 @@ import (
 // kickBan is how long a member that was removed may not come back.
 const kickBan = 5 * time.Second
 
+// kickTime is how long a kick may be under way, while its room changes its owner. It removes
+// whoever has the id by then, which may be a later membership than the one that was meant.
+const kickTime = 10 * time.Second
+
 // banSlack is how much earlier that may end: it counts from the beginning of the hub's batch,
 // and a hub may be busy for a while in the midst of one.
 const banSlack = 2 * time.Second
@@ -168,6 +172,11 @@ func (p *simulatedClient) join() {
 	m := &membership{name: fmt.Sprint(p.id, ".", p.stays), id: p.id, room: p.room, resumable: p.random.IntN(4) > 0, answers: map[string]string{}}
 	m.changes, m.moderates = p.random.IntN(2) > 0, p.moderates()
 	p.s.mu.Lock()
+	for _, before := range p.s.stays {
+		if before.id == m.id && before.room == m.room && time.Since(before.kickedAt) < kickTime {
+			m.kickedAt = before.kickedAt
+		}
+	}
 	p.s.stays = append(p.s.stays, m)
 	c.m = m
 	p.s.mu.Unlock()
