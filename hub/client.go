@@ -48,7 +48,7 @@ type Connection struct {
 	Remote     netip.Addr // the client's address
 	QueueBytes int        // the most memory of frames that may wait for the client
 	Writer     Writer     // may be a [PatientWriter]
-	Budget     *Budget    // all clients of one connection have the same; nil: it has this client only
+	Budget     *Budget    // shared by all clients of the connection; nil: this client is the only one
 }
 
 // Budget bounds what several clients of one connection do together: what waits for them, the
@@ -176,16 +176,16 @@ func (c *Client) Forward(e *wire.Envelope, s *wire.Suffixes, read time.Time) err
 	return c.core.Do(actor.NewForward(c.client, e, f))
 }
 
-// Publish sends a message to all members of the client's room, the client too. To what
-// Forward sends it adds "count", the number of members. Where a cluster loses the node that
-// owns the room, the client's own copy may come twice.
+// Publish sends a message to all members of the client's room, including the client. It adds
+// "count", the number of members, to what Forward sends. If a cluster loses the node that
+// owns the room, the client may get its own copy twice.
 func (c *Client) Publish(e *wire.Envelope, s *wire.Suffixes, read time.Time) error {
 	return c.forward(e, s, read, actor.ForwardParts{Audience: actor.ToAll})
 }
 
-// Scatter sends a message to one of the other members, chosen by chance. Messages with the
-// same seed, a random number, and another nth, from 0, go to different members, as long as
-// nobody comes or goes. If there are not more than nth others, it goes to nobody.
+// Scatter sends a message to one other member, chosen at random. seed is a random number;
+// nth counts from 0. Messages with the same seed and different nth go to different members,
+// unless members join or leave meanwhile. If there are nth others or fewer, nobody gets it.
 func (c *Client) Scatter(e *wire.Envelope, s *wire.Suffixes, read time.Time, seed, nth uint64) error {
 	return c.forward(e, s, read, actor.ForwardParts{Audience: actor.ToAny, Pick: actor.Pick{Seed: seed, Nth: nth}})
 }
@@ -196,9 +196,9 @@ func (c *Client) forward(e *wire.Envelope, s *wire.Suffixes, read time.Time, p a
 	return c.core.Do(p.Forward())
 }
 
-// Count sends the client text, a JSON object that is not empty, with two more members:
-// "count" is the number of members of its room, "alike" how many of them have the profile
-// meta; nil: none.
+// Count sends the client text, a JSON object with at least one field, and adds two fields:
+// "count", the number of members of its room, and "alike", the number that has the profile
+// meta; nil: that has no profile.
 func (c *Client) Count(text []byte, meta json.RawMessage, r Request) error {
 	return c.core.Do(&actor.Count{Client: c.client, Frame: frame.Text(text), Meta: meta, Refused: r.refused()})
 }
@@ -369,7 +369,7 @@ func (c *Client) Gather(g *Gathering) []byte {
 func (c *Client) Wrote(n int, now time.Time) (more bool) {
 	more, caughtUp := c.out.Wrote(n, now)
 	if caughtUp {
-		// The loop may wait for nobody, but a writer must not wait for the loop.
+		// A writer must not wait for the loop, so another goroutine hands the command over.
 		go func() { _ = c.core.Do(actor.CaughtUp{Client: c.client}) }()
 	}
 	return more

@@ -101,7 +101,7 @@ func makeHub(o Options) *Hub {
 	return h
 }
 
-// limits returns those that can change.
+// limits returns the limits that SetLimits can change.
 func (o *Options) limits() *actor.Limits {
 	return &actor.Limits{
 		MaxRooms: o.MaxRooms, MaxRoomMembers: o.MaxRoomMembers, ResumeWindow: o.ResumeWindow, KickBan: o.KickBan,
@@ -199,7 +199,7 @@ func (h *Hub) Room(ctx context.Context, name string) (*RoomDetail, error) {
 }
 
 // Count returns how many members a room has, and how many of them have the profile meta; nil:
-// none. Both are 0 if there is no such room.
+// no profile. Both are 0 if there is no such room.
 func (h *Hub) Count(ctx context.Context, room string, meta json.RawMessage) (members, alike int, err error) {
 	n, err := h.core.Count(ctx, normal(room), meta)
 	return n.Members, n.Alike, err
@@ -218,7 +218,7 @@ func (h *Hub) Clients(ctx context.Context) ([]ClientInfo, error) {
 func (h *Hub) Calls(ctx context.Context) ([]event.Call, error) { return h.core.Calls(ctx) }
 
 // Call returns the call with an id, with its story. It returns nil and no error if there
-// is no such call, or it is over for more than an hour.
+// is no such call, or if it ended more than an hour ago.
 func (h *Hub) Call(ctx context.Context, id string) (*event.Call, error) { return h.core.Call(ctx, id) }
 
 // Kick removes a member from a room: its connection is closed with 4002, its session
@@ -265,7 +265,7 @@ func (h *Hub) Announce(ctx context.Context, room string, data json.RawMessage) e
 	return h.core.CarryOut(ctx, a)
 }
 
-// order is an order for a room.
+// order returns an operator's order for a room.
 func order(room string) actor.Order { return actor.Order{Room: normal(room)} }
 
 // normal returns a room's name or an id in the form that the hub knows it by.

@@ -17,8 +17,8 @@ import (
 type Dialect interface {
 	// Name is what the log and the metrics call the protocol.
 	Name() string
-	// Rooms begins the names of the dialect's rooms, which are for its clients only; empty:
-	// it shares rooms with version 1.
+	// Rooms returns the prefix of the names of the dialect's rooms, which only its clients may
+	// join. Empty: the dialect shares rooms with version 1.
 	Rooms() string
 	// Speaker makes the speaker of a connection that a request was upgraded to. It runs on
 	// the request's goroutine, and must not keep r.
@@ -77,7 +77,7 @@ func (h *Handler) Speaking(d Dialect) *DialectHandler {
 	return &DialectHandler{h: h, dialect: d}
 }
 
-// reserve keeps rooms whose names begin so for clients of a dialect.
+// reserve keeps rooms whose names have this prefix for clients of a dialect.
 func (h *Handler) reserve(rooms string) {
 	for {
 		old := h.reserved.Load()
@@ -122,7 +122,7 @@ func (d *DialectHandler) talk(c *conn, r *http.Request) *Conn {
 // Messages are what a speaker has for its client. The zero value is ready.
 type Messages struct {
 	b     []byte
-	stats *DialectStats // nil: nobody counts
+	stats *DialectStats // nil: messages are not counted
 }
 
 // Len returns the number of bytes of all messages, with their headers.

@@ -43,7 +43,7 @@ type Handler struct {
 	writers   writers
 	deep      deepStacks
 	addresses *limit.Addresses
-	reserved  atomic.Pointer[[]string] // what the names of rooms of dialects begin with; never changed, only replaced
+	reserved  atomic.Pointer[[]string] // prefixes of the names of dialects' rooms; never changed, only replaced
 }
 
 // NewHandler makes a handler for the clients of h. The error names the option that is
@@ -153,7 +153,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d *DialectHandle
 	h.startTalk(t.conn, t.early, address, func(c *conn) *Conn { return d.talk(c, r) })
 }
 
-// admit counts a connection that is to be, or says why it may not: the HTTP status
+// admit counts a new connection, or returns why it is refused: the HTTP status
 // and the reason. An admitted connection must be dismissed in the end.
 func (h *Handler) admit(address netip.Addr) (status int, reason string) {
 	if h.draining.Load() {

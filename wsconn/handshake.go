@@ -15,7 +15,7 @@ const (
 	refusedMethod         = "method"          // it is not a GET
 	refusedVersion        = "version"         // of WebSocket: only 13 is spoken
 	refusedKey            = "key"             // Sec-WebSocket-Key is missing, or is not 16 bytes in base64
-	refusedHandshake      = "handshake"       // the HTTP server does not give the connection away
+	refusedHandshake      = "handshake"       // the HTTP server does not let the connection be hijacked
 	refusedDraining       = "draining"        // the server is going away
 	refusedMaxConnections = "max_connections" // Options.MaxConnections
 	refusedAddressLimit   = "address_limit"   // Options.PerAddress
@@ -25,7 +25,7 @@ const (
 type refusal struct {
 	status int
 	reason string
-	text   string // for whoever looks at the answer
+	text   string // the body of the answer
 }
 
 // checkRequest says why a request can't be upgraded, whoever sends it; nil: it can.

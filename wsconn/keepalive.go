@@ -18,7 +18,7 @@ type keepalive struct {
 	// Guarded by mu.
 	mu     sync.Mutex
 	timer  *time.Timer
-	joinBy time.Time // zero: it has joined, or may take its time
+	joinBy time.Time // zero: it has joined, or there is no join timeout
 	pingAt time.Time // zero: no pings
 	endBy  time.Time // zero: is not closing
 	goodTo time.Time // when the client's token runs out; zero: it has none
@@ -202,7 +202,7 @@ func (k *keepalive) probe() {
 }
 
 // answer takes a pong, and reports whether it is the answer to the last ping; others
-// count for nothing but the bytes that they are.
+// count only as bytes from the client.
 func (k *keepalive) answer(payload []byte) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -4,7 +4,7 @@ import "time"
 
 // traffic is what is known of the bytes of a connection. Counts only grow.
 type traffic struct {
-	reading bool   // what the client has sent waits for its turn here
+	reading bool   // the read loop does not read at the moment: see lull
 	read    uint64 // from the client, and each turn of what waited
 	written uint64 // that the connection has accepted
 	arrived uint64 // of ours at the client's side, counted from anywhere
@@ -39,8 +39,8 @@ func (c *conn) traffic() traffic {
 //     say what has arrived, where the system tells them; else what the socket has
 //     accepted counts.
 //
-// Once the ping has arrived its answer has a whole window, and the grace that a proxy
-// may need which took all at once and has a slow line behind it.
+// Once the ping has arrived, the client has a whole window to answer. It has more if a proxy
+// may have taken everything at once and passes it on over a slow line.
 type wait struct {
 	by     time.Time     // the next look; zero: nothing is waited for
 	from   time.Time     // the last one
@@ -48,7 +48,7 @@ type wait struct {
 	grace  time.Duration
 
 	last  traffic // at the last look
-	upTo  uint64  // the ping has arrived once so much has
+	upTo  uint64  // the ping has arrived once this many bytes have
 	there bool    // it has arrived
 }
 
@@ -96,8 +96,8 @@ func (w *wait) shift(pausedAt, now time.Time) {
 	w.by = w.by.Add(now.Sub(pausedAt))
 }
 
-// The slowest line that is served has slowBytes a second, and holds so much as
-// longestOnWay.
+// The slowest line that is served carries slowBytes a second, and holds at most
+// longestOnWay bytes.
 const (
 	slowBytes    = 3000
 	longestOnWay = 64 << 10

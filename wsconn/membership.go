@@ -23,7 +23,7 @@ const MaxMemberships = 1000
 // Entry is what [Conn.Join] asks for.
 type Entry struct {
 	Room            string
-	ID              string          // empty: the server chooses. If the gate decides on an id, that comes first
+	ID              string          // empty: the server makes one; an id from the gate becomes its prefix
 	Name            string          // nickname; empty: none
 	Meta            json.RawMessage // profile, at most [wire.MaxMeta] bytes; nil: none
 	Token, Passcode string          // for the gate; may be empty
@@ -34,7 +34,7 @@ type Entry struct {
 	Key             string
 	Takeover        bool
 	Data            any     // see [Membership.Data]
-	Outcome         Outcome // of what is passed on; nil: nobody hears of it
+	Outcome         Outcome // hears what becomes of each message passed on; nil: nothing does
 
 	// Ask decides once the gate has let the client in, under this id; nil: nobody is asked.
 	// Its error is that of Join. It may take until ctx is done.
@@ -114,8 +114,8 @@ func (c *Conn) Allowed(e Entry) error {
 	})
 }
 
-// Aside calls f, which may wait for others: that time is not the client's, which is not read
-// meanwhile. Only Begin and Message may call it.
+// Aside calls f, which may wait for others. Meanwhile the connection is not read, and its clocks
+// stand still. Only Begin and Message may call it.
 func (c *Conn) Aside(f func() error) error {
 	err := error(errPanic) // a gate may end its goroutine
 	done := make(chan struct{})
@@ -197,7 +197,7 @@ func (c *Conn) askGate(e *Entry) (*Admission, error) {
 	return a, nil
 }
 
-// chosenID returns a new id. The one that the gate has decided on comes first: one user may
+// chosenID returns a new id, which begins with the one that the gate has decided on: one user may
 // have many connections that know nothing of each other.
 func chosenID(gates string) string {
 	id := rand.Text()
@@ -207,7 +207,7 @@ func chosenID(gates string) string {
 	return wire.Cut([]byte(gates), wire.MaxID-len(id)-1) + "/" + id
 }
 
-// noteRefusal logs and counts what the hub has not heard of.
+// noteRefusal logs and counts a refusal that the hub does not know of.
 func (c *Conn) noteRefusal(r *wire.Refusal, e *Entry) {
 	m := &Membership{conn: c, joining: true}
 	m.client = c.connect(m)
@@ -232,7 +232,7 @@ func (c *Conn) connect(m *Membership) hub.Client {
 	})
 }
 
-// gateError returns what a speaker is to know of a gate's error.
+// gateError returns what a speaker may know of a gate's error.
 func (c *Conn) gateError(err error) error {
 	var end *violation
 	var r *wire.Refusal
@@ -287,7 +287,7 @@ func (c *Conn) enter(e Entry, a *Admission, request hub.Request) (*Membership, e
 	return m, nil
 }
 
-// least returns the smaller of two limits, of which 0 is none.
+// least returns the smaller of two limits; 0 is no limit.
 func least(a, b int) int {
 	if a == 0 || b != 0 && b < a {
 		return b

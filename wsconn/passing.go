@@ -12,11 +12,11 @@ import (
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
-// Outgoing is a message of version 1 that a member passes on, and of which it hears what
-// has become. It must not change any more.
+// Outgoing is a message of version 1 that a member passes on. [Entry.Outcome] hears what
+// becomes of it. It must not be changed once it is passed on.
 type Outgoing struct {
-	// Text is the message but for the brace at its end. It is valid UTF-8, has at least one
-	// member, and no ref.
+	// Text is the message without the brace at its end. It is valid UTF-8, and has at least
+	// one field and no ref.
 	Text []byte
 	To   Audience
 	// Seed, a random number, and Nth, from 0, choose the receiver for ToAny, see

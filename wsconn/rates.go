@@ -26,9 +26,9 @@ type rates struct {
 	options                       *Options
 	messages, bytes, changes      *rate.Limiter // nil: no limit
 	refusedMessages, refusedBytes *rate.Limiter // likewise; made when the first message is refused
-	frames                        *rate.Limiter // that are no message; likewise
-	now                           time.Time     // the latest that was heard of: limiters must not see time go back
-	since                         time.Time     // first refusal of those that go on
+	frames                        *rate.Limiter // of frames that are no message; nil: no limit
+	now                           time.Time     // the latest time seen: limiters must not see time go back
+	since                         time.Time     // first refusal of the present series
 	last                          time.Time     // last refusal
 }
 

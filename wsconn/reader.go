@@ -73,7 +73,7 @@ func (r *reader) init(conn net.Conn, early []byte, limit int, bytesIn *atomic.Ui
 // rawConn returns the descriptor of a plain socket, which can be read and written
 // without waiting; nil: conn is something else, such as TLS or a wrapper, and is
 // read and written through its own methods. A wrapper that embeds a *net.TCPConn
-// has its SyscallConn too, but must not be gone around: it may count, buffer or
+// has its SyscallConn too, but must not be bypassed: it may count, buffer or
 // change the bytes.
 func rawConn(conn net.Conn) syscall.RawConn {
 	if !nonblocking {

@@ -130,14 +130,14 @@ func (c *Conn) message(text []byte) error {
 	return c.speaker.Message(text)
 }
 
-// Charge counts one more message against the client's limit: a message that the server makes
-// several of costs as much as those. Over the limit, the client is not read for a while. Only
+// Charge counts one more message against the client's limit, for a message that the server
+// turns into several. Over the limit, the client is not read for a while. Only
 // Begin and Message may call it.
 func (c *Conn) Charge() error {
 	return c.c.pace(reserve(c.c.rates.messages, c.c.rates.at(time.Now()), 1))
 }
 
-// ChangesAtOnce lets the client join so many rooms at once, if the limit is fewer. Only
+// ChangesAtOnce raises the client's limit of membership changes at once to n. Only
 // [Dialect] Speaker may call it.
 func (c *Conn) ChangesAtOnce(n int) {
 	if o := c.c.options; n > o.BurstChanges {
@@ -186,8 +186,8 @@ func (c *Conn) remove(m *Membership) bool {
 	return was
 }
 
-// expire sets the clock to the first grant that runs out. Of one that has run out the
-// membership is still to end.
+// expire sets the clock to the first grant that runs out. If one has run out already, the hub
+// has not ended its membership yet: the clock comes again in a second.
 func (c *Conn) expire() {
 	var first time.Time
 	now := time.Now()

@@ -18,7 +18,7 @@ import (
 )
 
 // v1 speaks version 1 of the protocol for a connection: it turns messages into
-// commands of the hub, and knows of its client what that takes. Owned by the read
+// commands of the hub, and keeps what it must know of the membership. Owned by the read
 // loop.
 type v1 struct {
 	c        *conn
@@ -64,9 +64,9 @@ func (v *v1) message(text []byte) error {
 	if e.Type == wire.TypePing {
 		return v.ping(e)
 	}
-	// The rest is rare, and takes more stack than a connection is to keep for it, the
-	// timer's arithmetic included. It may wait for others to decide: that time is not
-	// the client's.
+	// The rest is rare and needs a deeper stack than a connection keeps, also for the
+	// timer. It may wait for the gate: the connection's clocks stand still
+	// meanwhile.
 	done := make(chan error, 1)
 	go func() {
 		err := error(errPanic) // a gate may end its goroutine

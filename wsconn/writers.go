@@ -47,7 +47,7 @@ func (l *line) remove(c *conn) {
 }
 
 // laterEvery is how often a connection of the line later has its turn, while others wait
-// too: what goes to many must not hold up what two say to each other, nor never come.
+// too: what goes to many must neither hold up what two say to each other nor wait for ever.
 const laterEvery = 4
 
 // breathEvery is after how many connections of the line later a writer lets others have a
@@ -64,11 +64,11 @@ const connsPerWriter = 4
 // already, which its outbox sees to. It may be called from any goroutine.
 func (w *writers) add(c *conn) { w.queue(c, false) }
 
-// addLater is add for a connection that may let others have their turn before.
+// addLater is add for a connection that may wait until others have had their turn.
 func (w *writers) addLater(c *conn) { w.queue(c, true) }
 
-// hurry has a connection that was added with addLater let others have their turn before
-// no more. It does nothing once a writer has taken the connection.
+// hurry moves a connection that was added with addLater into the line of add. It does
+// nothing once a writer has taken the connection.
 func (w *writers) hurry(c *conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -97,13 +97,13 @@ func (w *writers) queue(c *conn, late bool) {
 	}
 }
 
-// starts reports whether a further worker is worth its start when so many
+// starts reports whether a further writer is worth its start when so many
 // connections wait. The caller holds mu.
 func (w *writers) starts(waiting int) bool {
 	return w.running == 0 || w.running < w.limit && waiting > w.running*connsPerWriter
 }
 
-// next returns the connection to write to, or nil when the worker is to end, and whether it
+// next returns the connection to write to, or nil when the writer is to end, and whether it
 // comes from the later line.
 func (w *writers) next() (c *conn, late bool) {
 	w.mu.Lock()

@@ -10,9 +10,9 @@ import (
 	"github.com/parley-rtc/parley/hub/event"
 )
 
-// access is who may join, and who is told of it.
+// access has the parts that decide on joins, and those that tell an application.
 type access struct {
-	tokens *auth.Verifier  // nil: tokens are not looked at
+	tokens *auth.Verifier  // nil: tokens are not checked
 	asked  *webhook.Join   // nil: no application is asked
 	told   *webhook.Events // nil: none is told
 	gate   *gate.Gate
@@ -80,7 +80,7 @@ func (d *daemon) newWebhooks(c *config.Config, a *access, old *live, had func(na
 	return err
 }
 
-// notify returns what the hub tells its events to; nil: nobody, for ever.
+// notify returns the function that gets the hub's events; nil: there is none until a restart.
 func (d *daemon) notify(c *config.Config) func(event.Event) {
 	if c.Webhooks.Event == "" {
 		return nil

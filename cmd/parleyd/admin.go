@@ -12,7 +12,7 @@ import (
 	"github.com/parley-rtc/parley/hub/cluster"
 )
 
-// adminRoutes serves what is for those who run the server: the admin API and its
+// adminRoutes serves what is for operators: the admin API and its
 // page, metrics, profiles and the log's level.
 func (d *daemon) adminRoutes() http.Handler {
 	var nodes func(context.Context) ([]cluster.NodeInfo, error)
@@ -61,7 +61,7 @@ func (d *daemon) beginDrain() {
 	}
 }
 
-// extraFigures are those of the parts that can be left out.
+// extraFigures are the figures of the optional parts.
 func (d *daemon) extraFigures() map[string]any {
 	all := map[string]any{}
 	if r := d.relay; r != nil {

@@ -80,7 +80,7 @@ func (d *daemon) backplane(o broker.Options) (cluster.Backplane, error) {
 	return d.direct, nil
 }
 
-// allAddresses adds to names of several machines the addresses that they have now; each
+// allAddresses adds the present addresses of each name that stands for several machines; the
 // name stays, for the machines to come.
 func allAddresses(peers []string) (all []string) {
 	for _, p := range peers {

@@ -42,7 +42,7 @@ const (
 	maxAdminBodyBytes = 128 << 10 // a message to a room
 )
 
-// sameSignal is the time in which a second signal is still the first one: some programs
+// sameSignal is the time within which a second signal counts as the first: some programs
 // signal a process and its group. A later one ends the daemon at once.
 const sameSignal = 250 * time.Millisecond
 
@@ -70,10 +70,10 @@ type daemon struct {
 
 	live      atomic.Pointer[live] // nil during the start
 	reloading sync.Mutex           // held by reload
-	retiring  sync.WaitGroup       // parts that were replaced and have still something to tell
+	retiring  sync.WaitGroup       // parts that were replaced and still have events to deliver
 
 	entrances     []*entrance
-	shared        *tlsport.Listener // that of an entrance which is the TURN server's too; nil: there is none
+	shared        *tlsport.Listener // the listener of the port that HTTPS and TURN share; nil: there is none
 	adminListener net.Listener
 	server, admin *http.Server
 

@@ -87,8 +87,8 @@ func (d *daemon) hubOptions(c *config.Config) hub.Options {
 	}
 }
 
-// orOff returns a setting, of which 0 means no limit, as the options of a handler
-// say so: there 0 is the default.
+// orOff converts a setting, in which 0 means no limit, to the options of a handler, in
+// which a negative value means no limit and 0 the default.
 func orOff[T int | time.Duration](n T) T {
 	if n == 0 {
 		return -1

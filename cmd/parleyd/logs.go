@@ -12,7 +12,7 @@ import (
 )
 
 // The events that the daemon itself logs; those of rooms and connections stand in
-// packages hub and wsconn.
+// packages hub/event and wsconn.
 const (
 	eventStart          = "start"               // version, addresses, limits
 	eventDrain          = "drain"               // signal, connections

@@ -1,6 +1,6 @@
 // Parleyd is the signaling daemon: it serves the page, the WebSocket endpoint
 // /ws, health checks, and metrics and administration on a listener of their own.
-// Its further commands are for those who run it.
+// Its other commands are for operators.
 package main
 
 import (
@@ -40,8 +40,8 @@ func main() {
 	os.Exit(exitCode(newRoot().Execute()))
 }
 
-// failed is an error of something that was asked for rightly: it ends with
-// exitFailed, without a word where it has none.
+// failed is an error in carrying out a valid command. The process ends with
+// exitFailed, and prints nothing if the error has no text.
 type failed struct{ error }
 
 func exitCode(err error) int {

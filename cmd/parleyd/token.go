@@ -83,7 +83,7 @@ func mintingSecret(secretFile, file string) ([]byte, error) {
 	return secrets[0], nil
 }
 
-// checkToken finds what the daemon would not take.
+// checkToken returns why the daemon would refuse such a token, or nil.
 func checkToken(t *auth.Token, rights []string, ttl time.Duration) error {
 	for _, r := range rights {
 		if wire.ParseRights([]string{r}) == 0 {

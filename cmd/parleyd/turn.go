@@ -65,7 +65,7 @@ func (d *daemon) turnSecrets(c *config.Config) (func() [][]byte, error) {
 	return func() [][]byte { return [][]byte{d.ownSecret()} }, nil
 }
 
-// keptSecret returns the secret of this daemon's own, which is kept if there is a place.
+// keptSecret returns this daemon's own secret, which it keeps in state-dir if it can.
 func (d *daemon) keptSecret() []byte {
 	if d.config.StateDir != "" {
 		kept, err := state.Secret(d.config.StateDir, "turn-secret")

@@ -14,8 +14,8 @@ import (
 	"github.com/parley-rtc/parley/hub/internal/actor"
 )
 
-// This file has all nodes tell what they know, and carry out orders, for those who run the
-// servers.
+// This file answers the operator's questions for all nodes, and has the operator's orders
+// carried out.
 
 // NodeInfo is what a node is at one moment.
 type NodeInfo struct {
@@ -25,10 +25,10 @@ type NodeInfo struct {
 	Partitions  int    // that it owns, of [Partitions]
 	Rooms       int    // that it owns
 	Members     int    // of those rooms
-	Connections int    // with it
+	Connections int    // of the node
 }
 
-// CarryOut carries out an order of those who run the servers, wherever the room is.
+// CarryOut carries out an order of the operator, wherever the room is.
 // The error is a [*wire.Refusal] if the order could not be carried out; any other says
 // that the outcome is not known.
 func (n *Node) CarryOut(ctx context.Context, c actor.Ordered) error {

@@ -96,7 +96,7 @@ func (c *control) isFree(e partEntry) bool {
 }
 
 // leaveWhenFree leaves once nothing is ours, nobody is with us, and all that we have said
-// has arrived. Before that it does not listen for one tick: so nobody can hand over to us
+// has arrived. For one tick before that it takes no packets: so no node hands over to us
 // what we would take along.
 func (c *control) leaveWhenFree(mine int) {
 	free := (mine == 0 && !c.promised() || c.desired(0) == "") && c.n.connections.Load() == 0 && c.quiet()

@@ -52,7 +52,7 @@ type edgeClient struct {
 	pending       []pending
 	bytes         int  // of pending
 	gen           int  // changes when pending is sent anew
-	early         bool // the join or resume is confirmed before what comes of it has come
+	early         bool // the join or resume was confirmed before its result has arrived
 	deferred      []actor.Command
 	deferredBytes int
 	join          *actor.Join   // that the owner has been sent, until it is answered; nil: none
@@ -340,7 +340,7 @@ func (e *edge) in(t *edgeClient) {
 	}
 }
 
-// notIn ends what clients a connection to a room that it did not get into.
+// notIn undoes enter for a connection whose join or resume was refused.
 func (e *edge) notIn(t *edgeClient) {
 	joined, resumed := t.joined, t.resumed
 	t.joined, t.resumed = nil, nil

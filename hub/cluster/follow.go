@@ -11,8 +11,8 @@ import (
 // node, that node comes to own it.
 
 const (
-	// followLooks is how often the same must be seen before a partition moves: whoever passes
-	// by moves nothing.
+	// followLooks is how many looks must agree before a partition moves: members that stay
+	// for a moment move nothing.
 	followLooks = 3
 	// maxFollowing is how many partitions begin to move at one look.
 	maxFollowing = 8

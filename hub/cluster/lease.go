@@ -26,9 +26,9 @@ const (
 // ErrNameTaken says that another node of the cluster has this node's name, and is alive.
 var ErrNameTaken = errors.New("cluster: another node of this name is alive")
 
-// takenAfter is how many renewals of another process under our name show that it lives: of
-// those that the register has had after we wrote that we have come. A register that catches up
-// tells those of a dead process too, however late.
+// takenAfter is how many renewals by another process under our name show that it lives. Only
+// renewals after our entry at comingKey count: a register that catches up may still report
+// those of a dead process, however late.
 const takenAfter = 3
 
 // lease keeps this node's entry in the register. It has a goroutine of its own, which no
@@ -44,9 +44,9 @@ type lease struct {
 	revision  uint64                   // of the entry in the register, as far as is known; guarded by mu
 	begun     map[uint64]time.Duration // when writes of this incarnation began, by beat; guarded by mu
 	renewed   time.Time                // when the last write went through; guarded by mu
-	since     time.Time                // they have gone through without a gap since then; guarded by mu
+	since     time.Time                // writes have succeeded without a gap since then; guarded by mu
 	in        bool                     // the register has had the entry of this incarnation; guarded by mu
-	lost      bool                     // it is another by now: this incarnation is over; guarded by mu
+	lost      bool                     // this incarnation is over: the entry is another's; guarded by mu
 	held      bool                     // the entry is of another incarnation, as of heldAt; guarded by mu
 	heldAt    time.Time                // guarded by mu
 	registers int                      // that there have been; guarded by mu
@@ -240,7 +240,7 @@ func (l *lease) went(e nodeEntry, begun time.Duration) {
 }
 
 // seen takes in what the register says of our entry. It is called by the backplane, and
-// blocks for nothing.
+// must not block.
 func (l *lease) seen(e nodeEntry, revision uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

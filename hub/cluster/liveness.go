@@ -60,7 +60,7 @@ func (c *control) registerLost() {
 // forgetAfter is how long a node that is gone is remembered.
 const forgetAfter = 10 * time.Minute
 
-// tick renews our lease, finds out who is lost, and sees to partitions.
+// tick updates what our entry says, finds out which nodes are lost, and assigns partitions.
 func (c *control) tick() {
 	now := time.Now()
 	if c.lease.isLost() && c.state != "gone" {

@@ -50,7 +50,7 @@ type Options struct {
 
 const defaultLinkBytes = 16 << 20
 
-// Node is one of several that are one server. It takes the commands of its
+// Node is one node of a cluster. It takes the commands of its
 // connections as a [actor.Hub] does.
 type Node struct {
 	// Set before start, then read only.

@@ -9,7 +9,7 @@ import (
 // Call is a call between two members of a room, as far as the server knows it. Fields
 // that are not known yet, or that nobody has reported, are zero.
 type Call struct {
-	ID       string // made by the server; it means nothing
+	ID       string // made by the server, opaque
 	Room     string
 	From, To string // ids; From sent the first offer
 	Started  time.Time
@@ -19,9 +19,9 @@ type Call struct {
 	Outcome  wire.Outcome  // of an ended call
 	Reason   string        // how it ended: one of the reasons of this package
 	By       string        // id of the member that ended it: by hanging up, or because its membership ended
-	Cause    string        // why it failed or ended, a word of a client
-	Setup    time.Duration // until it was connected, as the first side that says so
-	Path     wire.Path     // as the first connected side that says so
+	Cause    string        // why it failed or ended, in one word from a client
+	Setup    time.Duration // from the first offer until it was connected, as first reported
+	Path     wire.Path     // as reported by the first side that was connected
 	Protocol wire.Protocol // likewise
 	Quality  Quality       // of an ended call
 	Sides    [2]CallSide   // what From and To have reported

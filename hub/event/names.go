@@ -29,7 +29,7 @@ const (
 	// offers; answered and setup, path and protocol, cause, and rtt, rtt_worst, jitter, loss,
 	// loss_worst and freezes where they are known.
 	CallDone   = "call"
-	CallFailed = "call failed" // warn level: call, room, from, to, by, and cause if by has said it; a member reports a failure
+	CallFailed = "call failed" // warn level: call, room, from, to, by; cause if reported: the member by reports a failure
 )
 
 // The names of fields in log lines.
@@ -42,13 +42,13 @@ const (
 	FieldCode       = "code"       // an error code of the protocol, or a close code
 	FieldReason     = "reason"     // one of the reasons below; of a refusal, words; of a panic, the callback
 	FieldDuration   = "duration"   // seconds
-	FieldMembers    = "members"    // members of the room, with this one
+	FieldMembers    = "members"    // members of the room, this one included
 	FieldMissed     = "missed"     // messages that a resumed member had not received
 	FieldType       = "type"       // a message's type
 	FieldTo         = "to"         // the receiver's id; empty: all other members
 	FieldBytes      = "bytes"      // length of a message
 	FieldBy         = "by"         // the moderator's id; absent: the operator. Of a call: who ended it, or reports the failure
-	FieldSuppressed = "suppressed" // refusals of the client since its last line
+	FieldSuppressed = "suppressed" // refusals of the client since its last line, which were not logged
 
 	// Of calls. Times are in seconds.
 	FieldCall      = "call"       // the call's id
@@ -83,12 +83,12 @@ const (
 	ReasonDrain        = "drain"           // the server is going away
 	ReasonClosed       = "closed"          // the client sent a close frame
 	ReasonGoneAway     = "gone_away"       // the client, or a proxy for it, sent 1001
-	ReasonLost         = "lost"            // the connection broke
+	ReasonLost         = "lost"            // the connection broke, or the server had closed it
 	ReasonPingTimeout  = "ping_timeout"    // no sign of life after a ping
 	ReasonRateLimit    = "rate_limit"      // over a limit for too long
 	ReasonBadFrame     = "protocol_error"  // invalid WebSocket frames, or messages that the server does not accept
 	ReasonPanic        = "panic"           // a callback of the embedding program panicked
-	ReasonRefused      = "refused"         // the server does not let the client in, and says so as its protocol does
+	ReasonRefused      = "refused"         // a client of a dialect was refused, in its own protocol
 	ReasonHangup       = "hangup"          // of a call: a member hung up
 	ReasonNoAnswer     = "no_answer"       // of a call: nobody answered in time
 )

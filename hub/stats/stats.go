@@ -15,7 +15,7 @@ type Hub struct {
 	Rooms     atomic.Int64                 // open now
 	Members   atomic.Int64                 // joined now
 	Suspended atomic.Int64                 // members without a connection now
-	Messages  [wire.NumTypes]atomic.Uint64 // forwarded, by type; one for all receivers counts once
+	Messages  [wire.NumTypes]atomic.Uint64 // forwarded, by type; a message to many receivers counts once
 	Refusals  [wire.NumCodes]atomic.Uint64 // refused messages, by code
 
 	EventsDropped atomic.Uint64 // events that were dropped because Options.Notify was too slow

@@ -58,7 +58,7 @@ var codeNames = [NumCodes]string{
 // String returns the code as it stands on the wire.
 func (c Code) String() string { return codeNames[c] }
 
-// ParseCode finds the code that stands so on the wire; [NoCode] if there is none.
+// ParseCode returns the code that has this name on the wire; [NoCode] if there is none.
 func ParseCode(name []byte) Code {
 	for code, known := range codeNames {
 		if known == string(name) {

@@ -4,7 +4,7 @@ import "unicode/utf8"
 
 // Cut returns the first n bytes of s, or up to three less, so that no character is
 // cut in two: for what is echoed, logged or sent where there is room for n bytes.
-// Of what is no UTF-8 it returns n bytes.
+// If s is not UTF-8, Cut returns exactly n bytes.
 func Cut[T ~string | ~[]byte](s T, n int) string {
 	if len(s) <= n {
 		return string(s)

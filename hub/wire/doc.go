@@ -1,6 +1,6 @@
 // Package wire holds the messages that clients and the server exchange: their
-// types, error and close codes, the reading of envelopes and the encoding of
-// frames. It does no I/O and knows nothing of rooms.
+// types, error and close codes, names and rights, the reading of envelopes, and the
+// headers of frames. It does no I/O and knows nothing of rooms.
 //
 // Reading is strict where two readers of the same bytes could come to
 // different conclusions (duplicate names, trailing data, depth, invalid
@@ -9,6 +9,6 @@
 // otherwise never looked at: a forwarded message keeps its bytes, and only room
 // and from are put in.
 //
-// Writing makes a [Frame]: the message with its RFC 6455 header in one piece,
-// made once and shared by however many receivers.
+// [Envelope.AppendForward] writes the text that receivers get. Package hub/internal/frame
+// puts the RFC 6455 header before it, once for all receivers.
 package wire

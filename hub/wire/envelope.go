@@ -3,8 +3,8 @@ package wire
 import "bytes"
 
 // Envelope is what the server reads of a client's message. Its byte slices point
-// into the text that was parsed, or to copies of what was written in another way
-// than it is read, and are valid as long as that text is. A field that the message
+// into the parsed text, or to copies if a field has escapes or is not in its normal
+// form. They are valid as long as the text is. A field that the message
 // does not have is empty; Has tells. Room, From, To and a join's Name are in their
 // normal forms, see [Normal].
 type Envelope struct {
@@ -31,7 +31,7 @@ type Envelope struct {
 	end        int // offset of the closing brace
 	roomAt     span
 	fromAt     span
-	lookalikes bool   // something could be read as another room or from: the client's own are not passed on
+	lookalikes bool   // a field could be mistaken for room or from: the client's own are not passed on
 	unknown    *names // kept from one message to the next
 }
 
@@ -216,7 +216,7 @@ func (e *Envelope) scan() *Refusal {
 	return nil
 }
 
-// addUnknown notes a name that is no field's; it reports false if the message has
+// addUnknown notes the name of an unknown field. It reports false if the message has
 // it twice.
 func (e *Envelope) addUnknown(name []byte) bool {
 	// A reader that ignores case would take these for the server's own fields.

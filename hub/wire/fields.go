@@ -40,7 +40,7 @@ const (
 // belong to the application.
 const joinOnly = FieldPasscode | FieldTakeover | FieldChanges
 
-// fieldInfo is what is said of a field.
+// fieldInfo has a field's name and the refusals that are about it.
 type fieldInfo struct {
 	name                  string
 	wrong, missing, twice *Refusal
@@ -86,7 +86,7 @@ var fieldInfos = func() (infos [numFields]fieldInfo) {
 // number returns the number of the lowest bit of a set that is not empty.
 func (f Field) number() int { return bits.TrailingZeros32(uint32(f)) }
 
-// info returns what is said of the first field of a set that is not empty.
+// info returns the entry of the first field in a set that is not empty.
 func (f Field) info() *fieldInfo { return &fieldInfos[f.number()] }
 
 // fieldOf finds a field by its name; 0 if it is unknown. It is a switch because

@@ -31,10 +31,10 @@ func (e *Envelope) AppendForward(dst []byte, s *Suffixes) []byte {
 // ForwardSize is the most that AppendForward appends, in bytes.
 func (e *Envelope) ForwardSize(s *Suffixes) int { return e.end + len(s.both) + 1 }
 
-// Open returns a message that is to be forwarded up to its closing brace, and
-// which of FieldRoom and FieldFrom are missing in it. The caller appends these as
-// they are true, and the brace. Where the client gave its room and id they stay,
-// unless a reader could see other ones beside them or in another spelling. The
+// Open returns a message to be forwarded, up to its closing brace, and says which of
+// FieldRoom and FieldFrom it lacks. The caller appends those with the sender's room and
+// id, and then the brace. The client's own room and from stay, unless a reader could
+// take another field or another spelling for them. The
 // caller has checked that they are the sender's own.
 //
 // The server's fields stand last, so that readers that ignore the case of

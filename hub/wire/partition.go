@@ -6,8 +6,8 @@ import "hash/fnv"
 // nodes have two or three each.
 const Partitions = 256
 
-// PartitionOf returns the partition of a room, 0 to Partitions-1: the FNV-1a hash of its name,
-// 64 bits, both halves of it joined by exclusive or. Clients name it in the URL, so that a load balancer
+// PartitionOf returns the partition of a room, 0 to Partitions-1: the 64-bit FNV-1a hash of
+// its name, its halves joined by XOR, modulo Partitions. Clients put it into the URL: a load balancer
 // can bring all members of a room to one node without learning the room.
 func PartitionOf(room string) int {
 	h := fnv.New64a()

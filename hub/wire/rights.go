@@ -2,7 +2,7 @@ package wire
 
 import "strings"
 
-// Rights are what a member may do. Servers of a cluster send them to each other:
+// Rights are what a member may do. Nodes of a cluster send them to each other:
 // a right keeps its bit.
 type Rights uint8
 
@@ -12,7 +12,7 @@ const (
 	MayMessage  Rights = 1 << 1 // message
 	MayModerate Rights = 1 << 2 // kick, lock, unlock; and enter a locked room
 
-	// DefaultRights are those of a member that nothing else is said about.
+	// DefaultRights are the rights of a member unless a token or the application says otherwise.
 	DefaultRights = MaySend | MayMessage
 )
 

@@ -31,7 +31,7 @@ func special(x uint64) uint64 {
 	return (((quote - ones) & ^quote) | ((slash - ones) & ^slash) | ((x - ones*0x20) & ^x)) & highs
 }
 
-// isEscape tells the bytes that may follow a backslash, but for u.
+// isEscape marks the bytes that may follow a backslash, except u.
 var isEscape = [256]bool{'"': true, '\\': true, '/': true, 'b': true, 'f': true, 'n': true, 'r': true, 't': true}
 
 // skipString reads the string that begins at b[i], a quote. escaped says that

@@ -1,7 +1,7 @@
 package wire
 
-// Type says what a message is: the value of its "type" field. Servers of a cluster
-// send types to each other: a type keeps its number.
+// Type says what a message is: the value of its "type" field. Nodes of a cluster
+// send its number to each other, so a type keeps its number.
 type Type uint8
 
 // The types of the protocol. The table types has their meaning for the server.
@@ -38,9 +38,9 @@ const (
 // types has the one entry for each type; its names are those on the wire.
 var types = [NumTypes]struct {
 	name      string
-	client    bool   // a client may send it; the others are answered with unknown_type
+	client    bool   // a client may send it; any other type is answered with unknown_type
 	forwarded bool   // to other members
-	required  Field  // without these fields it means nothing
+	required  Field  // fields that a message of this type must have
 	needs     Rights // to send it
 }{
 	TypeUnknown:   {name: "unknown"},

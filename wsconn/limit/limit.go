@@ -39,7 +39,7 @@ type entry struct {
 	connects, joins *rate.Limiter
 }
 
-// New makes a count.
+// New makes an Addresses with these limits.
 func New(o Options) *Addresses {
 	return &Addresses{options: o, entries: make(map[netip.Addr]*entry), sweepAt: sweepSize}
 }

@@ -64,7 +64,7 @@ func (p *peer) Begin() error {
 	return err
 }
 
-// secretOf returns what stands for a token in the hub: there the token is nobody's business.
+// secretOf returns a hash that stands for a token in the hub, which never gets the token.
 func secretOf(token string) string {
 	sum := sha256.Sum256([]byte("peerjs\x00" + token))
 	return hex.EncodeToString(sum[:16])

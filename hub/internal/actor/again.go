@@ -1,8 +1,8 @@
 package actor
 
-// Again carries out a command that another hub may have carried out already, of a member
-// that was restored here. Number is that of the client's message in its membership, as
-// in member.handled: what is not beyond that is dropped.
+// Again carries out a command of a member that was restored here, unless another hub has
+// carried it out already. Number is the command's number in the membership: if it is not
+// greater than member.handled, the command is dropped.
 type Again struct {
 	Client  *Client
 	Number  uint64
@@ -28,7 +28,7 @@ type Handled struct{ Client *Client }
 
 func (h Handled) apply(*loop) { h.Client.handled() }
 
-// Drop gives back what a command holds that is not carried out.
+// Drop releases what a command holds that is not carried out, and answers its caller.
 func Drop(c Command) {
 	switch c := c.(type) {
 	case *Join:

@@ -5,8 +5,8 @@ import (
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
-// Audience says which members of the sender's room get a message. Servers of a cluster
-// send it to each other: each keeps its number.
+// Audience says which members of the sender's room get a message. Nodes of a cluster
+// send its number to each other, so an audience keeps its number.
 type Audience uint8
 
 // The audiences of a [Forward].
@@ -20,14 +20,14 @@ const (
 	NumAudiences = 4
 )
 
-// Pick chooses one of a room's other members by chance. Picks with the same Seed and
-// another Nth, from 0, choose another member, as long as the room stays as it is.
+// Pick chooses one of a room's other members at random. Picks with the same Seed and
+// different Nth, from 0, choose different members, as long as the room stays as it is.
 type Pick struct {
 	Seed uint64 // random
 	Nth  uint64
 }
 
-// of returns the member for a sender; nil: the sender has not so many others.
+// of returns the member for a sender; nil: the room has too few others.
 func (p Pick) of(from *member) *member {
 	members := from.room.members
 	others := uint64(len(members) - 1)

@@ -1,8 +1,8 @@
 package actor
 
-// Batch applies commands together. After is called when all that they have queued
-// may go; it must not block. It gets the number of the loop's own batch, which is that
-// of all commands that the loop has applied at once.
+// Batch applies commands together. At the end of the loop's batch, After is called with
+// the number of that batch, when all that the commands have queued may be written. It must
+// not block.
 type Batch struct {
 	Commands []Command
 	After    func(batch uint64)

@@ -13,13 +13,13 @@ import (
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
-// Client is a connection's standing with the hub, from Register to Unregister.
-// While it has joined it speaks for a member of a room.
+// Client is the hub's side of one connection, from Register to Unregister.
+// While it has joined, it belongs to a member of a room.
 type Client struct {
 	// Set by NewClient, then read only.
 	conn   uint64
 	remote netip.Addr
-	node   string // that the connection is with, where there are several
+	node   string // the node of the connection, in a cluster
 	out    Receiver
 	sender uint64 // names the client in the queues of others
 
@@ -34,9 +34,9 @@ type Client struct {
 	member    *member       // nil: not joined
 	touched   bool          // is in the loop's list of touched clients
 	moved     bool          // its membership is the edge's: see local.go
-	later     bool          // has only got there in rounds
+	later     bool          // was touched by nothing but rounds
 	closed    bool          // has been closed: gets and does nothing more
-	suspended bool          // a membership without a connection has its queue
+	suspended bool          // its queue belongs to a membership without a connection
 	tally     *tally        // see tallyOf; nil: nothing is counted yet, or set before Register
 	begun     *rate.Limiter // calls, see calls.go; nil: it has not begun any
 	reports   *rate.Limiter // likewise
@@ -51,7 +51,7 @@ func NewClient(conn uint64, remote netip.Addr, out Receiver) *Client {
 	return &Client{conn: conn, remote: remote, out: out, index: -1, sender: lastSender.Add(1)}
 }
 
-// NewClientOf is NewClient for a connection with another server of several.
+// NewClientOf is NewClient for a connection of another node.
 func NewClientOf(node string, conn uint64, remote netip.Addr, out Receiver) *Client {
 	c := NewClient(conn, remote, out)
 	c.node = node
@@ -169,11 +169,11 @@ func (c *Client) handled() {
 	}
 }
 
-// End says that the connection has ended, which the hub may hear of later: what waits behind
-// other commands till then need not be begun.
+// End says that the connection has ended. The hub may hear of it later: commands of the
+// connection that still wait need not be begun.
 func (c *Client) End() { c.ended.Store(true) }
 
-// Ended reports whether it has.
+// Ended reports whether End was called.
 func (c *Client) Ended() bool { return c.ended.Load() }
 
 // Conn returns the number of the client's connection.

@@ -28,7 +28,7 @@ func (n *Count) apply(l *loop) {
 	}
 }
 
-// alike returns how many members have a profile. The room keeps count from the first time on.
+// alike returns how many members have this profile. The room counts from the first question on.
 func (r *room) alike(meta []byte) int {
 	if r.profiles == nil {
 		r.profiles = map[string]int{}

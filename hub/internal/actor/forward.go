@@ -78,7 +78,7 @@ func (f *Forward) Recycle() {
 	forwards.Put(f)
 }
 
-// ErrTargetNotFound refuses a message to nobody.
+// ErrTargetNotFound refuses a message whose receiver is not in the room.
 var ErrTargetNotFound = &wire.Refusal{Code: wire.CodeTargetNotFound, Text: "no member of this room has the id in \"to\""}
 
 var (
@@ -98,7 +98,7 @@ func (f *Forward) apply(l *loop) {
 	f.Recycle()
 }
 
-// carryOut queues the message for its receivers, or for none of them and says why.
+// carryOut queues the message for its receivers, or returns why none of them gets it.
 func (f *Forward) carryOut(l *loop, c *Client) *wire.Refusal {
 	from := c.member
 	if from == nil {

@@ -104,7 +104,7 @@ func New(o Options) *Hub {
 	return h
 }
 
-// share makes the limits that can change, unless there are any.
+// share sets Current from the limits above if it is nil.
 func (o *Options) share() {
 	if o.Current == nil {
 		o.Current = new(atomic.Pointer[Limits])
@@ -207,8 +207,8 @@ func Await[T any](ctx context.Context, h interface{ Closed() <-chan struct{} }, 
 	}
 }
 
-// Core is what stands behind the public hub: a [Hub], or a node of several that are
-// one server.
+// Core is what stands behind the public hub: a [Hub] in a single daemon, or a node of
+// a cluster.
 type Core interface {
 	// Do takes a command of a connection.
 	Do(Command) error

@@ -45,7 +45,7 @@ type Join struct {
 	Done chan<- bool
 }
 
-// ErrAlreadyJoined refuses a join of somebody who is in a room.
+// ErrAlreadyJoined refuses a join of a client that is in a room already.
 var ErrAlreadyJoined = &wire.Refusal{Code: wire.CodeAlreadyJoined, Text: "you are in a room already: leave it first"}
 
 var (

@@ -56,7 +56,7 @@ func idSeat(room, id string) seat { return seat{room, id} }
 
 func subjectSeat(room, subject string) seat { return seat{room, bySubject + subject} }
 
-// addressSeat is the place of guests from an address: an IPv6 address stands for
+// addressSeat is the seat of guests from an address: an IPv6 address stands for
 // its /64, of which every host has as many as it likes.
 func addressSeat(room string, a netip.Addr) seat {
 	if a = a.Unmap(); a.Is6() {

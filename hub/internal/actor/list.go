@@ -29,7 +29,7 @@ type RoomInfo struct {
 type MemberInfo struct {
 	ID, Name  string
 	Meta      json.RawMessage // profile; nil: none
-	Node      string          // that the connection is with, where there are several
+	Node      string          // the node of the connection, in a cluster
 	Conn      uint64          // number of its connection; 0: it was lost, and may be resumed
 	Remote    netip.Addr      // of the connection
 	Joined    time.Time
@@ -41,7 +41,7 @@ type MemberInfo struct {
 // ClientInfo is what a connection is at one moment, or one of its memberships if it may have
 // several.
 type ClientInfo struct {
-	Node     string // that it is with, where there are several
+	Node     string // the node of the connection, in a cluster
 	Conn     uint64
 	Remote   netip.Addr
 	Opened   time.Time
@@ -49,7 +49,7 @@ type ClientInfo struct {
 	Backlog  int    // bytes of memory that wait for it
 }
 
-// ask is the command of those who want to know something.
+// ask is a question to the loop, as a command.
 type ask[T any] struct {
 	of   func(l *loop) T
 	done chan<- T // needs a capacity of one

@@ -28,7 +28,7 @@ type route struct {
 	mu  sync.Mutex          // held while a command is handed over
 }
 
-// SetLocal marks the client as a connection of this very node, of several. It is called
+// SetLocal marks the client as one of this node's own connections, in a cluster. It is called
 // before the client is registered.
 func (c *Client) SetLocal(node string) { c.node, c.local = node, true }
 

@@ -12,10 +12,10 @@ import (
 )
 
 // Order is what the commands about a whole room or other members have in common:
-// a moderator's client gives them for its own room, or those who run the server
+// a moderator's client gives them for its own room, or the operator
 // for any.
 type Order struct {
-	Client  *Client       // the moderator; nil: those who run the server
+	Client  *Client       // the moderator; nil: the operator
 	Refused frame.Refused // the moderator's message, should it be refused
 
 	Room string // where Client is nil
@@ -32,7 +32,7 @@ type Ordered interface {
 
 func (o *Order) order() *Order { return o }
 
-// CarryOut carries out an order of those who run the server. The error is a
+// CarryOut carries out an order of the operator. The error is a
 // [*wire.Refusal] if the order could not be carried out; any other says that the
 // outcome is not known.
 func (h *Hub) CarryOut(ctx context.Context, c Ordered) error {

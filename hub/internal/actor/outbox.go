@@ -43,15 +43,15 @@ type PatientWriter interface {
 // appends to it, the connection's writer takes from it; neither waits for the
 // other.
 //
-// Four rules keep one client from using up another's queue, and a client that does not
-// read from keeping others from talking:
+// Four rules protect a queue from other clients, and other clients from one that does not
+// read:
 //
 //   - What is sent to one member counts against the limit, and one sender may use a
 //     quarter of it: see [Outbox.Verdict].
 //   - What is sent to a whole room counts apart, since no member may keep a sender from
 //     talking to the others. It may exceed the limit by far, but not for long: see
 //     [Outbox.Overdrawn].
-//   - Member lists and changes don't count against the bound. Instead, at most one waits
+//   - Member lists and changes don't count against the limit. Instead, at most one waits
 //     that no message needs; a newer one replaces it or comes after it was taken.
 //   - What a resumed connection has missed does not count either: it was counted
 //     when it came.
@@ -59,8 +59,8 @@ type Outbox struct {
 	// Set by Init, then read only.
 	stats   *stats.Hub
 	limit   int
-	patient PatientWriter // nil: the connection is none
-	budget  *Budget       // with other outboxes; nil: there are none
+	patient PatientWriter // nil: conn is no PatientWriter
+	budget  *Budget       // shared with the connection's other outboxes; nil: there are none
 
 	// crowded mirrors shares != nil, to be read without the lock.
 	crowded atomic.Bool
@@ -111,7 +111,7 @@ const (
 	free    = 1 << 63 // does not count against the limit
 	adopted = 1 << 62 // was queued for another connection before
 	shared  = 1 << 61 // was sent to a whole room
-	roster  = 1 << 60 // is a member list, but for those that messages to a whole room needed
+	roster  = 1 << 60 // is a member list, unless a message to a whole room needed it
 	senders = roster - 1
 )
 
@@ -149,8 +149,8 @@ func (o *Outbox) Send(f *frame.Frame, from uint64) bool {
 // roomTypes begins the messages that tell of a room's members.
 var roomTypes = []byte(`{"type":"room_`)
 
-// Pass queues a frame that another server's hub has sent, as Send and SendList do, but for
-// lists: none takes the place of another. That hub can't know how much waits here, and
+// Pass queues a frame from the hub of another node, as Send and SendList do, except that
+// no list takes the place of another. That hub can't know how much waits here, and
 // refuses nobody for it. So all counts as what goes to a whole room: it may exceed the limit
 // for a while, see [Outbox.Overdrawn]. It reports false when the queue is full.
 func (o *Outbox) Pass(f *frame.Frame) bool {
@@ -184,7 +184,7 @@ func (o *Outbox) push(e entry) {
 	o.account(&e, 1)
 }
 
-// marks returns how a list counts: as what the message is that needs it, or apart.
+// marks returns how a list counts: like the message that needs it, or apart.
 func (l *List) marks() uint64 {
 	if l.Needed && l.ToAll {
 		return shared

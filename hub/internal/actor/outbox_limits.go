@@ -1,6 +1,6 @@
 package actor
 
-// share is what waits of one sender's, in bytes of memory.
+// share is how much of the queue one sender fills, in bytes of memory.
 type share struct {
 	direct int // to this receiver alone, and the lists that its messages needed
 	toAll  int // to the whole room

@@ -64,7 +64,7 @@ type room struct {
 
 	changers int       // members that are told of changes
 	quiet    int       // members that are told nothing
-	log      changeLog // kept while there are any
+	log      changeLog // kept while there are changers
 
 	listed    bool      // is in the loop's list of changed rooms
 	sent      int       // bytes of lists and changes that members were told, as pay counts them

@@ -41,7 +41,7 @@ type round struct {
 // saying is a message to a whole room.
 type saying struct {
 	frame     *frame.Frame
-	from      *member // nil: those who run the server
+	from      *member // nil: the operator
 	since     uint64  // its since, see rule 3 of membership.go
 	sender    uint64  // see Client.sender
 	strangers bool    // some have not been told of from yet

@@ -11,9 +11,9 @@ import (
 	"go.uber.org/zap"
 )
 
-// A session is the secret with which a client takes up its membership again after
-// its connection was lost. It is made of a handle, by which it is found, and a
-// secret, which is compared in constant time.
+// A session is what a client resumes its membership with after its connection was
+// lost: a handle, by which the hub finds the member, and a secret, which the hub
+// compares in constant time.
 const (
 	handleBytes = 16 // two of them are the partition
 	secretBytes = 18 // 144 bits

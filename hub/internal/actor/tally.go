@@ -14,10 +14,10 @@ type tally struct {
 	lastRefusal time.Time // when a refused message was last logged
 	suppressed  int       // refused messages since then
 
-	clients int // of a connection with another server: those that have this tally
+	clients int // of another node's connection: how many have this tally
 }
 
-// connection names a connection with another server of several.
+// connection names a connection of another node.
 type connection struct {
 	node string
 	conn uint64
@@ -44,7 +44,7 @@ func (l *loop) tallyOf(c *Client) *tally {
 	return c.tally
 }
 
-// leaveTally forgets the tally of a connection with another server with its last client.
+// leaveTally forgets the tally of another node's connection with its last client.
 func (l *loop) leaveTally(c *Client) {
 	t := c.tally
 	if t == nil || c.node == "" || c.local {

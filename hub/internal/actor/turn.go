@@ -6,7 +6,7 @@ import "cmp"
 // each has a greater turn than those before it, whichever owner of the room has given it.
 // The zero Turn is not known.
 type Turn struct {
-	Epoch uint64 // in which the owner owned the room; 0: there is one server
+	Epoch uint64 // in which the owner owned the room; 0: there is no cluster
 	Count uint64 // of the turns that the hub has given
 }
 

@@ -31,11 +31,11 @@ type Frame struct {
 	Origin Origin
 }
 
-// Origin names a message among those of all servers: the membership that it came
+// Origin names a message among those of all nodes: the membership that it came
 // from, and which one it was. Zero: none.
 type Origin struct {
 	Key, Seq uint64
-	Again    bool // the message may have been handled by another server
+	Again    bool // another node may have handled the message
 }
 
 // classes are the buffer sizes that are pooled. Answers and short messages fit the

@@ -96,7 +96,7 @@ func (m *Resumed) Frame() *Frame {
 	return f.finish()
 }
 
-// Announcement is a message from those who run the server to a room: it has
+// Announcement is a message from the operator to a room: it has
 // no from. data is JSON.
 func Announcement(room string, data json.RawMessage) *Frame {
 	f := begin(wire.TypeMessage, len(room)+len(data)+32)

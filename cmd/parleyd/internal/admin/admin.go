@@ -1,4 +1,4 @@
-// Package admin serves those who run the server: an API (see openapi.json) to look
+// Package admin serves operators: an API (see openapi.json) to look
 // at rooms, members, connections and calls and to act on them, and a page that uses it.
 // Its answers come from the hub by commands, a slice at a time.
 package admin
@@ -140,7 +140,7 @@ func isLocalName(host string) bool {
 	return err == nil || host == "localhost"
 }
 
-// Failure is the body of an answer that is no success.
+// Failure is the body of an error answer.
 type Failure struct {
 	Error string `json:"error"`
 }
@@ -154,5 +154,5 @@ func reply(w http.ResponseWriter, status int, body any) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // whoever asked has gone otherwise
+	_ = json.NewEncoder(w).Encode(body) // an error means that the client has gone
 }

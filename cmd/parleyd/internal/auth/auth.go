@@ -45,7 +45,7 @@ type Verifier struct {
 	parser *jwt.Parser
 }
 
-// Token is what a good token says.
+// Token is what a valid token says.
 type Token struct {
 	Subject string   // the member's id; empty: any
 	Name    string   // the nickname; empty: any

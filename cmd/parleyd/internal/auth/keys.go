@@ -22,7 +22,7 @@ import (
 // hash (RFC 7518, 3.2).
 const MinSecretBytes = 32
 
-// key is a key with what it is good for.
+// key is a key with its id and the algorithms that it may be used with.
 type key struct {
 	id   string   // kid; empty: none
 	algs []string // names of the algorithms (RFC 7518) that it may be used with

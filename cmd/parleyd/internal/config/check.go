@@ -21,8 +21,8 @@ import (
 // answers and the membership that come with it.
 const minQueueOver = 4 << 10
 
-// check holds the settings against each other and against sense, and returns the
-// first fault.
+// check returns the first fault: a value that cannot work, or settings that contradict
+// each other.
 func (c *Config) check() error {
 	for _, check := range []func() error{
 		c.checkListeners, c.checkPage, c.checkNumbers, c.checkDurations, c.checkWords, c.checkAuth, c.checkWebhooks, c.checkTURN, c.checkCluster,

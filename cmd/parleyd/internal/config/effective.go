@@ -6,8 +6,8 @@ import (
 	"github.com/parley-rtc/parley/cmd/parleyd/internal/redact"
 )
 
-// Effective returns the settings that are in force, by their names, for those who
-// run the server. Secrets stand in files, of which it has the names. Users and queries of
+// Effective returns the settings that are in force, by their names, for
+// operators. Secrets are in files, and it has only the files' names. Users and queries of
 // URLs are left out, and so are hashes of passcodes.
 func (c *Config) Effective() map[string]any {
 	all := map[string]any{}

@@ -126,7 +126,7 @@ type guesses struct {
 	sweepAt           int
 }
 
-// network is how often a network was wrong, for the last time at last.
+// network counts the wrong passcodes of a network; the latest came at last.
 type network struct {
 	wrong, underWay int
 	last            time.Time

@@ -122,7 +122,7 @@ func (r *relays) at(a netip.AddrPort) *conn {
 }
 
 // conn is the socket behind one relayed address. It counts and bounds what passes,
-// and holds each packet against whom may be relayed to.
+// and drops each packet to or from a peer that may not be relayed to.
 type conn struct {
 	net.PacketConn
 

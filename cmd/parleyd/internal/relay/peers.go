@@ -10,7 +10,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// peers knows whom may be relayed to.
+// peers decides which addresses may be relayed to.
 type peers struct {
 	public []netip.Addr
 	allow  []netip.Prefix

@@ -174,7 +174,7 @@ func (a Address) listenUnix() (Listener, error) {
 	return l.(*net.UnixListener), nil
 }
 
-// giveAway sets who may connect.
+// giveAway sets the mode and the owner of a Unix socket.
 func (a Address) giveAway() error {
 	uid, gid, err := a.CheckOwner()
 	if err != nil {

@@ -43,7 +43,7 @@ func NewAyame(authn, disconnect string, log *zap.Logger) *Ayame {
 		authn: authn, disconnect: disconnect, log: log, telling: make(chan struct{}, ayameTelling),
 		client: &http.Client{
 			Timeout: ayameTimeout, Transport: transport,
-			// A redirect would take what is sent to somebody who was not named.
+			// A redirect would send the body to a server that the settings do not name.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}

@@ -63,7 +63,7 @@ func newPoster(target string, secret func() []byte, timeout time.Duration) (*pos
 	return &poster{url: target, secret: secret, client: &http.Client{
 		Timeout:   timeout,
 		Transport: transport,
-		// A redirect would take what is sent to somebody who was not named.
+		// A redirect would send the body to a server that the settings do not name.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
 }
