@@ -201,7 +201,7 @@ func TestLanguagesAreComplete(t *testing.T) {
 		for _, m := range regexp.MustCompile(`(?m)^  ("[^"]+"): ("(?:[^"\\]|\\.)*"),$`).FindAllSubmatch(text, -1) {
 			var key, value string
 			if json.Unmarshal(m[1], &key) != nil || json.Unmarshal(m[2], &value) != nil || found[key] != "" {
-				t.Errorf("%s: %s stands twice or is no string", name, m[1])
+				t.Errorf("%s: %s appears twice or is no string", name, m[1])
 			}
 			found[key] = value
 		}

@@ -54,7 +54,7 @@ func merge(args []string, out io.Writer) (int, error) {
 	}
 	for i, path := range args {
 		if slices.Contains(args[i+1:], path) {
-			return 0, fmt.Errorf("merge: %s stands twice", path)
+			return 0, fmt.Errorf("merge: %s appears twice", path)
 		}
 	}
 	if _, err := read(args[0]); err == nil {

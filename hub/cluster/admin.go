@@ -46,7 +46,7 @@ func (n *Node) CarryOut(ctx context.Context, c actor.Ordered) error {
 	case *actor.Announce:
 		q = request{What: "announce", Room: c.Room, Data: c.Data}
 	default:
-		return errors.New("cluster: this is no order")
+		return errors.New("cluster: unknown order")
 	}
 	b, err := n.askOwner(ctx, q)
 	if err != nil {

@@ -44,7 +44,7 @@ func (e *Envelope) Has(f Field) bool { return e.has&f == f }
 // Refusals of what is no message of the protocol.
 var (
 	errNotJSON   = &Refusal{Code: CodeBadMessage, Text: "the message is not one JSON object"}
-	errDuplicate = &Refusal{Code: CodeBadMessage, Text: "a field name stands twice in the message"}
+	errDuplicate = &Refusal{Code: CodeBadMessage, Text: "a field name appears twice in the message"}
 	errRefLength = &Refusal{Code: CodeBadMessage, Text: "\"ref\" is longer than 64 bytes"}
 	errRefText   = &Refusal{Code: CodeBadMessage, Text: "\"ref\" is not valid text: it has half of a surrogate pair"}
 	errNoType    = &Refusal{Code: CodeBadMessage, Text: "\"type\" is missing"}

@@ -291,7 +291,7 @@ func FuzzParse(f *testing.F) {
 		}
 		var e Envelope
 		r := e.Parse(text)
-		unreadable := r == errNotJSON || r != nil && strings.HasSuffix(r.Text, " stands twice in the message")
+		unreadable := r == errNotJSON || r != nil && strings.HasSuffix(r.Text, " appears twice in the message")
 		if unreadable == want.ok {
 			t.Fatalf("Parse: %v; encoding/json: ok %v", r, want.ok)
 		}

@@ -77,7 +77,7 @@ var fieldInfos = func() (infos [numFields]fieldInfo) {
 			name:    f.name,
 			wrong:   &Refusal{Code: CodeBadMessage, Text: quoted + " must be " + f.kind},
 			missing: &Refusal{Code: CodeBadMessage, Text: quoted + " is missing: a message of this type needs it"},
-			twice:   &Refusal{Code: CodeBadMessage, Text: quoted + " stands twice in the message"},
+			twice:   &Refusal{Code: CodeBadMessage, Text: quoted + " appears twice in the message"},
 		}
 	}
 	return infos

@@ -47,9 +47,9 @@ func TestRefusalNamesTheField(t *testing.T) {
 		{`{"type":"resume","session":"s"}`, `"received" is missing: a message of this type needs it`},
 		{`{"type":"ping","ref":"` + long + `"}`, `"ref" is longer than 64 bytes`},
 		{`{"type":"ping","ref":"\ud800"}`, `"ref" is not valid text: it has half of a surrogate pair`},
-		{`{"type":"ping","from":"a","from":"a"}`, `"from" stands twice in the message`},
-		{`{"type":"ping","changes":1,"changes":2}`, `"changes" stands twice in the message`},
-		{`{"type":"ping","other":1,"other":2}`, "a field name stands twice in the message"},
+		{`{"type":"ping","from":"a","from":"a"}`, `"from" appears twice in the message`},
+		{`{"type":"ping","changes":1,"changes":2}`, `"changes" appears twice in the message`},
+		{`{"type":"ping","other":1,"other":2}`, "a field name appears twice in the message"},
 	} {
 		var e Envelope
 		r := e.Parse([]byte(c.text))

@@ -176,7 +176,7 @@ func named[T ~uint8](names []string, name []byte) (T, error) {
 
 var (
 	errReport      = &Refusal{Code: CodeBadMessage, Text: "\"data\" of a report must be an object of at most 4096 bytes"}
-	errReportTwice = &Refusal{Code: CodeBadMessage, Text: "a name stands twice in the \"data\" of a report"}
+	errReportTwice = &Refusal{Code: CodeBadMessage, Text: "a name appears twice in the \"data\" of a report"}
 	errOutcome     = &Refusal{Code: CodeBadMessage, Text: "\"outcome\" is none of the outcomes that a client reports"}
 	errPath        = &Refusal{Code: CodeBadMessage, Text: "\"path\" must be host, srflx, prflx or relay"}
 	errProtocol    = &Refusal{Code: CodeBadMessage, Text: "\"protocol\" must be udp, tcp or tls"}

@@ -27,7 +27,7 @@ func TestEveryByteMatters(t *testing.T) {
 		}
 		var e Envelope
 		r := e.Parse(text)
-		if refused := r == errNotJSON || r != nil && strings.HasSuffix(r.Text, " stands twice in the message"); refused == want.ok {
+		if refused := r == errNotJSON || r != nil && strings.HasSuffix(r.Text, " appears twice in the message"); refused == want.ok {
 			t.Fatalf("%q: %v, encoding/json: %v", text, r, want.ok)
 		}
 	}

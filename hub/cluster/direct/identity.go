@@ -42,7 +42,7 @@ func newIdentity() (*identity, error) {
 	}, nil
 }
 
-var errStranger = errors.New("the other end has not the key of a node")
+var errStranger = errors.New("the other end does not have a node's key")
 
 // config returns how a connection is made whose other end has a key that is known, either
 // way round.

@@ -99,7 +99,7 @@ func (p *peer) connect() {
 	p.mu.Lock()
 	names, key := p.names, p.key
 	p.mu.Unlock()
-	err := errors.New("it has told no address")
+	err := errors.New("the node has announced no address")
 	for _, address := range names {
 		var conn net.Conn
 		if conn, err = p.dial(address, key); err == nil {

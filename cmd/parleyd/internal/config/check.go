@@ -80,7 +80,7 @@ func (c *Config) checkACME() error {
 			return fmt.Errorf("acme-domain: %q is not a host name as in meet.example.org", name)
 		}
 		if slices.Contains(a.Domains[:i], name) {
-			return fmt.Errorf("acme-domain: %q stands twice", name)
+			return fmt.Errorf("acme-domain: %q appears twice", name)
 		}
 	}
 	if u, err := url.Parse(a.Directory); a.Directory != "" && (err != nil || u.Scheme != "https" || u.Host == "") {

@@ -159,7 +159,7 @@ func TestBadSettings(t *testing.T) {
 		{"direct connections nowhere", []string{"--cluster-nats", "nats://x", "--cluster-direct-listen", "here"}, nil, "", "cluster-direct-listen"},
 		{"direct connections that none leads to", []string{"--cluster-nats", "nats://x", "--cluster-direct-advertise", "a:1"}, nil, "", "cluster-direct-listen"},
 		{"TURN settings for nothing", []string{"--turn-host", "x"}, nil, "", "turn-listen"},
-		{"room that can't be", nil, nil, "rooms: {' a': {max-members: 3}}\n", "no name of a room"},
+		{"room that can't be", nil, nil, "rooms: {' a': {max-members: 3}}\n", "neither a room's name"},
 		{"rooms as a list", nil, nil, "rooms: [a]\n", "mapping"},
 		{"room with an unknown setting", nil, nil, "rooms: {a: {size: 3}}\n", `"size"; a rule has max-members`},
 		{"room twice", nil, nil, "rooms: {a: {}, a: {}}\n", "twice"},

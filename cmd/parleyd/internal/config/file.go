@@ -55,7 +55,7 @@ func (c *Config) settings(path string, nodes []*yaml.Node) error {
 		case key.Kind != yaml.ScalarNode || !known:
 			return fmt.Errorf("%s:%d: unknown setting %q; see parleyd --help", path, key.Line, key.Value)
 		case seen[key.Value]:
-			return fmt.Errorf("%s:%d: %s stands twice", path, key.Line, key.Value)
+			return fmt.Errorf("%s:%d: %s appears twice", path, key.Line, key.Value)
 		}
 		seen[key.Value] = true
 		if err := c.setting(flag, value); err != nil {

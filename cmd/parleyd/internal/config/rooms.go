@@ -30,7 +30,7 @@ func (c *Config) rooms(n *yaml.Node) error {
 		}
 		normal := gate.NormalPattern(name)
 		if _, twice := c.Rooms[normal]; twice {
-			return fmt.Errorf("%q stands twice, in two spellings", name)
+			return fmt.Errorf("%q appears twice, in two spellings", name)
 		}
 		c.Rooms[normal] = rule
 		return nil
@@ -69,7 +69,7 @@ func each(n *yaml.Node, f func(key string, value *yaml.Node) error) error {
 			return errors.New("a key here is plain text")
 		}
 		if seen[key.Value] {
-			return fmt.Errorf("%q stands twice", key.Value)
+			return fmt.Errorf("%q appears twice", key.Value)
 		}
 		seen[key.Value] = true
 		if err := f(key.Value, n.Content[i+1]); err != nil {

@@ -79,7 +79,7 @@ func (r Rule) check(name string, tokens bool) error {
 	prefix, open := strings.CutSuffix(name, "*")
 	switch {
 	case !wire.ValidRoom(name) && !(open && len(prefix) <= wire.MaxRoom && utf8.ValidString(prefix)):
-		return fmt.Errorf("is no name of a room, and no prefix that ends in *")
+		return fmt.Errorf("is neither a room's name nor a prefix that ends in *")
 	case r.MaxMembers < 0:
 		return fmt.Errorf("max-members: %d is less than 0", r.MaxMembers)
 	case r.Token != AsElsewhere && r.Token != Required && r.Token != Optional:

@@ -10,7 +10,7 @@ import (
 )
 
 // ErrNotJSON says that a message of the server is not a JSON object, or one with a
-// field that stands twice.
+// field that appears twice.
 var ErrNotJSON = errors.New("it is not a JSON object")
 
 // maxDepth is how deep the protocol lets a message nest, the message itself included.
@@ -18,7 +18,7 @@ const maxDepth = 1000
 
 // rules are what an object must keep to, besides RFC 8259.
 type rules struct {
-	unique bool                   // no field stands twice at the top level
+	unique bool                   // no field appears twice at the top level
 	body   func(name []byte) bool // fields whose values may be payloads
 }
 
@@ -45,7 +45,7 @@ func fields(text []byte, r *rules, f func(name, value []byte)) error {
 		}
 		name := inside(text[i:end])
 		if r.unique && !seen.add(name) {
-			return fmt.Errorf("%w: the field %q stands twice", ErrNotJSON, name)
+			return fmt.Errorf("%w: the field %q appears twice", ErrNotJSON, name)
 		}
 		if i = space(text, end); i >= len(text) || text[i] != ':' {
 			return explain(text)

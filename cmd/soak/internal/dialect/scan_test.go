@@ -53,8 +53,8 @@ func TestStrict(t *testing.T) {
 		`{"a":"\u123"}`: "at byte 12", `{"a":"\`: "string escape", "{\"a\":\"\t\"}": "at byte 7", "{\"a\":\"\x00\"}": "at byte 7", "{\"a\":\"1234567\n\"}": "at byte 14",
 		"{\"a\":\"\xff\"}": "not UTF-8", "{\"\xc3\":1}": "not UTF-8", "{\"a\":[\"\xed\xa0\x80\"]}": "not UTF-8", "{\"a\":\"\xc0\xaf\"}": "not UTF-8",
 		"\ufeff{}": "at byte 1", `{"a":1 /* one */}`: "at byte 8", "{\"a\":1\v}": "at byte 7",
-		`{"a":1,"a":1}`: `"a" stands twice`, `{"ab":1,"a\u0062":2}`: `"ab" stands twice`, `{"a\u0062":1,"ab":2}`: `"ab" stands twice`,
-		`{"":1,"":2}`: `"" stands twice`, nested(maxDepth + 1): "deeper than 1000",
+		`{"a":1,"a":1}`: `"a" appears twice`, `{"ab":1,"a\u0062":2}`: `"ab" appears twice`, `{"a\u0062":1,"ab":2}`: `"ab" appears twice`,
+		`{"":1,"":2}`: `"" appears twice`, nested(maxDepth + 1): "deeper than 1000",
 	} {
 		err := read([]byte(text), func(_, _ []byte) {})
 		if !errors.Is(err, ErrNotJSON) || !strings.Contains(err.Error(), why) {
@@ -90,7 +90,7 @@ func TestLenient(t *testing.T) {
 		t.Errorf("where names need not be unique: %v", err)
 	}
 	twice := strings.Replace(many, `"a0"`, `"f145"`, 1) + `"z":0}`
-	if err := read([]byte(twice), func(_, _ []byte) {}); err == nil || !strings.Contains(err.Error(), `"f145" stands twice`) {
+	if err := read([]byte(twice), func(_, _ []byte) {}); err == nil || !strings.Contains(err.Error(), `"f145" appears twice`) {
 		t.Errorf("among many fields: %v", err)
 	}
 }

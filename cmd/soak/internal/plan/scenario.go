@@ -68,7 +68,7 @@ func mapping(n *yaml.Node, skip func(key, value *yaml.Node) bool) (list settings
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		if seen[key.Value] {
-			return nil, fmt.Errorf("line %d: %s stands twice", key.Line, key.Value)
+			return nil, fmt.Errorf("line %d: %s appears twice", key.Line, key.Value)
 		}
 		seen[key.Value] = true
 		if skip(key, value) {
