@@ -126,7 +126,7 @@ func TestPackage(t *testing.T) {
 }
 
 // The most that the module, and its protocol half alone, weigh: minified and compressed, in bytes.
-var most = map[string]int{"index.js": 13_750, "signaling.js": 4_150}
+var most = map[string]int{"index.js": 13_950, "signaling.js": 4_150}
 
 func TestSize(t *testing.T) {
 	tools := []string{npm.Install(t, "esbuild@0.28.2")}

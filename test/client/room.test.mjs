@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { join } from "../../web/client/index.js";
 import { Room } from "../../web/client/room.js";
-import { Connection, serve, settle } from "./played.mjs";
+import { Connection, devices, serve, settle } from "./played.mjs";
 
 /** A room with ann in it, and bob; `socket` is the server. */
 function enter(t, options) {
@@ -156,4 +156,70 @@ test("a connection whose channel has closed is not verified, and nobody waits fo
   const { room } = enter(t), peer = room.call("bob");
   peer.connection.channel.readyState = "closed";
   await assert.rejects(peer.verification(), { code: "closed" });
+});
+
+test("what is sent to one who is called comes after the offer", async (t) => {
+  const { room, socket } = enter(t);
+  const peer = room.call("bob");
+  peer.send("early");
+  await settle();
+  assert.deepEqual(socket.of("message"), []);
+  peer.connection.onnegotiationneeded();
+  await settle();
+  assert.deepEqual(socket.sent.map(({ type }) => type).filter((type) => type === "offer" || type === "message"), ["offer", "message"]);
+});
+
+test("what is sent to one who is called and gone is closed", async (t) => {
+  const { room } = enter(t);
+  const peer = room.call("bob"), sent = peer.send("early");
+  room.hangUp(peer);
+  await assert.rejects(sent, { code: "closed" });
+});
+
+test("data of an application is never taken for the module's own", async (t) => {
+  const { room, socket, says } = enter(t), heard = [], data = { parley: "renew", of: "mine" };
+  room.on("message", (message) => heard.push(message.data));
+  room.send(data);
+  const [sent] = socket.of("message");
+  says(sent.data);
+  const peer = room.call("bob"), straight = [];
+  peer.on("data", (value) => straight.push(value));
+  peer.connection.channel.send = (text) => peer.connection.channel.onmessage({ data: text });
+  peer.connection.channel.readyState = "open";
+  await peer.send(data);
+  assert.deepEqual([heard, straight], [[data], [data]]);
+});
+
+test("a channel has an id that no other has", (t) => {
+  const { room } = enter(t);
+  room.channel("game", { id: 1 });
+  for (const init of [undefined, {}, { id: 0 }, { id: 1 }]) assert.throws(() => room.channel("other", init), TypeError);
+  room.channel("game", { id: 1 });
+});
+
+test("a room that was left calls and meets nobody", (t) => {
+  const { room } = enter(t);
+  room.leave();
+  assert.throws(() => room.call("bob"), { code: "closed" });
+  assert.throws(() => room.meet(), { code: "closed" });
+  assert.deepEqual([room.peers.size, room.meeting], [0, false]);
+});
+
+test("who is removed from the room has its devices closed, and opens no others", async (t) => {
+  const { room, socket } = enter(t), { opened } = devices(t);
+  await room.publish({ video: true });
+  socket.end(4002, "kicked");
+  assert.deepEqual(opened.map((track) => track.readyState), ["ended"]);
+  await assert.rejects(room.publish({ video: true }), { code: "closed" });
+  assert.equal(opened.length, 1);
+});
+
+test("who removes a member has no connection with it any more", async (t) => {
+  const { room, socket } = enter(t);
+  room.call("bob");
+  const done = room.kick("bob");
+  await settle();
+  for (const { ref } of socket.of("ping")) socket.say({ type: "pong", ref });
+  await done;
+  assert.equal(room.peers.size, 0);
 });

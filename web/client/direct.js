@@ -24,8 +24,8 @@ export class Direct {
     channel.onmessage = ({ data }) => {
       try {
         const value = typeof data === "string" ? JSON.parse(data) : new Uint8Array(data);
-        if (value?.parley) events.frame(value);
-        else events.data(value);
+        if (value?.parley && value.parley !== "data") events.frame(value);
+        else events.data(unpack(value));
       } catch (error) {
         events.warn(error);
       }
@@ -69,11 +69,12 @@ export class Direct {
 export function isBytes(data) { return data instanceof ArrayBuffer || ArrayBuffer.isView(data); }
 
 /**
- * Puts bytes into something that JSON can hold; all else stays as it is.
+ * Puts bytes, and what could be taken for the module's own, into something that JSON can hold; all
+ * else stays as it is.
  * @param {any} data
  */
 export function pack(data) {
-  if (!isBytes(data)) return data;
+  if (!isBytes(data)) return data?.parley === undefined ? data : { parley: "data", data };
   const bytes = data instanceof ArrayBuffer ? new Uint8Array(data) : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   return { parley: "bytes", base64: btoa(Array.from(bytes, (b) => String.fromCharCode(b)).join("")) };
 }
@@ -84,6 +85,7 @@ export function pack(data) {
  */
 export function unpack(data) {
   try {
+    if (data?.parley === "data") return data.data;
     return data?.parley === "bytes" ? Uint8Array.from(atob(data.base64), (c) => c.charCodeAt(0)) : data;
   } catch {
     return data;

@@ -3,7 +3,7 @@
 // and go. Knows messages and media, but no page. A peer has one connection for its life; a
 // member that has made its own anew gets a new peer.
 
-import { Direct, pack, unpack } from "./direct.js";
+import { Direct, isBytes, pack, unpack } from "./direct.js";
 import { Emitter } from "./emitter.js";
 import { ParleyError, PASSING } from "./errors.js";
 import { Mending } from "./mending.js";
@@ -81,6 +81,9 @@ export class Peer extends Emitter {
   #verifier;
   #verified = false;
   #ended = /** @type {Promise<any>} */ (this.once("state", (state) => state === "closed")); // a closed connection settles nothing
+  /** Resolves when the other knows of us: what we send before that would be nobody's. */
+  #known;
+  #introduced = () => {};
   /** @type {Set<TrackEvent>} */
   #incoming = new Set();
   /** @type {import("./stats.js").Measured|undefined} when the statistics were last read */
@@ -99,6 +102,7 @@ export class Peer extends Emitter {
     /** @type {RTCPeerConnection} */
     const pc = this.connection = new Connection(configuration);
     const offers = offering || role === "caller" || role === "mesh" && !polite;
+    this.#known = role === "caller" ? new Promise((/** @type {(nothing: void) => void} */ resolve) => { this.#introduced = resolve; }) : undefined;
     this.#negotiation = new Negotiation(pc, { polite, offers }, {
       tell: (message) => this.#tell(message),
       answered: () => {
@@ -213,12 +217,13 @@ export class Peer extends Emitter {
 
   /** @param {Data|ArrayBuffer|ArrayBufferView} data */
   async #send(data) {
-    if (this.state === "closed") throw new ParleyError("closed", "the connection has ended");
     const packed = JSON.stringify(pack(data)) ?? "null";
     if (exceeds(packed, this.#options.limit() - ENVELOPE)) {
       throw new ParleyError("too_large", "the data is over the server's limit for a message");
     }
-    if (this.direct) await this.#direct.send(data);
+    if (!this.direct && !this.#verified) await Promise.race([this.#known, this.#ended]);
+    if (this.state === "closed") throw new ParleyError("closed", "the connection has ended");
+    if (this.direct) await this.#direct.send(isBytes(data) ? data : pack(data));
     else if (this.#verified) throw new ParleyError("closed", "the connection has ended");
     else await this.#options.send({ type: "message", data: { parley: "peer", data: pack(data) } });
   }
@@ -301,7 +306,9 @@ export class Peer extends Emitter {
    */
   async #tell(message) {
     try {
-      if (this.state !== "closed") await this.#options.send(this.role === "mesh" ? { ...message, mesh: true } : message);
+      const done = this.state !== "closed" && this.#options.send(this.role === "mesh" ? { ...message, mesh: true } : message);
+      if (message.type !== "candidate") this.#introduced();
+      await done;
       return false;
     } catch (error) {
       return PASSING.test(/** @type {ParleyError} */ (error).code);

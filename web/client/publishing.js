@@ -55,10 +55,16 @@ export class Publishing extends Membership {
    * @protected
    */
   unpublish() {
-    if (!this.#given) this.#local.close();
+    this.closeOwn();
     this.#local.detach(this);
     this.#unwatch();
   }
+
+  /**
+   * Closes what was opened here, for good.
+   * @protected
+   */
+  closeOwn() { if (!this.#given) this.#local.close(); }
 
   /** The media that we publish. */
   get local() { return this.#local.state; }
@@ -127,6 +133,9 @@ export class Publishing extends Membership {
    * @param {RTCDataChannelInit & {id: number}} init id: from 1 on, the same on all sides
    */
   channel(label, init) {
+    if (!(init?.id >= 1) || [...this.channels].some(([other, { id }]) => other !== label && id === init.id)) {
+      throw new TypeError("a channel needs an id from 1 on that no other has");
+    }
     this.channels.set(label, init);
     for (const peer of this.peers.values()) peer.declare(label, init);
   }

@@ -3,14 +3,13 @@
 // A call is with one who takes it, or with all who meet.
 
 import { unpack } from "./direct.js";
-import { missing } from "./errors.js";
+import { missing, ParleyError } from "./errors.js";
 import { Peer } from "./peer.js";
 import { Publishing } from "./publishing.js";
 import { Reporter } from "./reports.js";
 import { Ringing } from "./ringing.js";
 import { snapshot } from "./snapshot.js";
 
-/** @typedef {import("./errors.js").ParleyError} ParleyError */
 /** @typedef {import("./signaling.js").Message} Message */
 /** @typedef {import("./peer.js").Role} Role */
 /** @typedef {import("./events.js").Reason} Reason */
@@ -40,6 +39,7 @@ export class Room extends Publishing {
   /** @type {import("./snapshot.js").Snapshot<Meta>|undefined} */
   #snapshot;
   #changing = false; // and listeners will hear of it
+  #left = false;
   #ringing = new Ringing((from) => this.#start(from, "callee"), (from, reason) => {
     this.#tellEnd(from, reason);
     this.changed();
@@ -109,13 +109,17 @@ export class Room extends Publishing {
   #configure() { for (const peer of this.peers.values()) peer.configure(this.#rtcConfiguration); }
 
   /** Connects, and keeps the membership until `leave`. */
-  open() { this.signaling.open(); }
+  open() {
+    this.#left = false;
+    this.signaling.open();
+  }
 
   /** Ends all calls, leaves the room, and closes the camera and the microphone that `publish` has opened. */
   leave() {
     this.leaveMeeting();
     for (const call of this.#ringing.calls) call.decline();
     for (const peer of [...this.peers.values()]) this.hangUp(peer);
+    this.#left = true;
     this.signaling.close();
     this.unpublish();
   }
@@ -163,6 +167,20 @@ export class Room extends Publishing {
     return peer;
   }
 
+  /**
+   * Removes a member, and ends our connection with it; takes the right to moderate.
+   * @override
+   * @param {string} id
+   */
+  kick(id) {
+    const done = super.kick(id);
+    done.then(() => {
+      const peer = this.peers.get(id);
+      if (peer) this.#end(peer, "left");
+    }, () => {}); // whoever asks hears of it
+    return done;
+  }
+
   /** @param {Peer} peer with whom the connection is to end */
   hangUp(peer) {
     if (this.peers.get(peer.id) !== peer) return;
@@ -177,6 +195,7 @@ export class Room extends Publishing {
   #tellEnd(id, reason) { this.signaling.send({ type: "hangup", to: id, reason }); }
 
   get #Connection() {
+    if (this.#left) throw new ParleyError("closed", "the room was left");
     const Connection = this.#options.RTCPeerConnection ?? globalThis.RTCPeerConnection;
     if (!Connection) throw missing("RTCPeerConnection");
     return Connection;
@@ -357,6 +376,7 @@ export class Room extends Publishing {
     }
     // A call goes on without the server, but not where we are not wanted.
     const mayGoOn = code === "token_expired" || code === "unauthorized";
+    if (final && !mayGoOn) this.closeOwn();
     if (final) for (const peer of [...this.peers.values()]) if (!mayGoOn || !/pted|cted/.test(peer.state)) this.#end(peer, "ended");
     const peer = to ? this.peers.get(to) : undefined;
     if (re === "offer" && code === "target_not_found" && peer?.state === "ringing") this.#end(peer, "absent");

@@ -24,7 +24,7 @@ export class Tokens {
   }
 
   /** Asks for one to join with. */
-  async ask() { return this.#token = await this.#get(); }
+  async ask() { return this.#token = await this.#get() ?? undefined; }
 
   /** @param {string} expires when our token does */
   renewAhead(expires) {

@@ -1,5 +1,5 @@
 // A bot for Node: it echoes what comes on data channels, and sends a picture that it draws.
-//   npm install parley-client @roamhq/wrtc ws
+//   npm install ./parley-client-0.2.0.tgz @roamhq/wrtc ws    (what `npm pack` has made)
 //   node bot.mjs wss://signal.example.org/ws garden
 import { join } from "parley-client";
 import wrtc from "@roamhq/wrtc";
