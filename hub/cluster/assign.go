@@ -13,7 +13,7 @@ import (
 // This file decides who owns what, and moves it.
 
 // desired returns the node that should own a partition; empty: there is none.
-func (c *control) desired(p int) string { return c.share.owners[p] }
+func (c *control) desired(p int) string { return c.placement.owners[p] }
 
 // spread settles anew who should own what if other nodes are up than before: those that
 // are up, or, if none is, those that rest.
@@ -22,8 +22,8 @@ func (c *control) spread() {
 	if len(names) == 0 {
 		names = c.inState("resting")
 	}
-	if !slices.Equal(names, c.share.names) {
-		c.share = shareOut(names)
+	if !slices.Equal(names, c.placement.names) {
+		c.placement = place(names)
 	}
 }
 

@@ -39,11 +39,11 @@ type control struct {
 	owner       *owner
 	state       string
 
-	nodes    map[string]*nodeView
-	parts    [Partitions]partView
-	share    share     // who should own what, of the nodes that are up
-	claims   int       // writes that are under way, of partitions
-	lookedAt time.Time // when we last looked where members are
+	nodes     map[string]*nodeView
+	parts     [Partitions]partView
+	placement placement // who should own what, of the nodes that are up
+	claims    int       // writes that are under way, of partitions
+	lookedAt  time.Time // when we last looked where members are
 
 	lease            *lease
 	restUntil        time.Time       // until then we own nothing, if others can
@@ -88,7 +88,7 @@ func (c *control) begin(enters time.Time) {
 	c.incarnation = randomID()
 	o := newOwner(c.n)
 	rooms := c.n.rooms
-	rooms.Share, rooms.Taken, rooms.Arrived = o.share, o.taken, o.arrived
+	rooms.TellNodes, rooms.Taken, rooms.Arrived = o.tellNodes, o.taken, o.arrived
 	rooms.PartitionOf, rooms.QueueBytes = PartitionOf, c.n.options.QueueBytes
 	rooms.Moved = func(k actor.Membership, r actor.RoomMeta) { c.n.edge.mail.put(moved{k, r}) }
 	rooms.Returned = func(command actor.Command) { c.n.edge.mail.put(command) }

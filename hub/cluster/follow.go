@@ -20,7 +20,7 @@ const (
 
 // following is where a partition of this node is drawn to.
 type following struct {
-	node  string // that should own it; empty: who owns it by its share
+	node  string // that should own it; empty: the one of its placement
 	seen  string // where it was drawn to at the last look
 	looks int    // at which that was the same
 }

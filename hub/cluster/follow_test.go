@@ -34,7 +34,7 @@ func (v *virtualCluster) ownerOf(p int) (owner string) {
 }
 
 // A partition comes to the node at which its members are, without a change that they see,
-// stays there while they are, and goes back to its share behind them.
+// stays there while they are, and goes back to its placement behind them.
 func TestFollow(t *testing.T) {
 	virtualFollowing(t, []string{"a", "b", "c"}, func(t *testing.T, v *virtualCluster) {
 		room := v.roomOf("b")
@@ -68,7 +68,7 @@ func TestFollow(t *testing.T) {
 	})
 }
 
-// A partition whose members are spread stays where it is by its share.
+// A partition whose members are spread stays at its placement.
 func TestFollowNobody(t *testing.T) {
 	virtualFollowing(t, []string{"a", "b"}, func(t *testing.T, v *virtualCluster) {
 		room := v.roomOf("b")

@@ -11,7 +11,7 @@ import (
 // This file finds out who is lost, this node among them. All of it runs in control.
 
 // restTime is how long a node owns nothing after it was taken for lost, if others can: a
-// node that is cut off now and then does not take its share each time.
+// node that is cut off now and then does not take its partitions each time.
 const restTime = 15 * time.Second
 
 // fenced begins anew: the others have taken us for lost. Connections stay; memberships

@@ -44,7 +44,7 @@ func newStillNode(t testing.TB, version int) *stillNode {
 	before := broken
 	broken = func(string) {} // what is well formed may make no sense all the same
 	o := newOwner(n)
-	rooms.Share, rooms.Taken, rooms.Arrived = o.share, o.taken, o.arrived
+	rooms.TellNodes, rooms.Taken, rooms.Arrived = o.tellNodes, o.taken, o.arrived
 	o.hub = actor.New(rooms)
 	n.rooms, n.hub, n.edge = rooms, o.hub, newEdge(n)
 	n.edge.nextKey = 0

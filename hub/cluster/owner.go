@@ -93,8 +93,8 @@ func (o *owner) wrote(l *link) {
 	}
 }
 
-// share tells all nodes of a lock or a ban. The caller is the hub loop.
-func (o *owner) share(m actor.RoomMeta) {
+// tellNodes tells all nodes of a lock or a ban. The caller is the hub loop.
+func (o *owner) tellNodes(m actor.RoomMeta) {
 	o.n.mu.RLock()
 	defer o.n.mu.RUnlock()
 	for _, l := range o.n.links {

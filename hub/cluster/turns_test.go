@@ -26,7 +26,7 @@ func (v *virtualCluster) roomBetween(owner, next string) (room string) {
 		}
 	}
 	slices.Sort(others)
-	after := shareOut(others)
+	after := place(others)
 	for i := range 1000 {
 		room = fmt.Sprint("room ", i)
 		p := PartitionOf(room)

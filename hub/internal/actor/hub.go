@@ -46,7 +46,7 @@ type Options struct {
 	Stats  *stats.Hub  // to count in; nil: the hub's own
 	// The loop calls these. They must neither block nor panic. Nil: nobody is called.
 	Elsewhere func() int        // returns the number of other nodes' rooms, which count for MaxRooms
-	Share     func(RoomMeta)    // is given what other nodes must know of a room
+	TellNodes func(RoomMeta)    // is given what other nodes must know of a room
 	Notify    func(event.Event) // is given what happens to rooms and members, in order
 	// Moved is given a membership of a local client whose room has moved to another hub, and
 	// what is known of that room; Returned the commands for which that client, or a room that
@@ -91,7 +91,7 @@ func New(o Options) *Hub {
 	if o.Stats == nil {
 		o.Stats = new(stats.Hub)
 	}
-	o.share()
+	o.setCurrent()
 	h := &Hub{
 		Stats:    o.Stats,
 		options:  o,
@@ -104,8 +104,8 @@ func New(o Options) *Hub {
 	return h
 }
 
-// share sets Current from the limits above if it is nil.
-func (o *Options) share() {
+// setCurrent sets Current from the limits above if it is nil.
+func (o *Options) setCurrent() {
 	if o.Current == nil {
 		o.Current = new(atomic.Pointer[Limits])
 		o.Current.Store(&Limits{o.MaxRooms, o.MaxRoomMembers, o.ResumeWindow, o.KickBan, o.FanOut, o.FanOutBurst})

@@ -164,7 +164,7 @@ func TestBanCoversTheWaysBack(t *testing.T) {
 func TestBansAreShared(t *testing.T) {
 	for _, ban := range []time.Duration{0, time.Minute} {
 		var shared []RoomMeta
-		l := still(Options{KickBan: ban, Share: func(m RoomMeta) { shared = append(shared, m) }})
+		l := still(Options{KickBan: ban, TellNodes: func(m RoomMeta) { shared = append(shared, m) }})
 		c, _ := l.connect(1 << 20)
 		l.join(c, "r", "bad", "")
 		l.apply(&Kick{Order: Order{Room: "r"}, To: "bad"})

@@ -99,7 +99,7 @@ func (l *loop) ban(m *member) {
 		l.banUntil(s, until)
 		bans[s.who] = until
 	}
-	l.options.Share(RoomMeta{Room: m.room.name, Locked: m.room.locked, Bans: bans})
+	l.options.TellNodes(RoomMeta{Room: m.room.name, Locked: m.room.locked, Bans: bans})
 }
 
 func (l *loop) banUntil(s seat, until time.Time) {

@@ -24,7 +24,7 @@ func (c *Lock) apply(l *loop) {
 		}
 		c.log(l, what, r)
 		l.change(r, change{what: lockTurned})
-		l.options.Share(RoomMeta{Room: r.name, Locked: r.locked})
+		l.options.TellNodes(RoomMeta{Room: r.name, Locked: r.locked})
 		return nil
 	})
 }

@@ -44,15 +44,15 @@ type loop struct {
 }
 
 func newLoop(h *Hub, o Options) *loop {
-	o.share()
+	o.setCurrent()
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
 	if o.Elsewhere == nil {
 		o.Elsewhere = func() int { return 0 }
 	}
-	if o.Share == nil {
-		o.Share = func(RoomMeta) {}
+	if o.TellNodes == nil {
+		o.TellNodes = func(RoomMeta) {}
 	}
 	notifies := o.Notify != nil
 	if !notifies {

@@ -13,7 +13,7 @@ func nodeNamesOf(n int) (names []string) {
 }
 
 // counts returns how many partitions each node owns.
-func (s share) counts() map[string]int {
+func (s placement) counts() map[string]int {
 	counts := map[string]int{}
 	for _, name := range s.owners {
 		counts[name]++
@@ -22,9 +22,9 @@ func (s share) counts() map[string]int {
 }
 
 // Nodes own the same number of partitions to one part, up to a hundred of them.
-func TestSharesAreEven(t *testing.T) {
+func TestPlacementIsEven(t *testing.T) {
 	for n := 1; n <= 100; n++ {
-		counts := shareOut(nodeNamesOf(n)).counts()
+		counts := place(nodeNamesOf(n)).counts()
 		for _, name := range nodeNamesOf(n) {
 			if least := Partitions / n; counts[name] < least || counts[name] > least+1 {
 				t.Errorf("of %d nodes, %s owns %d", n, name, counts[name])
@@ -34,10 +34,10 @@ func TestSharesAreEven(t *testing.T) {
 }
 
 // When a node comes or goes, not many more partitions move than must.
-func TestSharesStay(t *testing.T) {
+func TestPlacementStays(t *testing.T) {
 	for n := 2; n <= 100; n++ {
 		all := nodeNamesOf(n)
-		with, without := shareOut(all), shareOut(all[1:])
+		with, without := place(all), place(all[1:])
 		moved, must := 0, 0
 		for p := range with.owners {
 			if with.owners[p] != without.owners[p] {
@@ -54,8 +54,8 @@ func TestSharesStay(t *testing.T) {
 }
 
 // Without a node nobody owns anything.
-func TestNoShares(t *testing.T) {
-	if owner := shareOut(nil).owners[0]; owner != "" {
+func TestNothingIsPlacedWithoutNodes(t *testing.T) {
+	if owner := place(nil).owners[0]; owner != "" {
 		t.Errorf("%q owns something", owner)
 	}
 }

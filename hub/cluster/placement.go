@@ -6,18 +6,18 @@ import (
 	"slices"
 )
 
-// share is who should own which partitions.
-type share struct {
+// placement says which node should own which partition.
+type placement struct {
 	names  []string           // of the nodes that partitions are given to, sorted
 	owners [Partitions]string // by partition; empty: there is no node
 }
 
-// shareOut gives each partition to the node that has the largest hash with it (rendezvous
+// place gives each partition to the node that has the largest hash with it (rendezvous
 // hashing) and still has room: each gets its part, rounded down or up. So all nodes
 // have the same load to one partition, few partitions move when a node comes or goes, and
 // all nodes that see the same others find the same owners.
-func shareOut(names []string) share {
-	s := share{names: names}
+func place(names []string) placement {
+	s := placement{names: names}
 	if len(names) == 0 {
 		return s
 	}
