@@ -198,7 +198,7 @@ func clientOf(c any) *actor.Client {
 const drainReason = "the server is going away"
 
 func (e *edge) register(c *actor.Client) {
-	c.SetLocal(e.n.options.Name)
+	c.SetOwn(e.n.options.Name)
 	t := &edgeClient{client: c, out: c.Receiver().(*actor.Outbox), opened: time.Now()}
 	e.clients[c] = t
 	e.n.connections.Add(1)

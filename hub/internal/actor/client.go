@@ -25,7 +25,7 @@ type Client struct {
 
 	ended atomic.Bool // see End
 
-	local bool  // see local.go; set before Register, then read only
+	own   bool  // of this node itself, in a cluster: it may be local, see local.go; set before Register, then read only
 	route route // has its own lock
 
 	// Owned by the loop.

@@ -38,7 +38,7 @@ func (l *loop) lateFor(m *member, c *Client, a Asked) lateness {
 	switch {
 	case m.asked.IsZero() || a.At.IsZero() || m.turn.Compare(a.After) <= 0:
 		return notLate
-	case c.node == "" || c.local:
+	case c.node == "" || c.own:
 		if a.At.Before(m.asked) {
 			return late
 		}

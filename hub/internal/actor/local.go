@@ -28,9 +28,9 @@ type route struct {
 	mu  sync.Mutex          // held while a command is handed over
 }
 
-// SetLocal marks the client as one of this node's own connections, in a cluster. It is called
+// SetOwn marks the client as one of this node's own connections, in a cluster. It is called
 // before the client is registered.
-func (c *Client) SetLocal(node string) { c.node, c.local = node, true }
+func (c *Client) SetOwn(node string) { c.node, c.own = node, true }
 
 // Straight hands a command of the client to the hub of its room. It reports false if
 // there is no straight way, or none any more. A [Leave] is the last command that takes it.
@@ -59,7 +59,7 @@ func (c *Client) Detour() {
 
 // straighten begins the straight way: a local client is a member from now on.
 func (l *loop) straighten(c *Client) {
-	if c.local {
+	if c.own {
 		c.route.hub.Store(l.hub)
 	}
 }
@@ -68,7 +68,7 @@ func (l *loop) straighten(c *Client) {
 // that it is about is not here.
 func (l *loop) elsewhere(c Command) bool {
 	client := ClientOf(c)
-	if client == nil || !client.local {
+	if client == nil || !client.own {
 		return false
 	}
 	switch c := c.(type) {
@@ -154,7 +154,7 @@ func (l *loop) moveOut(m *member, r RoomMeta) {
 }
 
 // isLocal reports whether the member has a connection of this node that talks to the hub.
-func (m *member) isLocal() bool { return m.client != nil && m.client.local }
+func (m *member) isLocal() bool { return m.client != nil && m.client.own }
 
 // ClientOf returns whose command it is; nil: nobody's.
 func ClientOf(c Command) *Client {

@@ -133,7 +133,7 @@ func (l *loop) abort() {
 		l.calls.timer.Stop()
 	}
 	for _, c := range l.clients {
-		if !c.local { // those are the edge's
+		if !c.own { // those are the edge's
 			c.out.Abort()
 		}
 	}

@@ -104,14 +104,14 @@ func (r *Resume) awaits(l *loop) bool {
 		return true
 	}
 	old := m.client
-	if old != nil && !old.local {
+	if old != nil && !old.own {
 		l.suspend(old, event.ReasonLost)
 		l.close(old, wire.CloseReplaced, resumedElsewhere)
 	}
 	if !l.options.Arrived(func() { _ = l.hub.Do(arrived{m}) }) { // closed: nothing is left to be done
 		return false
 	}
-	if old != nil && old.local {
+	if old != nil && old.own {
 		(&Detach{Client: old, Code: wire.CloseReplaced, Text: resumedElsewhere, Reason: event.ReasonLost}).apply(l)
 	}
 	m.awaited, r.Asked.After = r, l.give(m, r.Asked)

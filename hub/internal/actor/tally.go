@@ -31,7 +31,7 @@ func (c *Client) ShareBudget(b *Budget) { c.tally = &b.tally }
 func (l *loop) tallyOf(c *Client) *tally {
 	switch {
 	case c.tally != nil:
-	case c.node == "" || c.local || c.index < 0:
+	case c.node == "" || c.own || c.index < 0:
 		c.tally = new(tally)
 	default:
 		of := connection{c.node, c.conn}
@@ -47,7 +47,7 @@ func (l *loop) tallyOf(c *Client) *tally {
 // leaveTally forgets the tally of another node's connection with its last client.
 func (l *loop) leaveTally(c *Client) {
 	t := c.tally
-	if t == nil || c.node == "" || c.local {
+	if t == nil || c.node == "" || c.own {
 		return
 	}
 	c.tally = nil
