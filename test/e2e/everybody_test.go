@@ -226,7 +226,7 @@ func TestNothingFromElsewhere(t *testing.T) {
 	}
 	loaded("the lobby", 45_000)
 	ann.meet("garden")
-	loaded("a meeting", 90_000) // with what is asked for twice, see load.js
+	loaded("a meeting", 95_000) // with what is asked for twice, see load.js
 	ann.eval(`document.querySelector("#show-link").click()`)
 	ann.until("the QR code is drawn", `document.querySelector("#qr").naturalWidth > 0`)
 	var urls string
