@@ -262,7 +262,7 @@ func TestStatesInOrder(t *testing.T) {
   const { state } = await import("./state.js");
   const [peer] = state.visit.room.peers.values(), { self } = state.visit.meeting;
   document.querySelector("#mute").click();
-  window.late = () => state.visit.room.send({ parley: "peer", data: { change: 0, state: { ...self, muted: false, hand: 0 } } }, peer.id);
+  window.late = () => state.visit.room.command({ type: "message", to: peer.id, data: { parley: "peer", data: { change: 0, state: { ...self, muted: false, hand: 0 } } } });
 })()`)
 	bob.until("Ann is muted", `document.querySelector(".tile:not([data-key=self]) [title=Muted]")`)
 	ann.eval(`window.late()`)
