@@ -111,14 +111,14 @@ export class Media {
     const id = this.choices[kind];
     const chosen = id ? { deviceId: { ideal: id } } : {};
     if (kind === "audioinput") return { ...chosen, echoCancellation: true, noiseSuppression: true, autoGainControl: true };
-    return { ...chosen, ...LARGE, ...(this.choices.blur && { backgroundBlur: true }) };
+    return { ...chosen, ...LARGE, ...("blur" in this.choices && { backgroundBlur: this.choices.blur }) };
   }
 
   /** Whether the camera, or the system for it, can blur what is behind. */
-  get blurs() { return [true, false].every((value) => this.#capabilities().backgroundBlur?.includes(value)); }
-
-  /** @returns {{backgroundBlur?: boolean[]}} which the types of the DOM do not know */
-  #capabilities() { return /** @type {any} */ (this.track("video")?.getCapabilities?.() ?? {}); }
+  get blurs() {
+    const { backgroundBlur } = /** @type {{backgroundBlur?: boolean[]}} */ (this.track("video")?.getCapabilities?.() ?? {}); // the types of the DOM do not know it
+    return [true, false].every((value) => backgroundBlur?.includes(value));
+  }
 
   /**
    * Blurs what is behind, or does not, now and from now on.
@@ -126,9 +126,16 @@ export class Media {
    */
   blur(blur) {
     this.#keep({ blur });
-    const track = this.track("video"), size = track && this.#sized.get(track);
-    track?.applyConstraints({ ...this.#constraint("videoinput"), ...size, .../** @type {any} */ ({ backgroundBlur: blur }) }).then(redraw, (error) => this.#tell("video", error));
+    const track = this.track("video");
+    if (track) this.#shape(track, this.#sized.get(track)).then(redraw, (error) => this.#tell("video", error));
   }
+
+  /**
+   * Has a camera that is open take what is chosen now.
+   * @param {MediaStreamTrack} track
+   * @param {typeof LARGE} [size]
+   */
+  #shape(track, size) { return track.applyConstraints({ ...this.#constraint("videoinput"), ...size }); }
 
   /**
    * Has the camera open as large as it is worth for so many others: a picture that is made small
@@ -143,7 +150,7 @@ export class Media {
     if (this.#sized.get(track) !== size) {
       this.#sized.set(track, size);
       if (size === SMALL || Math.min(width, height) <= SMALL.height.ideal) {
-        track.applyConstraints({ ...this.#constraint("videoinput"), ...size }).then(redraw, () => {}); // it can't: each picture is made small
+        this.#shape(track, size).then(redraw, () => {}); // it can't: each picture is made small
       }
     }
     return Math.min(width, height) || size.height.ideal;
