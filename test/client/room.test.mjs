@@ -160,13 +160,16 @@ test("a connection whose channel has closed is not verified, and nobody waits fo
 
 test("what is sent to one who is called comes after the offer", async (t) => {
   const { room, socket } = enter(t);
-  const peer = room.call("bob");
-  peer.send("early");
+  const peer = room.call("bob"), data = { said: "early" };
+  peer.send(data);
+  data.said = "changed since";
   await settle();
   assert.deepEqual(socket.of("message"), []);
   peer.connection.onnegotiationneeded();
   await settle();
-  assert.deepEqual(socket.sent.map(({ type }) => type).filter((type) => type === "offer" || type === "message"), ["offer", "message"]);
+  peer.send("at once");
+  assert.deepEqual(socket.of("message").map((message) => message.data.data), [{ said: "early" }, "at once"]);
+  assert.deepEqual(socket.sent.map(({ type }) => type).filter((type) => type === "offer" || type === "message"), ["offer", "message", "message"]);
 });
 
 test("what is sent to one who is called and gone is closed", async (t) => {

@@ -81,7 +81,7 @@ export class Peer extends Emitter {
   #verifier;
   #verified = false;
   #ended = /** @type {Promise<any>} */ (this.once("state", (state) => state === "closed")); // a closed connection settles nothing
-  /** Resolves when the other knows of us: what we send before that would be nobody's. */
+  /** Resolves when the other knows of us, to whom what we send before that would be nobody's; undefined: it does. */
   #known;
   #introduced = () => {};
   /** @type {Set<TrackEvent>} */
@@ -221,11 +221,11 @@ export class Peer extends Emitter {
     if (exceeds(packed, this.#options.limit() - ENVELOPE)) {
       throw new ParleyError("too_large", "the data is over the server's limit for a message");
     }
-    if (!this.direct && !this.#verified) await Promise.race([this.#known, this.#ended]);
+    if (this.#known && !this.direct && !this.#verified) await Promise.race([this.#known, this.#ended]);
     if (this.state === "closed") throw new ParleyError("closed", "the connection has ended");
     if (this.direct) await this.#direct.send(isBytes(data) ? data : pack(data));
     else if (this.#verified) throw new ParleyError("closed", "the connection has ended");
-    else await this.#options.send({ type: "message", data: { parley: "peer", data: pack(data) } });
+    else await this.#options.send({ type: "message", data: { parley: "peer", data: JSON.parse(packed) } }); // as it was: the application may have changed it
   }
 
   /** Reads the connection's statistics; rates are since the last reading. */
@@ -307,7 +307,10 @@ export class Peer extends Emitter {
   async #tell(message) {
     try {
       const done = this.state !== "closed" && this.#options.send(this.role === "mesh" ? { ...message, mesh: true } : message);
-      if (message.type !== "candidate") this.#introduced();
+      if (message.type !== "candidate") {
+        this.#introduced();
+        this.#known = undefined;
+      }
       await done;
       return false;
     } catch (error) {
