@@ -33,7 +33,8 @@ func TestDrain(t *testing.T) {
 // not go holds it up for --drain-timeout at most.
 func TestDrainTimeout(t *testing.T) {
 	d := parleyd.Start(t, "--drain-timeout", "3s")
-	stays := connect(t, d) // and does not read: it never answers the close frame
+	stays := connect(t, d)
+	stays.join("r", "stays") // it is with the hub; it reads no more, so it never answers the close frame
 	d.Signal(syscall.SIGTERM)
 	d.Wait(t, "drain")
 	if status, _ := parleyd.Get(t, d.Address, "/readyz"); status != http.StatusServiceUnavailable {

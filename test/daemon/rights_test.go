@@ -199,24 +199,26 @@ func TestModeration(t *testing.T) {
 func TestTokenRunsOut(t *testing.T) {
 	file := secretFile(t)
 	d := parleyd.Start(t, "--auth-secret-file", file)
-	// Within the leeway of 30 s, with little of it left.
-	brief := func(sub string) string {
-		return signed(t, jwt.SigningMethodHS256, []byte(authSecret), jwt.MapClaims{"sub": sub, "exp": time.Now().Unix() - 26})
-	}
-	lazy, diligent := connect(t, d), connect(t, d)
-	lazy.joinWith(fmt.Sprintf(`"room":"r","token":%q`, brief("lazy")))
-	diligent.joinWith(fmt.Sprintf(`"room":"r","token":%q`, brief("diligent")))
-	for _, c := range []struct{ token, want string }{
+	others := []struct{ token, want string }{
 		{mint(t, file, "--sub", "lazy"), "forbidden"},
 		{mint(t, file, "--sub", "diligent", "--room", "s"), "forbidden"},
 		{"x", "unauthorized"},
-	} {
+	}
+	next := mint(t, file, "--sub", "diligent", "--room", "r")
+	lazy, diligent := connect(t, d), connect(t, d)
+	// Within the leeway of 30 s, with some of it left.
+	brief := func(sub string) string {
+		return signed(t, jwt.SigningMethodHS256, []byte(authSecret), jwt.MapClaims{"sub": sub, "exp": time.Now().Unix() - 22})
+	}
+	lazy.joinWith(fmt.Sprintf(`"room":"r","token":%q`, brief("lazy")))
+	diligent.joinWith(fmt.Sprintf(`"room":"r","token":%q`, brief("diligent")))
+	for _, c := range others {
 		diligent.send(`{"type":"token","token":%q}`, c.token)
 		if m := diligent.wantCode(c.want); m.Re != "token" {
 			t.Errorf("%+v", m)
 		}
 	}
-	diligent.send(`{"type":"token","token":%q,"ref":"7"}`, mint(t, file, "--sub", "diligent", "--room", "r"))
+	diligent.send(`{"type":"token","token":%q,"ref":"7"}`, next)
 	m := diligent.until(func(m message) bool { return m.Type == "token" })
 	if expires, err := time.Parse(time.RFC3339, m.Expires); err != nil || time.Until(expires) < 50*time.Minute || m.Ref != "7" {
 		t.Errorf("got %+v", m)

@@ -13,7 +13,8 @@ import (
 // token makes a token with the command that the page has for it.
 func (g guide) token(secret string) string {
 	g.t.Helper()
-	command := regexp.MustCompile("`parleyd (token --auth-secret-file) secret ([^`]*)`").FindStringSubmatch(g.text)
+	// A command may continue on the next line, as any text of a paragraph.
+	command := regexp.MustCompile(`\x60parleyd\s+(token\s+--auth-secret-file)\s+secret\s+([^\x60]*)\x60`).FindStringSubmatch(g.text)
 	if command == nil {
 		g.t.Fatal("the page has no command for a token")
 	}
