@@ -16,7 +16,7 @@ import (
 // becomes of it. It must not be changed once it is passed on.
 type Outgoing struct {
 	// Text is the message without the brace at its end. It is valid UTF-8, and has at least
-	// one field and no ref.
+	// one field and no ref. Its values are known to be JSON: nobody checks them again.
 	Text []byte
 	To   Audience
 	// Seed, a random number, and Nth, from 0, choose the receiver for ToAny, see
@@ -67,7 +67,7 @@ type passing struct {
 // passed is what one membership has passed on; guarded by the connection's passing.mu.
 type passed struct {
 	last   uint64 // number of the last message
-	sent   []sent
+	sent   backlog
 	marked bool // a pong is under way: it tells what the hub has carried out
 	again  []sent
 	timer  *time.Timer
@@ -98,37 +98,47 @@ func (m *Membership) pass(s sent) error {
 	if m.ended {
 		return nil
 	}
-	ref, mark := m.note(s)
-	text := append(append(append(s.Text, `,"ref":"`...), ref...), '"', '}')
-	err := m.forward(s.Outgoing, text)
-	var refusal *wire.Refusal
-	if errors.As(err, &refusal) { // the answer comes in order with the hub's own
-		err = m.client.Refuse(refusal, hub.Request{Type: m.envelope.Type.String(), Ref: ref}, "", "")
+	n, mark := m.note(s)
+	text := strconv.AppendUint(append(append(s.Text, `,"ref":"`...), refMark), n, 10)
+	err := m.forward(s.Outgoing, append(text, '"', '}'))
+	if err != nil {
+		err = m.refuse(err, n)
 	}
 	if err == nil && mark {
-		err = m.client.Reply(wire.PongText(ref))
+		err = m.client.Reply(wire.PongText(refOf(n)))
 	}
 	return err
 }
 
-// note notes a message that is passed on now, and says whether a pong is to follow it.
-func (m *Membership) note(s sent) (ref string, mark bool) {
+// refuse has the hub answer a message that is refused at once: the answer comes in order with
+// the hub's own. Other errors it returns. The caller holds mu.
+func (m *Membership) refuse(err error, n uint64) error {
+	var refusal *wire.Refusal
+	if !errors.As(err, &refusal) {
+		return err
+	}
+	return m.client.Refuse(refusal, hub.Request{Type: m.envelope.Type.String(), Ref: refOf(n)}, "", "")
+}
+
+// note notes a message that is passed on now, and returns its number and whether a pong is to
+// follow it.
+func (m *Membership) note(s sent) (n uint64, mark bool) {
 	c := &m.conn.passing
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := &m.passed
 	p.last++
 	s.n = p.last
-	p.sent = append(p.sent, s)
+	p.sent.add(s)
 	c.account(1, s)
 	mark, p.marked = !p.marked, true
-	return refOf(s.n), mark
+	return s.n, mark
 }
 
 // forward checks a message and hands it over. The caller holds mu.
 func (m *Membership) forward(o *Outgoing, text []byte) error {
 	e := &m.envelope
-	if r := e.Parse(text); r != nil {
+	if r := e.ParseSeen(text); r != nil {
 		return r
 	}
 	switch {
@@ -166,13 +176,10 @@ func (m *Membership) settled(d *wire.Delivered, out *Messages) bool {
 		code = wire.ParseCode(d.Code)
 	}
 	carriedOut, refused := m.settle(n, code)
-	if m.outcome == nil {
-		return true
-	}
 	for _, s := range carriedOut {
 		m.outcome(s.Outgoing, wire.NoCode, out)
 	}
-	if refused != nil {
+	if refused != nil && m.outcome != nil {
 		m.outcome(refused.Outgoing, code, out)
 	}
 	return true
@@ -180,7 +187,8 @@ func (m *Membership) settled(d *wire.Delivered, out *Messages) bool {
 
 // settle forgets what a pong or a refusal tells of. A pong, without a code, follows on message
 // n: those up to it were carried out. A refusal is of message n only: in a cluster it may come
-// before the answers to earlier ones. refused is nil if the message is tried again.
+// before the answers to earlier ones. carriedOut is empty if nobody wants to hear of it; refused
+// is nil if the message is tried again.
 func (m *Membership) settle(n uint64, code wire.Code) (carriedOut []sent, refused *sent) {
 	c, p := &m.conn.passing, &m.passed
 	c.mu.Lock()
@@ -188,20 +196,24 @@ func (m *Membership) settle(n uint64, code wire.Code) (carriedOut []sent, refuse
 	if p.over {
 		return nil, nil
 	}
-	i, found := find(p.sent, n)
+	i, found := find(p.sent.waiting(), n)
 	switch {
 	case code == wire.NoCode:
 		if found {
 			i++
 		}
-		carriedOut = p.takeFirst(i)
-		c.account(-1, carriedOut...)
-		p.marked = len(p.sent) > 0
+		first := p.sent.waiting()[:i]
+		c.account(-1, first...)
+		if m.outcome != nil {
+			carriedOut = slices.Clone(first)
+		}
+		p.sent.drop(i)
+		p.marked = len(p.sent.waiting()) > 0
 		if p.marked {
 			go m.mark()
 		}
 	case found:
-		s := p.take(i)
+		s := p.sent.take(i)
 		c.account(-1, s)
 		if refused = &s; m.tryAgain(&s, code) {
 			refused = nil
@@ -216,23 +228,46 @@ func find(all []sent, n uint64) (i int, found bool) {
 	return slices.BinarySearchFunc(all, n, func(s sent, n uint64) int { return cmp.Compare(s.n, n) })
 }
 
-// takeFirst takes out the first n messages, and keeps nothing of them.
-func (p *passed) takeFirst(n int) []sent {
-	first := slices.Clone(p.sent[:n])
-	clear(p.sent[:n])
-	if p.sent = p.sent[n:]; len(p.sent) == 0 {
-		p.sent = nil
-	}
-	return first
+// backlog is a queue of messages that were passed on, in order. It keeps nothing of those that
+// were taken out.
+type backlog struct {
+	all   []sent // all[first:] waits
+	first int
 }
 
-// take takes out the message at index i, and keeps nothing of it.
-func (p *passed) take(i int) sent {
-	if i == 0 { // as most
-		return p.takeFirst(1)[0]
+// keptBacklog is how many messages an empty backlog keeps room for.
+const keptBacklog = 16
+
+func (b *backlog) waiting() []sent { return b.all[b.first:] }
+
+func (b *backlog) add(s sent) {
+	if len(b.all) == cap(b.all) && b.first > len(b.all)/2 { // move the rest rather than grow
+		n := copy(b.all, b.all[b.first:])
+		clear(b.all[n:])
+		b.all, b.first = b.all[:n], 0
 	}
-	s := p.sent[i]
-	p.sent = slices.Delete(p.sent, i, i+1)
+	b.all = append(b.all, s)
+}
+
+// drop takes out the first n messages.
+func (b *backlog) drop(n int) {
+	clear(b.all[b.first : b.first+n])
+	if b.first += n; b.first < len(b.all) {
+		return
+	}
+	if b.all, b.first = b.all[:0], 0; cap(b.all) > keptBacklog {
+		b.all = nil
+	}
+}
+
+// take takes out one of the waiting messages.
+func (b *backlog) take(i int) sent {
+	s := b.waiting()[i]
+	if i == 0 { // as most
+		b.drop(1)
+	} else {
+		b.all = slices.Delete(b.all, b.first+i, b.first+i+1)
+	}
 	return s
 }
 
@@ -246,7 +281,7 @@ func (m *Membership) mark() {
 	c := &m.conn.passing
 	c.mu.Lock()
 	ref := refOf(m.passed.last)
-	m.passed.marked = len(m.passed.sent) > 0
+	m.passed.marked = len(m.passed.sent.waiting()) > 0
 	marks := m.passed.marked
 	c.mu.Unlock()
 	if !marks {
@@ -313,8 +348,8 @@ func (m *Membership) forget() {
 	}
 	p.over = true
 	c.account(-1, p.again...)
-	c.account(-1, p.sent...)
-	p.sent, p.again = nil, nil
+	c.account(-1, p.sent.waiting()...)
+	p.sent, p.again = backlog{}, nil
 	if p.timer != nil {
 		p.timer.Stop()
 	}

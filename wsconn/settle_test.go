@@ -13,7 +13,7 @@ import (
 // newPassing makes a membership of no hub that has passed on n messages. Messages that it passes on
 // again go nowhere.
 func newPassing(t *testing.T, n int) *Membership {
-	m := &Membership{conn: new(Conn), ended: true}
+	m := &Membership{conn: new(Conn), ended: true, outcome: func(*Outgoing, wire.Code, *Messages) {}}
 	m.conn.passing.most = passingBytes
 	for range n {
 		m.note(sent{Outgoing: &Outgoing{Text: []byte("x"), Patience: patience}})
@@ -51,7 +51,7 @@ func TestARefusalSaysNothingOfTheMessagesBefore(t *testing.T) {
 
 func TestOfWhatIsSettledNothingIsKept(t *testing.T) {
 	m := newPassing(t, 5)
-	p := m.passed.sent
+	p := m.passed.sent.waiting()
 	gone := []weak.Pointer[Outgoing]{weak.Make(p[0].Outgoing), weak.Make(p[1].Outgoing), weak.Make(p[2].Outgoing)}
 	stays := weak.Make(p[4].Outgoing)
 	m.settle(1, wire.NoCode)

@@ -38,11 +38,12 @@ type Conn struct {
 	over    bool          // nobody enters a room any more
 	deaf    bool          // the client gets nothing more of memberships: its close frame is there, or it can't be written to
 
-	// Owned by the writer at work.
-	out   []byte // translated; out[off:] is not written yet
-	off   int
-	taken []taken
-	d     wire.Delivered
+	// Owned by the writer at work. d and messages are empty between translations.
+	out      []byte // translated; out[off:] is not written yet
+	off      int
+	taken    []taken
+	d        wire.Delivered
+	messages Messages
 }
 
 // taken is what a writer has taken from a queue, in bytes.

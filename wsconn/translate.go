@@ -165,17 +165,18 @@ func (c *Conn) clientOf(m *Membership) *hub.Client {
 }
 
 func (c *Conn) translate(m *Membership, b, out []byte) []byte {
-	messages := Messages{out, &c.of.Stats}
+	c.messages = Messages{out, &c.of.Stats}
 	eachMessage(b, func(h wire.Header, payload []byte) {
 		switch {
 		case h.Opcode == wire.OpClose:
 			c.hubEnded(m, payload)
-		case h.Opcode == wire.OpText && c.d.Read(payload) && !m.settled(&c.d, &messages):
-			c.speaker.Deliver(m, &c.d, &messages)
+		case h.Opcode == wire.OpText && c.d.Read(payload) && !m.settled(&c.d, &c.messages):
+			c.speaker.Deliver(m, &c.d, &c.messages)
 		}
 	})
-	c.d = wire.Delivered{}
-	return messages.b
+	out = c.messages.b
+	c.d, c.messages = wire.Delivered{}, Messages{}
+	return out
 }
 
 // hubEnded takes a close frame that was for a membership.

@@ -15,15 +15,22 @@ func EachMember(text []byte, f func(name, value []byte)) bool {
 		if first && i < len(text) && text[i] == '}' {
 			break
 		}
-		start := i
-		value := skipName(text, i)
-		if value < 0 {
+		if i >= len(text) || text[i] != '"' {
 			return false
 		}
+		start := i
+		end, escaped := skipString(text, start)
+		if end < 0 {
+			return false
+		}
+		value := skipSpace(text, end)
+		if value >= len(text) || text[value] != ':' {
+			return false
+		}
+		value = skipSpace(text, value+1)
 		if i = skipValue(text, value); i < 0 {
 			return false
 		}
-		end, escaped := skipString(text, start)
 		name := text[start+1 : end-1]
 		if escaped {
 			name = unescape(name)
@@ -98,7 +105,7 @@ type Delivered struct {
 // Read reads a message that the server has made. It reports false if text is none.
 func (d *Delivered) Read(text []byte) bool {
 	*d = Delivered{}
-	ok := EachMember(text, d.member)
+	ok := EachMemberSeen(text, d.member)
 	switch d.Type {
 	case TypeUnknown:
 		return false
@@ -160,10 +167,5 @@ func (d *Delivered) member(name, value []byte) {
 // serverType finds the type of a message of the server.
 func serverType(value []byte) Type {
 	name, _ := stringValue(value)
-	for t := range types {
-		if types[t].name == string(name) && t != int(TypeUnknown) {
-			return Type(t)
-		}
-	}
-	return TypeUnknown
+	return Type(find(&serverTypes, name))
 }

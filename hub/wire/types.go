@@ -83,14 +83,17 @@ func (t Type) InCalls() bool { return t == TypeOffer || t == TypeAnswer || t == 
 // Needs returns the right that it takes to send a message of this type; 0: none.
 func (t Type) Needs() Rights { return types[t].needs }
 
-// clientTypes finds the types that a client may send.
-var clientTypes = func() (n nameTable) {
+// clientTypes finds the types that a client may send, serverTypes all of them.
+var clientTypes, serverTypes = func() (client, server nameTable) {
 	for t, info := range types {
 		if info.client {
-			n.add(info.name, uint32(t))
+			client.add(info.name, uint32(t))
+		}
+		if Type(t) != TypeUnknown {
+			server.add(info.name, uint32(t))
 		}
 	}
-	return n
+	return client, server
 }()
 
 // ClientType finds the type that a client may send under this name; TypeUnknown if

@@ -15,10 +15,13 @@ type incoming struct {
 
 // read reports false if text is no message: no object, or one whose type or dst is no
 // string.
-func (in *incoming) read(text []byte) bool {
+func (in *incoming) read(text []byte) bool { return in.readBy(wire.EachMember, text) }
+
+// readBy is read with a function that finds the members of an object.
+func (in *incoming) readBy(each func(text []byte, f func(name, value []byte)) bool, text []byte) bool {
 	*in = incoming{}
 	good := true
-	ok := wire.EachMember(text, func(name, value []byte) {
+	ok := each(text, func(name, value []byte) {
 		switch string(name) {
 		case "type":
 			typ, ok := wire.String(value)
@@ -97,7 +100,7 @@ func deliver(id string, d *wire.Delivered, out *wsconn.Messages) {
 	case wire.TypeCandidate:
 		in.typ, in.payload = "CANDIDATE", d.Body
 	default:
-		if !in.read(d.Body) || !transmitted(in.typ) {
+		if !in.readBy(wire.EachMemberSeen, d.Body) || !transmitted(in.typ) {
 			return // of a member that speaks another protocol
 		}
 	}

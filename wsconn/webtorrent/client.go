@@ -310,7 +310,7 @@ func (c *client) Deliver(m *wsconn.Membership, d *wire.Delivered, out *wsconn.Me
 	case d.Type == wire.TypeMessage:
 		from, ok := hashOfID(d.From)
 		var in incoming
-		if !ok || !in.read(d.Body) || in.offer == nil && in.answer == nil {
+		if !ok || !in.readSeen(d.Body) || in.offer == nil && in.answer == nil {
 			return // of a member that speaks another protocol
 		}
 		b := append(make([]byte, 0, 256), `{"action":"announce"`...)

@@ -65,6 +65,12 @@ func (in *incoming) read(text []byte) bool {
 	return wire.EachMember(text, in.member)
 }
 
+// readSeen is read for what was read before.
+func (in *incoming) readSeen(text []byte) bool {
+	*in = incoming{}
+	return wire.EachMemberSeen(text, in.member)
+}
+
 func (in *incoming) member(name, value []byte) {
 	switch string(name) {
 	case "action":
@@ -95,6 +101,9 @@ func falsy(value []byte) bool {
 	switch string(value) {
 	case "", "null", "false", `""`, "0", "-0":
 		return true
+	}
+	if c := value[0]; c != '-' && (c < '0' || c > '9') {
+		return false
 	}
 	if n, err := strconv.ParseFloat(string(value), 64); err == nil {
 		return n == 0
@@ -171,7 +180,7 @@ func (in *incoming) eachOffer(most int, f func(nth int, offer, offerID []byte)) 
 	wire.EachElement(in.offers, func(element []byte) {
 		if nth < most {
 			var one incoming
-			if one.read(element) && one.offer != nil {
+			if one.readSeen(element) && one.offer != nil {
 				f(nth, one.offer, one.offerID)
 			}
 		}

@@ -93,7 +93,7 @@ const patience = 10 * time.Second
 // Deliver implements [wsconn.Speaker].
 func (c *client) Deliver(_ *wsconn.Membership, d *wire.Delivered, out *wsconn.Messages) {
 	var in incoming
-	if d.Type != wire.TypeMessage || !in.read(d.Body) || in.typ != publish {
+	if d.Type != wire.TypeMessage || !in.readBy(wire.EachMemberSeen, d.Body) || in.typ != publish {
 		return // of a member that speaks another protocol
 	}
 	body := d.Body

@@ -21,9 +21,12 @@ const (
 
 // read reports false if text is no message of the protocol. Of members that stand twice, the
 // last counts, as for JavaScript.
-func (in *incoming) read(text []byte) bool {
+func (in *incoming) read(text []byte) bool { return in.readBy(wire.EachMember, text) }
+
+// readBy is read with a function that finds the members of an object.
+func (in *incoming) readBy(each func(text []byte, f func(name, value []byte)) bool, text []byte) bool {
 	*in = incoming{}
-	ok := wire.EachMember(text, func(name, value []byte) {
+	ok := each(text, func(name, value []byte) {
 		switch string(name) {
 		case "type":
 			typ, _ := wire.String(value)
@@ -72,7 +75,7 @@ func (in *incoming) envelope(b, text []byte) []byte {
 		return append(b, text...)
 	}
 	first := byte('{')
-	wire.EachMember(text, func(name, value []byte) {
+	wire.EachMemberSeen(text, func(name, value []byte) {
 		if string(name) == "clients" {
 			return
 		}
