@@ -64,6 +64,7 @@ func (h *Handler) start(nc net.Conn, early []byte, remote netip.Addr) *conn {
 // startTalk is start for a connection that speaks a dialect; nil: version 1.
 func (h *Handler) startTalk(nc net.Conn, early []byte, remote netip.Addr, talks func(*conn) *Conn) *conn {
 	c := &conn{h: h, options: h.options.Load(), nc: nc, number: h.numbers.Add(1), remote: remote, opened: time.Since(h.started)}
+	h.writers.enter()
 	c.reader.deep = &h.deep
 	c.reader.init(nc, early, c.options.MaxMessageBytes, &h.Stats.BytesIn)
 	c.v1.c = c
@@ -302,6 +303,7 @@ func (c *conn) end(reason string) {
 		code = wire.CloseAbnormal
 	}
 	c.h.Stats.Closes.add(code)
+	c.h.writers.leave()
 	c.h.dismiss(c.remote)
 	c.h.log.Info(EventDisconnect,
 		zap.Uint64(event.FieldConn, c.number),

@@ -83,7 +83,7 @@ func TestFullSecureSocket(t *testing.T) {
 		}
 		sent++
 	}
-	waiting := func() bool { // all writers have gone, and not all is written
+	waiting := func() bool { // all writers wait, and not all is written
 		w := &s.handler.writers
 		w.mu.Lock()
 		defer w.mu.Unlock()

@@ -6,18 +6,21 @@ import (
 )
 
 // writers write for all connections of a handler: as many goroutines as can run
-// at once, that exist while there is something to write, and never wait for a
-// socket.
+// at once, that never wait for a socket. They stay as long as there are connections: a new
+// goroutine would have to grow its stack first.
 type writers struct {
-	limit int // set by init
+	limit int       // set by init
+	wake  sync.Cond // of parked writers; set by init
 
 	// Guarded by mu. A connection is in one of the lines at most, and there once.
 	mu      sync.Mutex
+	conns   int  // connections
 	line         // has its turn first
 	later   line // of connections with nothing but what went to many
 	turns   int  // of line since the last of later
 	waiting int  // length of both
 	running int
+	parked  int // goroutines with nothing to write
 }
 
 // line is a queue of connections, linked through conn.behind and conn.ahead.
@@ -54,9 +57,27 @@ const laterEvery = 4
 // turn: about 200 µs.
 const breathEvery = 16
 
-func (w *writers) init() { w.limit = runtime.GOMAXPROCS(0) }
+func (w *writers) init() { w.limit, w.wake.L = runtime.GOMAXPROCS(0), &w.mu }
 
-// connsPerWriter is how many connections must wait for a further goroutine to be
+// enter counts a connection.
+func (w *writers) enter() {
+	w.mu.Lock()
+	w.conns++
+	w.mu.Unlock()
+}
+
+// leave counts a connection that is over. With the last, the writers end.
+func (w *writers) leave() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.conns--; w.conns == 0 && w.parked > 0 {
+		w.running += w.parked
+		w.parked = 0
+		w.wake.Broadcast()
+	}
+}
+
+// connsPerWriter is how many connections must wait for a further writer to be
 // worth its start.
 const connsPerWriter = 4
 
@@ -87,14 +108,16 @@ func (w *writers) queue(c *conn, late bool) {
 		w.push(c)
 	}
 	w.waiting++
-	start := w.starts(w.waiting)
-	if start {
+	if w.starts(w.waiting) {
 		w.running++
+		if w.parked > 0 {
+			w.parked--
+			w.wake.Signal()
+		} else {
+			go w.run()
+		}
 	}
 	w.mu.Unlock()
-	if start {
-		go w.run()
-	}
 }
 
 // starts reports whether a further writer is worth its start when so many
@@ -103,19 +126,24 @@ func (w *writers) starts(waiting int) bool {
 	return w.running == 0 || w.running < w.limit && waiting > w.running*connsPerWriter
 }
 
-// next returns the connection to write to, or nil when the writer is to end, and whether it
-// comes from the later line.
+// next waits for a connection to write to, and returns it and whether it comes from the later
+// line; or nil when the writer is to end.
 func (w *writers) next() (c *conn, late bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	for w.waiting == 0 {
+		w.running--
+		if w.conns == 0 {
+			return nil, false
+		}
+		w.parked++
+		w.wake.Wait() // who wakes it counts it as running
+	}
 	from := &w.line
 	if w.turns++; w.first == nil || w.turns >= laterEvery && w.later.first != nil {
 		from, w.turns = &w.later, 0
 	}
-	if c = from.first; c == nil {
-		w.running--
-		return nil, false
-	}
+	c = from.first
 	from.remove(c)
 	late, c.late = c.late, false
 	w.waiting--

@@ -96,8 +96,8 @@ func TestWritersStart(t *testing.T) {
 	}
 }
 
-// Writers end when nothing waits any more, as many as were started.
-func TestWritersEnd(t *testing.T) {
+// Nobody writes when nothing waits any more.
+func TestWritersRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newPiped(t, Options{})
 		var all []*conn
@@ -116,5 +116,44 @@ func TestWritersEnd(t *testing.T) {
 			}
 		}
 		_ = s.handler.Close()
+	})
+}
+
+// Writers stay as long as there are connections, and no longer.
+func TestWritersEndWithTheLastConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := new(writers)
+		w.init()
+		w.limit = 2
+		w.enter()
+		w.enter()
+		ended := 0
+		for range 2 {
+			w.running++
+			go func() {
+				if c, _ := w.next(); c == nil {
+					w.mu.Lock()
+					ended++
+					w.mu.Unlock()
+				}
+			}()
+		}
+		state := func() [3]int {
+			synctest.Wait()
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return [3]int{w.running, w.parked, ended}
+		}
+		if got := state(); got != [3]int{0, 2, 0} {
+			t.Errorf("running, parked and ended are %v with nothing to write", got)
+		}
+		w.leave()
+		if got := state(); got != [3]int{0, 2, 0} {
+			t.Errorf("running, parked and ended are %v while there is a connection", got)
+		}
+		w.leave()
+		if got := state(); got != [3]int{0, 0, 2} {
+			t.Errorf("running, parked and ended are %v behind the last connection", got)
+		}
 	})
 }
