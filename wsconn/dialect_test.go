@@ -61,13 +61,13 @@ func (s *speaker) Message(text []byte) error {
 		delete(s.rooms, f[1])
 		return s.c.Send([]byte("left " + f[1]))
 	case "say":
-		return s.rooms[f[1]].Pass(&Outgoing{Text: []byte(`{"type":"message","data":"` + f[2] + `"`)})
+		return s.rooms[f[1]].Pass(&Outgoing{Type: wire.TypeMessage, Body: []byte(`"` + f[2] + `"`)})
 	case "insist":
-		return s.rooms[f[1]].Pass(&Outgoing{Text: []byte(`{"type":"message","data":"` + f[2] + `"`), To: ToAll, Patience: patience})
+		return s.rooms[f[1]].Pass(&Outgoing{Type: wire.TypeMessage, Body: []byte(`"` + f[2] + `"`), Audience: ToAll, Patience: patience})
 	case "call":
 		n, _ := strconv.Atoi(f[2])
 		for range n {
-			if err := s.rooms[f[1]].Pass(&Outgoing{Text: []byte(`{"type":"message","to":"nobody","data":1`)}); err != nil {
+			if err := s.rooms[f[1]].Pass(&Outgoing{Type: wire.TypeMessage, To: []byte("nobody"), Body: []byte("1")}); err != nil {
 				return err
 			}
 		}

@@ -59,7 +59,6 @@ type Membership struct {
 
 	mu       sync.Mutex // held while a command is handed over; guards what follows
 	ended    bool       // the hub gets no further command
-	envelope wire.Envelope
 	suffixes wire.Suffixes
 
 	passed passed // guarded by conn.passing.mu

@@ -13,12 +13,12 @@ import (
 )
 
 // Outgoing is a message of version 1 that a member passes on. [Entry.Outcome] hears what
-// becomes of it. It must not be changed once it is passed on.
+// becomes of it. It must not be changed between.
 type Outgoing struct {
-	// Text is the message without the brace at its end. It is valid UTF-8, and has at least
-	// one field and no ref. Its values are known to be JSON: nobody checks them again.
-	Text []byte
-	To   Audience
+	Type     wire.Type // one that is passed on, see [wire.Type.Forwarded]
+	To       []byte    // the receiver, for ToOne; empty: all others
+	Body     []byte    // the sdp, candidate or data: known to be JSON, and valid UTF-8
+	Audience Audience
 	// Seed, a random number, and Nth, from 0, choose the receiver for ToAny, see
 	// [hub.Client.Scatter].
 	Seed, Nth uint64
@@ -31,8 +31,7 @@ type Outgoing struct {
 // Audience says who gets a message.
 type Audience int
 
-// The audiences. A message ToOne names its receiver. ToAll is all members, this one too,
-// with their number in the field count.
+// The audiences. ToAll is all members, this one too, with their number in the field count.
 const (
 	ToOne Audience = iota
 	ToAll
@@ -49,7 +48,7 @@ type Outcome func(o *Outgoing, code wire.Code, out *Messages)
 // not read. So copies that come back to the sender fit into its queue.
 const (
 	passingBytes = 1 << 20
-	passingCost  = 512 // of a message, beside its text
+	passingCost  = 512 // of a message, beside its body
 )
 
 // passAgainEvery is the time between two tries of a message.
@@ -81,7 +80,7 @@ type sent struct {
 	since time.Time // the first refusal; zero: there was none
 }
 
-func (s *sent) cost() int { return len(s.Text) + passingCost }
+func (s *sent) cost() int { return len(s.Body) + passingCost }
 
 // refMark begins the refs of messages that were passed on. Speakers have others.
 const refMark = '#'
@@ -99,10 +98,9 @@ func (m *Membership) pass(s sent) error {
 		return nil
 	}
 	n, mark := m.note(s)
-	text := strconv.AppendUint(append(append(s.Text, `,"ref":"`...), refMark), n, 10)
-	err := m.forward(s.Outgoing, append(text, '"', '}'))
+	err := m.forward(s.Outgoing, n)
 	if err != nil {
-		err = m.refuse(err, n)
+		err = m.refuse(err, s.Type, n)
 	}
 	if err == nil && mark {
 		err = m.client.Reply(wire.PongText(refOf(n)))
@@ -112,12 +110,12 @@ func (m *Membership) pass(s sent) error {
 
 // refuse has the hub answer a message that is refused at once: the answer comes in order with
 // the hub's own. Other errors it returns. The caller holds mu.
-func (m *Membership) refuse(err error, n uint64) error {
+func (m *Membership) refuse(err error, t wire.Type, n uint64) error {
 	var refusal *wire.Refusal
 	if !errors.As(err, &refusal) {
 		return err
 	}
-	return m.client.Refuse(refusal, hub.Request{Type: m.envelope.Type.String(), Ref: refOf(n)}, "", "")
+	return m.client.Refuse(refusal, hub.Request{Type: t.String(), Ref: refOf(n)}, "", "")
 }
 
 // note notes a message that is passed on now, and returns its number and whether a pong is to
@@ -135,21 +133,38 @@ func (m *Membership) note(s sent) (n uint64, mark bool) {
 	return s.n, mark
 }
 
-// forward checks a message and hands it over. The caller holds mu.
-func (m *Membership) forward(o *Outgoing, text []byte) error {
-	e := &m.envelope
-	if r := e.ParseSeen(text); r != nil {
-		return r
+// composer is what a message is composed in.
+type composer struct {
+	envelope wire.Envelope
+	text     []byte
+	ref      []byte
+}
+
+var composers = sync.Pool{New: func() any { return new(composer) }}
+
+func (c *composer) recycle() {
+	if cap(c.text) <= keptOut {
+		composers.Put(c)
 	}
+}
+
+// forward checks a message and hands it over as the nth. The caller holds mu.
+func (m *Membership) forward(o *Outgoing, n uint64) error {
 	switch {
-	case !e.Type.Forwarded():
+	case !o.Type.Forwarded():
 		return errUnforwarded
-	case m.Rights&e.Type.Needs() == 0:
+	case m.Rights&o.Type.Needs() == 0:
 		return errMayNotSend
-	case len(e.To) > wire.MaxID:
+	}
+	c := composers.Get().(*composer)
+	defer c.recycle()
+	c.ref = strconv.AppendUint(append(c.ref[:0], refMark), n, 10)
+	e := &c.envelope
+	c.text = e.Compose(c.text[:0], o.Type, o.To, o.Body, c.ref)
+	if len(e.To) > wire.MaxID {
 		return hub.ErrTargetNotFound
 	}
-	switch now := time.Now(); o.To {
+	switch now := time.Now(); o.Audience {
 	case ToAll:
 		return m.client.Publish(e, &m.suffixes, now)
 	case ToAny:
@@ -236,7 +251,7 @@ type backlog struct {
 }
 
 // keptBacklog is how many messages an empty backlog keeps room for.
-const keptBacklog = 16
+const keptBacklog = 32
 
 func (b *backlog) waiting() []sent { return b.all[b.first:] }
 

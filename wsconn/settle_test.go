@@ -16,7 +16,7 @@ func newPassing(t *testing.T, n int) *Membership {
 	m := &Membership{conn: new(Conn), ended: true, outcome: func(*Outgoing, wire.Code, *Messages) {}}
 	m.conn.passing.most = passingBytes
 	for range n {
-		m.note(sent{Outgoing: &Outgoing{Text: []byte("x"), Patience: patience}})
+		m.note(sent{Outgoing: &Outgoing{Body: []byte("1"), Patience: patience}})
 	}
 	t.Cleanup(m.forget)
 	return m

@@ -39,7 +39,8 @@ type Conn struct {
 	deaf    bool          // the client gets nothing more of memberships: its close frame is there, or it can't be written to
 
 	// Owned by the writer at work. d and messages are empty between translations.
-	out      []byte // translated; out[off:] is not written yet
+	out      []byte       // translated; out[off:] is not written yet
+	buffer   *translation // with out
 	off      int
 	taken    []taken
 	d        wire.Delivered

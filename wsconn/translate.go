@@ -68,16 +68,19 @@ func (c *Conn) next(has bool) (m *Membership, ok bool) {
 // enough is how much a writer translates before it writes.
 const enough = 16 << 10
 
-// outs are buffers of translations.
-var outs = sync.Pool{New: func() any { return new([]byte) }}
+// translation is a buffer for one.
+type translation struct{ b []byte }
+
+var translations = sync.Pool{New: func() any { return new(translation) }}
 
 // keptOut is the largest buffer that is kept for others.
 const keptOut = 128 << 10
 
-func putOut(b []byte) {
+// recycle gives the buffer back, which may have grown to b.
+func (t *translation) recycle(b []byte) {
 	if cap(b) <= keptOut {
-		b = b[:0]
-		outs.Put(&b)
+		t.b = b[:0]
+		translations.Put(t)
 	}
 }
 
@@ -87,7 +90,8 @@ func (c *Conn) gather(g *hub.Gathering) []byte {
 	if c.off < len(c.out) {
 		return c.out[c.off:]
 	}
-	out := *outs.Get().(*[]byte)
+	buffer := translations.Get().(*translation)
+	out := buffer.b
 	for {
 		m, ok := c.next(len(out) > 0)
 		if ok {
@@ -95,11 +99,11 @@ func (c *Conn) gather(g *hub.Gathering) []byte {
 		}
 		switch {
 		case len(out) >= enough || !ok && len(out) > 0:
-			c.out = out
+			c.out, c.buffer = out, buffer
 			c.unwritten.Store(int64(len(out)))
 			return out
 		case !ok: // another writer may be at work by now
-			putOut(out)
+			buffer.recycle(out)
 			return nil
 		}
 	}
@@ -224,8 +228,8 @@ func (c *Conn) wrote(n int) (more bool) {
 	for _, t := range c.taken {
 		c.confirm(t)
 	}
-	putOut(c.out)
-	c.out, c.off, c.taken = nil, 0, c.taken[:0]
+	c.buffer.recycle(c.out)
+	c.out, c.buffer, c.off, c.taken = nil, nil, 0, c.taken[:0]
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.writing = len(c.ready) > 0

@@ -57,15 +57,9 @@ var (
 // returns nil, or why the message is refused. After a refusal for a field, Type,
 // To and Ref still hold what could be read; after one for the JSON itself
 // nothing does.
-func (e *Envelope) Parse(text []byte) *Refusal { return e.parse(text, skipValue) }
-
-// ParseSeen is Parse for text whose values are known to be JSON: it does not look into them.
-func (e *Envelope) ParseSeen(text []byte) *Refusal { return e.parse(text, seenValue) }
-
-// parse is Parse. skip returns the end of a value, or -1.
-func (e *Envelope) parse(text []byte, skip func(b []byte, i int) int) *Refusal {
+func (e *Envelope) Parse(text []byte) *Refusal {
 	e.reset(text)
-	if r := e.scan(skip); r != nil {
+	if r := e.scan(); r != nil {
 		e.reset(nil)
 		return r
 	}
@@ -161,7 +155,7 @@ func (e *Envelope) checkMeta() *Refusal {
 }
 
 // scan reads the top-level object.
-func (e *Envelope) scan(skip func(b []byte, i int) int) *Refusal {
+func (e *Envelope) scan() *Refusal {
 	b := e.text
 	i := skipSpace(b, 0)
 	if i >= len(b) || b[i] != '{' {
@@ -191,7 +185,7 @@ func (e *Envelope) scan(skip func(b []byte, i int) int) *Refusal {
 			return errNotJSON
 		}
 		value := skipSpace(b, i+1)
-		if i = skip(b, value); i < 0 {
+		if i = skipValue(b, value); i < 0 {
 			return errNotJSON
 		}
 		f := fieldOf(name)

@@ -75,3 +75,33 @@ func without(text []byte, s span) []byte {
 	}
 	return text[:before]
 }
+
+// Compose appends to b a message that a member passes on, and makes e what [Envelope.Parse]
+// reads of it. t is a type that is passed on. An empty to stands for all others. body, the
+// message's sdp, candidate or data, is known to be JSON; a message without one ignores it. ref
+// is at most [MaxRef] bytes of valid text.
+func (e *Envelope) Compose(b []byte, t Type, to, body, ref []byte) []byte {
+	e.reset(nil)
+	start := len(b)
+	e.Type, e.has = t, FieldType|FieldRef
+	b = append(append(append(b, `{"type":"`...), types[t].name...), '"')
+	e.TypeName = b[len(b)-1-len(types[t].name) : len(b)-1]
+	if len(to) > 0 {
+		e.To = Normal(to)
+		e.has |= FieldTo
+		b = AppendQuoted(append(b, `,"to":`...), to)
+	}
+	if f := types[t].required &^ FieldTo; f != 0 {
+		e.has |= f
+		b = append(append(append(append(b, ',', '"'), f.info().name...), '"', ':'), body...)
+		if f == FieldData {
+			e.Data = body
+		}
+	}
+	e.Ref = ref
+	b = AppendQuoted(append(b, `,"ref":`...), ref)
+	e.end = len(b) - start
+	b = append(b, '}')
+	e.text = b[start:]
+	return b
+}

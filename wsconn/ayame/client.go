@@ -83,10 +83,12 @@ func (c *client) Message(text []byte) error {
 		return nil
 	case "register":
 		return c.register(text)
-	case "offer", "answer":
-		return c.forward(typ, "sdp", text)
+	case "offer":
+		return c.forward(wire.TypeOffer, text)
+	case "answer":
+		return c.forward(wire.TypeAnswer, text)
 	case "candidate":
-		return c.forward(typ, "candidate", text)
+		return c.forward(wire.TypeCandidate, text)
 	case "connected":
 		if c.m == nil || c.standalone.Load() {
 			return errBad
@@ -98,7 +100,7 @@ func (c *client) Message(text []byte) error {
 
 // forward passes a message on to the other. With nobody there it is for nobody, as Ayame
 // has it.
-func (c *client) forward(typ, field string, text []byte) error {
+func (c *client) forward(t wire.Type, text []byte) error {
 	if c.m == nil {
 		return errBad
 	}
@@ -108,10 +110,7 @@ func (c *client) forward(typ, field string, text []byte) error {
 	if other == "" {
 		return nil
 	}
-	b := make([]byte, 0, len(text)+160)
-	b = append(append(append(b, `{"type":"`...), typ...), `","to":`...)
-	b = append(append(append(wire.AppendQuoted(b, other), `,"`...), field...), `":`...)
-	return c.m.Pass(&wsconn.Outgoing{Text: append(b, text...)})
+	return c.m.Pass(&wsconn.Outgoing{Type: t, To: []byte(other), Body: bytes.TrimSpace(bytes.Clone(text))})
 }
 
 // outcome closes the connection of a client whose message does not reach the other, as a

@@ -62,31 +62,31 @@ func transmitted(typ string) bool { return typ != "" && typ != "HEARTBEAT" }
 // waits reports whether messages of a type wait for an absent peer.
 func waits(typ string) bool { return typ != "LEAVE" && typ != "EXPIRE" }
 
-// envelope appends the message of version 1 that carries this one, but for the brace at its
-// end.
-func (in *incoming) envelope(b []byte) []byte {
-	typ, field := "message", "data"
+// write makes m the message of version 1 that carries this one.
+func (in *incoming) write(m *message) {
+	m.Type = wire.TypeMessage
 	if in.payload != nil {
 		switch in.typ {
 		case "OFFER":
-			typ, field = "offer", "sdp"
+			m.Type = wire.TypeOffer
 		case "ANSWER":
-			typ, field = "answer", "sdp"
+			m.Type = wire.TypeAnswer
 		case "CANDIDATE":
-			typ, field = "candidate", "candidate"
+			m.Type = wire.TypeCandidate
 		}
 	}
-	b = append(append(append(b, `{"type":"`...), typ...), `","to":`...)
-	b = wire.AppendQuoted(b, in.dst)
-	b = append(append(append(b, `,"`...), field...), `":`...)
-	if typ != "message" {
-		return append(b, in.payload...)
+	b := append(m.buf[:0], in.dst...)
+	if m.Type != wire.TypeMessage {
+		b = append(b, in.payload...)
+	} else {
+		b = append(append(append(b, `{"type":"`...), in.typ...), '"')
+		if in.payload != nil {
+			b = append(append(b, `,"payload":`...), in.payload...)
+		}
+		b = append(b, '}')
 	}
-	b = append(append(append(b, `{"type":"`...), in.typ...), '"')
-	if in.payload != nil {
-		b = append(append(b, `,"payload":`...), in.payload...)
-	}
-	return append(b, '}')
+	m.To, m.Body, m.buf = b[:len(in.dst)], b[len(in.dst):], b
+	m.waits = waits(in.typ)
 }
 
 // deliver writes what a message of version 1 to the peer id carries.

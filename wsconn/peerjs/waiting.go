@@ -43,18 +43,32 @@ type sender struct {
 	absent map[string]*absent
 	line   []*absent // the same; the one that was tried longest ago is the first
 	n      int       // messages in all of absent
-	bytes  int       // of their texts
+	bytes  int       // of their bodies
 	timer  *time.Timer
 	over   bool
 }
 
 // message is one that was passed on, or waits.
 type message struct {
-	n     uint64 // which one it is of those that the client has sent
-	dst   string
-	text  []byte // of version 1, but for the brace at its end
-	waits bool   // for an absent peer; others are forgotten then, unless something waits before them
-	again bool   // it has waited
+	wsconn.Outgoing        // its Data is the message
+	n               uint64 // which one it is of those that the client has sent
+	waits           bool   // for an absent peer; others are forgotten then, unless something waits before them
+	again           bool   // it has waited
+	buf             []byte // with To and Body
+}
+
+// messages are there to be used again.
+var messages = sync.Pool{New: func() any { return new(message) }}
+
+// maxKept is the largest buffer that is used again, in bytes.
+const maxKept = 16 << 10
+
+// recycle gives a message back that has arrived.
+func (m *message) recycle() {
+	if cap(m.buf) <= maxKept {
+		*m = message{buf: m.buf}
+		messages.Put(m)
+	}
 }
 
 // absent is a peer that is not there.
@@ -73,17 +87,18 @@ func newSender(id string, c *wsconn.Conn, expire time.Duration) *sender {
 
 // send passes a message on, or has it wait behind others to the same peer.
 func (s *sender) send(in *incoming) error {
-	m := &message{dst: string(in.dst), text: in.envelope(make([]byte, 0, len(in.payload)+len(in.dst)+128)), waits: waits(in.typ)}
+	m := messages.Get().(*message)
+	in.write(m)
 	s.order.Lock()
 	defer s.order.Unlock()
 	s.mu.Lock()
 	s.count++
 	m.n = s.count
-	if a := s.absent[m.dst]; a != nil {
+	if a := s.absent[string(m.To)]; a != nil {
 		kept := s.keep(a, m)
 		s.mu.Unlock()
 		if !kept && m.waits {
-			return s.conn.Send(expired(m.dst, s.id))
+			return s.conn.Send(expired(m.To, s.id))
 		}
 		return nil
 	}
@@ -92,11 +107,14 @@ func (s *sender) send(in *incoming) error {
 }
 
 // pass passes a message on. The caller holds order.
-func (s *sender) pass(m *message) error { return s.m.Pass(&wsconn.Outgoing{Text: m.text, Data: m}) }
+func (s *sender) pass(m *message) error {
+	m.Data = m
+	return s.m.Pass(&m.Outgoing)
+}
 
 // keep has a message wait, and reports false if too much does. The caller holds mu.
 func (s *sender) keep(a *absent, m *message) bool {
-	if s.n >= maxWaiting || s.bytes+len(m.text) > maxWaitingBytes {
+	if s.n >= maxWaiting || s.bytes+len(m.Body) > maxWaitingBytes {
 		return false
 	}
 	i := len(a.queue)
@@ -112,7 +130,7 @@ func (s *sender) keep(a *absent, m *message) bool {
 func (s *sender) account(sign int, all ...*message) {
 	for _, m := range all {
 		s.n += sign
-		s.bytes += sign * len(m.text)
+		s.bytes += sign * len(m.Body)
 	}
 }
 
@@ -127,6 +145,7 @@ func (s *sender) drop(a *absent) {
 func (s *sender) outcome(o *wsconn.Outgoing, code wire.Code, out *wsconn.Messages) {
 	m := o.Data.(*message)
 	if code == wire.NoCode && !m.again {
+		m.recycle()
 		return
 	}
 	s.mu.Lock()
@@ -134,7 +153,7 @@ func (s *sender) outcome(o *wsconn.Outgoing, code wire.Code, out *wsconn.Message
 	if s.over {
 		return
 	}
-	a := s.absent[m.dst]
+	a := s.absent[string(m.To)]
 	if a != nil && m.again {
 		a.trying = false
 	}
@@ -146,7 +165,7 @@ func (s *sender) outcome(o *wsconn.Outgoing, code wire.Code, out *wsconn.Message
 		return
 	}
 	if s.refused(a, m, code) {
-		out.Text(expired(m.dst, s.id))
+		out.Text(expired(m.To, s.id))
 	}
 	if a != nil && !a.trying && !a.there && len(a.queue) == 0 {
 		s.drop(a)
@@ -173,11 +192,11 @@ func (s *sender) refused(a *absent, m *message, code wire.Code) (gone bool) {
 		return true
 	}
 	if a == nil {
-		a = &absent{dst: m.dst, since: time.Now()}
+		a = &absent{dst: string(m.To), since: time.Now()}
 		if !s.keep(a, m) {
 			return true
 		}
-		s.absent[m.dst] = a
+		s.absent[a.dst] = a
 		s.line = append(s.line, a)
 		if s.timer == nil {
 			s.timer = time.AfterFunc(retryEvery, s.retry)
@@ -251,7 +270,7 @@ func (s *sender) stop() {
 }
 
 // expired returns the message that tells a peer that another is not there.
-func expired(absent, id string) []byte {
+func expired(absent []byte, id string) []byte {
 	b := wire.AppendQuoted([]byte(`{"type":"EXPIRE","src":`), absent)
 	return append(wire.AppendQuoted(append(b, `,"dst":`...), id), '}')
 }

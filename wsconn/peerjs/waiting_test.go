@@ -31,6 +31,8 @@ func TestEachAbsentPeerIsTriedBeforeItsMessagesExpire(t *testing.T) {
 	}
 }
 
+var toB = wsconn.Outgoing{To: []byte("b")}
+
 // Whatever becomes of a message that is tried again, its receiver is either tried again, or
 // nothing waits for it any more.
 func TestWhatIsTriedAgainIsNeverStuck(t *testing.T) {
@@ -43,10 +45,10 @@ func TestWhatIsTriedAgainIsNeverStuck(t *testing.T) {
 						a := &absent{dst: "b", trying: true, final: final}
 						s.absent["b"], s.line = a, append(s.line, a)
 						if behind == 1 {
-							s.keep(a, &message{n: 2, dst: "b", waits: true})
+							s.keep(a, &message{n: 2, Outgoing: toB, waits: true})
 						}
 						s.order.Lock() // nothing is passed on here
-						s.outcome(&wsconn.Outgoing{Data: &message{n: 1, dst: "b", waits: waits, again: true}}, code, new(wsconn.Messages))
+						s.outcome(&wsconn.Outgoing{Data: &message{n: 1, Outgoing: toB, waits: waits, again: true}}, code, new(wsconn.Messages))
 						s.mu.Lock()
 						defer s.order.Unlock()
 						defer s.mu.Unlock()
@@ -69,9 +71,9 @@ func TestAFinalTryTellsOfAllThatExpires(t *testing.T) {
 		s := newSender("a", nil, time.Hour)
 		a := &absent{dst: "b", trying: true, final: true}
 		s.absent["b"], s.line = a, append(s.line, a)
-		s.keep(a, &message{n: 2, dst: "b", waits: waits})
+		s.keep(a, &message{n: 2, Outgoing: toB, waits: waits})
 		var out wsconn.Messages
-		s.outcome(&wsconn.Outgoing{Data: &message{n: 1, dst: "b", again: true}}, wire.CodeTargetNotFound, &out)
+		s.outcome(&wsconn.Outgoing{Data: &message{n: 1, Outgoing: toB, again: true}}, wire.CodeTargetNotFound, &out)
 		if told := out.Len() > 0; told != waits || len(s.absent) > 0 {
 			t.Errorf("waits %v: told %v, %d absent", waits, told, len(s.absent))
 		}

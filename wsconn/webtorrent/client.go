@@ -113,7 +113,9 @@ func (c *client) announce(in *incoming, a *announce) error {
 		}
 	}
 	if a.answers {
-		return p.m.Pass(&wsconn.Outgoing{Text: envelope(a.to.hex(), nil, in.answer, in.offerID), Patience: patience})
+		return p.m.Pass(&wsconn.Outgoing{
+			Type: wire.TypeMessage, To: a.to.appendHex(nil), Body: data(nil, in.answer, in.offerID), Patience: patience,
+		})
 	}
 	if err := c.offer(p, in); err != nil {
 		return err
@@ -245,7 +247,7 @@ func (c *client) offer(p *peer, in *incoming) (err error) {
 		}
 		if err == nil {
 			err = p.m.Pass(&wsconn.Outgoing{
-				Text: envelope("", offer, nil, offerID), To: wsconn.ToAny, Seed: seed, Nth: uint64(nth), Patience: patience,
+				Type: wire.TypeMessage, Body: data(offer, nil, offerID), Audience: wsconn.ToAny, Seed: seed, Nth: uint64(nth), Patience: patience,
 			})
 		}
 	})
@@ -313,15 +315,14 @@ func (c *client) Deliver(m *wsconn.Membership, d *wire.Delivered, out *wsconn.Me
 		if !ok || !in.readSeen(d.Body) || in.offer == nil && in.answer == nil {
 			return // of a member that speaks another protocol
 		}
-		b := append(make([]byte, 0, 256), `{"action":"announce"`...)
-		ends := appendMember(nil, "offer_id", in.offerID)
-		ends = appendHash(append(ends, `,"peer_id":`...), from)
-		ends = appendHash(append(ends, `,"info_hash":`...), h)
-		what, value := []byte(`,"answer":`), in.answer
+		begin, value := `{"action":"announce","answer":`, in.answer
 		if value == nil {
-			what, value = []byte(`,"offer":`), in.offer
+			begin, value = `{"action":"announce","offer":`, in.offer
 		}
-		out.Text(b, what, value, ends, []byte("}"))
+		end := appendMember(make([]byte, 0, 512), "offer_id", in.offerID)
+		end = appendHash(append(end, `,"peer_id":`...), from)
+		end = appendHash(append(end, `,"info_hash":`...), h)
+		out.Text([]byte(begin), value, append(end, '}'))
 	}
 }
 

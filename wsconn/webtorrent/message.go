@@ -11,7 +11,9 @@ import (
 // hash is an info hash or a peer id.
 type hash [20]byte
 
-func (h hash) hex() string { return hex.EncodeToString(h[:]) }
+func (h hash) hex() string { return string(h.appendHex(nil)) }
+
+func (h hash) appendHex(b []byte) []byte { return hex.AppendEncode(b, h[:]) }
 
 // readHash reads a binary string: 20 characters, one for each byte.
 func readHash(value []byte) (h hash, ok bool) {
@@ -40,11 +42,12 @@ func hashOfID(id []byte) (h hash, ok bool) {
 
 // appendHash appends a hash as a binary string.
 func appendHash(b []byte, h hash) []byte {
-	text := make([]byte, 0, 2*len(h))
+	var text [2 * len(h)]byte
+	n := 0
 	for _, c := range h {
-		text = utf8.AppendRune(text, rune(c))
+		n += utf8.EncodeRune(text[n:], rune(c))
 	}
-	return wire.AppendQuoted(b, text)
+	return wire.AppendQuoted(b, text[:n])
 }
 
 // incoming is what a client has sent. Its slices, JSON but for action, point into the text, or
@@ -113,12 +116,15 @@ func falsy(value []byte) bool {
 
 // nothingLeft reports whether left says that a peer has all of the torrent.
 func (in *incoming) nothingLeft() bool {
+	if len(in.left) == 0 {
+		return false
+	}
 	value := in.left
 	if text, ok := wire.String(value); ok {
 		value = text
 	}
 	n, err := strconv.ParseFloat(string(value), 64)
-	return len(in.left) > 0 && err == nil && n == 0
+	return err == nil && n == 0
 }
 
 // event is what an announce is about.
@@ -220,15 +226,9 @@ func appendMember(b []byte, name string, value []byte) []byte {
 	return append(b, value...)
 }
 
-// envelope returns the message of version 1 that carries an offer or an answer, but for the
-// brace at its end; to is empty for an offer.
-func envelope(to string, offer, answer, offerID []byte) []byte {
-	b := make([]byte, 0, len(offer)+len(answer)+len(offerID)+160)
-	b = append(b, `{"type":"message"`...)
-	if to != "" {
-		b = append(append(append(b, `,"to":"`...), to...), '"')
-	}
-	b = append(b, `,"data":{"action":"announce"`...)
+// data returns the data of the message of version 1 that carries an offer or an answer.
+func data(offer, answer, offerID []byte) []byte {
+	b := append(make([]byte, 0, len(offer)+len(answer)+len(offerID)+64), `{"action":"announce"`...)
 	b = appendMember(b, "offer", offer)
 	b = appendMember(b, "answer", answer)
 	b = appendMember(b, "offer_id", offerID)

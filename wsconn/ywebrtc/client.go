@@ -2,7 +2,6 @@ package ywebrtc
 
 import (
 	"errors"
-	"slices"
 	"strconv"
 	"time"
 
@@ -17,7 +16,7 @@ type client struct {
 	token   string // for the gate; may be empty
 
 	// Owned by the read loop.
-	topics map[string]*wsconn.Membership // by their rooms: topics may be long
+	topics map[string]*wsconn.Membership // see key
 	tries  int                           // topics of the present message that were tried
 }
 
@@ -48,42 +47,59 @@ func (c *client) Message(text []byte) error {
 
 func (c *client) subscribe(topic string) error {
 	most := c.dialect.options.MaxTopics
-	room := c.dialect.room(topic)
-	if c.topics[room] != nil || c.tries > most {
+	if c.membership([]byte(topic)) != nil || c.tries > most {
 		return nil
 	}
 	if c.tries++; len(c.topics) >= most {
 		c.tries = most + 1 // the log has it once for each message
 	}
 	m, err := c.conn.Join(wsconn.Entry{
-		Room: room, Token: c.token, Quiet: true,
+		Room: c.dialect.room(topic), Token: c.token, Quiet: true,
 		MaxRooms: c.dialect.options.MaxTopics, Capacity: c.dialect.options.MaxClients,
 	})
 	if refusal := (*wire.Refusal)(nil); errors.As(err, &refusal) {
 		return nil // the log has it
 	}
 	if err == nil {
-		c.topics[room] = m
+		c.topics[c.key(topic)] = m
 	}
 	return err
 }
 
 func (c *client) unsubscribe(topic string) error {
-	room := c.dialect.room(topic)
-	if m := c.topics[room]; m != nil {
-		delete(c.topics, room)
+	if m := c.membership([]byte(topic)); m != nil {
+		delete(c.topics, c.key(topic))
 		m.Leave()
 	}
 	return nil
 }
 
+// shortTopic is how long a topic may be that is a key itself, in bytes. It is less than what a
+// room's name has behind its prefix if it is made of a hash.
+const shortTopic = 64
+
+// key returns what a topic's membership is found by: the topic, or its room if it is long.
+func (c *client) key(topic string) string {
+	if len(topic) <= shortTopic {
+		return topic
+	}
+	return c.dialect.room(topic)
+}
+
+// membership returns the membership in a topic's room; nil: there is none.
+func (c *client) membership(topic []byte) *wsconn.Membership {
+	if len(topic) <= shortTopic {
+		return c.topics[string(topic)]
+	}
+	return c.topics[c.key(string(topic))]
+}
+
 func (c *client) publish(in *incoming, text []byte) error {
-	m := c.topics[c.dialect.room(string(in.topic))]
+	m := c.membership(in.topic)
 	if m == nil {
 		return nil
 	}
-	envelope := in.envelope(make([]byte, 0, len(text)+64), text)
-	return m.Pass(&wsconn.Outgoing{Text: envelope, To: wsconn.ToAll, Patience: patience})
+	return m.Pass(&wsconn.Outgoing{Type: wire.TypeMessage, Body: in.data(text), Audience: wsconn.ToAll, Patience: patience})
 }
 
 // patience is how long the client is not read while what it has published goes to too many.
@@ -98,10 +114,10 @@ func (c *client) Deliver(_ *wsconn.Membership, d *wire.Delivered, out *wsconn.Me
 	}
 	body := d.Body
 	if in.counts { // likewise
-		body = in.envelope(nil, d.Body)[len(`{"type":"message","data":`):]
+		body = in.data(body)
 	}
-	end := slices.Clip(body[:len(body)-1])
-	out.Text(end, strconv.AppendInt([]byte(`,"clients":`), int64(d.Count), 10), []byte("}"))
+	count := append(make([]byte, 0, 32), `,"clients":`...)
+	out.Text(body[:len(body)-1], strconv.AppendInt(count, int64(d.Count), 10), []byte("}"))
 }
 
 // Ended implements [wsconn.Speaker]. A client that no longer gets what is published can't be

@@ -1,6 +1,10 @@
 package ywebrtc
 
-import "github.com/parley-rtc/parley/hub/wire"
+import (
+	"bytes"
+
+	"github.com/parley-rtc/parley/hub/wire"
+)
 
 // incoming is what a client has sent. Its slices point into the text, or to copies of what
 // has escapes.
@@ -67,13 +71,12 @@ func (in *incoming) each(f func(topic string) error) (err error) {
 	return err
 }
 
-// envelope appends the message of version 1 that carries a publish, but for the brace at its
-// end: its data is the text, without clients.
-func (in *incoming) envelope(b, text []byte) []byte {
-	b = append(b, `{"type":"message","data":`...)
+// data returns what other members get of a publish: a copy of the text, without clients.
+func (in *incoming) data(text []byte) []byte {
 	if !in.counts {
-		return append(b, text...)
+		return bytes.Clone(text)
 	}
+	b := make([]byte, 0, len(text))
 	first := byte('{')
 	wire.EachMemberSeen(text, func(name, value []byte) {
 		if string(name) == "clients" {
