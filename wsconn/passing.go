@@ -26,6 +26,30 @@ type Outgoing struct {
 	// congested or unavailable. Meanwhile the client is not read. 0: it is not.
 	Patience time.Duration
 	Data     any // the speaker's own
+
+	pooled bool // it comes from NewOutgoing
+}
+
+var outgoings = sync.Pool{New: func() any { return new(Outgoing) }}
+
+// NewOutgoing returns an empty message with room for a receiver and a body, to be appended to
+// To and Body. It is for speakers that keep nothing of what they pass on: a membership
+// whose [Entry] has no Outcome uses it again, for another.
+func NewOutgoing(t wire.Type) *Outgoing {
+	o := outgoings.Get().(*Outgoing)
+	o.Type, o.pooled = t, true
+	return o
+}
+
+// keptBody is the largest body whose memory is used again, in bytes.
+const keptBody = 16 << 10
+
+// recycle gives a message back to NewOutgoing, if it comes from there.
+func (o *Outgoing) recycle() {
+	if o.pooled && cap(o.Body) <= keptBody {
+		*o = Outgoing{To: o.To[:0], Body: o.Body[:0]}
+		outgoings.Put(o)
+	}
 }
 
 // Audience says who gets a message.
@@ -194,8 +218,12 @@ func (m *Membership) settled(d *wire.Delivered, out *Messages) bool {
 	for _, s := range carriedOut {
 		m.outcome(s.Outgoing, wire.NoCode, out)
 	}
-	if refused != nil && m.outcome != nil {
+	switch {
+	case refused == nil:
+	case m.outcome != nil:
 		m.outcome(refused.Outgoing, code, out)
+	default:
+		refused.recycle()
 	}
 	return true
 }
@@ -221,6 +249,10 @@ func (m *Membership) settle(n uint64, code wire.Code) (carriedOut []sent, refuse
 		c.account(-1, first...)
 		if m.outcome != nil {
 			carriedOut = slices.Clone(first)
+		} else {
+			for _, s := range first {
+				s.recycle()
+			}
 		}
 		p.sent.drop(i)
 		p.marked = len(p.sent.waiting()) > 0

@@ -128,8 +128,8 @@ func TestWritersEndWithTheLastConnection(t *testing.T) {
 		w.enter()
 		w.enter()
 		ended := 0
+		w.running = 2
 		for range 2 {
-			w.running++
 			go func() {
 				if c, _ := w.next(); c == nil {
 					w.mu.Lock()

@@ -113,9 +113,9 @@ func (c *client) announce(in *incoming, a *announce) error {
 		}
 	}
 	if a.answers {
-		return p.m.Pass(&wsconn.Outgoing{
-			Type: wire.TypeMessage, To: a.to.appendHex(nil), Body: data(nil, in.answer, in.offerID), Patience: patience,
-		})
+		o := wsconn.NewOutgoing(wire.TypeMessage)
+		o.To, o.Body, o.Patience = a.to.appendHex(o.To), appendData(o.Body, nil, in.answer, in.offerID), patience
+		return p.m.Pass(o)
 	}
 	if err := c.offer(p, in); err != nil {
 		return err
@@ -246,9 +246,10 @@ func (c *client) offer(p *peer, in *incoming) (err error) {
 			err = c.conn.Charge()
 		}
 		if err == nil {
-			err = p.m.Pass(&wsconn.Outgoing{
-				Type: wire.TypeMessage, Body: data(offer, nil, offerID), Audience: wsconn.ToAny, Seed: seed, Nth: uint64(nth), Patience: patience,
-			})
+			o := wsconn.NewOutgoing(wire.TypeMessage)
+			o.Body, o.Patience = appendData(o.Body, offer, nil, offerID), patience
+			o.Audience, o.Seed, o.Nth = wsconn.ToAny, seed, uint64(nth)
+			err = p.m.Pass(o)
 		}
 	})
 	return err

@@ -226,9 +226,9 @@ func appendMember(b []byte, name string, value []byte) []byte {
 	return append(b, value...)
 }
 
-// data returns the data of the message of version 1 that carries an offer or an answer.
-func data(offer, answer, offerID []byte) []byte {
-	b := append(make([]byte, 0, len(offer)+len(answer)+len(offerID)+64), `{"action":"announce"`...)
+// appendData appends the data of the message of version 1 that carries an offer or an answer.
+func appendData(b, offer, answer, offerID []byte) []byte {
+	b = append(b, `{"action":"announce"`...)
 	b = appendMember(b, "offer", offer)
 	b = appendMember(b, "answer", answer)
 	b = appendMember(b, "offer_id", offerID)

@@ -99,7 +99,9 @@ func (c *client) publish(in *incoming, text []byte) error {
 	if m == nil {
 		return nil
 	}
-	return m.Pass(&wsconn.Outgoing{Type: wire.TypeMessage, Body: in.data(text), Audience: wsconn.ToAll, Patience: patience})
+	o := wsconn.NewOutgoing(wire.TypeMessage)
+	o.Body, o.Audience, o.Patience = in.appendData(o.Body, text), wsconn.ToAll, patience
+	return m.Pass(o)
 }
 
 // patience is how long the client is not read while what it has published goes to too many.
@@ -114,7 +116,7 @@ func (c *client) Deliver(_ *wsconn.Membership, d *wire.Delivered, out *wsconn.Me
 	}
 	body := d.Body
 	if in.counts { // likewise
-		body = in.data(body)
+		body = in.appendData(nil, body)
 	}
 	count := append(make([]byte, 0, 32), `,"clients":`...)
 	out.Text(body[:len(body)-1], strconv.AppendInt(count, int64(d.Count), 10), []byte("}"))

@@ -1,10 +1,6 @@
 package ywebrtc
 
-import (
-	"bytes"
-
-	"github.com/parley-rtc/parley/hub/wire"
-)
+import "github.com/parley-rtc/parley/hub/wire"
 
 // incoming is what a client has sent. Its slices point into the text, or to copies of what
 // has escapes.
@@ -71,12 +67,11 @@ func (in *incoming) each(f func(topic string) error) (err error) {
 	return err
 }
 
-// data returns what other members get of a publish: a copy of the text, without clients.
-func (in *incoming) data(text []byte) []byte {
+// appendData appends what other members get of a publish: the text, without clients.
+func (in *incoming) appendData(b, text []byte) []byte {
 	if !in.counts {
-		return bytes.Clone(text)
+		return append(b, text...)
 	}
-	b := make([]byte, 0, len(text))
 	first := byte('{')
 	wire.EachMemberSeen(text, func(name, value []byte) {
 		if string(name) == "clients" {

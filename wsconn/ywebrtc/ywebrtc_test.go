@@ -381,7 +381,7 @@ func FuzzRead(f *testing.F) {
 		if !in.read(text) || in.typ != publish {
 			return
 		}
-		data := in.data(text)
+		data := in.appendData(nil, text)
 		if !out.read(data) || out.typ != publish || out.counts || string(out.topic) != string(in.topic) {
 			t.Fatalf("%q becomes %q", text, data)
 		}
