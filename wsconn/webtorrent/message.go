@@ -23,7 +23,10 @@ func readHash(value []byte) (h hash, ok bool) {
 	}
 	n := 0
 	for i := 0; i < len(text); {
-		r, size := utf8.DecodeRune(text[i:])
+		r, size := rune(text[i]), 1
+		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRune(text[i:])
+		}
 		if n == len(h) || r > 0xFF {
 			return h, false
 		}

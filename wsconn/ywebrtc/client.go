@@ -1,6 +1,7 @@
 package ywebrtc
 
 import (
+	"bytes"
 	"errors"
 	"strconv"
 	"time"
@@ -110,13 +111,20 @@ const patience = 10 * time.Second
 
 // Deliver implements [wsconn.Speaker].
 func (c *client) Deliver(_ *wsconn.Membership, d *wire.Delivered, out *wsconn.Messages) {
-	var in incoming
-	if d.Type != wire.TypeMessage || !in.readBy(wire.EachMemberSeen, d.Body) || in.typ != publish {
-		return // of a member that speaks another protocol
+	if d.Type != wire.TypeMessage {
+		return
 	}
 	body := d.Body
-	if in.counts { // likewise
-		body = in.appendData(nil, body)
+	// What members say was read when they sent it: nobody else is in a topic's room. The server may
+	// say anything.
+	if len(d.From) == 0 || !bytes.HasPrefix(body, []byte(`{"`)) {
+		var in incoming
+		if !in.readBy(wire.EachMemberSeen, body) || in.typ != publish {
+			return
+		}
+		if in.counts {
+			body = in.appendData(nil, body)
+		}
 	}
 	count := append(make([]byte, 0, 32), `,"clients":`...)
 	out.Text(body[:len(body)-1], strconv.AppendInt(count, int64(d.Count), 10), []byte("}"))
