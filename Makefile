@@ -71,6 +71,8 @@ fuzz: ## Fuzz all that reads bytes from outside, FUZZTIME (30s) each, and the hu
 	$(GO) test ./hub/wire -run '^$$' -fuzz FuzzQuoted -fuzztime $(FUZZTIME)
 	$(GO) test ./hub/wire -run '^$$' -fuzz FuzzReport -fuzztime $(FUZZTIME)
 	$(GO) test ./hub/wire -run '^$$' -fuzz FuzzEachMember -fuzztime $(FUZZTIME)
+	$(GO) test ./hub/wire -run '^$$' -fuzz FuzzSeen -fuzztime $(FUZZTIME)
+	$(GO) test ./hub/wire -run '^$$' -fuzz FuzzCompose -fuzztime $(FUZZTIME)
 	$(GO) test ./wsconn -run '^$$' -fuzz FuzzReader -fuzztime $(FUZZTIME)
 	$(GO) test ./wsconn -run '^$$' -fuzz FuzzConnection -fuzztime $(FUZZTIME)
 	$(GO) test ./cmd/parleyd/internal/auth -run '^$$' -fuzz FuzzCheck -fuzztime $(FUZZTIME)
