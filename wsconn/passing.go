@@ -46,7 +46,7 @@ const keptBody = 16 << 10
 
 // recycle gives a message back to NewOutgoing, if it comes from there.
 func (o *Outgoing) recycle() {
-	if o.pooled && cap(o.Body) <= keptBody {
+	if o.pooled && cap(o.To) <= wire.MaxID && cap(o.Body) <= keptBody {
 		*o = Outgoing{To: o.To[:0], Body: o.Body[:0]}
 		outgoings.Put(o)
 	}
@@ -72,7 +72,7 @@ type Outcome func(o *Outgoing, code wire.Code, out *Messages)
 // not read. So copies that come back to the sender fit into its queue.
 const (
 	passingBytes = 1 << 20
-	passingCost  = 512 // of a message, beside its body
+	passingCost  = 512 // of a message, beside its receiver and body
 )
 
 // passAgainEvery is the time between two tries of a message.
@@ -104,7 +104,8 @@ type sent struct {
 	since time.Time // the first refusal; zero: there was none
 }
 
-func (s *sent) cost() int { return len(s.Body) + passingCost }
+// cost counts what memory is taken, which may have been larger messages' before.
+func (s *sent) cost() int { return cap(s.To) + cap(s.Body) + passingCost }
 
 // refMark begins the refs of messages that were passed on. Speakers have others.
 const refMark = '#'

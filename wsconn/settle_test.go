@@ -118,6 +118,24 @@ func TestWhatWasRefusedIsTriedAgainInItsOrder(t *testing.T) {
 	}
 }
 
+// Receivers are as long as clients say, and memory that is used again as long as what it had before.
+func TestAllMemoryOfWhatIsPassedOnIsCounted(t *testing.T) {
+	for name, o := range map[string]*Outgoing{
+		"receiver": {To: make([]byte, passingBytes)},
+		"body":     {Body: make([]byte, passingBytes)},
+		"room":     {To: make([]byte, 0, passingBytes/2), Body: make([]byte, 0, passingBytes/2)},
+	} {
+		m := newPassing(t, 0)
+		m.note(sent{Outgoing: o})
+		if m.conn.passing.wait() == nil {
+			t.Errorf("%s: the client is read on with %d bytes counted", name, m.conn.passing.bytes)
+		}
+		if m.settle(1, wire.NoCode); m.conn.passing.bytes != 0 {
+			t.Errorf("%s: %d bytes are counted in the end", name, m.conn.passing.bytes)
+		}
+	}
+}
+
 // A client is in up to 1,000 rooms, and waits for what it has sent to one.
 func TestNoPongIsAskedForWhereNothingIsUnderWay(t *testing.T) {
 	m := newPassing(t, 1)

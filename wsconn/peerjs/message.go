@@ -85,7 +85,7 @@ func (in *incoming) write(m *message) {
 		}
 		b = append(b, '}')
 	}
-	m.To, m.Body, m.buf = b[:len(in.dst)], b[len(in.dst):], b
+	m.hold(b, len(in.dst))
 	m.waits = waits(in.typ)
 }
 

@@ -92,6 +92,17 @@ func TestTooMuchForAbsentPeersExpiresAtOnce(t *testing.T) {
 	a.Want(`{"type":"EXPIRE","src":"b","dst":"a"}`)
 }
 
+// Ids that nobody can have are as long as messages may be.
+func TestTooLongIDsOfAbsentPeersExpireAtOnce(t *testing.T) {
+	s := dialecttest.Serve(t, New(Options{Expire: dialecttest.Patience}), func(o *wsconn.Options, _ *hub.Options) { o.Rate, o.RateBytes = -1, -1 })
+	a := open(s, "a")
+	id := strings.Repeat("x", 60<<10)
+	for range maxWaitingBytes/len(id) + 1 {
+		a.Send(`{"type":"OFFER","dst":"` + id + `","payload":1}`)
+	}
+	a.Want(`{"type":"EXPIRE","src":"` + id + `","dst":"a"}`)
+}
+
 func TestAnIDBelongsToItsToken(t *testing.T) {
 	s := dialecttest.Serve(t, New(Options{}), nil)
 	a, b := open(s, "a"), open(s, "b")

@@ -1,6 +1,7 @@
 package peerjs
 
 import (
+	"bytes"
 	"slices"
 	"sync"
 	"time"
@@ -43,7 +44,7 @@ type sender struct {
 	absent map[string]*absent
 	line   []*absent // the same; the one that was tried longest ago is the first
 	n      int       // messages in all of absent
-	bytes  int       // of their bodies
+	bytes  int       // of their sizes
 	timer  *time.Timer
 	over   bool
 }
@@ -70,6 +71,12 @@ func (m *message) recycle() {
 		messages.Put(m)
 	}
 }
+
+// hold makes a buffer the message's: n bytes of the receiver's id, and the body.
+func (m *message) hold(b []byte, n int) { m.To, m.Body, m.buf = b[:n:n], b[n:], b }
+
+// size is what a message counts for while it waits, in bytes.
+func (m *message) size() int { return len(m.To) + len(m.Body) }
 
 // absent is a peer that is not there.
 type absent struct {
@@ -114,8 +121,11 @@ func (s *sender) pass(m *message) error {
 
 // keep has a message wait, and reports false if too much does. The caller holds mu.
 func (s *sender) keep(a *absent, m *message) bool {
-	if s.n >= maxWaiting || s.bytes+len(m.Body) > maxWaitingBytes {
+	if s.n >= maxWaiting || s.bytes+m.size() > maxWaitingBytes {
 		return false
+	}
+	if cap(m.buf) > 2*len(m.buf) { // it has been a larger message's
+		m.hold(bytes.Clone(m.buf), len(m.To))
 	}
 	i := len(a.queue)
 	for i > 0 && a.queue[i-1].n > m.n { // what was sent later may wait already
@@ -130,7 +140,7 @@ func (s *sender) keep(a *absent, m *message) bool {
 func (s *sender) account(sign int, all ...*message) {
 	for _, m := range all {
 		s.n += sign
-		s.bytes += sign * len(m.Body)
+		s.bytes += sign * m.size()
 	}
 }
 
