@@ -265,8 +265,8 @@ func skipName(b []byte, i int) int {
 }
 
 // unescape returns the text of a string's inside, whose escapes have been
-// checked. Half a surrogate pair has no UTF-8: it becomes the byte 0xFF, which
-// no valid text contains.
+// checked; what others stand for is not said. Half a surrogate pair has no UTF-8: it becomes the
+// byte 0xFF, which no valid text contains.
 func unescape(b []byte) []byte {
 	out := make([]byte, 0, len(b))
 	for i := 0; i < len(b); i++ {
@@ -274,7 +274,9 @@ func unescape(b []byte) []byte {
 			out = append(out, b[i])
 			continue
 		}
-		i++
+		if i++; i >= len(b) {
+			break
+		}
 		switch b[i] {
 		case 'b':
 			out = append(out, '\b')
