@@ -110,6 +110,10 @@ func (s *sent) cost() int { return cap(s.To) + cap(s.Body) + passingCost }
 // refMark begins the refs of messages that were passed on. Speakers have others.
 const refMark = '#'
 
+// PassedOn reports whether a message was passed on by [Membership.Pass], as far as can be told: a
+// member of version 1 that wants to may have its messages look so.
+func PassedOn(d *wire.Delivered) bool { return len(d.Ref) > 0 && d.Ref[0] == refMark }
+
 func refOf(n uint64) string { return string(strconv.AppendUint([]byte{refMark}, n, 10)) }
 
 // Pass passes a message on. [Entry.Outcome] hears what becomes of it, unless the membership

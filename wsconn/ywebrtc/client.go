@@ -115,9 +115,9 @@ func (c *client) Deliver(_ *wsconn.Membership, d *wire.Delivered, out *wsconn.Me
 		return
 	}
 	body := d.Body
-	// What members say was read when they sent it: nobody else is in a topic's room. The server may
-	// say anything.
-	if len(d.From) == 0 || !bytes.HasPrefix(body, []byte(`{"`)) {
+	// What clients publish was read when they sent it. Others may say anything: the operator, and
+	// members that joined where the dialect is not spoken, or not yet.
+	if !wsconn.PassedOn(d) || !bytes.HasPrefix(body, []byte(`{"`)) {
 		var in incoming
 		if !in.readBy(wire.EachMemberSeen, body) || in.typ != publish {
 			return
