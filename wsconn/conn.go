@@ -61,22 +61,27 @@ func (h *Handler) start(nc net.Conn, early []byte, remote netip.Addr) *conn {
 	return h.startTalk(nc, early, remote, nil)
 }
 
-// startTalk is start for a connection that speaks a dialect; nil: version 1.
+// startTalk is start for a connection that speaks a dialect; nil: version 1. It returns nil if
+// the dialect has no speaker for it: then the connection is over.
 func (h *Handler) startTalk(nc net.Conn, early []byte, remote netip.Addr, talks func(*conn) *Conn) *conn {
 	c := &conn{h: h, options: h.options.Load(), nc: nc, number: h.numbers.Add(1), remote: remote, opened: time.Since(h.started)}
-	h.writers.enter()
 	c.reader.deep = &h.deep
 	c.reader.init(nc, early, c.options.MaxMessageBytes, &h.Stats.BytesIn)
 	c.v1.c = c
 	c.raw, c.below = c.reader.raw, c.reader.below
-	if c.below != nil {
-		h.deep.enter()
-	}
 	c.rates.init(c.options, time.Now())
 	opened := []zap.Field{zap.Uint64(event.FieldConn, c.number), zap.Stringer(event.FieldRemote, remote)}
 	if talks != nil {
-		c.talk = talks(c)
+		if c.guard("Speaker", func() { c.talk = talks(c) }) != nil {
+			h.dismiss(remote)
+			_ = nc.Close()
+			return nil
+		}
 		opened = append(opened, zap.String(FieldDialect, c.talk.of.dialect.Name()))
+	}
+	h.writers.enter()
+	if c.below != nil {
+		h.deep.enter()
 	}
 	h.log.Info(EventConnect, opened...)
 	as := hub.Connection{Number: c.number, Remote: remote, QueueBytes: c.options.QueueBytes, Writer: c}

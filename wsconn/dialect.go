@@ -21,7 +21,7 @@ type Dialect interface {
 	// join. Empty: the dialect shares rooms with version 1.
 	Rooms() string
 	// Speaker makes the speaker of a connection that a request was upgraded to. It runs on
-	// the request's goroutine, and must not keep r.
+	// the request's goroutine, and must not keep r. If it panics, the connection ends.
 	Speaker(c *Conn, r *http.Request) Speaker
 }
 
