@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/parley-rtc/parley/hub/wire"
 	"github.com/parley-rtc/parley/wsconn/internal/dialecttest"
 )
 
@@ -58,6 +59,19 @@ func TestWhatMeansNothingIsIgnored(t *testing.T) {
 			reaches(b, a, "b", "a")
 		})
 	}
+}
+
+// As deep as a message may be, it arrives, whatever it is wrapped in.
+func TestDeepPayloadsArrive(t *testing.T) {
+	s := dialecttest.Serve(t, New(Options{}), nil)
+	a, b := open(s, "a"), open(s, "b")
+	payload := strings.Repeat("[", wire.MaxDepth-1) + strings.Repeat("]", wire.MaxDepth-1)
+	for _, typ := range []string{"OFFER", "LEAVE"} {
+		a.Send(`{"type":"` + typ + `","dst":"b","payload":[` + payload + `]}`)
+		a.Send(`{"type":"` + typ + `","dst":"b","payload":` + payload + `}`)
+		b.Want(`{"type":"` + typ + `","src":"a","dst":"b","payload":` + payload + `}`)
+	}
+	reaches(a, a, "a", "a")
 }
 
 // A frame that is no text message ends its own connection, and no other.

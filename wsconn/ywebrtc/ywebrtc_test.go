@@ -68,6 +68,17 @@ func TestPublishedBytesStayAsTheyAre(t *testing.T) {
 	}
 }
 
+// As deep as a message may be, it arrives.
+func TestDeepDataArrives(t *testing.T) {
+	s := dialecttest.Serve(t, New(Options{}), nil)
+	a, b := subscribed(s, "t"), subscribed(s, "t")
+	deep := `{"type":"publish","topic":"t","data":` + strings.Repeat(`{"a":`, wire.MaxDepth-1) + "1" + strings.Repeat("}", wire.MaxDepth-1)
+	for _, clients := range []string{"", `,"clients":5`} {
+		a.Send(deep + clients + "}")
+		b.Want(deep + `,"clients":2}`)
+	}
+}
+
 // A client that makes the server send too much is read more slowly.
 func TestWhatGoesToTooManyIsLate(t *testing.T) {
 	s := dialecttest.Serve(t, New(Options{}), func(_ *wsconn.Options, o *hub.Options) { o.RateFanOut, o.BurstFanOut = 16<<10, 16<<10 })
