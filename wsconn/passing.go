@@ -12,61 +12,6 @@ import (
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
-// Outgoing is a message of version 1 that a member passes on. [Entry.Outcome] hears what
-// becomes of it. It must not be changed between.
-type Outgoing struct {
-	Type     wire.Type // one that is passed on, see [wire.Type.Forwarded]
-	To       []byte    // the receiver, for ToOne; empty: all others
-	Body     []byte    // the sdp, candidate or data: known to be JSON, and valid UTF-8
-	Audience Audience
-	// Seed, a random number, and Nth, from 0, choose the receiver for ToAny, see
-	// [hub.Client.Scatter].
-	Seed, Nth uint64
-	// Patience is how long the message is tried again while the hub refuses it with
-	// congested or unavailable. Meanwhile the client is not read. 0: it is not.
-	Patience time.Duration
-	Data     any // the speaker's own
-
-	pooled bool // it comes from NewOutgoing
-}
-
-var outgoings = sync.Pool{New: func() any { return new(Outgoing) }}
-
-// NewOutgoing returns an empty message with room for a receiver and a body, to be appended to
-// To and Body. It is for speakers that keep nothing of what they pass on: a membership
-// whose [Entry] has no Outcome uses it again, for another.
-func NewOutgoing(t wire.Type) *Outgoing {
-	o := outgoings.Get().(*Outgoing)
-	o.Type, o.pooled = t, true
-	return o
-}
-
-// keptBody is the largest body whose memory is used again, in bytes.
-const keptBody = 16 << 10
-
-// recycle gives a message back to NewOutgoing, if it comes from there.
-func (o *Outgoing) recycle() {
-	if o.pooled && cap(o.To) <= wire.MaxID && cap(o.Body) <= keptBody {
-		*o = Outgoing{To: o.To[:0], Body: o.Body[:0]}
-		outgoings.Put(o)
-	}
-}
-
-// Audience says who gets a message.
-type Audience int
-
-// The audiences. ToAll is all members, this one too, with their number in the field count.
-const (
-	ToOne Audience = iota
-	ToAll
-	ToAny
-)
-
-// Outcome takes what has become of a message: the hub has carried it out if code is
-// [wire.NoCode], and has refused it otherwise. It runs as [Speaker] Deliver does, and may
-// write to the client.
-type Outcome func(o *Outgoing, code wire.Code, out *Messages)
-
 // The messages that a connection has passed on and the hub may not have carried out are bounded, in
 // bytes of memory: beyond passingBytes, or half of its queue if that is less, the client is
 // not read. So copies that come back to the sender fit into its queue.
@@ -109,10 +54,6 @@ func (s *sent) cost() int { return cap(s.To) + cap(s.Body) + passingCost }
 
 // refMark begins the refs of messages that were passed on. Speakers have others.
 const refMark = '#'
-
-// PassedOn reports whether a message was passed on by [Membership.Pass], as far as can be told: a
-// member of version 1 that wants to may have its messages look so.
-func PassedOn(d *wire.Delivered) bool { return len(d.Ref) > 0 && d.Ref[0] == refMark }
 
 func refOf(n uint64) string { return string(strconv.AppendUint([]byte{refMark}, n, 10)) }
 
@@ -278,49 +219,6 @@ func (m *Membership) settle(n uint64, code wire.Code) (carriedOut []sent, refuse
 // find returns where message n is among others, which are in order, or where it would be.
 func find(all []sent, n uint64) (i int, found bool) {
 	return slices.BinarySearchFunc(all, n, func(s sent, n uint64) int { return cmp.Compare(s.n, n) })
-}
-
-// backlog is a queue of messages that were passed on, in order. It keeps nothing of those that
-// were taken out.
-type backlog struct {
-	all   []sent // all[first:] waits
-	first int
-}
-
-// keptBacklog is how many messages an empty backlog keeps room for.
-const keptBacklog = 32
-
-func (b *backlog) waiting() []sent { return b.all[b.first:] }
-
-func (b *backlog) add(s sent) {
-	if len(b.all) == cap(b.all) && b.first > len(b.all)/2 { // move the rest rather than grow
-		n := copy(b.all, b.all[b.first:])
-		clear(b.all[n:])
-		b.all, b.first = b.all[:n], 0
-	}
-	b.all = append(b.all, s)
-}
-
-// drop takes out the first n messages.
-func (b *backlog) drop(n int) {
-	clear(b.all[b.first : b.first+n])
-	if b.first += n; b.first < len(b.all) {
-		return
-	}
-	if b.all, b.first = b.all[:0], 0; cap(b.all) > keptBacklog {
-		b.all = nil
-	}
-}
-
-// take takes out one of the waiting messages.
-func (b *backlog) take(i int) sent {
-	s := b.waiting()[i]
-	if i == 0 { // as most
-		b.drop(1)
-	} else {
-		b.all = slices.Delete(b.all, b.first+i, b.first+i+1)
-	}
-	return s
 }
 
 // mark asks for a pong behind what was passed on so far, if anything was that is not settled.
