@@ -34,7 +34,7 @@ type link struct {
 	next     uint64            // number of the packet that chunks[0] becomes
 	refused  time.Time         // when what comes was found to make no sense; zero: it was not
 	expected uint64            // number of the packet that is to come next
-	early    map[uint64][]byte // packets that have overtaken the one that is expected
+	early    map[uint64][]byte // copies of packets that have overtaken the one that is expected
 	closed   bool
 	ackDue   bool
 	gap      bool      // something has not come: ask for it
@@ -43,6 +43,7 @@ type link struct {
 	lastGap  time.Time // when it was last asked for
 
 	unfinished unfinished
+	writer     writer // of the record that is being written
 
 	lost bool // the edge takes nothing of it any more; owned by the edge loop
 
@@ -114,9 +115,9 @@ func (l *link) append(f func(w *writer)) uint64 {
 	}
 	c := l.chunks[last]
 	before := len(c.b)
-	w := writer{append(c.b, 0, 0, 0, 0), l.version}
-	f(&w)
-	c.b = w.b
+	l.writer = writer{append(c.b, 0, 0, 0, 0), l.version}
+	f(&l.writer)
+	c.b = l.writer.b
 	binary.LittleEndian.PutUint32(c.b[before:], uint32(len(c.b)-before-lengthBytes))
 	if l.waiting == 0 {
 		l.moved = time.Now()

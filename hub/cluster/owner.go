@@ -347,16 +347,20 @@ func (o *owner) tellReady(edges []*link, p int, epoch uint64, batch uint64) {
 	}
 }
 
-// take handles the records of one packet from an edge that are for an owner.
-func (o *owner) take(l *link, seq uint64, records []record) {
+// take handles the records of one packet from an edge, but for what the owner before hands
+// over.
+func (o *owner) take(m *records) {
+	l, seq := m.link, m.seq
 	pe := o.peers[l]
-	if pe == nil || len(records) == 0 {
+	if pe == nil {
 		return
 	}
 	o.forgetRefused()
-	b := &batch{o: o, pe: pe}
-	for _, rec := range records {
-		b.take(rec)
+	b := &batch{o: o, pe: pe, commands: make([]actor.Command, 0, m.count)}
+	for rec := range m.all {
+		if rec.b[0] != recHandover {
+			b.take(rec)
+		}
 	}
 	// Packets without commands wait in the same queue: confirmations are in the order of the
 	// packets.
