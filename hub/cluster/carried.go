@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"encoding/binary"
+	"slices"
 	"sync"
 )
 
@@ -23,9 +24,10 @@ var recordsPool = sync.Pool{New: func() any { return new(records) }}
 // with the record that has begun in the one before.
 const maxKept = 2 * maxPacket
 
-func newRecords(l *link, seq uint64) *records {
+// newRecords returns none, with room for size bytes.
+func newRecords(l *link, seq uint64, size int) *records {
 	r := recordsPool.Get().(*records)
-	r.link, r.seq, r.count, r.b = l, seq, 0, r.b[:0]
+	r.link, r.seq, r.count, r.b = l, seq, 0, slices.Grow(r.b[:0], size)
 	return r
 }
 

@@ -8,7 +8,7 @@ import (
 
 // recordsOf are records as they come in one packet.
 func recordsOf(l *link, all ...[]byte) *records {
-	r := newRecords(l, 1)
+	r := newRecords(l, 1, 0)
 	for _, b := range all {
 		r.add(append(binary.LittleEndian.AppendUint32(nil, uint32(len(b))), b...))
 	}
@@ -17,8 +17,11 @@ func recordsOf(l *link, all ...[]byte) *records {
 
 // spoil overwrites memory that is used again, so that whoever has kept some of it is found out.
 func spoil(b []byte) {
-	for i := range b {
-		b[i] = 0xDB
+	if len(b) > 0 {
+		b[0] = 0xDB
+	}
+	for n := 1; n < len(b); n *= 2 {
+		copy(b[n:], b[:n])
 	}
 }
 

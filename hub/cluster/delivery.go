@@ -33,6 +33,7 @@ type unfinished struct {
 func (l *link) deliver(h frameHead, f *frame.Frame) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.urgent.Store(true)
 	u := &l.unfinished
 	if u.frame == f && !h.begins && u.chunk == l.chunks[len(l.chunks)-1] && u.to == len(u.chunk.b) && u.to < packetBytes {
 		w := writer{b: u.chunk.b}

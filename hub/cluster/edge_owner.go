@@ -214,7 +214,7 @@ func (e *edge) settled(l *link, p int, epoch uint64) {
 func (e *edge) sentOn(l *link) *queue[sentCommand] {
 	q := e.sent[l]
 	if q == nil {
-		q = &queue[sentCommand]{idle: 1024}
+		q = &queue[sentCommand]{idle: 2048}
 		e.sent[l] = q
 	}
 	return q

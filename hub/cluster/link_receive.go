@@ -33,7 +33,6 @@ func (l *link) receive(packet []byte) {
 			l.due(le.Uint64(b))
 		}
 	case packetData:
-		l.ackDue = true
 		if now := time.Now(); seq > l.expected {
 			if _, here := l.early[seq]; !here && len(l.early) < maxEarly {
 				l.early[seq] = bytes.Clone(packet)
@@ -47,11 +46,12 @@ func (l *link) receive(packet []byte) {
 	if progress {
 		l.progress()
 	}
-	if kind == packetData {
+	switch kind {
+	case packetData:
 		l.take(seq, packet)
-	}
-	if kind != packetAck {
-		l.flush()
+		l.acknowledge(len(packet))
+	case packetGap:
+		l.rouse()
 	}
 }
 
@@ -63,6 +63,7 @@ func (l *link) refuse(kind byte) {
 	first := l.refused.IsZero()
 	if first {
 		l.refused = time.Now()
+		l.isBad.Store(true)
 	}
 	l.mu.Unlock()
 	if first {
@@ -70,11 +71,7 @@ func (l *link) refuse(kind byte) {
 	}
 }
 
-func (l *link) isRefused() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return !l.refused.IsZero()
-}
+func (l *link) isRefused() bool { return l.isBad.Load() }
 
 // take delivers a packet if it is the one that is expected, and those behind it that
 // have come before.
@@ -137,7 +134,7 @@ func (l *link) due(seq uint64) {
 		return
 	}
 	if i := seq - l.sent[0].seq; i < uint64(len(l.sent)) {
-		l.sent[i].sent = time.Time{}
+		l.sent[i].sent, l.again = time.Time{}, true
 	}
 }
 

@@ -234,6 +234,16 @@ func (n *Node) toEdge(m any) bool { return n.give(n.edge.inbox, m) }
 
 func (n *Node) give(inbox chan<- any, m any) bool {
 	select {
+	case <-n.stop:
+		return false
+	default:
+	}
+	select {
+	case inbox <- m: // much cheaper than to wait for either
+		return true
+	default:
+	}
+	select {
 	case inbox <- m:
 		return true
 	case <-n.stop:
@@ -316,7 +326,7 @@ func (n *Node) deliver(l *link, seq uint64, b []byte) bool {
 	var commands, frames *records // of the owner, and of the edge
 	add := func(to **records, rec []byte) {
 		if *to == nil {
-			*to = newRecords(l, seq)
+			*to = newRecords(l, seq, len(b))
 		}
 		(*to).add(rec)
 	}

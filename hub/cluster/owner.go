@@ -134,7 +134,7 @@ func (o *owner) arrived(then func()) bool {
 	}
 	o.confirmations.add(nil, needs, func() { go then() })
 	for _, at := range needs {
-		at.link.flush()
+		at.link.rouse()
 	}
 	return true
 }
@@ -350,7 +350,7 @@ func (o *owner) tellReady(edges []*link, p int, epoch uint64, batch uint64) {
 // take handles the records of one packet from an edge, but for what the owner before hands
 // over.
 func (o *owner) take(m *records) {
-	l, seq := m.link, m.seq
+	l, seq, size := m.link, m.seq, len(m.b)
 	pe := o.peers[l]
 	if pe == nil {
 		return
@@ -368,13 +368,7 @@ func (o *owner) take(m *records) {
 		for _, f := range b.after {
 			f(batch)
 		}
-		o.confirmations.add(l, o.effectsOf(batch), func() {
-			l.write(func(w *writer) {
-				w.b = append(w.b, recConfirm)
-				w.number(seq)
-			})
-			l.flush()
-		})
+		o.confirmations.add(l, o.effectsOf(batch), func() { l.confirm(seq, size) })
 	})
 }
 

@@ -7,7 +7,7 @@ type queue[T any] struct {
 	head  int // items[head:] wait
 }
 
-const leastIdle = 16
+const leastIdle = 32
 
 // push appends an item.
 func (q *queue[T]) push(item T) {

@@ -49,7 +49,7 @@ func BenchmarkRelay(b *testing.B) {
 	m := newMemory()
 	nodes := map[string]*Node{}
 	for _, name := range []string{"a", "b"} {
-		n, err := New(Options{Name: name, Backplane: m.join(name), QueueBytes: 1 << 20, Hub: hub.Options{ResumeWindow: window}})
+		n, err := New(Options{Name: name, Backplane: m.join(name), QueueBytes: 64 << 20, Hub: hub.Options{ResumeWindow: window}})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -84,7 +84,7 @@ func relay(b *testing.B, room string, from, to *Node) {
 	took := make(chan struct{}, 500)
 	member := func(n *Node, id string) *sink {
 		s := &sink{took: took}
-		s.out.Init(s, &counters, 1<<20)
+		s.out.Init(s, &counters, 16<<20)
 		s.client = actor.NewClient(1, netip.Addr{}, &s.out)
 		_ = n.Do(actor.Register{Client: s.client})
 		done := make(chan bool, 1)

@@ -47,3 +47,39 @@ func (s *spare) put(b []byte) {
 		}
 	}
 }
+
+// maxSpare is how many buffers a link keeps for chunks to come, and maxSpareChunks how much
+// memory, in bytes.
+const (
+	maxSpare       = 128
+	maxSpareChunks = 1 << 20
+)
+
+// buffer returns a buffer for a chunk. The caller holds mu.
+func (l *link) buffer() []byte {
+	last := len(l.spare) - 1
+	if last < 0 {
+		return make([]byte, headerBytes, 4<<10)
+	}
+	b := l.spare[last]
+	l.spare, l.spare[last] = l.spare[:last], nil
+	l.spareSize -= cap(b)
+	return b[:headerBytes]
+}
+
+// reuse takes back the buffers that have arrived: nothing is being sent now.
+func (l *link) reuse() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, b := range l.used {
+		if spoiled != nil {
+			spoiled(b)
+		}
+		if len(l.spare) < maxSpare && l.spareSize+cap(b) <= maxSpareChunks {
+			l.spare = append(l.spare, b)
+			l.spareSize += cap(b)
+		}
+	}
+	clear(l.used)
+	l.used = l.used[:0]
+}
