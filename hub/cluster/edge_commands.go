@@ -216,7 +216,7 @@ func (e *edge) admits(t *edgeClient, m frame.Refused) bool {
 	switch {
 	case t.state != clientIn:
 		e.deliver(t, frame.Error(actor.ErrNotJoined, m))
-	case !e.n.available() && t.member.Session == "":
+	case t.member.Session == "" && !e.n.available():
 		e.deliver(t, frame.Error(errUnavailable, m))
 	case e.n.cutOff():
 		// An answer of ours would have no number in the membership (invariant 3). It goes
