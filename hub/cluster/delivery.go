@@ -87,11 +87,12 @@ func (r *reader) deliveries(to func(h frameHead, f *frame.Frame)) {
 	f := r.frame()
 	h.key, h.number = r.fixed(), r.number()
 	for !r.bad {
+		if len(r.b) == 0 { // the last one, and mostly the only one
+			to(h, f)
+			return
+		}
 		f.Retain(1)
 		to(h, f)
-		if len(r.b) == 0 {
-			break
-		}
 		h.key += uint64(unzigzag(r.number()))
 		h.number = r.number()
 	}

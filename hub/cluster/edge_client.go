@@ -50,7 +50,7 @@ type edgeClient struct {
 	again         uint64 // of the last command that was sent with the membership to its owner
 	before        uint64 // messages that were handled before number 1 of this connection, less resume
 	pending       queue[pending]
-	bytes         int  // of pending
+	bytes         int  // of memory, of pending
 	gen           int  // changes when pending is sent anew
 	early         bool // the join or resume was confirmed before its result has arrived
 	deferred      []actor.Command
