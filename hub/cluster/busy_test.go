@@ -75,8 +75,8 @@ func TestConfirmationsWaitForNobodyElse(t *testing.T) {
 		a := v.nodes["a"]
 		a.call(a.toEdge, func() {
 			for _, t2 := range a.edge.clients {
-				if len(t2.pending) > 0 {
-					t.Errorf("%d commands wait", len(t2.pending))
+				if len(t2.pending.all()) > 0 {
+					t.Errorf("%d commands wait", len(t2.pending.all()))
 				}
 			}
 		})

@@ -21,6 +21,7 @@ import (
 
 func TestMain(m *testing.M) {
 	broken = func(invariant string) { panic(invariant) }
+	spoiled = spoil
 	goleak.VerifyTestMain(m)
 }
 

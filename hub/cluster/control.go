@@ -125,7 +125,7 @@ func (c *control) run() {
 
 func (c *control) handle(m any) {
 	switch m := m.(type) {
-	case packet:
+	case *records:
 		c.packet(m)
 	case change:
 		c.changed(m.entry, m.at)
@@ -134,22 +134,24 @@ func (c *control) handle(m any) {
 	}
 }
 
-func (c *control) packet(m packet) {
+func (c *control) packet(m *records) {
+	defer m.free()
 	if c.owner.peers[m.link] == nil {
 		return // it was on its way when the node was taken for gone
 	}
-	commands := m.commands[:0]
-	for _, rec := range m.commands {
+	handed := 0
+	for rec := range m.all {
 		if m.link.isRefused() {
 			return
 		}
 		if rec.b[0] == recHandover {
 			c.inherit(m.link, rec)
-		} else {
-			commands = append(commands, rec)
+			handed++
 		}
 	}
-	c.owner.take(m.link, m.seq, commands)
+	if handed < m.count {
+		c.owner.take(m)
+	}
 }
 
 // change is what the register has told at some time. Control may be behind.

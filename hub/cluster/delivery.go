@@ -33,6 +33,7 @@ type unfinished struct {
 func (l *link) deliver(h frameHead, f *frame.Frame) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.urgent.Store(true)
 	u := &l.unfinished
 	if u.frame == f && !h.begins && u.chunk == l.chunks[len(l.chunks)-1] && u.to == len(u.chunk.b) && u.to < packetBytes {
 		w := writer{b: u.chunk.b}
@@ -86,11 +87,12 @@ func (r *reader) deliveries(to func(h frameHead, f *frame.Frame)) {
 	f := r.frame()
 	h.key, h.number = r.fixed(), r.number()
 	for !r.bad {
+		if len(r.b) == 0 { // the last one, and mostly the only one
+			to(h, f)
+			return
+		}
 		f.Retain(1)
 		to(h, f)
-		if len(r.b) == 0 {
-			break
-		}
 		h.key += uint64(unzigzag(r.number()))
 		h.number = r.number()
 	}

@@ -19,7 +19,9 @@ type edge struct {
 	keys    map[uint64]*edgeClient
 	parts   [Partitions]edgePart
 	rooms   map[string]*edgeRoom
-	sent    map[*link][]sentCommand
+	sent    map[*link]*queue[sentCommand]
+	spare   spare  // for records of commands
+	writer  writer // of the record that is being written
 	touched []*edgeClient
 	nextKey uint64
 	drain   bool            // connections are closed as they come
@@ -27,7 +29,7 @@ type edge struct {
 	mail    mail
 	gated   atomic.Bool // a local connection was not written since the lease had run out
 
-	held      []inbound    // from the owner on this node, while the lease is not good
+	held      []*records   // from the owner on this node, while the lease is not good
 	heldBytes atomic.Int64 // of those
 }
 
@@ -57,28 +59,13 @@ type sentCommand struct {
 	seq    uint64
 }
 
-// inbound are records from an owner.
-type inbound struct {
-	link    *link
-	records []record
-}
-
-type record struct{ b []byte }
-
-func (m *inbound) size() (n int) {
-	for _, rec := range m.records {
-		n += len(rec.b)
-	}
-	return n
-}
-
 // lost says that a node is gone.
 type lost struct{ link *link }
 
 func newEdge(n *Node) *edge {
 	e := &edge{
 		n: n, inbox: make(chan any, 4096), clients: map[*actor.Client]*edgeClient{}, keys: map[uint64]*edgeClient{},
-		rooms: map[string]*edgeRoom{}, sent: map[*link][]sentCommand{}, nextKey: randomID(),
+		rooms: map[string]*edgeRoom{}, sent: map[*link]*queue[sentCommand]{}, nextKey: randomID(),
 		mail: mail{wake: make(chan struct{}, 1)},
 	}
 	for p := range e.parts {
@@ -130,11 +117,12 @@ func (e *edge) touch(t *edgeClient) {
 }
 
 // take handles what an owner has sent.
-func (e *edge) take(m inbound) {
+func (e *edge) take(m *records) {
+	defer m.free()
 	if m.link.lost {
 		return // it was on its way when the node was taken for gone
 	}
-	for _, rec := range m.records {
+	for rec := range m.all {
 		if !m.link.isRefused() {
 			e.receive(m.link, rec)
 		}
@@ -151,7 +139,7 @@ func (e *edge) release() {
 	for len(e.held) > 0 && e.n.availableAs(e.held[0].link.own) {
 		m := e.held[0]
 		e.held = e.held[1:]
-		e.heldBytes.Add(-int64(m.size()))
+		e.heldBytes.Add(-int64(len(m.b)))
 		e.take(m)
 	}
 }
@@ -159,10 +147,10 @@ func (e *edge) release() {
 func (e *edge) handle(m any) {
 	e.takeMail()
 	switch m := m.(type) {
-	case inbound:
+	case *records:
 		if m.link.own == m.link.peer && (len(e.held) > 0 || !e.n.availableAs(m.link.own)) {
 			e.held = append(e.held, m)
-			e.heldBytes.Add(int64(m.size()))
+			e.heldBytes.Add(int64(len(m.b)))
 			e.release()
 			return
 		}

@@ -49,8 +49,8 @@ type edgeClient struct {
 	confirmed     uint64 // of the last command that is known to be settled
 	again         uint64 // of the last command that was sent with the membership to its owner
 	before        uint64 // messages that were handled before number 1 of this connection, less resume
-	pending       []pending
-	bytes         int  // of pending
+	pending       queue[pending]
+	bytes         int  // of memory, of pending
 	gen           int  // changes when pending is sent anew
 	early         bool // the join or resume was confirmed before its result has arrived
 	deferred      []actor.Command
@@ -87,7 +87,8 @@ func (e *edge) enter(t *edgeClient, p int, room string) {
 	e.nextKey++
 	t.key, t.part, t.gen, t.seen = e.nextKey, p, t.gen+1, actor.NewSeen(e.n.resumeWindow())
 	t.seq, t.confirmed, t.again, t.before, t.had = 0, 0, 0, 0, 0
-	t.pending, t.bytes, t.lost, t.early = nil, 0, false, false
+	t.lost, t.early = false, false
+	e.forgetPending(t)
 	e.keys[t.key] = t
 	e.parts[p].clients[t] = struct{}{}
 	e.visit(t, room)
@@ -121,12 +122,22 @@ func (e *edge) exit(t *edgeClient) {
 	}
 	t.state, t.member = clientOut, actor.Membership{}
 	t.gen++
-	t.pending, t.bytes, t.seen = nil, 0, nil
+	t.seen = nil
+	e.forgetPending(t)
 	t.answered()
 	if t.aside != nil {
 		t.aside.begin(0, nil)
 		t.aside = nil
 	}
+}
+
+// forgetPending lets go of all commands of a client.
+func (e *edge) forgetPending(t *edgeClient) {
+	for _, c := range t.pending.all() {
+		e.spare.put(c.record)
+	}
+	t.pending.drop(len(t.pending.all()))
+	t.bytes = 0
 }
 
 // forget lets go of a connection that has ended.
@@ -139,9 +150,9 @@ func (e *edge) forget(t *edgeClient) {
 
 // giveBack notes that a command has not been carried out.
 func (t *edgeClient) giveBack(seq uint64) {
-	for i := range t.pending {
-		if t.pending[i].seq == seq {
-			t.pending[i].returned = true
+	for i, c := range t.pending.all() {
+		if c.seq == seq {
+			t.pending.all()[i].returned = true
 		}
 	}
 }
@@ -156,9 +167,9 @@ func (t *edgeClient) answered() {
 
 // answer notes that a command has been answered: it has no effect on others.
 func (t *edgeClient) answer(seq uint64) {
-	for i := range t.pending {
-		if t.pending[i].seq == seq {
-			t.pending[i].answered = true
+	for i, c := range t.pending.all() {
+		if c.seq == seq {
+			t.pending.all()[i].answered = true
 			return
 		}
 	}

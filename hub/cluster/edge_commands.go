@@ -161,18 +161,20 @@ const headBytes = 64
 // submitLast is submit for a command that may be the last of the connection.
 func (e *edge) submitLast(t *edgeClient, kind byte, f func(w *writer)) {
 	e.submit(t, kind, f)
-	t.pending[len(t.pending)-1].end = true
+	all := t.pending.all()
+	all[len(all)-1].end = true
 }
 
 // submitSized is submit for a record of about size bytes.
 func (e *edge) submitSized(t *edgeClient, kind byte, size int, f func(w *writer)) {
 	t.seq++
-	w := writer{b: make([]byte, 0, headBytes+size)}
+	w := &e.writer
+	w.b = e.spare.take(headBytes + size)
 	w.head(kind, commandHead{t.part, t.key, t.seq})
-	f(&w)
+	f(w)
 	c := pending{seq: t.seq, record: w.b}
-	t.pending = append(t.pending, c)
-	t.bytes += len(c.record)
+	t.pending.push(c)
+	t.bytes += cap(c.record)
 	if e.parts[t.part].ready {
 		e.transmit(t, c)
 	}
@@ -214,7 +216,7 @@ func (e *edge) admits(t *edgeClient, m frame.Refused) bool {
 	switch {
 	case t.state != clientIn:
 		e.deliver(t, frame.Error(actor.ErrNotJoined, m))
-	case !e.n.available() && t.member.Session == "":
+	case t.member.Session == "" && !e.n.available():
 		e.deliver(t, frame.Error(errUnavailable, m))
 	case e.n.cutOff():
 		// An answer of ours would have no number in the membership (invariant 3). It goes

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/parley-rtc/parley/hub/event"
 	"github.com/parley-rtc/parley/hub/internal/actor"
@@ -15,6 +16,7 @@ import (
 // mail is what the hub of this node has for the edge. The hub does not wait for it.
 type mail struct {
 	wake  chan struct{}
+	some  atomic.Bool // there are items; set with mu held
 	mu    sync.Mutex
 	items []any // moved or actor.Command; guarded by mu
 }
@@ -28,6 +30,7 @@ type moved struct {
 func (m *mail) put(item any) {
 	m.mu.Lock()
 	m.items = append(m.items, item)
+	m.some.Store(true)
 	m.mu.Unlock()
 	select {
 	case m.wake <- struct{}{}:
@@ -36,10 +39,14 @@ func (m *mail) put(item any) {
 }
 
 func (m *mail) take() []any {
+	if !m.some.Load() {
+		return nil
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	items := m.items
 	m.items = nil
+	m.some.Store(false)
 	return items
 }
 

@@ -116,9 +116,7 @@ func (e *edge) attachAll(l *link, p int, epoch uint64) {
 	e.forgetOwner(p)
 	part := &e.parts[p]
 	part.owner, part.epoch = l, epoch
-	if _, known := e.sent[l]; !known {
-		e.sent[l] = nil
-	}
+	e.sentOn(l) // its link is flushed from now on
 	e.tellOwner(l, recAttaching, p)
 	told := map[string]bool{}
 	for t := range part.clients {
@@ -167,7 +165,7 @@ func (e *edge) attach(l *link, p int, t *edgeClient) {
 		}
 	}
 	t.again, t.early = t.seq, false
-	for _, c := range t.pending {
+	for _, c := range t.pending.all() {
 		l.write(func(w *writer) {
 			if c.answered {
 				w.head(recHandled, commandHead{p, t.key, c.seq})
@@ -187,7 +185,7 @@ func (e *edge) ready(l *link, p int, epoch uint64) {
 	part.ready = true
 	for t := range part.clients {
 		t.lost = false
-		for _, c := range t.pending {
+		for _, c := range t.pending.all() {
 			if c.seq > t.again {
 				e.transmit(t, c)
 			}
@@ -202,51 +200,72 @@ func (e *edge) settled(l *link, p int, epoch uint64) {
 		return
 	}
 	for t := range part.clients {
-		for len(t.pending) > 0 && t.pending[0].seq <= t.again && !t.early {
+		for {
+			all := t.pending.all()
+			if len(all) == 0 || all[0].seq > t.again || t.early {
+				break
+			}
 			e.confirm(t)
 		}
 	}
+}
+
+// sentOn returns the commands that are on their way on a link.
+func (e *edge) sentOn(l *link) *queue[sentCommand] {
+	q := e.sent[l]
+	if q == nil {
+		q = &queue[sentCommand]{idle: 2048}
+		e.sent[l] = q
+	}
+	return q
 }
 
 // transmit sends a pending command on its way.
 func (e *edge) transmit(t *edgeClient, c pending) {
 	l := e.parts[t.part].owner
 	at := l.write(func(w *writer) { w.b = append(w.b, c.record...) })
-	e.sent[l] = append(e.sent[l], sentCommand{at, t, t.gen, c.seq})
+	e.sentOn(l).push(sentCommand{at, t, t.gen, c.seq})
 }
 
 // confirmed forgets the commands of which an owner has had all packets.
 func (e *edge) confirmed(l *link, upTo uint64) {
 	sent := e.sent[l]
+	if sent == nil {
+		return
+	}
 	n := 0
-	for ; n < len(sent) && sent[n].mark <= upTo; n++ {
-		f := &sent[n]
-		if t := f.client; f.gen == t.gen && len(t.pending) > 0 && !t.pending[0].returned {
-			e.n.must(t.pending[0].seq == f.seq, "invariant 1: commands are confirmed in order")
+	for _, f := range sent.all() {
+		if f.mark > upTo {
+			break
+		}
+		n++
+		t := f.client
+		if f.gen != t.gen {
+			continue
+		}
+		if all := t.pending.all(); len(all) > 0 && !all[0].returned {
+			e.n.must(all[0].seq == f.seq, "invariant 1: commands are confirmed in order")
 			e.confirm(t)
 		}
-		sent[n] = sentCommand{}
 	}
-	if _, known := e.sent[l]; known {
-		e.sent[l] = sent[n:]
-	}
+	sent.drop(n)
 }
 
 // confirm forgets the first pending command of a client: all its effects have arrived.
 func (e *edge) confirm(t *edgeClient) {
-	c := t.pending[0]
+	c := t.pending.all()[0]
 	if t.state == clientJoining {
 		t.early = true // what comes of it has not come yet
 		return
 	}
-	t.bytes -= len(c.record)
+	t.bytes -= cap(c.record)
 	t.confirmed = c.seq
-	t.pending[0] = pending{}
-	t.pending = t.pending[1:]
+	t.pending.drop(1)
+	e.spare.put(c.record)
 	switch {
 	case !c.end:
 		return
-	case len(t.pending) > 0:
+	case len(t.pending.all()) > 0:
 		t.state = clientOver
 		return
 	}

@@ -30,7 +30,7 @@ func FuzzEdgeRecord(f *testing.F) {
 		}
 		n := newStillNode(t, wireMin+int(version)%wireMax)
 		e := n.withClients()
-		e.take(inbound{n.link, []record{{b}}})
+		e.take(recordsOf(n.link, b))
 		e.finish()
 		e.lost(n.link)
 	})

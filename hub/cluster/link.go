@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,23 +27,32 @@ type link struct {
 	once sync.Once
 
 	// Guarded by mu.
-	mu       sync.Mutex
-	chunks   []*chunk          // written, not sent yet; the last one may grow
-	sent     []*chunk          // sent, not known to have arrived
-	waiting  int               // bytes of both
-	moved    time.Time         // when packets last arrived, or began to wait
-	next     uint64            // number of the packet that chunks[0] becomes
-	refused  time.Time         // when what comes was found to make no sense; zero: it was not
-	expected uint64            // number of the packet that is to come next
-	early    map[uint64][]byte // packets that have overtaken the one that is expected
-	closed   bool
-	ackDue   bool
-	gap      bool      // something has not come: ask for it
-	spare    [][]byte  // buffers for chunks
-	used     [][]byte  // buffers that run may be sending still
-	lastGap  time.Time // when it was last asked for
+	mu        sync.Mutex
+	chunks    []*chunk          // written, not sent yet; the last one may grow
+	sent      []*chunk          // sent, not known to have arrived
+	waiting   int               // bytes of both
+	moved     time.Time         // when packets last arrived, or began to wait
+	next      uint64            // number of the packet that chunks[0] becomes
+	refused   time.Time         // when what comes was found to make no sense, see isBad
+	expected  uint64            // number of the packet that is to come next
+	early     map[uint64][]byte // copies of packets that have overtaken the one that is expected
+	closed    bool
+	ackDue    bool
+	unacked   int         // bytes that came since the last ack
+	late      *time.Timer // see soon; nil: it was not needed yet
+	lateSet   bool        // it runs
+	again     bool        // the other node misses something that was sent
+	gap       bool        // something has not come: ask for it
+	spare     [][]byte    // buffers for chunks
+	spareSize int         // of those, in bytes
+	used      [][]byte    // buffers that run may be sending still
+	lastGap   time.Time   // when it was last asked for
 
 	unfinished unfinished
+	writer     writer // of the record that is being written
+
+	urgent atomic.Bool // what was written is to go when flush is called; set with mu held
+	isBad  atomic.Bool // what comes makes no sense; set with mu held
 
 	lost bool // the edge takes nothing of it any more; owned by the edge loop
 
@@ -102,10 +112,11 @@ func newLink(l *link) *link {
 func (l *link) write(f func(w *writer)) uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.urgent.Store(true)
 	return l.append(f)
 }
 
-// append is write for a caller that holds mu.
+// append appends a record. The caller holds mu.
 func (l *link) append(f func(w *writer)) uint64 {
 	last := len(l.chunks) - 1
 	if last < 0 || len(l.chunks[last].b) > packetBytes {
@@ -114,9 +125,9 @@ func (l *link) append(f func(w *writer)) uint64 {
 	}
 	c := l.chunks[last]
 	before := len(c.b)
-	w := writer{append(c.b, 0, 0, 0, 0), l.version}
-	f(&w)
-	c.b = w.b
+	l.writer = writer{append(c.b, 0, 0, 0, 0), l.version}
+	f(&l.writer)
+	c.b = l.writer.b
 	binary.LittleEndian.PutUint32(c.b[before:], uint32(len(c.b)-before-lengthBytes))
 	if l.waiting == 0 {
 		l.moved = time.Now()
@@ -131,34 +142,15 @@ func (l *link) append(f func(w *writer)) uint64 {
 	return l.next + uint64(last)
 }
 
-// maxSpare is how many buffers are kept for chunks to come.
-const maxSpare = 8
-
-// buffer returns a buffer for a chunk. The caller holds mu.
-func (l *link) buffer() []byte {
-	if n := len(l.spare); n > 0 {
-		b := l.spare[n-1]
-		l.spare = l.spare[:n-1]
-		return b[:headerBytes]
-	}
-	return make([]byte, headerBytes, 4<<10)
-}
-
-// reuse takes back the buffers that have arrived: nothing is being sent now.
-func (l *link) reuse() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, b := range l.used {
-		if len(l.spare) < maxSpare && cap(b) <= 2*packetBytes {
-			l.spare = append(l.spare, b)
-		}
-	}
-	clear(l.used)
-	l.used = l.used[:0]
-}
-
 // flush lets what was written go.
 func (l *link) flush() {
+	if l.urgent.Load() {
+		l.rouse()
+	}
+}
+
+// rouse lets all go that is to be sent.
+func (l *link) rouse() {
 	select {
 	case l.wake <- struct{}{}:
 	default:
@@ -212,6 +204,9 @@ func (l *link) stuckFor(now time.Time) time.Duration {
 func (l *link) close() {
 	l.mu.Lock()
 	l.closed = true
+	if l.late != nil {
+		l.late.Stop()
+	}
 	l.finish()
 	l.mu.Unlock()
 	l.once.Do(func() { close(l.stop) })
@@ -231,7 +226,9 @@ func (l *link) run() {
 			ticks = false
 		}
 		l.reuse()
-		l.resend()
+		if !ticks || l.misses() {
+			l.resend()
+		}
 		for l.sendNext() {
 			l.reuse()
 		}
@@ -261,6 +258,7 @@ func (l *link) sendNext() bool {
 		l.next++
 		l.sent = append(l.sent, c)
 		packet = l.header(c.b, packetData, c.seq)
+		l.urgent.Store(len(l.chunks) > 0)
 	case l.ackDue:
 		kind, b := packetAck, make([]byte, headerBytes)
 		if l.gap {
@@ -297,8 +295,17 @@ func (l *link) header(b []byte, kind byte, seq uint64) []byte {
 	b[16] = kind
 	le.PutUint64(b[17:], seq)
 	le.PutUint64(b[25:], l.expected-1)
-	l.ackDue = false
+	l.ackDue, l.unacked = false, 0
 	return b
+}
+
+// misses reports, once, whether the other node has named packets that have not come.
+func (l *link) misses() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	again := l.again
+	l.again = false
+	return again
 }
 
 // resend sends again what has been unheard of for too long.

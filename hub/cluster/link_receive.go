@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"encoding/binary"
 	"time"
 )
@@ -13,7 +14,7 @@ func incarnations(packet []byte) (from, to uint64, ok bool) {
 	return binary.LittleEndian.Uint64(packet), binary.LittleEndian.Uint64(packet[8:]), true
 }
 
-// receive takes a packet of this link, which is the link's from now on.
+// receive takes a packet of this link. It keeps nothing of its memory.
 func (l *link) receive(packet []byte) {
 	l.receiving.Lock()
 	defer l.receiving.Unlock()
@@ -32,10 +33,9 @@ func (l *link) receive(packet []byte) {
 			l.due(le.Uint64(b))
 		}
 	case packetData:
-		l.ackDue = true
 		if now := time.Now(); seq > l.expected {
-			if len(l.early) < maxEarly {
-				l.early[seq] = packet
+			if _, here := l.early[seq]; !here && len(l.early) < maxEarly {
+				l.early[seq] = bytes.Clone(packet)
 			}
 			if now.Sub(l.lastGap) > gapPause {
 				l.gap, l.lastGap = true, now
@@ -46,11 +46,12 @@ func (l *link) receive(packet []byte) {
 	if progress {
 		l.progress()
 	}
-	if kind == packetData {
+	switch kind {
+	case packetData:
 		l.take(seq, packet)
-	}
-	if kind != packetAck {
-		l.flush()
+		l.acknowledge(len(packet))
+	case packetGap:
+		l.rouse()
 	}
 }
 
@@ -62,6 +63,7 @@ func (l *link) refuse(kind byte) {
 	first := l.refused.IsZero()
 	if first {
 		l.refused = time.Now()
+		l.isBad.Store(true)
 	}
 	l.mu.Unlock()
 	if first {
@@ -69,11 +71,7 @@ func (l *link) refuse(kind byte) {
 	}
 }
 
-func (l *link) isRefused() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return !l.refused.IsZero()
-}
+func (l *link) isRefused() bool { return l.isBad.Load() }
 
 // take delivers a packet if it is the one that is expected, and those behind it that
 // have come before.
@@ -82,7 +80,7 @@ func (l *link) take(seq uint64, packet []byte) {
 		l.mu.Lock()
 		is := seq == l.expected
 		l.mu.Unlock()
-		if !is || !l.arrive(seq, l.whole(packet[headerBytes:])) {
+		if !is || !l.arrives(seq, packet[headerBytes:]) {
 			return
 		}
 		l.mu.Lock()
@@ -102,13 +100,13 @@ func (l *link) take(seq uint64, packet []byte) {
 	}
 }
 
-// whole returns the records that end in a packet, and keeps the beginning of the one
-// that does not.
-func (l *link) whole(b []byte) []byte {
-	joined := len(l.partial) > 0
-	if joined {
-		b = append(l.partial, b...)
-		l.partial = nil
+// arrives delivers the records that end in a packet, and keeps the beginning of the one that
+// does not. If it reports false, the packet is to be taken again.
+func (l *link) arrives(seq uint64, b []byte) bool {
+	before := len(l.partial)
+	if before > 0 {
+		l.partial = append(l.partial, b...)
+		b = l.partial
 	}
 	end := 0
 	for len(b)-end >= lengthBytes {
@@ -119,13 +117,15 @@ func (l *link) whole(b []byte) []byte {
 		end += lengthBytes + size
 	}
 	switch {
-	case end == len(b):
-	case end == 0 && joined:
-		l.partial = b
-	default:
-		l.partial = append([]byte(nil), b[end:]...)
+	case !l.arrive(seq, b[:end]):
+		l.partial = l.partial[:before]
+		return false
+	case end > 0 && cap(l.partial) > maxKept:
+		l.partial = bytes.Clone(b[end:])
+	case end > 0 || before == 0:
+		l.partial = append(l.partial[:0], b[end:]...)
 	}
-	return b[:end:end]
+	return true
 }
 
 // due has a packet sent again. The caller holds mu.
@@ -134,7 +134,7 @@ func (l *link) due(seq uint64) {
 		return
 	}
 	if i := seq - l.sent[0].seq; i < uint64(len(l.sent)) {
-		l.sent[i].sent = time.Time{}
+		l.sent[i].sent, l.again = time.Time{}, true
 	}
 }
 

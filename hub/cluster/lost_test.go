@@ -80,7 +80,7 @@ func TestComesInWhileTakenForLost(t *testing.T) {
 			n.call(n.toEdge, func() {
 				n.edge.takenForLost([]*link{l, n.control.nodes["a"].link})
 				for key := range n.edge.keys {
-					n.edge.take(inbound{l, []record{joinedRecord(key)}})
+					n.edge.take(recordsOf(l, joinedRecord(key)))
 				}
 			})
 			n.control.fenced(time.Time{})
@@ -98,12 +98,12 @@ func TestComesInWhileTakenForLost(t *testing.T) {
 }
 
 // joinedRecord is what an owner sends to a client that it lets in.
-func joinedRecord(key uint64) record {
+func joinedRecord(key uint64) []byte {
 	f := frame.Text([]byte(`{"type":"joined"}`))
 	f.Origin = frame.Origin{Key: key, Seq: 1}
 	l := newLink(&link{version: wireMax})
 	l.deliver(frameHead{key: key, begins: true}, f)
-	return record{l.chunks[0].b[headerBytes+lengthBytes:]}
+	return l.chunks[0].b[headerBytes+lengthBytes:]
 }
 
 // Nobody sees what the hub of a node did after its lease had run out, when the node has a

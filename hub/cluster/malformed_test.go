@@ -299,7 +299,7 @@ func TestCutRecords(t *testing.T) {
 				for key, c := range e.keys {
 					states[key] = c.state
 				}
-				e.take(inbound{n.link, []record{{whole[:size]}, {edgeRecords(wireMax)["close"]}}})
+				e.take(recordsOf(n.link, whole[:size], edgeRecords(wireMax)["close"]))
 				refused(t, n, name)
 				for key, state := range states {
 					if c := e.keys[key]; c == nil || c.state != state {
@@ -308,7 +308,7 @@ func TestCutRecords(t *testing.T) {
 				}
 			}
 			n := newStillNode(t, wireMax)
-			if n.withClients().take(inbound{n.link, []record{{whole}}}); n.link.isRefused() {
+			if n.withClients().take(recordsOf(n.link, whole)); n.link.isRefused() {
 				t.Error("the whole record is refused")
 			}
 		})
@@ -339,14 +339,14 @@ func TestCutRecords(t *testing.T) {
 		} {
 			n := newStillNode(t, wireMax)
 			n.control.n, n.control.owner = n.Node, n.owner
-			n.control.packet(packet{n.link, 1, []record{{b}}})
+			n.control.packet(recordsOf(n.link, b))
 			refused(t, n, "a hand-over that no owner makes")
 		}
 		whole := aHandover(wireMax, 2, actor.NewSession(uint16(aPart)), calls.Record{})
 		for size := 1; size <= len(whole); size++ {
 			n := newStillNode(t, wireMax)
 			n.control.n, n.control.owner = n.Node, n.owner
-			n.control.packet(packet{n.link, 1, []record{{whole[:size]}}})
+			n.control.packet(recordsOf(n.link, whole[:size]))
 			if in := n.owner.parts[aPart].inherited; (in != nil) != (size == len(whole)) {
 				t.Fatalf("%d bytes of %d: inherited %v", size, len(whole), in)
 			}

@@ -79,6 +79,7 @@ func (b *memoryNode) run() {
 		}
 		for _, p := range packets {
 			b.receive(p)
+			spoil(p)
 		}
 		b.mu.Lock()
 	}

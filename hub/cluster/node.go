@@ -16,7 +16,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -235,6 +234,16 @@ func (n *Node) toEdge(m any) bool { return n.give(n.edge.inbox, m) }
 
 func (n *Node) give(inbox chan<- any, m any) bool {
 	select {
+	case <-n.stop:
+		return false
+	default:
+	}
+	select {
+	case inbox <- m: // much cheaper than to wait for either
+		return true
+	default:
+	}
+	select {
 	case inbox <- m:
 		return true
 	case <-n.stop:
@@ -276,7 +285,7 @@ func (n *Node) connect(own uint64, node string, entry nodeEntry, o *owner) *link
 	l := &link{node: node, own: own, peer: peer, version: min(entry.Max, n.options.wire), limit: n.options.LinkBytes}
 	l.send = func(packet []byte) { n.options.Backplane.Send(node, packet) }
 	if own == peer {
-		l.send = func(packet []byte) { l.receive(slices.Clone(packet)) }
+		l.send = l.receive
 	}
 	l.arrive = func(seq uint64, records []byte) bool { return n.deliver(l, seq, records) }
 	l.complain = func(kind byte) {
@@ -305,13 +314,6 @@ func (n *Node) disconnect(l *link) {
 	l.close()
 }
 
-// packet is what has come on a link.
-type packet struct {
-	link     *link
-	seq      uint64
-	commands []record
-}
-
 // deliver hands the records of a packet to the edge, the owner or whoever waits for
 // them. It reports false if they can't be taken now.
 func (n *Node) deliver(l *link, seq uint64, b []byte) bool {
@@ -321,32 +323,34 @@ func (n *Node) deliver(l *link, seq uint64, b []byte) bool {
 	if l.own == l.peer && n.edge.heldBytes.Load() > int64(n.options.LinkBytes) {
 		return false // it waits on the link, which takes no more messages then
 	}
-	var commands, frames []record
+	var commands, frames *records // of the owner, and of the edge
+	add := func(to **records, rec []byte) {
+		if *to == nil {
+			*to = newRecords(l, seq, len(b))
+		}
+		(*to).add(rec)
+	}
 	for len(b) > 0 {
 		size := 0
 		if len(b) > lengthBytes {
 			size = int(binary.LittleEndian.Uint32(b))
-			b = b[lengthBytes:]
 		}
-		if size == 0 || size > len(b) {
+		if size == 0 || size > len(b)-lengthBytes {
 			l.refuse(0)
 			return false
 		}
-		rec := record{b[:size:size]}
-		b = b[size:]
-		switch kind := rec.b[0]; {
+		rec := b[:lengthBytes+size]
+		b = b[lengthBytes+size:]
+		switch kind := rec[lengthBytes]; {
 		case kind >= firstForAnybody:
-			n.requested(l, rec)
+			n.requested(l, record{rec[lengthBytes:]})
 		case kind >= firstForNext || kind < firstForEdge:
-			commands = append(commands, rec)
+			add(&commands, rec)
 		default:
-			frames = append(frames, rec)
+			add(&frames, rec)
 		}
 	}
-	if len(frames) > 0 && !n.toEdge(inbound{l, frames}) {
-		return false
-	}
-	return n.post(packet{l, seq, commands})
+	return (frames == nil || n.toEdge(frames)) && (commands == nil || n.post(commands))
 }
 
 func parseAddr(text string) netip.Addr {

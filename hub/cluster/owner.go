@@ -134,7 +134,7 @@ func (o *owner) arrived(then func()) bool {
 	}
 	o.confirmations.add(nil, needs, func() { go then() })
 	for _, at := range needs {
-		at.link.flush()
+		at.link.rouse()
 	}
 	return true
 }
@@ -347,16 +347,20 @@ func (o *owner) tellReady(edges []*link, p int, epoch uint64, batch uint64) {
 	}
 }
 
-// take handles the records of one packet from an edge that are for an owner.
-func (o *owner) take(l *link, seq uint64, records []record) {
+// take handles the records of one packet from an edge, but for what the owner before hands
+// over.
+func (o *owner) take(m *records) {
+	l, seq, size := m.link, m.seq, len(m.b)
 	pe := o.peers[l]
-	if pe == nil || len(records) == 0 {
+	if pe == nil {
 		return
 	}
 	o.forgetRefused()
-	b := &batch{o: o, pe: pe}
-	for _, rec := range records {
-		b.take(rec)
+	b := &batch{o: o, pe: pe, commands: make([]actor.Command, 0, m.count)}
+	for rec := range m.all {
+		if rec.b[0] != recHandover {
+			b.take(rec)
+		}
 	}
 	// Packets without commands wait in the same queue: confirmations are in the order of the
 	// packets.
@@ -364,13 +368,7 @@ func (o *owner) take(l *link, seq uint64, records []record) {
 		for _, f := range b.after {
 			f(batch)
 		}
-		o.confirmations.add(l, o.effectsOf(batch), func() {
-			l.write(func(w *writer) {
-				w.b = append(w.b, recConfirm)
-				w.number(seq)
-			})
-			l.flush()
-		})
+		o.confirmations.add(l, o.effectsOf(batch), func() { l.confirm(seq, size) })
 	})
 }
 

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -78,7 +79,7 @@ func (n *Node) request(ctx context.Context, l *link, q request) ([]byte, error) 
 // requested answers a request of another node, or takes the answer to one of ours.
 func (n *Node) requested(l *link, rec record) {
 	r := &reader{b: rec.b[1:]}
-	id, body := r.fixed(), r.bytes()
+	id, body := r.fixed(), bytes.Clone(r.bytes())
 	if r.bad {
 		l.refuse(rec.b[0])
 		return

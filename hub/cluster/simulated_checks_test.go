@@ -149,8 +149,8 @@ func (s *simulation) checkQueues(name string, n *Node) {
 	}
 	n.call(n.toEdge, func() {
 		for _, t := range n.edge.clients {
-			if len(t.pending) > 0 {
-				s.fault("node %s: %d commands of %s wait", name, len(t.pending), t.member.ID)
+			if len(t.pending.all()) > 0 {
+				s.fault("node %s: %d commands of %s wait", name, len(t.pending.all()), t.member.ID)
 			}
 		}
 	})

@@ -111,6 +111,7 @@ func (p *port) run() {
 		}
 		for _, b := range packets {
 			p.receive(b)
+			spoil(b)
 		}
 		p.mu.Lock()
 	}
@@ -155,8 +156,8 @@ func (p *port) Send(node string, packet []byte) {
 		if !n.reach(p.name, node) || n.random.Float64() < n.loss || len(packet) > MaxPacket {
 			continue
 		}
-		b := slices.Clone(packet)
 		for _, to := range n.nodes[node] {
+			b := slices.Clone(packet)
 			time.AfterFunc(50*time.Microsecond+n.upTo(n.delay), func() {
 				n.stand(p.name)
 				to.packet(b)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,9 +18,10 @@ import (
 )
 
 const (
-	// writeTime is how long a packet may wait for a socket to take it: then its node is
-	// paused, or not reached any more.
-	writeTime = time.Second
+	// writeTime is how long a packet may wait for a socket to take it, at least, and up to
+	// writeSlack longer: then its node is paused, or not reached any more.
+	writeTime  = time.Second
+	writeSlack = 250 * time.Millisecond
 	// answerTime is how long nothing may come back for what was sent, answerPause how long
 	// the other end lets that wait.
 	answerTime  = 2 * time.Second
@@ -47,6 +49,7 @@ type peer struct {
 	dialing  bool          // guarded by mu
 	pause    time.Duration // guarded by mu
 	next     time.Time     // when to try again; guarded by mu
+	until    time.Time     // the write deadline of conn; guarded by mu
 	awaiting bool          // something was sent since the last answer; guarded by mu
 	told     string        // the last error in the log; guarded by mu
 }
@@ -144,7 +147,7 @@ func (p *peer) use(conn net.Conn, address string) {
 		_ = conn.Close()
 		return
 	}
-	p.conn, p.since, p.awaiting, p.told = conn, time.Now(), false, ""
+	p.conn, p.since, p.until, p.awaiting, p.told = conn, time.Now(), time.Time{}, false, ""
 	p.mu.Unlock()
 	p.b.options.Logger.Info(EventConnected, zap.String("node", p.node), zap.String("address", address))
 	answer := make([]byte, 1)
@@ -235,7 +238,10 @@ func (p *peer) sends(now time.Time) net.Conn {
 		p.awaiting = true
 		_ = p.conn.SetReadDeadline(now.Add(answerTime))
 	}
-	_ = p.conn.SetWriteDeadline(now.Add(writeTime))
+	if p.until.Before(now.Add(writeTime)) { // not for each packet: it costs as much as a small one
+		p.until = now.Add(writeTime + writeSlack)
+		_ = p.conn.SetWriteDeadline(p.until)
+	}
 	return p.conn
 }
 
@@ -248,9 +254,10 @@ func readPackets(conn net.Conn, receive func(packet []byte)) {
 		_, _ = conn.Write([]byte{0}) // where that fails, reading does soon
 	}
 	write() // the other end may send
+	var packet []byte
 	for {
-		packet, err := readPacket(conn)
-		if err != nil {
+		var err error
+		if packet, err = readPacket(conn, packet); err != nil {
 			return
 		}
 		if due.CompareAndSwap(false, true) {
@@ -265,17 +272,17 @@ func readPackets(conn net.Conn, receive func(packet []byte)) {
 
 var errTooLong = errors.New("direct: a packet is too long")
 
-// readPacket returns the next packet, in memory of its own.
-func readPacket(conn io.Reader) ([]byte, error) {
+// readPacket returns the next packet, in the memory of the one before if that is enough.
+func readPacket(conn io.Reader, before []byte) ([]byte, error) {
 	var length [lengthBytes]byte
 	if _, err := io.ReadFull(conn, length[:]); err != nil {
 		return nil, err
 	}
-	n := binary.LittleEndian.Uint32(length[:])
+	n := int(binary.LittleEndian.Uint32(length[:]))
 	if n > cluster.MaxPacket {
 		return nil, errTooLong
 	}
-	packet := make([]byte, n)
+	packet := slices.Grow(before[:0], n)[:n]
 	_, err := io.ReadFull(conn, packet)
 	return packet, err
 }

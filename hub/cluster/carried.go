@@ -1,0 +1,63 @@
+package cluster
+
+import (
+	"encoding/binary"
+	"slices"
+	"sync"
+)
+
+// record is one record, without its length. Whoever reads it keeps nothing of its memory.
+type record struct{ b []byte }
+
+// records are those of one packet that go to the edge, or to control: one behind the other,
+// each behind its length. Whoever has handled them gives them back with free.
+type records struct {
+	link  *link
+	seq   uint64 // of the packet
+	count int
+	b     []byte
+}
+
+var recordsPool = sync.Pool{New: func() any { return new(records) }}
+
+// maxKept is the largest memory of records that is kept for others, in bytes: of a packet,
+// with the record that has begun in the one before.
+const maxKept = 2 * maxPacket
+
+// newRecords returns none, with room for size bytes.
+func newRecords(l *link, seq uint64, size int) *records {
+	r := recordsPool.Get().(*records)
+	r.link, r.seq, r.count, r.b = l, seq, 0, slices.Grow(r.b[:0], size)
+	return r
+}
+
+// spoiled is called with memory that is about to be used again; nil: it is left as it is.
+var spoiled func(b []byte)
+
+// free gives the records back: nobody reads them any more.
+func (r *records) free() {
+	if spoiled != nil {
+		spoiled(r.b)
+	}
+	if cap(r.b) <= maxKept {
+		r.link = nil
+		recordsPool.Put(r)
+	}
+}
+
+// add appends a copy of a record, which stands behind its length.
+func (r *records) add(b []byte) {
+	r.count++
+	r.b = append(r.b, b...)
+}
+
+// all calls yield with each record, until that reports false.
+func (r *records) all(yield func(rec record) bool) {
+	for b := r.b; len(b) > 0; {
+		end := lengthBytes + int(binary.LittleEndian.Uint32(b))
+		if !yield(record{b[lengthBytes:end:end]}) {
+			return
+		}
+		b = b[end:]
+	}
+}

@@ -1,0 +1,69 @@
+package cluster
+
+import "time"
+
+// This file has what nobody waits for leave a link with something else, or a little later: acks
+// and confirmations would be half of all packets.
+
+const (
+	// lateTime is how long what nobody waits for may wait for other things to go with.
+	lateTime = 2 * time.Millisecond
+	// promptBytes is how much must have come for an ack or a confirmation to go at once:
+	// the other node keeps it until then.
+	promptBytes = 16 << 10
+)
+
+// confirm tells an edge that all effects of its packets up to seq have arrived, the last of
+// which had so many bytes of records.
+func (l *link) confirm(seq uint64, bytes int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.append(func(w *writer) {
+		w.b = append(w.b, recConfirm)
+		w.number(seq)
+	})
+	if bytes > promptBytes {
+		l.rouse()
+	} else {
+		l.soon()
+	}
+}
+
+// soon has what is to be sent go with the next packet, or after lateTime. The caller holds mu.
+func (l *link) soon() {
+	switch {
+	case l.lateSet || l.closed:
+		return
+	case l.late == nil:
+		l.late = time.AfterFunc(lateTime, l.isLate)
+	default:
+		l.late.Reset(lateTime)
+	}
+	l.lateSet = true
+}
+
+func (l *link) isLate() {
+	l.mu.Lock()
+	l.lateSet = false
+	waits := l.ackDue || len(l.chunks) > 0
+	l.mu.Unlock()
+	if waits {
+		l.rouse()
+	}
+}
+
+// acknowledge has the other node told soon what has come, with so many bytes more: at once if
+// something is missing, or if they are many.
+func (l *link) acknowledge(more int) {
+	l.mu.Lock()
+	l.ackDue = true
+	l.unacked += more
+	now := l.gap || l.unacked > promptBytes
+	if !now {
+		l.soon()
+	}
+	l.mu.Unlock()
+	if now {
+		l.rouse()
+	}
+}

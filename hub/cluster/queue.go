@@ -1,0 +1,36 @@
+package cluster
+
+// queue is a first-in, first-out queue, which uses its memory again.
+type queue[T any] struct {
+	idle  int // how many items it keeps room for when it is empty, if more than leastIdle
+	items []T
+	head  int // items[head:] wait
+}
+
+const leastIdle = 32
+
+// push appends an item.
+func (q *queue[T]) push(item T) {
+	if len(q.items) == cap(q.items) && q.head > len(q.items)/2 {
+		n := copy(q.items, q.items[q.head:])
+		clear(q.items[n:])
+		q.items, q.head = q.items[:n], 0
+	}
+	q.items = append(q.items, item)
+}
+
+// all returns the items that wait. It holds until the next push or drop.
+func (q *queue[T]) all() []T { return q.items[q.head:] }
+
+// drop takes out the first n items.
+func (q *queue[T]) drop(n int) {
+	clear(q.items[q.head : q.head+n])
+	q.head += n
+	if q.head < len(q.items) {
+		return
+	}
+	if q.head = 0; cap(q.items) > max(q.idle, leastIdle) {
+		q.items = nil
+	}
+	q.items = q.items[:0]
+}
