@@ -16,8 +16,8 @@ import (
 )
 
 // words is a small dialect: "join ROOM ID", "leave ROOM", "say ROOM TEXT", "insist ROOM TEXT",
-// "call ROOM N" for so many messages to nobody, "mark ROOM REF" and "close", answered with
-// words.
+// "call ROOM N" for so many messages to nobody, "lack ROOM" for messages without a body or a
+// receiver, "mark ROOM REF" and "close", answered with words.
 type words struct {
 	begin error
 	made  chan *Conn // takes each connection; may be nil
@@ -68,6 +68,13 @@ func (s *speaker) Message(text []byte) error {
 		n, _ := strconv.Atoi(f[2])
 		for range n {
 			if err := s.rooms[f[1]].Pass(&Outgoing{Type: wire.TypeMessage, To: []byte("nobody"), Body: []byte("1")}); err != nil {
+				return err
+			}
+		}
+		return nil
+	case "lack":
+		for _, o := range []Outgoing{{Type: wire.TypeMessage}, {Type: wire.TypeOffer, To: []byte("b")}, {Type: wire.TypeOffer, Body: []byte("1")}} {
+			if err := s.rooms[f[1]].Pass(&o); err != nil {
 				return err
 			}
 		}
@@ -249,36 +256,6 @@ func TestASpeakerMayEndItsConnection(t *testing.T) {
 	a := s.dial()
 	a.send("close")
 	a.wantClose(wire.CloseNormal)
-}
-
-// mute is a dialect that fails on every connection.
-type mute struct{ words }
-
-func (mute) Speaker(*Conn, *http.Request) Speaker { panic("no words") }
-
-// Nothing is left of a connection that nobody speaks for: the handler drains with it.
-func TestADialectThatFailsEndsItsConnectionOnly(t *testing.T) {
-	s := newServer(t, nil)
-	other := s.dial()
-	other.join("r", "a")
-	web := httptest.NewServer(s.handler.Speaking(mute{}))
-	t.Cleanup(web.Close)
-	broken := *s
-	broken.url = web.URL
-	c := broken.dial()
-	if _, _, err := c.conn.Read(c.ctx); err == nil || c.ctx.Err() != nil {
-		t.Errorf("the connection goes on: %v", err)
-	}
-	other.send(`{"type":"ping"}`)
-	other.want(`{"type":"pong"}`)
-	if n := s.handler.Stats.Connections.Load(); n != 1 {
-		t.Errorf("%d connections are counted", n)
-	}
-	s.handler.writers.mu.Lock()
-	defer s.handler.writers.mu.Unlock()
-	if n := s.handler.writers.conns; n != 1 {
-		t.Errorf("writers stay for %d connections", n)
-	}
 }
 
 func TestADialectDrainsWithItsHandler(t *testing.T) {

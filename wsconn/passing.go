@@ -130,8 +130,11 @@ func (m *Membership) forward(o *Outgoing, n uint64) error {
 	defer c.recycle()
 	c.ref = strconv.AppendUint(append(c.ref[:0], refMark), n, 10)
 	e := &c.envelope
-	c.text = e.Compose(c.text[:0], o.Type, o.To, o.Body, c.ref)
-	if len(e.To) > wire.MaxID {
+	var r *wire.Refusal
+	switch c.text, r = e.Compose(c.text[:0], o.Type, o.To, o.Body, c.ref); {
+	case r != nil:
+		return r
+	case len(e.To) > wire.MaxID:
 		return hub.ErrTargetNotFound
 	}
 	switch now := time.Now(); o.Audience {

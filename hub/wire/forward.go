@@ -77,10 +77,10 @@ func without(text []byte, s span) []byte {
 }
 
 // Compose appends to b a message that a member passes on, and makes e what [Envelope.Parse]
-// reads of it. t is a type that is passed on. An empty to stands for all others. body, the
-// message's sdp, candidate or data, is known to be JSON; a message without one ignores it. ref
-// is at most [MaxRef] bytes of valid text.
-func (e *Envelope) Compose(b []byte, t Type, to, body, ref []byte) []byte {
+// reads of it. It returns why the message is refused, or nil. t is a type that is passed on. An
+// empty to stands for all others. body, the message's sdp, candidate or data, is known to be JSON,
+// or empty; a message without one ignores it. ref is at most [MaxRef] bytes of valid text.
+func (e *Envelope) Compose(b []byte, t Type, to, body, ref []byte) ([]byte, *Refusal) {
 	e.reset(nil)
 	start := len(b)
 	e.Type, e.has = t, FieldType|FieldRef
@@ -91,7 +91,7 @@ func (e *Envelope) Compose(b []byte, t Type, to, body, ref []byte) []byte {
 		e.has |= FieldTo
 		b = AppendQuoted(append(b, `,"to":`...), to)
 	}
-	if f := types[t].required &^ FieldTo; f != 0 {
+	if f := types[t].required &^ FieldTo; f != 0 && len(body) > 0 {
 		e.has |= f
 		b = append(append(append(append(b, ',', '"'), f.info().name...), '"', ':'), body...)
 		if f == FieldData {
@@ -103,5 +103,5 @@ func (e *Envelope) Compose(b []byte, t Type, to, body, ref []byte) []byte {
 	e.end = len(b) - start
 	b = append(b, '}')
 	e.text = b[start:]
-	return b
+	return b, e.check()
 }

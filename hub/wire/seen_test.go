@@ -38,30 +38,32 @@ func FuzzSeen(f *testing.F) {
 	})
 }
 
-// What is composed is read as it was composed.
+// What is composed is read, or refused, as it was composed.
 func FuzzCompose(f *testing.F) {
-	for _, body := range []string{"1", `{"a":"\n","from":"x"}`, `"text"`, "[]"} {
+	for _, body := range []string{"", "1", `{"a":"\n","from":"x"}`, `"text"`, "[]"} {
 		for _, to := range []string{"", "b", "a\"\\\n", "e\u0301"} {
 			f.Add(uint8(TypeOffer), to, []byte(body), "#1")
 		}
 		for t := range NumTypes {
 			f.Add(uint8(t), "b", []byte(body), "#1")
+			f.Add(uint8(t), "", []byte(body), "#1")
 		}
 	}
 	f.Fuzz(func(t *testing.T, number uint8, to string, body []byte, ref string) {
 		typ, body := Type(number%NumTypes), bytes.Trim(body, " \t\r\n")
-		if !typ.Forwarded() || types[typ].required&FieldTo != 0 && to == "" || !json.Valid(body) || !utf8.Valid(body) ||
+		if !typ.Forwarded() || len(body) > 0 && !json.Valid(body) || !utf8.Valid(body) ||
 			!utf8.ValidString(to) || !utf8.ValidString(ref) || len(ref) > MaxRef {
 			t.Skip()
 		}
 		var composed, parsed Envelope
-		text := composed.Compose([]byte("before"), typ, []byte(to), body, []byte(ref))[len("before"):]
+		text, want := composed.Compose([]byte("before"), typ, []byte(to), body, []byte(ref))
+		text = text[len("before"):]
 		r := parsed.Parse(text)
 		if errors.Is(r, errNotJSON) {
 			t.Skip() // too deep
 		}
-		if r != nil {
-			t.Fatalf("%s: %v", text, r)
+		if r != want {
+			t.Fatalf("%s: %v, want %v", text, r, want)
 		}
 		parsed.unknown, composed.unknown = nil, nil
 		parsed.TypeName, composed.TypeName = bytes.Clone(parsed.TypeName), bytes.Clone(composed.TypeName)
