@@ -38,7 +38,7 @@ func NewOutgoing(t wire.Type) *Outgoing {
 }
 
 // keptBody is the largest body whose memory is used again, in bytes.
-const keptBody = 16 << 10
+const keptBody = 4 << 10
 
 // recycle gives a message back to NewOutgoing, if it comes from there.
 func (o *Outgoing) recycle() {
@@ -75,7 +75,7 @@ type backlog struct {
 }
 
 // keptBacklog is how many messages an empty backlog keeps room for.
-const keptBacklog = 32
+const keptBacklog = 16
 
 func (b *backlog) waiting() []sent { return b.all[b.first:] }
 

@@ -150,6 +150,13 @@ func (w *writers) next() (c *conn, late bool) {
 	return c, late
 }
 
+// waits reports whether a connection has something to write.
+func (w *writers) waits() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.waiting > 0
+}
+
 func (w *writers) run() {
 	g := gathers.Get().(*gather)
 	lates := 0
@@ -159,8 +166,9 @@ func (w *writers) run() {
 			lates++
 		}
 		if lates == breathEvery {
-			lates = 0
-			g.takeBreath()
+			if lates = 0; w.waits() {
+				g.takeBreath()
+			}
 		}
 	}
 	gathers.Put(g)

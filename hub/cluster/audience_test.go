@@ -112,8 +112,8 @@ func TestABurstFromAnotherNode(t *testing.T) {
 			bob.sees("ann", "bob")
 			ann.sees("ann", "bob")
 			bob.late.Lock()
-			const messages = 60
-			long := strings.Repeat("x", 60_000)
+			const messages = 30
+			long := strings.Repeat("x", 120_000)
 			for i := range messages {
 				ann.sendTo(actor.ToAll, actor.Pick{}, fmt.Sprintf(`"%d %s"`, i, long))
 				ann.until("message of its own", func(m message) bool { return m.Type == "message" }) // it may not have many under way

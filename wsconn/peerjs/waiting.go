@@ -62,7 +62,7 @@ type message struct {
 var messages = sync.Pool{New: func() any { return new(message) }}
 
 // maxKept is the largest buffer that is used again, in bytes.
-const maxKept = 16 << 10
+const maxKept = 4 << 10
 
 // recycle gives a message back that has arrived.
 func (m *message) recycle() {
