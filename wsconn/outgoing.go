@@ -8,12 +8,12 @@ import (
 	"github.com/parley-rtc/parley/hub/wire"
 )
 
-// Outgoing is a message of version 1 that a member passes on. [Entry.Outcome] hears what
-// becomes of it. It must not be changed between.
+// Outgoing is a message of version 1 that a member passes on with [Membership.Pass]. It must not
+// be changed until [Entry.Outcome] has heard what has become of it.
 type Outgoing struct {
 	Type     wire.Type // one that is passed on, see [wire.Type.Forwarded]
 	To       []byte    // the receiver, for ToOne; empty: all others
-	Body     []byte    // the sdp, candidate or data: known to be JSON, and valid UTF-8
+	Body     []byte    // the sdp, candidate or data: valid JSON in valid UTF-8, which nobody checks again
 	Audience Audience
 	// Seed, a random number, and Nth, from 0, choose the receiver for ToAny, see
 	// [hub.Client.Scatter].
@@ -28,9 +28,9 @@ type Outgoing struct {
 
 var outgoings = sync.Pool{New: func() any { return new(Outgoing) }}
 
-// NewOutgoing returns an empty message with room for a receiver and a body, to be appended to
-// To and Body. It is for speakers that keep nothing of what they pass on: a membership
-// whose [Entry] has no Outcome uses it again, for another.
+// NewOutgoing returns an empty message whose To and Body may have room: append to them. It is for
+// speakers that keep nothing of what they pass on. If the membership's [Entry] has no Outcome, the
+// memory of the message is used again once the hub has carried it out or refused it.
 func NewOutgoing(t wire.Type) *Outgoing {
 	o := outgoings.Get().(*Outgoing)
 	o.Type, o.pooled = t, true
@@ -40,7 +40,7 @@ func NewOutgoing(t wire.Type) *Outgoing {
 // keptBody is the largest body whose memory is used again, in bytes.
 const keptBody = 4 << 10
 
-// recycle gives a message back to NewOutgoing, if it comes from there.
+// recycle returns a message to the pool of NewOutgoing, if it comes from there.
 func (o *Outgoing) recycle() {
 	if o.pooled && cap(o.To) <= wire.MaxID && cap(o.Body) <= keptBody {
 		*o = Outgoing{To: o.To[:0], Body: o.Body[:0]}
@@ -63,12 +63,12 @@ const (
 // write to the client.
 type Outcome func(o *Outgoing, code wire.Code, out *Messages)
 
-// PassedOn reports whether a message was passed on by [Membership.Pass], as far as can be told: a
-// member of version 1 that wants to may have its messages look so.
+// PassedOn reports whether [Membership.Pass] has passed a message on. A client of version 1 can
+// forge this: trust it with nothing but the shape of the message.
 func PassedOn(d *wire.Delivered) bool { return len(d.Ref) > 0 && d.Ref[0] == refMark }
 
-// backlog is a queue of messages that were passed on, in order. It keeps nothing of those that
-// were taken out.
+// backlog is a queue of messages that were passed on, in order. It keeps no reference to those
+// that were taken out.
 type backlog struct {
 	all   []sent // all[first:] waits
 	first int

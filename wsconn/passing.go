@@ -49,7 +49,8 @@ type sent struct {
 	since time.Time // the first refusal; zero: there was none
 }
 
-// cost counts what memory is taken, which may have been larger messages' before.
+// cost is the memory that the message holds, in bytes. Reused buffers may be larger than their
+// contents.
 func (s *sent) cost() int { return cap(s.To) + cap(s.Body) + passingCost }
 
 // refMark begins the refs of messages that were passed on. Speakers have others.
@@ -103,7 +104,7 @@ func (m *Membership) note(s sent) (n uint64, mark bool) {
 	return s.n, mark
 }
 
-// composer is what a message is composed in.
+// composer is the workspace in which a message is composed.
 type composer struct {
 	envelope wire.Envelope
 	text     []byte
@@ -179,7 +180,7 @@ func (m *Membership) settled(d *wire.Delivered, out *Messages) bool {
 
 // settle forgets what a pong or a refusal tells of. A pong, without a code, follows on message
 // n: those up to it were carried out. A refusal is of message n only: in a cluster it may come
-// before the answers to earlier ones. carriedOut is empty if nobody wants to hear of it; refused
+// before the answers to earlier ones. carriedOut is empty if the membership has no Outcome; refused
 // is nil if the message is tried again.
 func (m *Membership) settle(n uint64, code wire.Code) (carriedOut []sent, refused *sent) {
 	c, p := &m.conn.passing, &m.passed

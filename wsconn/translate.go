@@ -68,7 +68,7 @@ func (c *Conn) next(has bool) (m *Membership, ok bool) {
 // enough is how much a writer translates before it writes.
 const enough = 16 << 10
 
-// translation is a buffer for one.
+// translation is the buffer of a writer's translation.
 type translation struct{ b []byte }
 
 var translations = sync.Pool{New: func() any { return new(translation) }}
@@ -76,7 +76,7 @@ var translations = sync.Pool{New: func() any { return new(translation) }}
 // keptOut is the largest buffer that is kept for others.
 const keptOut = 128 << 10
 
-// recycle gives the buffer back, which may have grown to b.
+// recycle returns the buffer to the pool. It may have grown to b.
 func (t *translation) recycle(b []byte) {
 	if cap(b) <= keptOut {
 		t.b = b[:0]

@@ -6,7 +6,7 @@ import (
 )
 
 // writers write for all connections of a handler: as many goroutines as can run
-// at once, that never wait for a socket. They stay as long as there are connections: a new
+// at once, that never wait for a socket. They stay until the last connection ends: a new
 // goroutine would have to grow its stack first.
 type writers struct {
 	limit int       // set by init
@@ -20,7 +20,7 @@ type writers struct {
 	turns   int  // of line since the last of later
 	waiting int  // length of both
 	running int
-	parked  int // goroutines with nothing to write
+	parked  int // goroutines that wait for something to write
 }
 
 // line is a queue of connections, linked through conn.behind and conn.ahead.
@@ -66,7 +66,7 @@ func (w *writers) enter() {
 	w.mu.Unlock()
 }
 
-// leave counts a connection that is over. With the last, the writers end.
+// leave counts off a connection. When the last has left, the writers end.
 func (w *writers) leave() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -137,7 +137,7 @@ func (w *writers) next() (c *conn, late bool) {
 			return nil, false
 		}
 		w.parked++
-		w.wake.Wait() // who wakes it counts it as running
+		w.wake.Wait() // the caller of Signal or Broadcast counts it as running
 	}
 	from := &w.line
 	if w.turns++; w.first == nil || w.turns >= laterEvery && w.later.first != nil {

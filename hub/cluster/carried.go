@@ -6,11 +6,11 @@ import (
 	"sync"
 )
 
-// record is one record, without its length. Whoever reads it keeps nothing of its memory.
+// record is one record, without its length. Its readers must not keep its memory.
 type record struct{ b []byte }
 
-// records are those of one packet that go to the edge, or to control: one behind the other,
-// each behind its length. Whoever has handled them gives them back with free.
+// records are the records of one packet that go to the edge, or to control: one behind the other,
+// each behind its length. The loop that has handled them calls free.
 type records struct {
 	link  *link
 	seq   uint64 // of the packet
@@ -20,21 +20,22 @@ type records struct {
 
 var recordsPool = sync.Pool{New: func() any { return new(records) }}
 
-// maxKept is the largest memory of records that is kept for others, in bytes: of a packet,
-// with the record that has begun in the one before.
+// maxKept is the largest buffer of records that is kept for later packets, in bytes: that of a
+// packet with a record that has begun in the packet before.
 const maxKept = 2 * maxPacket
 
-// newRecords returns none, with room for size bytes.
+// newRecords returns an empty list with room for size bytes.
 func newRecords(l *link, seq uint64, size int) *records {
 	r := recordsPool.Get().(*records)
 	r.link, r.seq, r.count, r.b = l, seq, 0, slices.Grow(r.b[:0], size)
 	return r
 }
 
-// spoiled is called with memory that is about to be used again; nil: it is left as it is.
+// spoiled is called with memory that is about to be used again. Tests overwrite it, to find out
+// readers that have kept it. Nil: nothing is called.
 var spoiled func(b []byte)
 
-// free gives the records back: nobody reads them any more.
+// free returns the records to the pool: nobody reads them any more.
 func (r *records) free() {
 	if spoiled != nil {
 		spoiled(r.b)

@@ -2,19 +2,19 @@ package cluster
 
 import "time"
 
-// This file has what nobody waits for leave a link with something else, or a little later: acks
-// and confirmations would be half of all packets.
+// This file delays what nobody waits for, until it can go with something else or lateTime has
+// passed. Alone, acks and confirmations would be half of all packets.
 
 const (
-	// lateTime is how long what nobody waits for may wait for other things to go with.
+	// lateTime is how long an ack or a confirmation may wait for something to go with.
 	lateTime = 2 * time.Millisecond
-	// promptBytes is how much must have come for an ack or a confirmation to go at once:
-	// the other node keeps it until then.
+	// promptBytes is how much must have come for an ack or a confirmation to go at once: the
+	// other node keeps all of it until then.
 	promptBytes = 16 << 10
 )
 
-// confirm tells an edge that all effects of its packets up to seq have arrived, the last of
-// which had so many bytes of records.
+// confirm tells an edge that all effects of its packets up to seq have arrived. bytes is the size
+// of the records in the last of them.
 func (l *link) confirm(seq uint64, bytes int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -52,8 +52,8 @@ func (l *link) isLate() {
 	}
 }
 
-// acknowledge has the other node told soon what has come, with so many bytes more: at once if
-// something is missing, or if they are many.
+// acknowledge tells the other node soon what has come, of which more bytes are new. It does so at
+// once if something is missing, or if much has come since the last ack.
 func (l *link) acknowledge(more int) {
 	l.mu.Lock()
 	l.ackDue = true

@@ -1,6 +1,6 @@
 package cluster
 
-// queue is a first-in, first-out queue, which uses its memory again.
+// queue is a first-in, first-out queue that reuses its memory.
 type queue[T any] struct {
 	idle  int // how many items it keeps room for when it is empty, if more than leastIdle
 	items []T

@@ -1,18 +1,18 @@
 package cluster
 
-// spare is memory of commands that are confirmed, for those to come: most are as large as
-// others. The zero value is ready.
+// spare keeps the memory of confirmed commands for later ones. The zero value is ready. The edge
+// loop owns it.
 type spare struct {
-	free  [len(spareSizes)][][]byte // of at least so many bytes
-	bytes int                       // of all
+	free  [len(spareSizes)][][]byte // buffers of at least that capacity
+	bytes int                       // capacity of all
 }
 
-// spareSizes are how large the pieces are that are kept, and maxSpareBytes is how much of them.
+// spareSizes are the capacities of the buffers that are kept, maxSpareBytes bounds their sum.
 var spareSizes = [...]int{128, 256, 384, 512, 1024, 2048, 4096}
 
 const maxSpareBytes = 1 << 20
 
-// take returns an empty piece with room for about size bytes.
+// take returns an empty buffer with room for size bytes.
 func (s *spare) take(size int) []byte {
 	for i, has := range spareSizes {
 		if size > has {
@@ -31,7 +31,7 @@ func (s *spare) take(size int) []byte {
 	return make([]byte, 0, size)
 }
 
-// put takes a piece back that nobody reads any more.
+// put takes back a buffer that nobody reads any more.
 func (s *spare) put(b []byte) {
 	if spoiled != nil {
 		spoiled(b)
@@ -48,8 +48,7 @@ func (s *spare) put(b []byte) {
 	}
 }
 
-// maxSpare is how many buffers a link keeps for chunks to come, and maxSpareChunks how much
-// memory, in bytes.
+// A link keeps at most maxSpare buffers for later chunks, of at most maxSpareChunks bytes in all.
 const (
 	maxSpare       = 128
 	maxSpareChunks = 1 << 20

@@ -76,10 +76,11 @@ func without(text []byte, s span) []byte {
 	return text[:before]
 }
 
-// Compose appends to b a message that a member passes on, and makes e what [Envelope.Parse]
-// reads of it. It returns why the message is refused, or nil. t is a type that is passed on. An
-// empty to stands for all others. body, the message's sdp, candidate or data, is known to be JSON,
-// or empty; a message without one ignores it. ref is at most [MaxRef] bytes of valid text.
+// Compose appends to b the text of a message that a member passes on, and sets e to what
+// [Envelope.Parse] would read from it. The refusal is the one that Parse would return, or nil. t is
+// a type that is passed on. An empty to means all other members. body is the message's sdp,
+// candidate or data: valid JSON, or empty; types without one ignore it. ref is valid text of at
+// most [MaxRef] bytes.
 func (e *Envelope) Compose(b []byte, t Type, to, body, ref []byte) ([]byte, *Refusal) {
 	e.reset(nil)
 	start := len(b)

@@ -265,7 +265,7 @@ func skipName(b []byte, i int) int {
 }
 
 // unescape returns the text of a string's inside, whose escapes have been
-// checked; what others stand for is not said. Half a surrogate pair has no UTF-8: it becomes the
+// checked; for others it returns some text. Half a surrogate pair has no UTF-8: it becomes the
 // byte 0xFF, which no valid text contains.
 func unescape(b []byte) []byte {
 	out := make([]byte, 0, len(b))

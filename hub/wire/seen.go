@@ -2,9 +2,9 @@ package wire
 
 import "bytes"
 
-// The functions in this file read text that is known to be JSON: this package has checked it,
-// or the server has made it. They look for the ends of values and for nothing else, several
-// times as fast as a check. In other text they find no end, or a wrong one.
+// The functions in this file read text that is known to be valid JSON: this package has checked
+// it, or the server has made it. They look only for the ends of values, which is several times as
+// fast as a check. In other text they find no end, or a wrong one, but never read past its end.
 
 // seenString returns the end of the string that begins at b[i], a quote, or -1.
 func seenString(b []byte, i int) int {
@@ -65,7 +65,7 @@ func seenScalar(b []byte, start int) int {
 	return -1
 }
 
-// EachMemberSeen is [EachMember] for text that is known to be JSON.
+// EachMemberSeen is [EachMember] for text that is known to be valid JSON.
 func EachMemberSeen(text []byte, f func(name, value []byte)) bool {
 	i := skipSpace(text, 0)
 	if i >= len(text) || text[i] != '{' {

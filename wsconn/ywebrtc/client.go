@@ -115,8 +115,8 @@ func (c *client) Deliver(_ *wsconn.Membership, d *wire.Delivered, out *wsconn.Me
 		return
 	}
 	body := d.Body
-	// What clients publish was read when they sent it. Others may say anything: the operator, and
-	// members that joined where the dialect is not spoken, or not yet.
+	// What clients publish was read when they sent it. Others may send anything: the operator, and
+	// members of version 1 that joined on a node that does not speak the dialect, or not yet.
 	if !wsconn.PassedOn(d) || !bytes.HasPrefix(body, []byte(`{"`)) {
 		var in incoming
 		if !in.readBy(wire.EachMemberSeen, body) || in.typ != publish {
