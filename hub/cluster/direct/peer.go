@@ -44,7 +44,7 @@ type peer struct {
 	key      digest        // guarded by mu
 	names    []string      // where it listens; guarded by mu
 	known    bool          // it has told both; guarded by mu
-	conn     net.Conn      // nil: none; guarded by mu
+	conn     *tls.Conn     // nil: none; guarded by mu
 	since    time.Time     // that it has been there; guarded by mu
 	dialing  bool          // guarded by mu
 	pause    time.Duration // guarded by mu
@@ -104,7 +104,7 @@ func (p *peer) connect() {
 	p.mu.Unlock()
 	err := errors.New("the node has announced no address")
 	for _, address := range names {
-		var conn net.Conn
+		var conn *tls.Conn
 		if conn, err = p.dial(address, key); err == nil {
 			p.use(conn, address)
 			return
@@ -116,7 +116,7 @@ func (p *peer) connect() {
 	p.mu.Unlock()
 }
 
-func (p *peer) dial(address string, key digest) (net.Conn, error) {
+func (p *peer) dial(address string, key digest) (*tls.Conn, error) {
 	d := net.Dialer{Timeout: handshakeTime, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: answerTime, Interval: answerTime, Count: 3}}
 	raw, err := d.DialContext(p.b.ctx, "tcp", address)
 	if err != nil {
@@ -139,12 +139,12 @@ func (p *peer) dial(address string, key digest) (net.Conn, error) {
 }
 
 // use sends by a connection from now on, and reads its answers until it ends.
-func (p *peer) use(conn net.Conn, address string) {
+func (p *peer) use(conn *tls.Conn, address string) {
 	p.mu.Lock()
 	p.dialing = false
 	if p.b.ctx.Err() != nil {
 		p.mu.Unlock()
-		_ = conn.Close()
+		hangUp(conn)
 		return
 	}
 	p.conn, p.since, p.until, p.awaiting, p.told = conn, time.Now(), time.Time{}, false, ""
@@ -168,8 +168,8 @@ func (p *peer) use(conn net.Conn, address string) {
 }
 
 // drop ends a connection. The caller holds mu.
-func (p *peer) drop(conn net.Conn, why error) {
-	_ = conn.Close()
+func (p *peer) drop(conn *tls.Conn, why error) {
+	hangUp(conn)
 	if p.conn != conn {
 		return
 	}
@@ -192,9 +192,13 @@ func (p *peer) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.conn != nil {
-		_ = p.conn.Close()
+		hangUp(p.conn)
 	}
 }
+
+// hangUp closes a connection without TLS's closing alert: writing that takes up to 5 s if the
+// other end does not read.
+func hangUp(conn *tls.Conn) { _ = conn.NetConn().Close() }
 
 // A packet is written behind its length, the first part of it in the same TLS record.
 const (
@@ -228,7 +232,7 @@ func (p *peer) write(packet []byte) bool {
 
 // sends returns the connection, on which a packet is about to be written; nil: there is
 // none.
-func (p *peer) sends(now time.Time) net.Conn {
+func (p *peer) sends(now time.Time) *tls.Conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.conn == nil {
