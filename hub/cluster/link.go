@@ -259,7 +259,7 @@ func (l *link) sendNext() bool {
 		l.sent = append(l.sent, c)
 		packet = l.header(c.b, packetData, c.seq)
 		l.urgent.Store(len(l.chunks) > 0)
-	case l.ackDue:
+	case l.ackDue || l.gap:
 		kind, b := packetAck, make([]byte, headerBytes)
 		if l.gap {
 			kind, b, l.gap = packetGap, l.missing(b), false

@@ -107,3 +107,29 @@ func TestMuchIsAckedAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// A packet that gets lost is asked for at once, also while a confirmation waits: it does not wait
+// until the sender takes it for lost.
+func TestGapIsAskedForAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t)
+		send, lost := p.a.send, false
+		p.a.send = func(packet []byte) {
+			if !lost {
+				lost = true
+				return
+			}
+			send(packet)
+		}
+		write(p.a, 100)
+		synctest.Wait()
+		p.b.confirm(1, 100)
+		write(p.a, 100)
+		synctest.Wait()
+		p.b.mu.Lock()
+		defer p.b.mu.Unlock()
+		if p.b.expected != 3 {
+			t.Errorf("packet %d has not come", p.b.expected)
+		}
+	})
+}
