@@ -3,6 +3,7 @@ package cluster
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"testing"
 )
 
@@ -50,6 +51,30 @@ func TestTakenLater(t *testing.T) {
 		}
 		if want = stream; !bytes.Equal(got, want) {
 			t.Errorf("cut at %v: %d bytes of records are %d, or others", cut, len(want), len(got))
+		}
+	}
+}
+
+// The records of a packet have room at once: they are copied no more than once.
+func TestRecordsHaveRoom(t *testing.T) {
+	for _, kind := range []byte{recFrame, recForward} {
+		n := newStillNode(t, wireMax)
+		first, second := append([]byte{kind}, make([]byte, 3000)...), append([]byte{kind}, make([]byte, 100)...)
+		stream := recordsOf(nil, first, second).b
+		recordsPool.New = nil
+		for recordsPool.Get() != nil { // what is kept may be larger
+		}
+		recordsPool.New = func() any { return new(records) }
+		if !n.deliver(n.link, 1, stream) {
+			t.Fatal("the packet is not taken")
+		}
+		inbox := n.inbox
+		if kind == recFrame {
+			inbox = n.edge.inbox
+		}
+		got := (<-inbox).(*records)
+		if most := cap(slices.Grow([]byte(nil), len(stream))); got.count != 2 || len(got.b) != len(stream) || cap(got.b) > most {
+			t.Errorf("%d records of %d bytes are %d with room for %d", got.count, len(stream), len(got.b), cap(got.b))
 		}
 	}
 }

@@ -326,7 +326,7 @@ func (n *Node) deliver(l *link, seq uint64, b []byte) bool {
 	var commands, frames *records // of the owner, and of the edge
 	add := func(to **records, rec []byte) {
 		if *to == nil {
-			*to = newRecords(l, seq, len(b))
+			*to = newRecords(l, seq, len(rec)+len(b))
 		}
 		(*to).add(rec)
 	}
