@@ -12,11 +12,22 @@ const leastIdle = 32
 // push appends an item.
 func (q *queue[T]) push(item T) {
 	if len(q.items) == cap(q.items) && q.head > len(q.items)/2 {
-		n := copy(q.items, q.items[q.head:])
-		clear(q.items[n:])
-		q.items, q.head = q.items[:n], 0
+		q.compact()
 	}
 	q.items = append(q.items, item)
+}
+
+// compact moves the items to the beginning of the memory. If that is much more than they need, it
+// moves them to less.
+func (q *queue[T]) compact() {
+	wait := q.items[q.head:]
+	if least := max(len(wait), q.idle, leastIdle); cap(q.items) > 8*least {
+		q.items, q.head = append(make([]T, 0, 2*least), wait...), 0
+		return
+	}
+	n := copy(q.items, wait)
+	clear(q.items[n:])
+	q.items, q.head = q.items[:n], 0
 }
 
 // all returns the items that wait. It holds until the next push or drop.

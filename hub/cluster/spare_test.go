@@ -28,7 +28,8 @@ func TestQueue(t *testing.T) {
 	}
 }
 
-// A queue that is never empty does not grow with what passes through it.
+// A queue that is never empty does not grow with what passes through it, and does not stay as large
+// as it once was.
 func TestQueueUsesMemoryAgain(t *testing.T) {
 	q := queue[int]{}
 	q.push(0)
@@ -38,6 +39,17 @@ func TestQueueUsesMemoryAgain(t *testing.T) {
 	}
 	if cap(q.items) > 2*leastIdle {
 		t.Errorf("a queue of one item has room for %d", cap(q.items))
+	}
+	for i := range 100_000 {
+		q.push(i)
+	}
+	q.drop(100_000)
+	for i := range 200_000 {
+		q.push(i)
+		q.drop(1)
+	}
+	if cap(q.items) > 8*leastIdle {
+		t.Errorf("a queue that was long once has room for %d", cap(q.items))
 	}
 }
 
