@@ -8,7 +8,7 @@ import (
 // Backplane is what nodes reach each other by, and a register that they agree on:
 // a map of keys whose entries are changed one at a time, each with a revision.
 type Backplane interface {
-	// Start begins: receive gets packets that were sent to this node, and keeps nothing of them;
+	// Start begins: receive gets packets that were sent to this node, and must not keep their memory;
 	// changed gets what the register has, all entries that there are first, and then
 	// every change, some of them more than once; renewed is called when the register has
 	// been made anew and what changed has got before does not hold any more. Several

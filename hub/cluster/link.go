@@ -40,8 +40,8 @@ type link struct {
 	ackDue    bool
 	unacked   int         // bytes that came since the last ack
 	late      *time.Timer // see soon; nil: it was not needed yet
-	lateSet   bool        // it runs
-	again     bool        // the other node misses something that was sent
+	lateSet   bool        // late is running
+	again     bool        // the other node has asked for packets that were sent
 	gap       bool        // something has not come: ask for it
 	spare     [][]byte    // buffers for chunks
 	spareSize int         // of those, in bytes
@@ -51,7 +51,7 @@ type link struct {
 	unfinished unfinished
 	writer     writer // of the record that is being written
 
-	urgent atomic.Bool // what was written is to go when flush is called; set with mu held
+	urgent atomic.Bool // something was written that must not wait: flush sends it; set with mu held
 	isBad  atomic.Bool // what comes makes no sense; set with mu held
 
 	lost bool // the edge takes nothing of it any more; owned by the edge loop
@@ -142,14 +142,14 @@ func (l *link) append(f func(w *writer)) uint64 {
 	return l.next + uint64(last)
 }
 
-// flush lets what was written go.
+// flush sends what write and deliver have queued.
 func (l *link) flush() {
 	if l.urgent.Load() {
 		l.rouse()
 	}
 }
 
-// rouse lets all go that is to be sent.
+// rouse wakes run, which sends all that is queued, and an ack that is due.
 func (l *link) rouse() {
 	select {
 	case l.wake <- struct{}{}:
@@ -299,7 +299,7 @@ func (l *link) header(b []byte, kind byte, seq uint64) []byte {
 	return b
 }
 
-// misses reports, once, whether the other node has named packets that have not come.
+// misses reports whether the other node has asked for missing packets since the last call.
 func (l *link) misses() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

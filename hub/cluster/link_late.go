@@ -29,7 +29,7 @@ func (l *link) confirm(seq uint64, bytes int) {
 	}
 }
 
-// soon has what is to be sent go with the next packet, or after lateTime. The caller holds mu.
+// soon has run woken within lateTime. The caller holds mu.
 func (l *link) soon() {
 	switch {
 	case l.lateSet || l.closed:

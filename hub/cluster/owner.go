@@ -347,8 +347,8 @@ func (o *owner) tellReady(edges []*link, p int, epoch uint64, batch uint64) {
 	}
 }
 
-// take handles the records of one packet from an edge, but for what the owner before hands
-// over.
+// take handles the records of one packet from an edge, except hand-overs, which control has
+// taken.
 func (o *owner) take(m *records) {
 	l, seq, size := m.link, m.seq, len(m.b)
 	pe := o.peers[l]

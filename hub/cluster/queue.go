@@ -2,7 +2,7 @@ package cluster
 
 // queue is a first-in, first-out queue that reuses its memory.
 type queue[T any] struct {
-	idle  int // how many items it keeps room for when it is empty, if more than leastIdle
+	idle  int // how many items an empty queue keeps room for, if more than leastIdle
 	items []T
 	head  int // items[head:] wait
 }

@@ -18,8 +18,9 @@ import (
 )
 
 const (
-	// writeTime is how long a packet may wait for a socket to take it, at least, and up to
-	// writeSlack longer: then its node is paused, or not reached any more.
+	// writeTime is the least time that a write may block, and writeSlack how much longer it
+	// may: the deadline is not set for every packet. A node that takes longer is paused, or out
+	// of reach.
 	writeTime  = time.Second
 	writeSlack = 250 * time.Millisecond
 	// answerTime is how long nothing may come back for what was sent, answerPause how long
@@ -276,7 +277,7 @@ func readPackets(conn net.Conn, receive func(packet []byte)) {
 
 var errTooLong = errors.New("direct: a packet is too long")
 
-// readPacket returns the next packet, in the memory of the one before if that is enough.
+// readPacket returns the next packet. It reuses the memory of before if that is large enough.
 func readPacket(conn io.Reader, before []byte) ([]byte, error) {
 	var length [lengthBytes]byte
 	if _, err := io.ReadFull(conn, length[:]); err != nil {
