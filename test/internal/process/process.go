@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -42,6 +43,9 @@ func FreePort(t *testing.T) string {
 	t.Helper()
 	for range 100 {
 		port := strconv.Itoa(firstPort + rand.IntN(ports))
+		if _, given := givenPorts.LoadOrStore(port, nil); given {
+			continue
+		}
 		l, err := net.Listen("tcp", "127.0.0.1:"+port)
 		if err == nil {
 			_ = l.Close()
@@ -51,6 +55,9 @@ func FreePort(t *testing.T) string {
 	t.Fatal("no port is free")
 	return ""
 }
+
+// givenPorts are the ports that FreePort has returned or found taken: none is returned twice.
+var givenPorts sync.Map
 
 // AwaitTCP waits until an address takes connections.
 func AwaitTCP(t *testing.T, address string) {
