@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/parley-rtc/parley/hub/wire"
+	"github.com/parley-rtc/parley/wsconn/internal/sized"
 )
 
 // Outgoing is a message of version 1 that a member passes on with [Membership.Pass]. It must not
@@ -23,28 +24,35 @@ type Outgoing struct {
 	Patience time.Duration
 	Data     any // the speaker's own
 
-	pooled bool // it comes from NewOutgoing
+	pooled bool      // it comes from NewOutgoing
+	since  time.Time // when the hub first refused it; zero: it did not
 }
 
-var outgoings = sync.Pool{New: func() any { return new(Outgoing) }}
+var outgoings [len(sized.Of)]sync.Pool
 
-// NewOutgoing returns an empty message whose To and Body may have room: append to them. It is for
-// speakers that keep nothing of what they pass on. If the membership's [Entry] has no Outcome, the
-// memory of the message is used again once the hub has carried it out or refused it.
-func NewOutgoing(t wire.Type) *Outgoing {
-	o := outgoings.Get().(*Outgoing)
+// NewOutgoing returns an empty message with room for a body of size bytes: append to its Body and
+// To. It is for speakers that keep nothing of what they pass on. If the membership's [Entry] has no
+// Outcome, the memory of the message is used again once the hub has carried it out or refused it.
+func NewOutgoing(t wire.Type, size int) *Outgoing {
+	class := sized.Class(size)
+	if class < 0 {
+		return &Outgoing{Type: t, Body: make([]byte, 0, size)}
+	}
+	o, _ := outgoings[class].Get().(*Outgoing)
+	if o == nil {
+		o = &Outgoing{Body: make([]byte, 0, sized.Of[class])}
+	}
 	o.Type, o.pooled = t, true
 	return o
 }
 
-// keptBody is the largest body whose memory is used again, in bytes.
-const keptBody = 4 << 10
-
-// recycle returns a message to the pool of NewOutgoing, if it comes from there.
+// recycle returns a message to the pool of NewOutgoing, if it comes from there and its body has not
+// outgrown it.
 func (o *Outgoing) recycle() {
-	if o.pooled && cap(o.To) <= wire.MaxID && cap(o.Body) <= keptBody {
+	class := sized.Class(cap(o.Body))
+	if o.pooled && cap(o.To) <= wire.MaxID && class >= 0 && cap(o.Body) == sized.Of[class] {
 		*o = Outgoing{To: o.To[:0], Body: o.Body[:0]}
-		outgoings.Put(o)
+		outgoings[class].Put(o)
 	}
 }
 
@@ -75,7 +83,7 @@ type backlog struct {
 }
 
 // keptBacklog is how many messages an empty backlog keeps room for.
-const keptBacklog = 16
+const keptBacklog = 32
 
 func (b *backlog) waiting() []sent { return b.all[b.first:] }
 

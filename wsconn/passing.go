@@ -45,8 +45,7 @@ type passed struct {
 // sent is a message that was passed on.
 type sent struct {
 	*Outgoing
-	n     uint64
-	since time.Time // the first refusal; zero: there was none
+	n uint64
 }
 
 // cost is the memory that the message holds, in bytes. Reused buffers may be larger than their
@@ -56,11 +55,18 @@ func (s *sent) cost() int { return cap(s.To) + cap(s.Body) + passingCost }
 // refMark begins the refs of messages that were passed on. Speakers have others.
 const refMark = '#'
 
-func refOf(n uint64) string { return string(strconv.AppendUint([]byte{refMark}, n, 10)) }
+func refOf(n uint64) string {
+	var b [21]byte
+	b[0] = refMark
+	return string(strconv.AppendUint(b[:1], n, 10))
+}
 
 // Pass passes a message on. [Entry.Outcome] hears what becomes of it, unless the membership
 // ends before. An error ends the connection.
-func (m *Membership) Pass(o *Outgoing) error { return m.pass(sent{Outgoing: o}) }
+func (m *Membership) Pass(o *Outgoing) error {
+	o.since = time.Time{}
+	return m.pass(sent{Outgoing: o})
+}
 
 func (m *Membership) pass(s sent) error {
 	m.mu.Lock()
@@ -168,6 +174,7 @@ func (m *Membership) settled(d *wire.Delivered, out *Messages) bool {
 	for _, s := range carriedOut {
 		m.outcome(s.Outgoing, wire.NoCode, out)
 	}
+	m.conn.forgetSettled()
 	switch {
 	case refused == nil:
 	case m.outcome != nil:
@@ -176,6 +183,14 @@ func (m *Membership) settled(d *wire.Delivered, out *Messages) bool {
 		refused.recycle()
 	}
 	return true
+}
+
+// forgetSettled keeps nothing but some room of what was settled. The writer calls it.
+func (c *Conn) forgetSettled() {
+	clear(c.settled)
+	if cap(c.settled) > keptBacklog {
+		c.settled = nil
+	}
 }
 
 // settle forgets what a pong or a refusal tells of. A pong, without a code, follows on message
@@ -198,7 +213,8 @@ func (m *Membership) settle(n uint64, code wire.Code) (carriedOut []sent, refuse
 		first := p.sent.waiting()[:i]
 		c.account(-1, first...)
 		if m.outcome != nil {
-			carriedOut = slices.Clone(first)
+			carriedOut = append(m.conn.settled[:0], first...)
+			m.conn.settled = carriedOut
 		} else {
 			for _, s := range first {
 				s.recycle()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/hub/wire"
+	"github.com/parley-rtc/parley/wsconn/internal/sized"
 )
 
 // shouts is a dialect that keeps nothing of what it passes on: "join ROOM ID", "all TEXT", "to ID
@@ -30,7 +31,7 @@ type shouter struct {
 
 func (s *shouter) Message(text []byte) (err error) {
 	f := strings.SplitN(string(text), " ", 3)
-	o := NewOutgoing(wire.TypeMessage)
+	o := NewOutgoing(wire.TypeMessage, len(text))
 	switch f[0] {
 	case "join":
 		s.m, err = s.c.Join(Entry{Room: f[1], ID: f[2], Data: "r", Quiet: true})
@@ -52,7 +53,7 @@ func saying(from string, n int) string {
 	mark := from + ":" + strconv.Itoa(n) + "|"
 	size := n * n * 7 % 5000
 	if n%16 == 0 {
-		size = keptBody
+		size = sized.Of[len(sized.Of)-1]
 	}
 	return mark + strings.Repeat(mark, size/len(mark))
 }

@@ -57,6 +57,7 @@ func TestOfWhatIsSettledNothingIsKept(t *testing.T) {
 	m.settle(1, wire.NoCode)
 	m.settle(2, wire.CodeTargetNotFound)
 	m.settle(3, wire.CodeTargetNotFound)
+	m.conn.forgetSettled()
 	runtime.GC()
 	for i, g := range gone {
 		if g.Value() != nil {

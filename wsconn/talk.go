@@ -43,6 +43,7 @@ type Conn struct {
 	buffer   *translation // with out
 	off      int
 	taken    []taken
+	settled  []sent // carried out, for the outcome to hear of
 	d        wire.Delivered
 	messages Messages
 }

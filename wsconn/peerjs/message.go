@@ -62,6 +62,9 @@ func transmitted(typ string) bool { return typ != "" && typ != "HEARTBEAT" }
 // waits reports whether messages of a type wait for an absent peer.
 func waits(typ string) bool { return typ != "LEAVE" && typ != "EXPIRE" }
 
+// wrapped is more than a message takes beside its receiver and its payload, in bytes.
+const wrapped = 64
+
 // write makes m the message of version 1 that carries this one.
 func (in *incoming) write(m *message) {
 	m.Type = wire.TypeMessage

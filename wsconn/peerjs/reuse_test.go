@@ -10,6 +10,7 @@ import (
 	"github.com/parley-rtc/parley/hub"
 	"github.com/parley-rtc/parley/wsconn"
 	"github.com/parley-rtc/parley/wsconn/internal/dialecttest"
+	"github.com/parley-rtc/parley/wsconn/internal/sized"
 )
 
 // saying is a payload that shows when another has been written over a part of it. Some are longer
@@ -18,7 +19,7 @@ func saying(from, to string, n int) string {
 	mark := fmt.Sprintf("%s>%s:%d|", from, to, n)
 	size := n * n * 7 % 5000
 	if n%16 == 0 {
-		size = maxKept
+		size = sized.Of[len(sized.Of)-1]
 	}
 	return mark + strings.Repeat(mark, size/len(mark))
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/parley-rtc/parley/hub/wire"
 	"github.com/parley-rtc/parley/wsconn"
+	"github.com/parley-rtc/parley/wsconn/internal/sized"
 )
 
 // Bounds of one peer's messages that wait for others. Messages beyond them expire at once.
@@ -58,17 +59,27 @@ type message struct {
 	buf             []byte // with To and Body
 }
 
-// messages are there to be used again.
-var messages = sync.Pool{New: func() any { return new(message) }}
+// messages are there to be used again, by the sizes of their buffers.
+var messages [len(sized.Of)]sync.Pool
 
-// maxKept is the largest buffer that is used again, in bytes.
-const maxKept = 4 << 10
+// newMessage returns a message with room for size bytes.
+func newMessage(size int) *message {
+	class := sized.Class(size)
+	if class < 0 {
+		return &message{buf: make([]byte, 0, size)}
+	}
+	m, _ := messages[class].Get().(*message)
+	if m == nil {
+		m = &message{buf: make([]byte, 0, sized.Of[class])}
+	}
+	return m
+}
 
-// recycle gives a message back that has arrived.
+// recycle returns a message that has arrived to the pool of newMessage.
 func (m *message) recycle() {
-	if cap(m.buf) <= maxKept {
-		*m = message{buf: m.buf}
-		messages.Put(m)
+	if class := sized.Class(cap(m.buf)); class >= 0 && cap(m.buf) == sized.Of[class] {
+		*m = message{buf: m.buf[:0]}
+		messages[class].Put(m)
 	}
 }
 
@@ -94,7 +105,7 @@ func newSender(id string, c *wsconn.Conn, expire time.Duration) *sender {
 
 // send passes a message on, or has it wait behind others to the same peer.
 func (s *sender) send(in *incoming) error {
-	m := messages.Get().(*message)
+	m := newMessage(len(in.dst) + len(in.payload) + wrapped)
 	in.write(m)
 	s.order.Lock()
 	defer s.order.Unlock()

@@ -9,6 +9,7 @@ import (
 	"github.com/parley-rtc/parley/hub/wire"
 	"github.com/parley-rtc/parley/wsconn"
 	"github.com/parley-rtc/parley/wsconn/internal/dialecttest"
+	"github.com/parley-rtc/parley/wsconn/internal/sized"
 )
 
 // Of many absent peers, each has its turn before its messages expire, however many there are.
@@ -83,7 +84,7 @@ func TestAFinalTryTellsOfAllThatExpires(t *testing.T) {
 // What waits for long does not keep the memory of a larger message, which is not counted.
 func TestWhatWaitsTakesNoMoreThanItIs(t *testing.T) {
 	s := newSender("a", nil, time.Hour)
-	m := &message{buf: make([]byte, maxKept)}
+	m := &message{buf: make([]byte, sized.Of[1])}
 	(&incoming{typ: "OFFER", dst: []byte("b"), payload: []byte(`"short"`)}).write(m)
 	s.keep(new(absent), m)
 	if string(m.To) != "b" || string(m.Body) != `"short"` || cap(m.buf) > 128 {

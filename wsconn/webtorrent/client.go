@@ -113,7 +113,7 @@ func (c *client) announce(in *incoming, a *announce) error {
 		}
 	}
 	if a.answers {
-		o := wsconn.NewOutgoing(wire.TypeMessage)
+		o := wsconn.NewOutgoing(wire.TypeMessage, len(in.answer)+len(in.offerID)+wrapped)
 		o.To, o.Body, o.Patience = a.to.appendHex(o.To), appendData(o.Body, nil, in.answer, in.offerID), patience
 		return p.m.Pass(o)
 	}
@@ -246,7 +246,7 @@ func (c *client) offer(p *peer, in *incoming) (err error) {
 			err = c.conn.Charge()
 		}
 		if err == nil {
-			o := wsconn.NewOutgoing(wire.TypeMessage)
+			o := wsconn.NewOutgoing(wire.TypeMessage, len(offer)+len(offerID)+wrapped)
 			o.Body, o.Patience = appendData(o.Body, offer, nil, offerID), patience
 			o.Audience, o.Seed, o.Nth = wsconn.ToAny, seed, uint64(nth)
 			err = p.m.Pass(o)

@@ -229,6 +229,9 @@ func appendMember(b []byte, name string, value []byte) []byte {
 	return append(b, value...)
 }
 
+// wrapped is more than a message takes beside its offer or answer and their id, in bytes.
+const wrapped = 64
+
 // appendData appends the data of the message of version 1 that carries an offer or an answer.
 func appendData(b, offer, answer, offerID []byte) []byte {
 	b = append(b, `{"action":"announce"`...)

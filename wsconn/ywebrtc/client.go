@@ -100,7 +100,7 @@ func (c *client) publish(in *incoming, text []byte) error {
 	if m == nil {
 		return nil
 	}
-	o := wsconn.NewOutgoing(wire.TypeMessage)
+	o := wsconn.NewOutgoing(wire.TypeMessage, len(text))
 	o.Body, o.Audience, o.Patience = in.appendData(o.Body, text), wsconn.ToAll, patience
 	return m.Pass(o)
 }
