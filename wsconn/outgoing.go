@@ -2,7 +2,6 @@ package wsconn
 
 import (
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/parley-rtc/parley/hub/wire"
@@ -28,19 +27,15 @@ type Outgoing struct {
 	since  time.Time // when the hub first refused it; zero: it did not
 }
 
-var outgoings [len(sized.Of)]sync.Pool
+var outgoings sized.Pool[Outgoing]
 
 // NewOutgoing returns an empty message with room for a body of size bytes: append to its Body and
 // To. It is for speakers that keep nothing of what they pass on. If the membership's [Entry] has no
 // Outcome, the memory of the message is used again once the hub has carried it out or refused it.
 func NewOutgoing(t wire.Type, size int) *Outgoing {
-	class := sized.Class(size)
-	if class < 0 {
-		return &Outgoing{Type: t, Body: make([]byte, 0, size)}
-	}
-	o, _ := outgoings[class].Get().(*Outgoing)
+	o, room := outgoings.Get(size)
 	if o == nil {
-		o = &Outgoing{Body: make([]byte, 0, sized.Of[class])}
+		o = &Outgoing{Body: make([]byte, 0, room)}
 	}
 	o.Type, o.pooled = t, true
 	return o
@@ -49,10 +44,9 @@ func NewOutgoing(t wire.Type, size int) *Outgoing {
 // recycle returns a message to the pool of NewOutgoing, if it comes from there and its body has not
 // outgrown it.
 func (o *Outgoing) recycle() {
-	class := sized.Class(cap(o.Body))
-	if o.pooled && cap(o.To) <= wire.MaxID && class >= 0 && cap(o.Body) == sized.Of[class] {
+	if o.pooled && cap(o.To) <= wire.MaxID {
 		*o = Outgoing{To: o.To[:0], Body: o.Body[:0]}
-		outgoings[class].Put(o)
+		outgoings.Put(o, cap(o.Body))
 	}
 }
 

@@ -53,7 +53,7 @@ func saying(from string, n int) string {
 	mark := from + ":" + strconv.Itoa(n) + "|"
 	size := n * n * 7 % 5000
 	if n%16 == 0 {
-		size = sized.Of[len(sized.Of)-1]
+		size = sized.Largest
 	}
 	return mark + strings.Repeat(mark, size/len(mark))
 }

@@ -6,6 +6,12 @@ import "bytes"
 // unescaped, and its value as it stands there. It reports false if text, which must be
 // valid UTF-8, is not one JSON object; f may have been called by then.
 func EachMember(text []byte, f func(name, value []byte)) bool {
+	return eachMember(text, f, stringEnd, skipValue)
+}
+
+// eachMember is EachMember with the functions that find the end of a string and of any value,
+// or return -1.
+func eachMember(text []byte, f func(name, value []byte), stringEnd, valueEnd func(b []byte, i int) int) bool {
 	i := skipSpace(text, 0)
 	if i >= len(text) || text[i] != '{' {
 		return false
@@ -19,7 +25,7 @@ func EachMember(text []byte, f func(name, value []byte)) bool {
 			return false
 		}
 		start := i
-		end, escaped := skipString(text, start)
+		end := stringEnd(text, start)
 		if end < 0 {
 			return false
 		}
@@ -28,11 +34,11 @@ func EachMember(text []byte, f func(name, value []byte)) bool {
 			return false
 		}
 		value = skipSpace(text, value+1)
-		if i = skipValue(text, value); i < 0 {
+		if i = valueEnd(text, value); i < 0 {
 			return false
 		}
 		name := text[start+1 : end-1]
-		if escaped {
+		if bytes.IndexByte(name, '\\') >= 0 {
 			name = unescape(name)
 		}
 		f(name, text[value:i])

@@ -64,6 +64,12 @@ func skipString(b []byte, i int) (end int, escaped bool) {
 	return -1, escaped
 }
 
+// stringEnd is skipString where it does not matter whether there are escapes.
+func stringEnd(b []byte, i int) int {
+	end, _ := skipString(b, i)
+	return end
+}
+
 // skipEscapes reads the escapes that begin at b[i], a backslash. They often come together:
 // lines of SDP end in two.
 func skipEscapes(b []byte, i int) int {
@@ -149,8 +155,7 @@ func skipLiteral(b []byte, i int, word string) int {
 func skipScalar(b []byte, i int) int {
 	switch b[i] {
 	case '"':
-		end, _ := skipString(b, i)
-		return end
+		return stringEnd(b, i)
 	case 't':
 		return skipLiteral(b, i, "true")
 	case 'f':
@@ -253,8 +258,7 @@ func skipName(b []byte, i int) int {
 	if i >= len(b) || b[i] != '"' {
 		return -1
 	}
-	i, _ = skipString(b, i)
-	if i < 0 {
+	if i = stringEnd(b, i); i < 0 {
 		return -1
 	}
 	i = skipSpace(b, i)

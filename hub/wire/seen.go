@@ -67,46 +67,5 @@ func seenScalar(b []byte, start int) int {
 
 // EachMemberSeen is [EachMember] for text that is known to be valid JSON.
 func EachMemberSeen(text []byte, f func(name, value []byte)) bool {
-	i := skipSpace(text, 0)
-	if i >= len(text) || text[i] != '{' {
-		return false
-	}
-	for i++; ; i++ {
-		if i = skipSpace(text, i); i >= len(text) {
-			return false
-		}
-		if text[i] == '}' {
-			return true
-		}
-		if text[i] != '"' {
-			return false
-		}
-		start := i
-		end := seenString(text, start)
-		if end < 0 {
-			return false
-		}
-		value := skipSpace(text, end)
-		if value >= len(text) || text[value] != ':' {
-			return false
-		}
-		value = skipSpace(text, value+1)
-		if i = seenValue(text, value); i < 0 {
-			return false
-		}
-		name := text[start+1 : end-1]
-		if bytes.IndexByte(name, '\\') >= 0 {
-			name = unescape(name)
-		}
-		f(name, text[value:i])
-		if i = skipSpace(text, i); i >= len(text) {
-			return false
-		}
-		if text[i] == '}' {
-			return true
-		}
-		if text[i] != ',' {
-			return false
-		}
-	}
+	return eachMember(text, f, seenString, seenValue)
 }

@@ -19,7 +19,7 @@ func saying(from, to string, n int) string {
 	mark := fmt.Sprintf("%s>%s:%d|", from, to, n)
 	size := n * n * 7 % 5000
 	if n%16 == 0 {
-		size = sized.Of[len(sized.Of)-1]
+		size = sized.Largest
 	}
 	return mark + strings.Repeat(mark, size/len(mark))
 }

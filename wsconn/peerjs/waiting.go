@@ -59,28 +59,22 @@ type message struct {
 	buf             []byte // with To and Body
 }
 
-// messages are there to be used again, by the sizes of their buffers.
-var messages [len(sized.Of)]sync.Pool
+// messages are there to be used again.
+var messages sized.Pool[message]
 
 // newMessage returns a message with room for size bytes.
 func newMessage(size int) *message {
-	class := sized.Class(size)
-	if class < 0 {
-		return &message{buf: make([]byte, 0, size)}
-	}
-	m, _ := messages[class].Get().(*message)
+	m, room := messages.Get(size)
 	if m == nil {
-		m = &message{buf: make([]byte, 0, sized.Of[class])}
+		m = &message{buf: make([]byte, 0, room)}
 	}
 	return m
 }
 
 // recycle returns a message that has arrived to the pool of newMessage.
 func (m *message) recycle() {
-	if class := sized.Class(cap(m.buf)); class >= 0 && cap(m.buf) == sized.Of[class] {
-		*m = message{buf: m.buf[:0]}
-		messages[class].Put(m)
-	}
+	*m = message{buf: m.buf[:0]}
+	messages.Put(m, cap(m.buf))
 }
 
 // hold makes a buffer the message's: n bytes of the receiver's id, and the body.

@@ -84,7 +84,7 @@ func TestAFinalTryTellsOfAllThatExpires(t *testing.T) {
 // What waits for long does not keep the memory of a larger message, which is not counted.
 func TestWhatWaitsTakesNoMoreThanItIs(t *testing.T) {
 	s := newSender("a", nil, time.Hour)
-	m := &message{buf: make([]byte, sized.Of[1])}
+	m := &message{buf: make([]byte, sized.Largest)}
 	(&incoming{typ: "OFFER", dst: []byte("b"), payload: []byte(`"short"`)}).write(m)
 	s.keep(new(absent), m)
 	if string(m.To) != "b" || string(m.Body) != `"short"` || cap(m.buf) > 128 {
